@@ -9,11 +9,7 @@
 import { assert } from './failure.ts'
 
 export type CellType = 'i32' | 'u32' | 'f64'
-type ArrayOf<T extends CellType> = T extends 'i32'
-  ? Int32Array
-  : T extends 'u32'
-    ? Uint32Array
-    : Float64Array
+type ArrayOf<T extends CellType> = T extends 'i32' ? Int32Array : T extends 'u32' ? Uint32Array : Float64Array
 
 export type Columns<F extends Record<string, CellType>> = { readonly [K in keyof F]: ArrayOf<F[K]> }
 
