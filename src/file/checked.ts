@@ -1,0 +1,280 @@
+// The checked system: what the system file becomes once it is checked. Plain, versioned JSON with every default filled
+// in; durations are `...Ms` numbers, sizes are bytes, paths stay as written (relative to the system file's folder),
+// secrets stay references. It holds types and nothing else; the shapes under `edge` and `upstream` fit the edge's
+// snapshot one to one, so that compiling one into the other adds only what runs (members, versions, keys).
+
+export const systemFormat = 1
+
+export interface CheckedSystem {
+  readonly format: typeof systemFormat
+  readonly name: string
+  /** The environment whose overrides were applied; null when none was asked for. */
+  readonly environment: string | null
+  readonly control: CheckedListen
+  readonly edge: CheckedEdge
+  /** In the order of the file. */
+  readonly services: Readonly<Record<string, CheckedService>>
+}
+
+export interface CheckedListen {
+  /** An IP address. */
+  readonly host: string
+  /** 0 = any free port. */
+  readonly port: number
+}
+
+export interface CheckedEdge {
+  readonly listeners: readonly CheckedListener[]
+  /** `cores` = one worker thread for each core of the machine that runs the edge. */
+  readonly workers: 'cores' | number
+  readonly trustedProxies: readonly string[]
+  readonly forwarded: 'x-forwarded' | 'forwarded' | 'both' | 'none'
+  readonly limits: CheckedLimits
+  /** `file: null` = `logs/access.log` in the state directory; else a path relative to the system file. */
+  readonly accessLog: { readonly file: string | null } | null
+  readonly routes: readonly CheckedRoute[]
+}
+
+export interface CheckedListener extends CheckedListen {
+  /** `http`, `http-2`, ... in the order of the file. */
+  readonly id: string
+  readonly kind: 'http'
+}
+
+export interface CheckedLimits {
+  readonly requestLineBytesMax: number
+  readonly headerBytesMax: number
+  readonly headerCountMax: number
+  readonly bodyBytesMax: number
+  readonly headTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly bodyTimeoutMs: number
+  readonly sendTimeoutMs: number
+  readonly connectionsMax: number
+  readonly requestsPerConnectionMax: number
+  readonly drainTimeoutMs: number
+}
+
+export interface CheckedRoute {
+  /** Unique: the route's `name`, else method, host and path. */
+  readonly id: string
+  readonly match: {
+    readonly host?: string
+    readonly path: string
+    readonly methods?: readonly string[]
+    readonly headers?: Readonly<Record<string, string>>
+  }
+  readonly action: CheckedAction
+  readonly requestHeaders?: CheckedHeaderRules
+  readonly responseHeaders?: CheckedHeaderRules
+  readonly timeoutMs?: number
+  readonly bodyBytesMax?: number
+}
+
+export interface CheckedHeaderRules {
+  readonly set?: Readonly<Record<string, string>>
+  readonly remove?: readonly string[]
+}
+
+export type CheckedAction =
+  | {
+      readonly kind: 'proxy'
+      /** The service's name. */
+      readonly upstream: string
+      readonly rewritePrefix?: { readonly from: string; readonly to: string }
+      readonly upgrade: boolean
+      readonly sticky?: CheckedSticky
+      readonly retry?: Partial<CheckedRetry>
+      readonly hedge?: CheckedHedge
+    }
+  | { readonly kind: 'redirect'; readonly status: 301 | 302 | 303 | 307 | 308; readonly location: string }
+  | {
+      readonly kind: 'respond'
+      readonly status: number
+      readonly body: string
+      readonly contentType: string
+    }
+
+export type CheckedSticky =
+  | {
+      readonly by: 'cookie'
+      readonly name: string
+      readonly maxAgeMs?: number
+      readonly secure: boolean
+      readonly sameSite: 'Strict' | 'Lax' | 'None'
+    }
+  | { readonly by: 'ip' }
+  | { readonly by: 'header' | 'path' | 'query'; readonly name: string }
+
+export type CheckedService = CommandService | AddressService
+
+/** A service that Tenfold runs as processes. */
+export interface CommandService {
+  readonly kind: 'command'
+  readonly name: string
+  /** A string is run by `/bin/sh -c`; a list is the program and its arguments. */
+  readonly command: string | readonly string[]
+  /** As written: relative to the system file's folder. */
+  readonly directory: string
+  readonly env: Readonly<Record<string, EnvValue>>
+  readonly instances: { readonly min: number; readonly max: number }
+  /** By member id (`web-1`); a member that is not named weighs 1. */
+  readonly weights: Readonly<Record<string, number>>
+  /** How an instance is found ready: also where active probes are off. */
+  readonly ready: ReadySettings
+  readonly restart: {
+    readonly backoffBaseMs: number
+    readonly backoffMaxMs: number
+    /** More exits than this within the window: the instance is `failed`. */
+    readonly exitsMax: number
+    readonly windowMs: number
+  }
+  readonly stop: {
+    readonly signal: 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'
+    /** From the signal to KILL. */
+    readonly timeoutMs: number
+    /** How long requests in flight may go on before the signal is sent. */
+    readonly drainTimeoutMs: number
+  }
+  /** Resident bytes of the whole process group at which an instance is drained and restarted. */
+  readonly memoryBytesMax?: number
+  readonly user?: string
+  readonly logs: { readonly bytesMax: number; readonly filesMax: number }
+  readonly upstream: UpstreamSettings
+}
+
+export interface ReadySettings {
+  readonly kind: 'http' | 'tcp'
+  readonly path: string
+  readonly host?: string
+  readonly intervalMs: number
+  readonly probeTimeoutMs: number
+  readonly expectStatus: { readonly from: number; readonly to: number }
+  /** From the start of the process to its first good probe. */
+  readonly timeoutMs: number
+}
+
+/** A service that already runs elsewhere. */
+export interface AddressService {
+  readonly kind: 'addresses'
+  readonly name: string
+  readonly addresses: readonly CheckedAddress[]
+  readonly upstream: UpstreamSettings
+}
+
+export type CheckedAddress =
+  | {
+      readonly kind: 'static'
+      /** An IP address. */
+      readonly host: string
+      readonly port: number
+      readonly weight: number
+      readonly tier: number
+    }
+  | {
+      /** Resolved again and again (A and AAAA); each address becomes a member. */
+      readonly kind: 'dns'
+      readonly host: string
+      readonly port: number
+      readonly weight: number
+      readonly tier: number
+    }
+  | {
+      /** `_http._tcp.name`: port and weight come from the record, and its priorities become tiers from `tier` on. */
+      readonly kind: 'srv'
+      readonly host: string
+      readonly tier: number
+    }
+
+/** A reference to a secret; its value never enters the checked system. */
+export interface SecretReference {
+  readonly secret: string
+}
+export type EnvValue = string | SecretReference
+
+/** How the edge treats a service: the snapshot's upstream without its name and members. */
+export interface UpstreamSettings {
+  readonly balance: CheckedBalance
+  readonly health: CheckedHealth
+  readonly limits: CheckedCircuit
+  readonly retry: CheckedRetry
+  readonly hedge?: CheckedHedge
+  readonly slowStartMs: number
+  readonly connectTimeoutMs: number
+  readonly responseTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly upgradeIdleTimeoutMs: number
+  readonly keepAlive: { readonly connectionsMax: number; readonly timeoutMs: number }
+  readonly utilisationHeader?: string
+}
+
+export type CheckedHashKey =
+  | { readonly by: 'ip' }
+  | { readonly by: 'header' | 'cookie' | 'path' | 'query'; readonly name: string }
+  | { readonly by: 'url' }
+
+export type CheckedBalance =
+  | {
+      readonly kind:
+        | 'round-robin'
+        | 'weighted-round-robin'
+        | 'random'
+        | 'least-connections'
+        | 'least-response-time'
+        | 'least-bandwidth'
+        | 'two-choices'
+        | 'resource'
+    }
+  | { readonly kind: 'ip-hash' }
+  | {
+      readonly kind: 'ring-hash' | 'rendezvous-hash' | 'maglev-hash'
+      readonly key: CheckedHashKey
+      readonly loadFactor?: number
+    }
+
+export interface CheckedHealth {
+  readonly active: {
+    readonly kind: 'http' | 'tcp'
+    readonly path: string
+    readonly host?: string
+    readonly intervalMs: number
+    readonly timeoutMs: number
+    readonly rise: number
+    readonly fall: number
+    readonly jitter: number
+    readonly expectStatus: { readonly from: number; readonly to: number }
+  } | null
+  readonly passive: {
+    readonly consecutiveFailures: number
+    readonly failureShare: number
+    readonly requestsMin: number
+    readonly windowMs: number
+    readonly latencyFactor: number
+    readonly ejectBaseMs: number
+    readonly ejectMaxMs: number
+    readonly ejectShareMax: number
+  }
+  readonly panicShare: number
+}
+
+export interface CheckedCircuit {
+  readonly connectionsMax: number
+  readonly inFlightMax: number
+  readonly pendingMax: number
+  readonly pendingTimeoutMs: number
+}
+
+export interface CheckedRetry {
+  readonly attempts: number
+  readonly budgetShare: number
+  readonly budgetMin: number
+  readonly perTryTimeoutMs?: number
+  readonly backoffBaseMs: number
+  readonly backoffMaxMs: number
+  readonly onStatus: readonly number[]
+}
+
+export interface CheckedHedge {
+  readonly percentile: number
+  readonly delayMinMs: number
+}

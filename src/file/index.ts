@@ -1,0 +1,14 @@
+// The system file: its types, its checker and what is made from it. Pure: it reads no file and no clock. Loading a file
+// from disk is the system's.
+
+export type * from './checked.ts'
+export { systemFormat } from './checked.ts'
+export type * from './results.ts'
+export {
+  isSecretReference,
+  redactEnvValue,
+  redactSystem,
+  resolveEnvironment,
+  secret,
+  secretNames,
+} from './secrets.ts'

@@ -1,0 +1,70 @@
+// References to secrets, and how they are kept out of what people see. It never reads a secret's value from anywhere:
+// `resolveSecrets` is given the values.
+
+import type { CheckedSystem, CommandService, EnvValue, SecretReference } from './checked.ts'
+
+/** Names a secret of the environment or of `secrets.env` beside the file: `env: { API_KEY: secret('API_KEY') }`. */
+export function secret(name: string): SecretReference {
+  return { secret: name }
+}
+
+export function isSecretReference(value: unknown): value is SecretReference {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.keys(value).length === 1 &&
+    typeof (value as { secret?: unknown }).secret === 'string'
+  )
+}
+
+/** The names of all secrets that a system refers to, each once, in the order of the file. */
+export function secretNames(system: CheckedSystem): string[] {
+  const names = new Set<string>()
+  for (const service of Object.values(system.services)) {
+    if (service.kind !== 'command') continue
+    for (const value of Object.values(service.env)) if (typeof value !== 'string') names.add(value.secret)
+  }
+  return [...names]
+}
+
+/** The service's environment with every secret put in. Names that `values` lacks are listed, never guessed. */
+export function resolveEnvironment(
+  service: CommandService,
+  values: Readonly<Record<string, string | undefined>>,
+): { readonly env: Record<string, string>; readonly missing: readonly string[] } {
+  const env: Record<string, string> = {}
+  const missing: string[] = []
+  for (const [name, value] of Object.entries(service.env)) {
+    const resolved = typeof value === 'string' ? value : values[value.secret]
+    if (resolved === undefined) missing.push((value as SecretReference).secret)
+    else env[name] = resolved
+  }
+  return { env, missing }
+}
+
+const sensitiveName = /(SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|PRIVATE|CREDENTIAL|API_?KEY|ACCESS_?KEY)/i
+const urlPassword = /^([a-z][a-z0-9+.-]*:\/\/[^/@:\s]*):[^/@\s]*@/i
+
+/** What may be shown of one environment variable: references by name, passwords in URLs and telling names as `***`. */
+export function redactEnvValue(name: string, value: EnvValue): string {
+  if (typeof value !== 'string') return `secret(${value.secret})`
+  if (sensitiveName.test(name)) return '***'
+  return value.replace(urlPassword, '$1:***@')
+}
+
+/** A copy that may be shown in status, logs and differences. */
+export function redactSystem(system: CheckedSystem): CheckedSystem {
+  const services: Record<string, CheckedSystem['services'][string]> = {}
+  for (const [name, service] of Object.entries(system.services)) {
+    services[name] =
+      service.kind === 'command'
+        ? {
+            ...service,
+            env: Object.fromEntries(
+              Object.entries(service.env).map(([key, value]) => [key, redactEnvValue(key, value)]),
+            ),
+          }
+        : service
+  }
+  return { ...system, services }
+}
