@@ -1,0 +1,98 @@
+// Runs the tests with Node's own runner and prints ONE summary over all phases, so that the closing lines are true.
+//   node scripts/test.mjs all [WORD]     everything; a WORD keeps only the files whose path contains it
+//   node scripts/test.mjs check [WORD]   types, format, tidy and the unit tests: what one runs before a commit
+// Phases: what is light runs several files at a time; `test/system/` starts whole systems and runs one file at a time.
+
+import { globSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const [mode = 'all', word = ''] = process.argv.slice(2)
+const counted = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo']
+/** A file that is still running after this long has hung; its process is ended. */
+const fileTimeoutMs = 10 * 60_000
+
+function phases() {
+  const units = globSync('src/**/*.test.ts', { cwd: root })
+  if (mode === 'check')
+    return [{ files: ['test/code.test.ts', ...units], concurrency: availableParallelism() }]
+  const whole = globSync('test/*.test.ts', { cwd: root }).filter(
+    file => file !== join('test', 'code.test.ts'),
+  )
+  return [
+    { files: ['test/code.test.ts', ...units], concurrency: availableParallelism() },
+    { files: whole, concurrency: 2 },
+    { files: globSync('test/*/**/*.test.ts', { cwd: root }), concurrency: 1 },
+  ]
+}
+
+function chosen(files) {
+  return files
+    .filter(file => file.includes(word))
+    .sort()
+    .map(file => join(root, file))
+}
+
+const isSummaryLine = event =>
+  event.type === 'test:diagnostic' &&
+  event.data.nesting === 0 &&
+  event.data.file === undefined &&
+  /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/.test(event.data.message)
+
+const totals = Object.fromEntries(counted.map(name => [name, 0]))
+let summaries = 0
+
+function count(event) {
+  const { counts, file } = event.data
+  if (file !== undefined) return
+  summaries++
+  totals.tests += counts.tests
+  totals.suites += counts.suites
+  totals.pass += counts.passed
+  totals.cancelled += counts.cancelled
+  totals.skipped += counts.skipped
+  totals.todo += counts.todo
+  totals.fail += counts.tests - counts.passed - counts.cancelled - counts.skipped - counts.todo
+}
+
+async function* eventsOfAllPhases(list, signal) {
+  const started = performance.now()
+  for (const { files, concurrency } of list) {
+    for await (const event of run({ files, concurrency, timeout: fileTimeoutMs, signal, cwd: root })) {
+      if (event.type === 'test:summary') count(event)
+      if (event.type !== 'test:summary' && !isSummaryLine(event)) yield event
+    }
+  }
+  totals.duration_ms = performance.now() - started
+  for (const [name, value] of Object.entries(totals)) {
+    yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}`, level: 'info' } }
+  }
+}
+
+if (mode !== 'all' && mode !== 'check') {
+  console.error(`test: unknown mode ${mode}; allowed: all, check`)
+  process.exit(2)
+}
+const list = phases()
+  .map(phase => ({ ...phase, files: chosen(phase.files) }))
+  .filter(phase => phase.files.length > 0)
+if (list.length === 0) {
+  console.error(`test: no test file has "${word}" in its path`)
+  process.exit(2)
+}
+
+process.env.PATH = `${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH ?? ''}`
+const abort = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => abort.abort())
+
+const report = Readable.from(eventsOfAllPhases(list, abort.signal)).compose(spec)
+report.pipe(process.stdout)
+report.on('end', () => {
+  const good = totals.fail === 0 && totals.cancelled === 0 && totals.tests > 0 && summaries === list.length
+  process.exitCode = good && !abort.signal.aborted ? 0 : 1
+})
