@@ -1,0 +1,69 @@
+// Rendezvous hashing, highest random weight (Thaler & Ravishankar, 1998), weighted by the logarithm method: every
+// member gets a lot for the key, the best lot that the gate admits wins. Removing one of n moves exactly its own keys.
+// O(n) hashes a pick, no tables. Also serves `ip-hash`.
+
+import type { Random } from '../../kit/random.ts'
+import type { Balancer, Group } from '../group.ts'
+import { Reason } from '../reason.ts'
+import { anyEligible, fallbackReason, Gate, rankOf } from './gate.ts'
+
+export class Rendezvous implements Balancer {
+  reason: number = Reason.none
+  readonly #ownReason: number
+  readonly #gate: Gate
+  #hashes = new Uint32Array(0)
+  #weights = new Float64Array(0)
+  #weighted = false
+
+  constructor(ownReason: number, loadFactor: number) {
+    this.#ownReason = ownReason
+    this.#gate = new Gate(loadFactor)
+  }
+
+  rebuild(group: Group): void {
+    this.#hashes = new Uint32Array(group.count)
+    this.#weights = new Float64Array(group.count)
+    this.#weighted = false
+    for (let i = 0; i < group.count; i++) {
+      this.#hashes[i] = group.hash(i)
+      this.#weights[i] = group.weight(i)
+      if (this.#weights[i] !== this.#weights[0]) this.#weighted = true
+    }
+  }
+
+  pick(group: Group, now: number, key: number, _random: Random): number {
+    if (this.#hashes.length !== group.count) this.rebuild(group)
+    this.#gate.begin(group, now)
+    let chosen = -1
+    let best = -1
+    let own = -1
+    let ownScore = -1
+    for (let i = 0; i < this.#hashes.length; i++) {
+      const score = this.#score(i, key)
+      if (score > ownScore) {
+        ownScore = score
+        own = i
+      }
+      // The gate is asked only about members that would win: ln n of them on average.
+      if (score > best && this.#gate.admits(group, i, now, key)) {
+        best = score
+        chosen = i
+      }
+    }
+    if (chosen < 0) return this.#fallBack(group, now, key)
+    this.reason = chosen === own ? this.#ownReason : this.#gate.passedOver
+    return chosen
+  }
+
+  /** Grows with the rank; for equal weights the rank itself, which orders as the weighted form does. */
+  #score(i: number, key: number): number {
+    const rank = rankOf(this.#hashes[i]!, key)
+    return this.#weighted ? -this.#weights[i]! / Math.log((rank + 0.5) / 4_294_967_296) : rank
+  }
+
+  #fallBack(group: Group, now: number, key: number): number {
+    const chosen = anyEligible(group, now, key)
+    this.reason = fallbackReason(chosen, this.#gate)
+    return chosen
+  }
+}

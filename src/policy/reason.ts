@@ -1,0 +1,167 @@
+// Why a policy decided as it did: one table of small integers for all policies, so that a hot path stores a code (and
+// at most two numbers, `a` and `b`) and only whoever looks renders words. Codes are compared inside one build only:
+// they are never written to disk or sent to another version.
+
+export const Reason = {
+  none: 0,
+  // which member (balance)
+  roundRobin: 1,
+  weightedRoundRobin: 2,
+  random: 3,
+  leastConnections: 4,
+  leastResponseTime: 5,
+  leastBandwidth: 6,
+  twoChoices: 7,
+  resource: 8,
+  ipHash: 9,
+  ringHash: 10,
+  rendezvousHash: 11,
+  maglevHash: 12,
+  onlyOne: 13,
+  latencyUnknown: 14,
+  hashNextIneligible: 15,
+  hashNextOverBound: 16,
+  hashNextCold: 17,
+  noneEligible: 18,
+  // active health
+  unchecked: 30,
+  probesOk: 31,
+  probesFailed: 32,
+  probeOkOnce: 33,
+  probeFailedOnce: 34,
+  // passive health
+  consecutiveFailures: 40,
+  failureShare: 41,
+  latencyOutlier: 42,
+  ejectCapReached: 43,
+  lastMember: 44,
+  returnedByTime: 45,
+  returnedByProbe: 46,
+  ejectionForgiven: 47,
+  // panic and tiers
+  normal: 60,
+  panic: 61,
+  tierSpill: 62,
+  noneHealthy: 63,
+  // circuit
+  room: 70,
+  connectionsFull: 71,
+  inFlightFull: 72,
+  pendingWait: 73,
+  pendingFull: 74,
+  pendingOff: 75,
+  // retry and hedge
+  retryUnsent: 80,
+  retryStaleConnection: 81,
+  retryReset: 82,
+  retryTimeout: 83,
+  retryStatus: 84,
+  noRetryResponseBegun: 85,
+  noRetryNotIdempotent: 86,
+  noRetryBodyGone: 87,
+  noRetryAttempts: 88,
+  noRetryBudget: 89,
+  noRetryStatus: 90,
+  noRetryClientGone: 91,
+  hedge: 92,
+  noHedgeUnsafe: 93,
+  noHedgeBody: 94,
+  noHedgeBudget: 95,
+  noHedgeLatencyUnknown: 96,
+  noHedgeAlready: 97,
+} as const
+export type ReasonName = keyof typeof Reason
+export type ReasonCode = (typeof Reason)[ReasonName]
+
+/** `{a}` plain number, `{a:us}` a duration from microseconds, `{a:share}` a percentage from 0..1. */
+const words: Readonly<Record<ReasonName, string>> = {
+  none: 'no decision yet',
+  roundRobin: 'round robin',
+  weightedRoundRobin: 'weighted round robin',
+  random: 'random',
+  leastConnections: 'least connections',
+  leastResponseTime: 'least response time',
+  leastBandwidth: 'least bandwidth',
+  twoChoices: 'better of two choices',
+  resource: 'lowest utilisation',
+  ipHash: 'client address hash',
+  ringHash: 'ring hash',
+  rendezvousHash: 'rendezvous hash',
+  maglevHash: 'maglev hash',
+  onlyOne: 'the only member that can take it',
+  latencyUnknown: 'latency not known yet, tried first',
+  hashNextIneligible: 'hash, next in rank: its own member cannot take it',
+  hashNextOverBound: 'hash, next in rank: its own member is over the load bound',
+  hashNextCold: 'hash, next in rank: its own member is still warming up',
+  noneEligible: 'no member can take it',
+  unchecked: 'not probed yet',
+  probesOk: '{a} probes ok',
+  probesFailed: '{a} probes failed',
+  probeOkOnce: 'probe ok, {a} of {b} to come back',
+  probeFailedOnce: 'probe failed, {a} of {b} to leave',
+  consecutiveFailures: 'ejected: {a} failures in a row',
+  failureShare: 'ejected: {a:share} of {b} requests failed',
+  latencyOutlier: 'ejected: latency {a:us}, median of the group {b:us}',
+  ejectCapReached: 'not ejected: {a} of {b} are out already',
+  lastMember: 'not ejected: no other member is left',
+  returnedByTime: 'back: ejection of {a:us} is over',
+  returnedByProbe: 'back: {a} probes ok',
+  ejectionForgiven: 'one ejection forgiven after {a:us} in good standing',
+  normal: 'normal',
+  panic: 'panic: {a} of {b} healthy',
+  tierSpill: 'tier {a} joins: {b:share} of the tiers below are healthy',
+  noneHealthy: 'none of {b} healthy',
+  room: 'admitted',
+  connectionsFull: 'member at its limit of {a} connections',
+  inFlightFull: 'member at its limit of {a} requests in flight',
+  pendingWait: 'waiting for a place, {a} of {b} waiting',
+  pendingFull: 'refused: {a} requests wait already',
+  pendingOff: 'refused: every member is at its limit and waiting is off',
+  retryUnsent: 'retried: nothing had been sent',
+  retryStaleConnection: 'retried: the idle connection was closed by the instance',
+  retryReset: 'retried: connection lost before the response',
+  retryTimeout: 'retried: no response in time',
+  retryStatus: 'retried: status {a}',
+  noRetryResponseBegun: 'not retried: the response had begun',
+  noRetryNotIdempotent: 'not retried: the method is not idempotent and the instance may have acted on it',
+  noRetryBodyGone: 'not retried: the request body cannot be sent again',
+  noRetryAttempts: 'not retried: {a} attempts made',
+  noRetryBudget: 'not retried: {a} retries active, the budget is used up',
+  noRetryStatus: 'not retried: status {a} is not on the list',
+  noRetryClientGone: 'not retried: the client has gone',
+  hedge: 'hedged after {a:us}',
+  noHedgeUnsafe: 'not hedged: the method is not safe',
+  noHedgeBody: 'not hedged: the request has a body',
+  noHedgeBudget: 'not hedged: the budget is used up',
+  noHedgeLatencyUnknown: 'not hedged: too few latencies known',
+  noHedgeAlready: 'not hedged: a second attempt is on its way',
+}
+
+const nameOf: ReadonlyMap<number, ReasonName> = new Map(
+  (Object.keys(Reason) as ReasonName[]).map(name => [Reason[name], name]),
+)
+
+/** The sentence for a code; `a` and `b` are the numbers that the decision left with it. */
+export function reasonText(code: number, a = 0, b = 0): string {
+  const name = nameOf.get(code)
+  if (name === undefined) return `reason ${code}`
+  return words[name].replace(/\{([ab])(?::(us|share))?\}/g, (_, which: string, form: string | undefined) => {
+    const value = which === 'a' ? a : b
+    if (form === 'us') return durationText(value)
+    return form === 'share' ? `${Math.round(value * 100)} %` : `${Math.round(value * 1000) / 1000}`
+  })
+}
+
+/** Kebab-case name for metric labels and logs: `consecutive-failures`. */
+export function reasonLabel(code: number): string {
+  return (nameOf.get(code) ?? `code-${code}`).replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+}
+
+/** `1.5 s`, `250 ms`, `80 us`, `3 min` from microseconds. */
+export function durationText(us: number): string {
+  const round = (value: number): number => Math.round(value * 10) / 10
+  if (us < 1_000) return `${Math.round(us)} us`
+  if (us < 1_000_000) return `${round(us / 1_000)} ms`
+  if (us < 120_000_000) return `${round(us / 1_000_000)} s`
+  return `${round(us / 60_000_000)} min`
+}
