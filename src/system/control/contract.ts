@@ -1,0 +1,192 @@
+// The control API's contract: every route with its scope, parameters and answer. The server is built from this table,
+// /openapi.json is generated from it, and a test calls each entry. It holds no behaviour.
+
+import { z } from 'zod'
+import {
+  acceptedSchema,
+  eventSchema,
+  historySchema,
+  logLineSchema,
+  operationSchema,
+  statusSchema,
+} from './schemas.ts'
+
+/** What a token may do; each includes the ones before it. `none` needs no token. */
+export type Scope = 'none' | 'metrics' | 'read' | 'admin'
+
+export type Answer =
+  | { readonly kind: 'json'; readonly schema: z.ZodType; readonly statuses: readonly number[] }
+  /** One JSON value a line, as things happen. */
+  | { readonly kind: 'ndjson'; readonly schema: z.ZodType }
+  | { readonly kind: 'text'; readonly contentType: string }
+
+export interface RouteContract {
+  readonly method: 'get' | 'post'
+  /** `/v1/services/{name}/scale`. */
+  readonly path: string
+  readonly scope: Scope
+  readonly summary: string
+  readonly params?: z.ZodObject
+  readonly query?: z.ZodObject
+  readonly body?: z.ZodObject
+  readonly answer: Answer
+}
+
+export type Operation =
+  | 'livez'
+  | 'readyz'
+  | 'openapi'
+  | 'metrics'
+  | 'status'
+  | 'events'
+  | 'logs'
+  | 'history'
+  | 'scale'
+  | 'restart'
+  | 'drain'
+  | 'undrain'
+  | 'reload'
+  | 'rollback'
+  | 'stop'
+
+const json = (schema: z.ZodType, ...statuses: number[]): Answer => ({
+  kind: 'json',
+  schema,
+  statuses: statuses.length === 0 ? [200] : statuses,
+})
+const lines = (schema: z.ZodType): Answer => ({ kind: 'ndjson', schema })
+
+const serviceParams = z.strictObject({ name: z.string().min(1).max(100).describe('Name of the service') })
+const memberParams = z.strictObject({
+  id: z
+    .string()
+    .min(1)
+    .max(300)
+    .describe('`web-1`, or `web/web-1` where several services have such a member'),
+})
+const flag = z.enum(['true', 'false']).default('false')
+const noBody = z.strictObject({})
+
+export const contract: Readonly<Record<Operation, RouteContract>> = {
+  livez: {
+    method: 'get',
+    path: '/livez',
+    scope: 'none',
+    summary: 'Answers 200 as long as the supervisor lives.',
+    answer: json(z.strictObject({ alive: z.literal(true) })),
+  },
+  readyz: {
+    method: 'get',
+    path: '/readyz',
+    scope: 'none',
+    summary: '200 when every listener listens and every service has a ready member, else 503.',
+    answer: json(z.strictObject({ ready: z.boolean() }), 200, 503),
+  },
+  openapi: {
+    method: 'get',
+    path: '/openapi.json',
+    scope: 'none',
+    summary: 'This description.',
+    answer: json(z.looseObject({ openapi: z.string() })),
+  },
+  metrics: {
+    method: 'get',
+    path: '/metrics',
+    scope: 'metrics',
+    summary: "Prometheus text: the edge's, the fleet's and the supervisor's metrics.",
+    answer: { kind: 'text', contentType: 'text/plain; version=0.0.4; charset=utf-8' },
+  },
+  status: {
+    method: 'get',
+    path: '/v1/status',
+    scope: 'read',
+    summary: 'The whole system: listeners, services, members, and why each is in its state.',
+    answer: json(statusSchema),
+  },
+  events: {
+    method: 'get',
+    path: '/v1/events',
+    scope: 'read',
+    summary: 'Decisions and changes from now on, as they happen.',
+    answer: lines(eventSchema),
+  },
+  logs: {
+    method: 'get',
+    path: '/v1/logs',
+    scope: 'read',
+    summary: 'The latest output of instances, and with `follow` what comes.',
+    query: z.strictObject({
+      service: z.string().min(1).max(100).optional().describe('Only of this service'),
+      lines: z.coerce.number().int().min(0).max(10_000).default(100).describe('Latest lines, over all'),
+      follow: flag.describe('Go on with what comes'),
+    }),
+    answer: lines(logLineSchema),
+  },
+  history: {
+    method: 'get',
+    path: '/v1/history',
+    scope: 'read',
+    summary: 'The last systems that were applied, for rollback.',
+    answer: json(historySchema),
+  },
+  scale: {
+    method: 'post',
+    path: '/v1/services/{name}/scale',
+    scope: 'admin',
+    summary: 'Sets the number of instances, within the file’s min and max.',
+    params: serviceParams,
+    body: z.strictObject({ instances: z.int().min(0).max(10_000) }),
+    answer: lines(operationSchema),
+  },
+  restart: {
+    method: 'post',
+    path: '/v1/services/{name}/restart',
+    scope: 'admin',
+    summary: 'Replaces the instances one by one; each new one is ready before an old one drains.',
+    params: serviceParams,
+    body: noBody,
+    answer: lines(operationSchema),
+  },
+  drain: {
+    method: 'post',
+    path: '/v1/members/{id}/drain',
+    scope: 'admin',
+    summary: 'No new requests to this member; those in flight finish.',
+    params: memberParams,
+    body: noBody,
+    answer: json(acceptedSchema),
+  },
+  undrain: {
+    method: 'post',
+    path: '/v1/members/{id}/undrain',
+    scope: 'admin',
+    summary: 'Takes a drained member back.',
+    params: memberParams,
+    body: noBody,
+    answer: json(acceptedSchema),
+  },
+  reload: {
+    method: 'post',
+    path: '/v1/reload',
+    scope: 'admin',
+    summary: 'Loads the file again, checks it and applies the difference; with `dryRun` only shows it.',
+    body: z.strictObject({ dryRun: z.boolean().default(false) }),
+    answer: lines(operationSchema),
+  },
+  rollback: {
+    method: 'post',
+    path: '/v1/rollback',
+    scope: 'admin',
+    summary: 'Applies an earlier system of the history: the one before the current, or the one named.',
+    body: z.strictObject({ number: z.int().min(1).optional().describe('Entry of the history') }),
+    answer: lines(operationSchema),
+  },
+  stop: {
+    method: 'post',
+    path: '/v1/stop',
+    scope: 'admin',
+    summary: 'Drains and stops the whole system; `now` does not wait for requests in flight.',
+    body: z.strictObject({ now: z.boolean().default(false) }),
+    answer: json(acceptedSchema, 202),
+  },
+}

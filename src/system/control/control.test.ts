@@ -1,0 +1,404 @@
+import assert from 'node:assert/strict'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtemp, stat } from 'node:fs/promises'
+import { request } from 'node:http'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { Failure } from '../../kit/failure.ts'
+import { systemFailures } from '../failures.ts'
+import { controlClient } from './client.ts'
+import { contract, type Operation } from './contract.ts'
+import type { ControlHandlers } from './handlers.ts'
+import { failureSchema } from './schemas.ts'
+import { type ControlServer, startControlServer } from './server.ts'
+import { openTokens, type Tokens } from './tokens.ts'
+import type { LogLine, StatusView, SystemEvent } from './views.ts'
+
+const at = '2026-01-02T03:04:05.678Z'
+
+const status: StatusView = {
+  name: 'shop',
+  state: 'running',
+  ready: false,
+  waitingFor: ['api has no ready member'],
+  tenfold: '0.1.0',
+  pid: 7,
+  startedAt: at,
+  uptimeMs: 12,
+  file: '/shop/tenfold.config.ts',
+  environment: null,
+  stateDirectory: '/shop/.tenfold',
+  controlUrl: 'http://127.0.0.1:9900',
+  watching: true,
+  runsAs: 'nobody',
+  lastReload: { at, outcome: 'refused', text: 'name cannot change' },
+  warnings: [],
+  edge: {
+    state: 'running',
+    reason: 'started',
+    pid: 8,
+    adopted: false,
+    restarts: 0,
+    snapshotVersion: 3,
+    listeners: [{ id: 'http', host: '0.0.0.0', port: 8080, url: 'http://127.0.0.1:8080' }],
+    workers: [{ id: 0, state: 'running', restarts: 0, connections: 1, exchanges: 0 }],
+    routes: [{ id: '/*', requests: 5, errors: 0, p50Ms: 1.5, p99Ms: 3 }],
+  },
+  services: [
+    {
+      name: 'web',
+      kind: 'command',
+      balance: 'round-robin',
+      mode: 'normal',
+      instances: { min: 1, max: 2, wanted: 1, ready: 1 },
+      pending: 0,
+      trouble: '',
+      members: [
+        {
+          id: 'web-1',
+          address: '127.0.0.1:4000',
+          state: 'ready',
+          reason: 'health path answers 200',
+          pid: 9,
+          startedAt: at,
+          restarts: 0,
+          adopted: false,
+          cpuPercent: 1,
+          residentBytes: 1024,
+          traffic: null,
+        },
+      ],
+    },
+  ],
+  decisions: [{ at, kind: 'decision', subject: 'web/web-1', text: 'ejected: 5 failures in a row' }],
+}
+
+const unused = (): never => {
+  throw new Error('not part of this test')
+}
+
+function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
+  return {
+    status: async () => status,
+    ready: async () => true,
+    metrics: async () => '# TYPE up gauge\nup 1\n',
+    history: () => ({
+      entries: [{ number: 1, at, text: 'started', current: true, services: ['web'] }],
+    }),
+    scale: async (service, instances, progress) => {
+      if (service !== 'web')
+        throw new Failure(systemFailures.serviceUnknown, `There is no service '${service}'.`)
+      progress('web', 'web-2 starts')
+      return { text: `web has ${instances} instances` }
+    },
+    restart: async (_, progress) => {
+      progress('web', 'web-1 is replaced')
+      throw new Failure(systemFailures.startFailed, 'web-1 did not become ready.')
+    },
+    drain: async member => ({ text: `${member} drains` }),
+    undrain: async member => ({ text: `${member} is back` }),
+    reload: async ({ dryRun }) => ({
+      text: dryRun ? 'would change 1 setting' : 'applied',
+      changes: [{ path: 'services.web.balance', from: 'a', to: 'b', effect: 'live', note: '' }],
+    }),
+    rollback: async number => ({ text: `back to ${number}` }),
+    stop: () => ({ text: 'stopping' }),
+    latestLogs: async () => [{ service: 'web', instance: 'web-1', at: null, text: 'hello' }],
+    followLogs: (_, onLine) => {
+      const timer = setInterval(() => onLine({ service: 'web', instance: 'web-1', at, text: 'tick' }), 5)
+      return () => clearInterval(timer)
+    },
+    followEvents: onEvent => {
+      const timer = setInterval(() => onEvent(status.decisions[0] as SystemEvent), 5)
+      return () => clearInterval(timer)
+    },
+    ...own,
+  }
+}
+
+interface Started {
+  readonly server: ControlServer
+  readonly tokens: Tokens
+  readonly directory: string
+}
+
+async function started(t: TestContext, own: Partial<ControlHandlers> = {}): Promise<Started> {
+  const directory = await mkdtemp(join(tmpdir(), 'tf-control-'))
+  const tokens = openTokens(directory)
+  const server = await startControlServer({
+    host: '127.0.0.1',
+    port: 0,
+    version: '0.1.0',
+    tokens,
+    handlers: handlers(own),
+    onFault: fault => {
+      assert.match(String(fault), /expected by the test/)
+    },
+  })
+  t.after(async () => {
+    await server.close()
+    rmSync(directory, { recursive: true })
+  })
+  return { server, tokens, directory }
+}
+
+interface Asked {
+  readonly status: number
+  readonly body: string
+  readonly contentType: string
+}
+
+/** node:http, since fetch does not let a test choose the Host header. */
+function ask(
+  server: ControlServer,
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string; untilLines?: number } = {},
+): Promise<Asked> {
+  return new Promise((resolve, reject) => {
+    const sent = request(new URL(path, server.url), {
+      method: options.method ?? 'GET',
+      headers: options.headers ?? {},
+      agent: false,
+    })
+    sent.once('error', reject)
+    sent.once('response', response => {
+      let body = ''
+      const done = (): void =>
+        resolve({
+          status: response.statusCode ?? 0,
+          body,
+          contentType: response.headers['content-type'] ?? '',
+        })
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        body += chunk
+        if (options.untilLines !== undefined && body.split('\n').length > options.untilLines) {
+          done()
+          response.destroy()
+        }
+      })
+      response.once('end', done)
+    })
+    sent.end(options.body)
+  })
+}
+
+const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
+
+/** What a test sends to have each route answer. */
+const examples: Record<Operation, { path: string; body?: object; untilLines?: number }> = {
+  livez: { path: '/livez' },
+  readyz: { path: '/readyz' },
+  openapi: { path: '/openapi.json' },
+  metrics: { path: '/metrics' },
+  status: { path: '/v1/status' },
+  events: { path: '/v1/events', untilLines: 3 },
+  logs: { path: '/v1/logs?lines=10&follow=true', untilLines: 3 },
+  history: { path: '/v1/history' },
+  scale: { path: '/v1/services/web/scale', body: { instances: 2 } },
+  restart: { path: '/v1/services/web/restart' },
+  drain: { path: '/v1/members/web%2Fweb-1/drain' },
+  undrain: { path: '/v1/members/web-1/undrain' },
+  reload: { path: '/v1/reload', body: { dryRun: true } },
+  rollback: { path: '/v1/rollback', body: { number: 3 } },
+  stop: { path: '/v1/stop' },
+}
+
+test('every route answers what its schema says, and the OpenAPI description has exactly these routes', async t => {
+  const { server, tokens } = await started(t)
+  const described = JSON.parse((await ask(server, '/openapi.json')).body) as {
+    openapi: string
+    paths: Record<string, Record<string, { operationId: string; responses: object }>>
+  }
+  assert.equal(described.openapi, '3.1.0')
+  const operations = Object.values(described.paths).flatMap(path =>
+    Object.values(path).map(entry => entry.operationId),
+  )
+  assert.deepEqual(operations.sort(), Object.keys(contract).sort())
+
+  for (const [operation, route] of Object.entries(contract) as [Operation, (typeof contract)[Operation]][]) {
+    const { path, body, untilLines } = examples[operation]
+    const answer = await ask(server, path, {
+      method: route.method.toUpperCase(),
+      headers: { ...bearer(tokens.admin), ...(body ? { 'content-type': 'application/json' } : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      ...(untilLines ? { untilLines } : {}),
+    })
+    const entry = described.paths[route.path]?.[route.method]
+    assert.ok(entry, `${operation} is not described`)
+    assert.ok(
+      String(answer.status) in entry.responses,
+      `${operation} answered ${answer.status}: ${answer.body}`,
+    )
+    if (route.answer.kind === 'text') assert.equal(answer.contentType, route.answer.contentType)
+    else if (route.answer.kind === 'json') route.answer.schema.parse(JSON.parse(answer.body))
+    else {
+      const lines = answer.body.split('\n').filter(line => line !== '')
+      assert.ok(lines.length > 0)
+      for (const line of lines.slice(0, untilLines)) route.answer.schema.parse(JSON.parse(line))
+    }
+  }
+})
+
+test('a token may do what its scope includes and no more', async t => {
+  const { server, tokens, directory } = await started(t)
+  const list = JSON.parse(readFileSync(join(directory, 'tokens.json'), 'utf8')) as {
+    tokens: { scope: 'read' | 'metrics'; token: string }[]
+  }
+  const tokenOf = (scope: string): string => list.tokens.find(entry => entry.scope === scope)?.token ?? ''
+  const statusOf = async (method: string, path: string, headers: Record<string, string>): Promise<number> =>
+    (await ask(server, path, { method, headers })).status
+
+  assert.equal(await statusOf('GET', '/livez', {}), 200)
+  assert.equal(await statusOf('GET', '/metrics', {}), 401)
+  assert.equal(await statusOf('GET', '/metrics', bearer('tf_wrong')), 401)
+  assert.equal(await statusOf('GET', '/metrics', { authorization: `Basic ${tokens.admin}` }), 401)
+  assert.equal(await statusOf('GET', '/metrics', bearer(tokenOf('metrics'))), 200)
+  assert.equal(await statusOf('GET', '/v1/status', bearer(tokenOf('metrics'))), 403)
+  assert.equal(await statusOf('GET', '/v1/status', bearer(tokenOf('read'))), 200)
+  assert.equal(await statusOf('GET', '/metrics', bearer(tokenOf('read'))), 200)
+  assert.equal(await statusOf('POST', '/v1/stop', bearer(tokenOf('read'))), 403)
+  assert.equal(await statusOf('POST', '/v1/stop', bearer(tokens.admin)), 202)
+})
+
+test('a token that is added to tokens.json works at once, and one that is removed no longer', async t => {
+  const { server, directory } = await started(t)
+  const token = 'tf_added_while_it_runs_0001'
+  const file = join(directory, 'tokens.json')
+  const statusNow = async (): Promise<number> =>
+    (await ask(server, '/v1/status', { headers: bearer(token) })).status
+  assert.equal(await statusNow(), 401)
+  writeFileSync(file, JSON.stringify({ format: 1, tokens: [{ name: 'new', scope: 'read', token }] }))
+  assert.equal(await statusNow(), 200)
+  rmSync(file)
+  assert.equal(await statusNow(), 401)
+})
+
+test('token files are readable by their owner only', async t => {
+  const { directory } = await started(t)
+  for (const name of ['token', 'tokens.json']) {
+    assert.equal((await stat(join(directory, name))).mode & 0o777, 0o600)
+  }
+})
+
+test('requests for another host or from another origin are refused, also where no token is needed', async t => {
+  const { server } = await started(t)
+  const port = new URL(server.url).port
+  const statusOf = async (headers: Record<string, string>): Promise<number> =>
+    (await ask(server, '/livez', { headers })).status
+  assert.equal(await statusOf({ host: 'evil.example' }), 421)
+  assert.equal(await statusOf({ host: `evil.example:${port}` }), 421)
+  assert.equal(await statusOf({ host: '127.0.0.1.evil.example' }), 421)
+  assert.equal(await statusOf({ host: '10.0.0.1' }), 421)
+  assert.equal(await statusOf({ host: `localhost:${port}` }), 200)
+  assert.equal(await statusOf({ host: `[::1]:${port}` }), 200)
+  assert.equal(await statusOf({ origin: 'http://evil.example' }), 403)
+  assert.equal(await statusOf({ origin: 'null' }), 403)
+  assert.equal(await statusOf({ origin: server.url }), 200)
+})
+
+test('failures are JSON with code, message and remedy', async t => {
+  const { server, tokens } = await started(t, {
+    status: async () => {
+      throw new Error('expected by the test: secret detail')
+    },
+  })
+  const headers = { ...bearer(tokens.admin), 'content-type': 'application/json' }
+  const cases: [string, string, string | undefined, number, string][] = [
+    ['GET', '/v1/nothing', undefined, 404, 'SYSTEM_NOT_FOUND'],
+    ['POST', '/v1/services/no/scale', '{"instances":1}', 404, 'SYSTEM_SERVICE_UNKNOWN'],
+    ['POST', '/v1/services/web/scale', '{"instances":-1}', 400, 'SYSTEM_REQUEST_INVALID'],
+    ['POST', '/v1/services/web/scale', '{"instances":1,"extra":1}', 400, 'SYSTEM_REQUEST_INVALID'],
+    ['POST', '/v1/services/web/scale', '{', 400, 'SYSTEM_REQUEST_INVALID'],
+    ['POST', '/v1/services/web/scale', `{"x":"${'y'.repeat(70_000)}"}`, 413, 'SYSTEM_REQUEST_INVALID'],
+    ['GET', '/v1/logs?lines=x', undefined, 400, 'SYSTEM_REQUEST_INVALID'],
+    ['GET', '/v1/status', undefined, 500, 'SYSTEM_INTERNAL'],
+  ]
+  for (const [method, path, body, expected, code] of cases) {
+    const answer = await ask(server, path, { method, headers, ...(body === undefined ? {} : { body }) })
+    assert.equal(answer.status, expected, path)
+    const { error } = failureSchema.parse(JSON.parse(answer.body))
+    assert.equal(error.code, code)
+    assert.doesNotMatch(answer.body, /secret detail/)
+  }
+})
+
+test('the client gives back answers, progress and failures', async t => {
+  const { server, tokens } = await started(t)
+  const client = controlClient({ url: server.url, token: tokens.admin })
+  assert.deepEqual(await client.status(), status)
+  assert.match(await client.metrics(), /up 1/)
+  const steps: string[] = []
+  const done = await client.scale('web', 2, line => steps.push(line.text))
+  assert.deepEqual(steps, ['web-2 starts'])
+  assert.equal(done.text, 'web has 2 instances')
+  assert.equal((await client.reload({ dryRun: true })).changes?.length, 1)
+  assert.equal((await client.rollback(2)).text, 'back to 2')
+  await assert.rejects(client.scale('no', 1), { code: 'SYSTEM_SERVICE_UNKNOWN' })
+  await assert.rejects(client.restart('web'), {
+    code: 'SYSTEM_START_FAILED',
+    message: /did not become ready/,
+  })
+  const lines: LogLine[] = []
+  const stop = new AbortController()
+  await client.logs({ follow: true, signal: stop.signal }, line => {
+    lines.push(line)
+    if (lines.length === 3) stop.abort()
+  })
+  assert.deepEqual(
+    lines.slice(0, 3).map(line => line.text),
+    ['hello', 'tick', 'tick'],
+  )
+})
+
+test('a stream ends for the client without a failure when the system stops', async t => {
+  const { server, tokens } = await started(t)
+  const client = controlClient({ url: server.url, token: tokens.admin })
+  let seen = 0
+  const followed = client.events({}, () => {
+    seen += 1
+    if (seen === 2) void server.close()
+  })
+  await followed
+  assert.ok(seen >= 2)
+  await assert.rejects(client.status(), { code: 'SYSTEM_CONTROL_UNREACHABLE' })
+})
+
+test('a follower that leaves is forgotten', async t => {
+  let following = 0
+  const { server, tokens } = await started(t, {
+    followEvents: onEvent => {
+      following += 1
+      const timer = setInterval(() => onEvent(status.decisions[0] as SystemEvent), 1)
+      return () => {
+        following -= 1
+        clearInterval(timer)
+      }
+    },
+  })
+  await ask(server, '/v1/events', { headers: bearer(tokens.admin), untilLines: 2 })
+  for (let tries = 0; following > 0 && tries < 1_000; tries += 1) {
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  assert.equal(following, 0)
+})
+
+test('a taken control port is one sentence with a remedy', async t => {
+  const holder = createServer()
+  await new Promise<void>(resolve => holder.listen(0, '127.0.0.1', resolve))
+  t.after(() => holder.close())
+  const { port } = holder.address() as { port: number }
+  await assert.rejects(
+    startControlServer({
+      host: '127.0.0.1',
+      port,
+      version: '0',
+      tokens: { scopeOf: unused },
+      handlers: handlers(),
+      onFault: unused,
+    }),
+    { code: 'SYSTEM_PORT_TAKEN', message: new RegExp(`127\\.0\\.0\\.1:${port} is taken`) },
+  )
+})

@@ -1,0 +1,33 @@
+// What the control API needs of the running system: one function an operation. The server declares it, the supervisor
+// fits it. Types only.
+
+import type { AcceptedView, ChangeView, HistoryView, LogLine, StatusView, SystemEvent } from './views.ts'
+
+/** Tells one step of a long operation. */
+export type Progress = (subject: string, text: string) => void
+
+export interface OperationResult {
+  readonly text: string
+  readonly changes?: readonly ChangeView[]
+}
+
+/** Rejections that are a `Failure` reach the client with their code; anything else is a fault and answers 500. */
+export interface ControlHandlers {
+  status(): Promise<StatusView>
+  ready(): Promise<boolean>
+  metrics(): Promise<string>
+  history(): HistoryView
+  scale(service: string, instances: number, progress: Progress): Promise<OperationResult>
+  restart(service: string, progress: Progress): Promise<OperationResult>
+  drain(member: string): Promise<AcceptedView>
+  undrain(member: string): Promise<AcceptedView>
+  reload(options: { dryRun: boolean }, progress: Progress): Promise<OperationResult>
+  /** `null`: the system before the current one. */
+  rollback(number: number | null, progress: Progress): Promise<OperationResult>
+  /** Begins to stop and answers; the process ends later. */
+  stop(options: { now: boolean }): AcceptedView
+  latestLogs(query: { service: string | undefined; lines: number }): Promise<readonly LogLine[]>
+  /** Calls back until the returned function is called. */
+  followLogs(query: { service: string | undefined }, onLine: (line: LogLine) => void): () => void
+  followEvents(onEvent: (event: SystemEvent) => void): () => void
+}

@@ -1,0 +1,175 @@
+// The control API's shapes, checked at run time: one zod schema for each type of views.ts, which the compiler holds to
+// it. /openapi.json is generated from these.
+
+import { z } from 'zod'
+import type {
+  AcceptedView,
+  ChangeView,
+  EdgeView,
+  FailureView,
+  HistoryView,
+  LogLine,
+  MemberView,
+  OperationLine,
+  ServiceView,
+  StatusView,
+  SystemEvent,
+} from './views.ts'
+
+const timestamp = z.iso.datetime().describe('ISO 8601, UTC')
+
+export const failureSchema: z.ZodType<FailureView> = z.strictObject({
+  error: z.strictObject({
+    code: z.string().describe('Stable, e.g. SYSTEM_SERVICE_UNKNOWN; listed in docs/reference/errors.md'),
+    message: z.string(),
+    remedy: z.string(),
+  }),
+})
+
+const traffic = z.strictObject({
+  state: z.enum(['healthy', 'unhealthy', 'ejected', 'draining', 'unchecked']),
+  reason: z.string(),
+  weight: z.number(),
+  inFlight: z.number(),
+  connections: z.number(),
+  requests: z.number(),
+  failures: z.number(),
+  retries: z.number(),
+  latencyMs: z.number(),
+  chosenBy: z.string(),
+})
+
+export const memberSchema: z.ZodType<MemberView> = z.strictObject({
+  id: z.string().describe('Unique within its service'),
+  address: z.string(),
+  state: z.string(),
+  reason: z.string(),
+  pid: z.int().nullable(),
+  startedAt: timestamp.nullable(),
+  restarts: z.int(),
+  adopted: z.boolean().describe('Taken back from a supervisor that died'),
+  cpuPercent: z.number().nullable(),
+  residentBytes: z.number().nullable(),
+  traffic: traffic.nullable().describe("The edge's view; null while the edge does not know the member"),
+})
+
+export const serviceSchema: z.ZodType<ServiceView> = z.strictObject({
+  name: z.string(),
+  kind: z.enum(['command', 'addresses']),
+  balance: z.string(),
+  mode: z.string().describe('normal, or why not: "panic: 2 of 5 healthy"'),
+  instances: z.strictObject({ min: z.int(), max: z.int(), wanted: z.int(), ready: z.int() }).nullable(),
+  pending: z.number().describe('Requests that wait for a place'),
+  trouble: z.string().describe('What hinders the service as a whole; empty when nothing does'),
+  members: z.array(memberSchema),
+})
+
+export const edgeSchema: z.ZodType<EdgeView> = z.strictObject({
+  state: z.enum(['running', 'starting', 'restarting', 'stopped']),
+  reason: z.string(),
+  pid: z.int().nullable(),
+  adopted: z.boolean(),
+  restarts: z.int(),
+  snapshotVersion: z.int(),
+  listeners: z.array(z.strictObject({ id: z.string(), host: z.string(), port: z.int(), url: z.string() })),
+  workers: z.array(
+    z.strictObject({
+      id: z.int(),
+      state: z.enum(['running', 'starting']),
+      restarts: z.int(),
+      connections: z.number(),
+      exchanges: z.number(),
+    }),
+  ),
+  routes: z.array(
+    z.strictObject({
+      id: z.string(),
+      requests: z.number(),
+      errors: z.number(),
+      p50Ms: z.number(),
+      p99Ms: z.number(),
+    }),
+  ),
+})
+
+export const eventSchema: z.ZodType<SystemEvent> = z.strictObject({
+  at: timestamp,
+  kind: z.enum(['progress', 'decision', 'warning', 'ready', 'reload', 'stopping']),
+  subject: z.string().describe('What it is about: `web/web-2`, `edge`, `file`'),
+  text: z.string(),
+})
+
+export const statusSchema: z.ZodType<StatusView> = z.strictObject({
+  name: z.string(),
+  state: z.enum(['starting', 'running', 'stopping']),
+  ready: z.boolean(),
+  waitingFor: z.array(z.string()).describe('What is missing for ready, one sentence each'),
+  tenfold: z.string().describe("Tenfold's version"),
+  pid: z.int(),
+  startedAt: timestamp,
+  uptimeMs: z.number(),
+  file: z.string(),
+  environment: z.string().nullable(),
+  stateDirectory: z.string(),
+  controlUrl: z.string(),
+  watching: z.boolean().describe('Is the file watched?'),
+  runsAs: z.string().describe('The user that services run as'),
+  lastReload: z
+    .strictObject({
+      at: timestamp,
+      outcome: z.enum(['applied', 'refused', 'unchanged']),
+      text: z.string(),
+    })
+    .nullable(),
+  warnings: z.array(z.string()),
+  edge: edgeSchema,
+  services: z.array(serviceSchema),
+  decisions: z.array(eventSchema).max(50).describe('The latest, oldest first'),
+})
+
+const changeSchema: z.ZodType<ChangeView> = z.strictObject({
+  path: z.string(),
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  effect: z.enum(['live', 'rolls', 'starts', 'stops', 'refused']),
+  note: z.string().describe('The service that rolls, starts or stops, or why the change is refused'),
+})
+
+export const operationSchema: z.ZodType<OperationLine> = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('progress'), at: timestamp, subject: z.string(), text: z.string() }),
+  z.strictObject({
+    kind: z.literal('done'),
+    at: timestamp,
+    text: z.string(),
+    changes: z.array(changeSchema).exactOptional(),
+  }),
+  z.strictObject({
+    kind: z.literal('failed'),
+    at: timestamp,
+    error: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }),
+    changes: z.array(changeSchema).exactOptional(),
+  }),
+])
+
+export const historySchema: z.ZodType<HistoryView> = z.strictObject({
+  entries: z
+    .array(
+      z.strictObject({
+        number: z.int().describe('Grows with each system that was applied'),
+        at: timestamp,
+        text: z.string(),
+        current: z.boolean().describe('The one that runs'),
+        services: z.array(z.string()),
+      }),
+    )
+    .describe('Newest first'),
+})
+
+export const logLineSchema: z.ZodType<LogLine> = z.strictObject({
+  service: z.string(),
+  instance: z.string(),
+  at: timestamp.nullable().describe('When it was read; null for lines written before the request'),
+  text: z.string(),
+})
+
+export const acceptedSchema: z.ZodType<AcceptedView> = z.strictObject({ text: z.string() })

@@ -1,0 +1,171 @@
+// What can go wrong while a system is started, changed or asked about. Owns the catalogue of SYSTEM_... codes. A new
+// failure is added here first; the sentence with the particulars is written where it is thrown.
+
+import { type Catalogue, defineFailures, type Failure } from '../kit/failure.ts'
+
+type Names =
+  | 'alreadyRunning'
+  | 'notRunning'
+  | 'stateUnusable'
+  | 'stateTooNew'
+  | 'portTaken'
+  | 'fileRefused'
+  | 'secretMissing'
+  | 'reloadRefused'
+  | 'reloadFailed'
+  | 'busy'
+  | 'edgeUnreachable'
+  | 'edgeFailed'
+  | 'startFailed'
+  | 'userUnknown'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'hostRefused'
+  | 'requestInvalid'
+  | 'notFound'
+  | 'serviceUnknown'
+  | 'memberUnknown'
+  | 'scaleImpossible'
+  | 'historyUnknown'
+  | 'stopping'
+  | 'controlUnreachable'
+  | 'internal'
+
+export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', {
+  alreadyRunning: {
+    when: 'A second `tenfold up` is started with a state directory that a running one uses.',
+    advice:
+      'Use `tenfold status` or `tenfold reload`, stop the running one with `tenfold stop`, or give --state.',
+    status: 409,
+  },
+  notRunning: {
+    when: 'A command needs a running system and none uses this state directory.',
+    advice: 'Start it with `tenfold up`; give the same file or --state as for `up`.',
+    status: 503,
+  },
+  stateUnusable: {
+    when: 'The state directory or a file in it cannot be created, read or written.',
+    advice: 'Make it writable for the user that runs Tenfold, or choose another one with --state.',
+  },
+  stateTooNew: {
+    when: 'The state directory was written by a later version of Tenfold in a format that this one does not know.',
+    advice: 'Run that later version, or give another --state.',
+  },
+  portTaken: {
+    when: 'A port that the file asks for is held by another program.',
+    advice: 'End that program, or change the port in the file; 0 means any free port.',
+    status: 409,
+  },
+  fileRefused: {
+    when: 'The system file cannot be loaded or has problems.',
+    advice: 'Correct the file; `tenfold check` shows every problem.',
+    status: 422,
+  },
+  secretMissing: {
+    when: "A service's environment names a secret that is neither in the environment nor in secrets.env.",
+    advice: 'Set the variable, or write NAME=value into secrets.env beside the system file (mode 0600).',
+    status: 422,
+  },
+  reloadRefused: {
+    when: 'A reload changes something that cannot change while the system runs.',
+    advice: 'Undo that change, or restart with `tenfold stop` and `tenfold up`.',
+    status: 409,
+  },
+  reloadFailed: {
+    when: 'A reload could not be carried out; the system went back to what ran before.',
+    advice: 'Read the reason, correct the file and reload again.',
+    status: 409,
+  },
+  busy: {
+    when: 'A change is asked for while another one (reload, rollback, restart, scale) is under way.',
+    advice: 'Wait until the other one has ended and try again.',
+    status: 409,
+    retry: true,
+  },
+  edgeUnreachable: {
+    when: 'The edge process does not answer on its control socket.',
+    advice: 'It is restarted by itself; look into logs/edge.log in the state directory when it persists.',
+    status: 503,
+    retry: true,
+  },
+  edgeFailed: {
+    when: 'The edge process ended before it was ready, or refused a snapshot.',
+    advice: 'Read its last lines (quoted, and in logs/edge.log in the state directory).',
+  },
+  startFailed: {
+    when: 'A service did not become ready while the system was started.',
+    advice: 'Read the reason and the quoted output, correct the service or its settings, and start again.',
+  },
+  userUnknown: {
+    when: 'The user that services should run as does not exist, or Tenfold may not become it.',
+    advice: 'Name an existing user with --user, or start Tenfold as that user or as root.',
+  },
+  unauthorized: {
+    when: 'A request to the control API carries no token, or one that is not valid.',
+    advice:
+      'Send `Authorization: Bearer TOKEN` with a token from the state directory (`token` or tokens.json).',
+    status: 401,
+  },
+  forbidden: {
+    when: "The token's scope does not allow what the request asks for, or the request comes from another origin.",
+    advice: 'Use a token with the scope that the message names.',
+    status: 403,
+  },
+  hostRefused: {
+    when: 'The Host header of a request to the control API names neither the loopback nor the configured address.',
+    advice: 'Use the control URL that `tenfold status` shows.',
+    status: 421,
+  },
+  requestInvalid: {
+    when: 'A request to the control API has parameters or a body that do not fit its schema.',
+    advice: 'Compare with /openapi.json.',
+    status: 400,
+  },
+  notFound: {
+    when: 'The control API has no such path or method.',
+    advice: 'See /openapi.json for what there is.',
+    status: 404,
+  },
+  serviceUnknown: {
+    when: 'A command names a service that the running system does not have.',
+    advice: '`tenfold status` lists the services.',
+    status: 404,
+  },
+  memberUnknown: {
+    when: 'A command names a member that no service has.',
+    advice: '`tenfold status` lists the members of each service.',
+    status: 404,
+  },
+  scaleImpossible: {
+    when: 'A service cannot have the number of instances that was asked for.',
+    advice: 'Choose a number within `instances: { min, max }`, or change those in the file.',
+    status: 422,
+  },
+  historyUnknown: {
+    when: 'A rollback names a checked system that the history does not hold.',
+    advice: '`tenfold history` lists what there is.',
+    status: 404,
+  },
+  stopping: {
+    when: 'A change is asked for while the system is stopping.',
+    advice: 'Start it again with `tenfold up`.',
+    status: 503,
+  },
+  controlUnreachable: {
+    when: 'The control API does not answer at the address that the state directory names.',
+    advice:
+      'Look whether `tenfold up` still runs; when its process hangs, end it and run `tenfold up` again.',
+    status: 503,
+    retry: true,
+  },
+  internal: {
+    when: 'A fault inside Tenfold: a bug of ours.',
+    advice: 'Please report it with the log lines around it (logs/tenfold.log in the state directory).',
+  },
+})
+
+/** What to do about a failure: the particular remedy where the thrower knew one, else its kind's advice. */
+export function remedyOf(failure: Failure): string {
+  const { remedy } = failure.details
+  return typeof remedy === 'string' ? remedy : failure.kind.advice
+}
