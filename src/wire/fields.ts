@@ -1,0 +1,103 @@
+// Field (header) names that the edge itself reads, interned: a small integer each, found while a head is scanned, so
+// that looking one up costs an array access. Every other name is id 0 and is compared as text when somebody asks.
+
+const names = [
+  '',
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'proxy-authenticate',
+  'proxy',
+  'http2-settings',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-real-ip',
+  'x-request-id',
+  'traceparent',
+  'tracestate',
+  'via',
+  'max-forwards',
+  'cookie',
+  'accept',
+  'user-agent',
+  'content-type',
+  'location',
+  'set-cookie',
+  'retry-after',
+  'date',
+  'server',
+  'authorization',
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'referer',
+] as const
+
+export type FieldName = Exclude<(typeof names)[number], ''>
+type Ids = { readonly [N in FieldName]: number }
+
+/** `fieldId['content-length']`: 1 to `fieldIdCount - 1`. */
+export const fieldId: Ids = Object.fromEntries(names.map((name, id) => [name, id]).slice(1)) as Ids
+export const fieldIdCount: number = names.length
+export const fieldNameOf = (id: number): string => names[id] ?? ''
+
+// Hash of a name: over its lower-cased characters, built up while the name is scanned.
+const slots = 512
+const idBySlot = new Uint8Array(slots)
+
+export const fieldHashStart = 5381
+/** One step of the name hash; `c` is a character of the name. `| 0x20` folds case (and keeps `-` and digits apart). */
+export function fieldHashStep(hash: number, c: number): number {
+  return (Math.imul(hash, 33) + (c | 0x20)) | 0
+}
+
+function slotOf(hash: number): number {
+  return (hash ^ (hash >>> 9)) & (slots - 1)
+}
+
+for (let id = 1; id < names.length; id++) {
+  let hash = fieldHashStart
+  for (const character of names[id] as string) hash = fieldHashStep(hash, character.charCodeAt(0))
+  let slot = slotOf(hash)
+  while (idBySlot[slot] !== 0) slot = (slot + 1) & (slots - 1)
+  idBySlot[slot] = id
+}
+
+/** The id of the name at `text[from..to)` whose hash is `hash`; 0 when it is not interned. Case does not matter. */
+export function fieldIdAt(text: string, from: number, to: number, hash: number): number {
+  let slot = slotOf(hash)
+  for (;;) {
+    const id = idBySlot[slot] as number
+    if (id === 0) return 0
+    if (sameName(names[id] as string, text, from, to)) return id
+    slot = (slot + 1) & (slots - 1)
+  }
+}
+
+/** Is `text[from..to)` the lower-case `name`, whatever its case? */
+export function sameName(name: string, text: string, from: number, to: number): boolean {
+  if (name.length !== to - from) return false
+  for (let i = 0; i < name.length; i++) {
+    let c = text.charCodeAt(from + i)
+    if (c >= 65 && c <= 90) c |= 0x20
+    if (c !== name.charCodeAt(i)) return false
+  }
+  return true
+}
+
+/** The id of a whole name in any case; 0 when it is not interned. */
+export function fieldIdOf(name: string): number {
+  let hash = fieldHashStart
+  for (let i = 0; i < name.length; i++) hash = fieldHashStep(hash, name.charCodeAt(i))
+  return fieldIdAt(name, 0, name.length, hash)
+}

@@ -1,0 +1,6 @@
+// HTTP/1.1, pure: heads, chunked bodies, and what an intermediary drops. Bytes and text in, meaning out.
+
+export * from './chunked.ts'
+export * from './compose.ts'
+export { contentLengthOf, eachListElement, isToken, isValidAuthority } from './grammar.ts'
+export * from './head.ts'
