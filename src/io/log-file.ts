@@ -1,0 +1,187 @@
+// The file that a process writes its output to, seen from outside: opened for appending, so that the process needs
+// nobody to read a pipe; rotated by copying and truncating, so that it need not reopen anything; read at its end and
+// followed. A line that is written between the last copied byte and the truncation (microseconds) is lost.
+
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Longer lines are handed on in pieces of this size. */
+export const lineBytesMax = 16_384
+const chunkBytes = 65_536
+const lastLinesBytesMax = 1 << 20
+const newline = 10
+
+export interface LogLimits {
+  /** The file is rotated when it has grown past this. */
+  readonly bytesMax: number
+  /** Files in all: the one being written and the older ones `NAME.1`, `NAME.2`, ... At least 1. */
+  readonly filesMax: number
+}
+
+/** Creates the folder where needed. The caller closes the descriptor. */
+export function openLog(path: string): number {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
+  return openSync(path, 'a', 0o640)
+}
+
+/** The last `count` complete or incomplete lines, looking at no more than 1 MB. No file: no lines. */
+export function lastLines(path: string, count: number): string[] {
+  const file = openOrNull(path)
+  if (file === null || count <= 0) return []
+  try {
+    const size = fstatSync(file).size
+    const bytes = Math.min(size, lastLinesBytesMax)
+    const buffer = readAt(file, size - bytes, bytes)
+    const lines = buffer.toString('utf8').split('\n')
+    if (lines.at(-1) === '') lines.pop()
+    // The first line of a part begins somewhere in its middle.
+    if (bytes < size && lines.length > 1) lines.shift()
+    return lines.slice(-count).map(line => line.slice(0, lineBytesMax))
+  } finally {
+    closeSync(file)
+  }
+}
+
+function openOrNull(path: string): number | null {
+  try {
+    return openSync(path, 'r+')
+  } catch {
+    return null
+  }
+}
+
+function readAt(file: number, position: number, bytes: number): Buffer {
+  const buffer = Buffer.allocUnsafe(bytes)
+  let filled = 0
+  while (filled < bytes) {
+    const read = readSync(file, buffer, filled, bytes - filled, position + filled)
+    if (read === 0) break
+    filled += read
+  }
+  return buffer.subarray(0, filled)
+}
+
+/** Hands on each new line of one file. It polls nothing by itself: `poll` reads what is new. */
+export class LogFollower {
+  readonly #path: string
+  readonly #onLine: (line: string) => void
+  #offset: number
+  #partial: Buffer = Buffer.alloc(0)
+
+  /** Begins at the end of what is there now. */
+  constructor(path: string, onLine: (line: string) => void) {
+    this.#path = path
+    this.#onLine = onLine
+    this.#offset = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  }
+
+  /** Reads at most `bytesMax` of what is new, so that a flood in one file does not hold up the rest. */
+  poll(bytesMax: number = 1 << 20): void {
+    const size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0
+    if (size < this.#offset) this.#offset = 0
+    if (size === this.#offset) return
+    const file = openOrNull(this.#path)
+    if (file === null) return
+    try {
+      const end = Math.min(size, this.#offset + bytesMax)
+      while (this.#offset < end) {
+        const chunk = readAt(file, this.#offset, Math.min(chunkBytes, end - this.#offset))
+        if (chunk.length === 0) return
+        this.#offset += chunk.length
+        this.#take(chunk)
+      }
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  #take(chunk: Buffer): void {
+    let data = this.#partial.length > 0 ? Buffer.concat([this.#partial, chunk]) : chunk
+    for (;;) {
+      const at = data.indexOf(newline)
+      if (at < 0 && data.length < lineBytesMax) break
+      const end = at < 0 || at > lineBytesMax ? lineBytesMax : at
+      this.#onLine(data.toString('utf8', 0, end))
+      data = data.subarray(end === at ? end + 1 : end)
+    }
+    this.#partial = Buffer.from(data)
+  }
+}
+
+/**
+ * Rotates when the file is larger than its limit; true when it did. `beforeCut` is called when all that will be cut has
+ * been copied, so that a follower can read it first. Of a file that has grown far past its limit only the end is kept.
+ */
+export async function rotateIfLarge(
+  path: string,
+  limits: LogLimits,
+  beforeCut: () => void = () => {},
+): Promise<boolean> {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (size <= limits.bytesMax) return false
+  if (limits.filesMax <= 1) {
+    beforeCut()
+    cut(path)
+    return true
+  }
+  const copy = `${path}.copy`
+  await copyTail(path, copy, limits.bytesMax, beforeCut)
+  for (let number = limits.filesMax - 1; number > 1; number--)
+    moveIfThere(`${path}.${number - 1}`, `${path}.${number}`)
+  renameSync(copy, `${path}.1`)
+  return true
+}
+
+async function copyTail(path: string, copy: string, bytesMax: number, beforeCut: () => void): Promise<void> {
+  const source = await open(path, 'r+')
+  const target = await open(copy, 'w', 0o640)
+  try {
+    let offset = Math.max(0, (await source.stat()).size - bytesMax)
+    // What a fast writer adds while the copy is made is copied too, up to the limit again; the rest is given up.
+    const end = offset + 2 * bytesMax
+    const buffer = Buffer.allocUnsafe(chunkBytes)
+    while (offset < end) {
+      const { bytesRead } = await source.read(buffer, 0, chunkBytes, offset)
+      if (bytesRead < chunkBytes) break
+      await target.write(buffer, 0, bytesRead)
+      offset += bytesRead
+    }
+    // The last piece, the followers' look and the cut in one go: nothing else of ours runs between them.
+    writeSync(
+      target.fd,
+      readAt(source.fd, offset, Math.max(0, Math.min(fstatSync(source.fd).size, end) - offset)),
+    )
+    beforeCut()
+    ftruncateSync(source.fd, 0)
+  } finally {
+    await Promise.all([source.close(), target.close()])
+  }
+}
+
+function cut(path: string): void {
+  const file = openSync(path, 'r+')
+  ftruncateSync(file, 0)
+  closeSync(file)
+}
+
+function moveIfThere(from: string, to: string): void {
+  if (statSync(from, { throwIfNoEntry: false })) renameSync(from, to)
+}
+
+/** Removes the file and its older ones. */
+export function removeLog(path: string, filesMax: number): void {
+  rmSync(path, { force: true })
+  for (let number = 1; number < filesMax; number++) rmSync(`${path}.${number}`, { force: true })
+}
