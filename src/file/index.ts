@@ -1,8 +1,11 @@
 // The system file: its types, its checker and what is made from it. Pure: it reads no file and no clock. Loading a file
 // from disk is the system's.
 
+export { checkSystem } from './check.ts'
 export type * from './checked.ts'
 export { systemFormat } from './checked.ts'
+export { fileFailures } from './failures.ts'
+export { renderProblems } from './problems.ts'
 export type * from './results.ts'
 export {
   isSecretReference,

@@ -1,0 +1,71 @@
+// The root of the system file's schema, and its environments. Its parts are in edge.ts, routes.ts, services.ts and
+// upstream.ts.
+
+import type { CheckedListen } from './checked.ts'
+import { type EdgeInput, edge } from './edge.ts'
+import { listenAt } from './network.ts'
+import { services, type UnnamedService } from './services.ts'
+import { into, mapOf, strict } from './shapes.ts'
+import { leaf, type Schema, text } from './values.ts'
+
+/** A system whose services have no names yet and whose routes may be missing: check.ts completes it. */
+export interface ParsedSystem {
+  readonly name: string
+  readonly control: CheckedListen
+  readonly edge: EdgeInput
+  readonly services: Readonly<Record<string, UnnamedService>>
+}
+
+const overrides = leaf<object>({
+  about:
+    'What is different there: any part of the system file. Objects are merged key by key, lists replaced, and `null` takes a key away.',
+  allowed: 'an object with keys of the system file',
+  json: { type: 'object' },
+  type: 'Overrides<SystemInput>',
+  parse: value => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined),
+})
+
+/** Parts of DESIGN that later versions bring. */
+const laterKeys = ['guard', 'databases', 'caches', 'queues', 'buckets', 'workload']
+
+export const systemSchema: Schema<ParsedSystem> = into(
+  strict(
+    {
+      $schema: text('For editors: where the JSON Schema of this file is.', 'a URL or path').optional(),
+      name: text(
+        'The system: names it in status, `Via` and error pages.',
+        'a name of small letters, digits and -, that begins with a letter',
+        {
+          pattern: /^[a-z](?:[a-z0-9-]*[a-z0-9])?$/,
+          lengthMax: 40,
+        },
+      ),
+      control: strict(
+        {
+          listen: listenAt(
+            'Where the control API listens: a port on loopback, or `host:port`. 0 = any free port.',
+            '127.0.0.1',
+          ).prefault(9900),
+        },
+        { about: 'The control API: what `tenfold status` and the other commands talk to.' },
+      ).prefault({}),
+      edge: edge.prefault({}),
+      services: services.prefault({}),
+      environments: mapOf(overrides, {
+        about: 'Overrides chosen by `--env NAME` or `TENFOLD_ENV`.',
+        names: "names such as 'production': small letters, digits and -",
+        pattern: /^[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?$/,
+        entriesMax: 50,
+      }).optional(),
+    },
+    {
+      about: 'A whole system: its front door and its services.',
+      later: laterKeys,
+      elsewhere: {
+        routes: "'routes' is a key of 'edge'.",
+        listen: "'listen' is a key of 'edge' and of 'control'.",
+      },
+    },
+  ),
+  keys => ({ name: keys.name, control: keys.control.listen, edge: keys.edge, services: keys.services }),
+)
