@@ -1,0 +1,39 @@
+// A ticket shop: pages by `web`, films, seats and orders by `api`. `npm start` in the project's folder runs this file.
+
+import { defineSystem } from 'tenfold'
+
+const port = Number(process.env.BOXOFFICE_PORT ?? 8080)
+
+export default defineSystem({
+  name: 'boxoffice',
+  control: { listen: 9900 },
+  edge: {
+    listen: { http: port },
+    accessLog: true,
+    routes: [
+      // Seats and orders are in the memory of one api instance: everything about a film goes to the same one.
+      { path: '/api/films/:film/*', to: 'api', rewrite: '/films', sticky: 'path:film' },
+      { path: '/api/*', to: 'api', rewrite: '/' },
+      // Files whose address holds the hash of what is in them: any instance answers, and a browser asks once.
+      { path: '/assets/*', to: 'web', methods: ['GET', 'HEAD'] },
+      { path: '/films', redirect: '/' },
+      { path: '/*', to: 'web', responseHeaders: { set: { 'x-content-type-options': 'nosniff' } } },
+    ],
+  },
+  services: {
+    web: {
+      command: ['node', 'web/server.mjs'],
+      instances: { min: 3, max: 8 },
+      health: { path: '/healthz' },
+      balance: 'least-connections',
+      env: { API_URL: `http://127.0.0.1:${port}/api` },
+    },
+    api: {
+      command: ['node', 'api/server.mjs'],
+      instances: { min: 2, max: 8 },
+      health: { path: '/healthz' },
+      balance: 'two-choices',
+      retry: { attempts: 2 },
+    },
+  },
+})
