@@ -2,7 +2,7 @@
 // upstream.ts.
 
 import type { CheckedListen } from './checked.ts'
-import { type EdgeInput, edge } from './edge.ts'
+import { type ParsedEdge, edge } from './edge.ts'
 import { listenAt } from './network.ts'
 import { services, type UnnamedService } from './services.ts'
 import { into, mapOf, strict } from './shapes.ts'
@@ -12,7 +12,7 @@ import { leaf, type Schema, text } from './values.ts'
 export interface ParsedSystem {
   readonly name: string
   readonly control: CheckedListen
-  readonly edge: EdgeInput
+  readonly edge: ParsedEdge
   readonly services: Readonly<Record<string, UnnamedService>>
 }
 

@@ -1,0 +1,19 @@
+// What a user's system file imports: `defineSystem`, `secret` and the types. It loads nothing else, so that importing
+// it costs nothing; the checker runs on the data, in Tenfold's own process.
+
+import type { SystemInput } from './file/input.generated.ts'
+
+export type * from './file/input.generated.ts'
+export { secret } from './file/secrets.ts'
+
+/**
+ * Gives back what it is given; it is there for its types. A function (also async) is called when the file is loaded.
+ *
+ *     import { defineSystem } from 'tenfold'
+ *     export default defineSystem({ name: 'shop', services: { web: { command: 'node web.mjs' } } })
+ */
+export function defineSystem<
+  const T extends SystemInput | (() => SystemInput) | (() => Promise<SystemInput>),
+>(system: T): T {
+  return system
+}
