@@ -2,6 +2,8 @@
 // at most two numbers, `a` and `b`) and only whoever looks renders words. Codes are compared inside one build only:
 // they are never written to disk or sent to another version.
 
+import { durationText } from '../kit/duration.ts'
+
 export const Reason = {
   none: 0,
   // which member (balance)
@@ -147,7 +149,7 @@ export function reasonText(code: number, a = 0, b = 0): string {
   if (name === undefined) return `reason ${code}`
   return words[name].replace(/\{([ab])(?::(us|share))?\}/g, (_, which: string, form: string | undefined) => {
     const value = which === 'a' ? a : b
-    if (form === 'us') return durationText(value)
+    if (form === 'us') return durationText(value / 1_000)
     return form === 'share' ? `${Math.round(value * 100)} %` : `${Math.round(value * 1000) / 1000}`
   })
 }
@@ -155,13 +157,4 @@ export function reasonText(code: number, a = 0, b = 0): string {
 /** Kebab-case name for metric labels and logs: `consecutive-failures`. */
 export function reasonLabel(code: number): string {
   return (nameOf.get(code) ?? `code-${code}`).replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
-}
-
-/** `1.5 s`, `250 ms`, `80 us`, `3 min` from microseconds. */
-export function durationText(us: number): string {
-  const round = (value: number): number => Math.round(value * 10) / 10
-  if (us < 1_000) return `${Math.round(us)} us`
-  if (us < 1_000_000) return `${round(us / 1_000)} ms`
-  if (us < 120_000_000) return `${round(us / 1_000_000)} s`
-  return `${round(us / 60_000_000)} min`
 }

@@ -1,0 +1,45 @@
+// What other layers use of the policies. Everything here is pure: no clock, no randomness of its own, no I/O.
+
+export { backoffCeilingUs, backoffUs } from './backoff.ts'
+export { createBalancer, usesKey } from './balance.ts'
+export { admission, isRefusal, memberRoom, retryAfterSeconds } from './circuit.ts'
+export { fadedEwma, peakEwma, ratePerSecond } from './ewma.ts'
+export type { Balancer, Group } from './group.ts'
+export { hashBytes, hashText, mix32, mixPair } from './hash.ts'
+export {
+  firstProbeAt,
+  type HealthCells,
+  HealthState,
+  type HealthStateCode,
+  healthLayout,
+  healthReason,
+  healthStateNames,
+  mayServe,
+  nextProbeAt,
+  recordProbe,
+} from './health.ts'
+export { decideHedge, hedgeDelayUs, hedgeSamplesMin } from './hedge.ts'
+export { isIdempotentMethod, isSafeMethod } from './methods.ts'
+export {
+  ejected,
+  ejectionUs,
+  mayEject,
+  type OutlierDecision,
+  type OutlierObservation,
+  outlierText,
+  type Standing,
+  shouldEjectNow,
+  sweepOutliers,
+} from './outlier.ts'
+export { type Rotation, rotation, rotationText, type TierHealth } from './panic.ts'
+export { Reason, type ReasonCode, type ReasonName, reasonLabel, reasonText } from './reason.ts'
+export {
+  AttemptEnd,
+  type AttemptEndCode,
+  type AttemptFailure,
+  decideRetry,
+  retryBudgetAllows,
+  triesAgain,
+} from './retry.ts'
+export * from './settings.ts'
+export { warmth, warmthMin } from './slow-start.ts'
