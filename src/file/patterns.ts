@@ -86,7 +86,7 @@ function pathCovers(earlier: string, later: string): boolean {
   if (a instanceof Refused || b instanceof Refused) return false
   if (a.segments.length === 0 && a.rest) return true
   if (!a.rest && (b.rest || a.segments.length !== b.segments.length)) return false
-  if (a.rest && b.segments.length < a.segments.length + (b.rest ? 0 : 1)) return false
+  if (b.segments.length < a.segments.length) return false
   return a.segments.every((part, index) => {
     const other = b.segments[index] as PatternSegment
     return 'parameter' in part
