@@ -33,6 +33,7 @@ export {
 } from './outlier.ts'
 export { type Rotation, rotation, rotationText, type TierHealth } from './panic.ts'
 export { Reason, type ReasonCode, type ReasonName, reasonLabel, reasonText } from './reason.ts'
+export { afterExit, newRestartState, type RestartPlan, type RestartState } from './restart.ts'
 export {
   AttemptEnd,
   type AttemptEndCode,
@@ -41,5 +42,15 @@ export {
   retryBudgetAllows,
   triesAgain,
 } from './retry.ts'
+export {
+  decideRoll,
+  newRollState,
+  type RolledInstance,
+  type RolledState,
+  type RollPlan,
+  type RollState,
+  type RollStep,
+  type RollWanted,
+} from './roll.ts'
 export * from './settings.ts'
 export { warmth, warmthMin } from './slow-start.ts'
