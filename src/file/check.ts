@@ -48,7 +48,7 @@ function checkOne(
   environment: string | null,
 ): CheckResult {
   const overrides = environment === null ? undefined : environments[environment]
-  const merged = overrides === undefined ? data : withOverrides(data, overrides)
+  const merged = isObject(overrides) ? withOverrides(data, overrides) : data
   const result = checkMerged(merged, environment)
   if (result.ok || !isObject(overrides)) return result
   const problems = result.problems.map(problem => ({
@@ -60,9 +60,8 @@ function checkOne(
 
 function withOverrides(data: Json, overrides: Json): Json {
   const merged = mergeOverrides(data, overrides)
-  return isObject(overrides) && isObject(merged) && isObject(data)
-    ? { ...merged, environments: data.environments as Json }
-    : merged
+  // An environment can't change the environments.
+  return isObject(merged) && isObject(data) ? { ...merged, environments: data.environments as Json } : merged
 }
 
 /** A path whose value comes from the environment's overrides is told as it stands in the file. */

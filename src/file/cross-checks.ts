@@ -141,7 +141,7 @@ function checkService(system: CheckedSystem, service: CheckedService, found: Fin
   const routed = system.edge.routes.some(
     ({ action }) => action.kind === 'proxy' && action.upstream === service.name,
   )
-  if (!routed)
+  if (!routed && system.edge.routes.length > 0)
     doubt(
       found,
       path,

@@ -97,7 +97,9 @@ const accessLog: Schema<CheckedEdge['accessLog']> = either(
 )
 
 /** `edge` before the routes of a file without any are filled in. */
-export type ParsedEdge = Omit<CheckedEdge, 'routes'> & { readonly routes: readonly CheckedRoute[] | undefined }
+export type ParsedEdge = Omit<CheckedEdge, 'routes'> & {
+  readonly routes: readonly CheckedRoute[] | undefined
+}
 
 export const edge: Schema<ParsedEdge> = into(
   strict(

@@ -100,13 +100,17 @@ function serviceRecord(name: string): CheckedAddress | undefined {
 function hostAddress(text: string): CheckedAddress | Refused | undefined {
   const named = text.startsWith('dns:')
   const at = splitHostPort(named ? text.slice(4) : text, 1)
-  if (!at)
-    return isIp(text) || isHostName(text) ? new Refused('has no port', `Write '${text}:80'.`) : undefined
+  if (!at) return withoutPort(text)
   const { port } = at
   if (isIp(at.host)) return named ? undefined : { kind: 'static', host: at.host, port, weight: 1, tier: 0 }
   return isHostName(at.host)
     ? { kind: 'dns', host: at.host.toLowerCase(), port, weight: 1, tier: 0 }
     : undefined
+}
+
+function withoutPort(text: string): Refused | undefined {
+  if (isIpv6(text)) return new Refused('has no port', `Write '[${text}]:80'.`)
+  return isIpv4(text) || isHostName(text) ? new Refused('has no port', `Write '${text}:80'.`) : undefined
 }
 
 const blocksByName: Readonly<Record<string, readonly string[]>> = {
@@ -144,8 +148,11 @@ export function hostPattern(about: string): Schema<string> {
       if (typeof value !== 'string') return undefined
       if (/:\d+$/.test(value) && !isIpv6(value))
         return new Refused('holds a port', 'Leave out the port: a route applies to every listener.')
+      // As requests carry it in Host: IPv6 in brackets, names without the final dot.
+      const bare = value.replace(/^\[(.*)\]$/, '$1')
+      if (isIpv6(bare)) return `[${bare.toLowerCase()}]`
       const name = value.startsWith('*.') ? value.slice(2) : value
-      return isIp(value) || isHostName(name) ? value.toLowerCase() : undefined
+      return isIpv4(value) || isHostName(name) ? value.toLowerCase().replace(/\.$/, '') : undefined
     },
   })
 }

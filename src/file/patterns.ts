@@ -34,8 +34,7 @@ export function parsePathPattern(text: string): PathPattern | Refused {
 }
 
 function wrongSegment(part: string, last: boolean): Refused | undefined {
-  if (part === '' && !last)
-    return new Refused('has an empty segment (//)', 'The edge joins repeated slashes.')
+  if (part === '' && !last) return new Refused('has an empty segment (//)', 'Write one slash.')
   if (part === '.' || part === '..')
     return new Refused(`has the segment '${part}'`, 'Write the path it leads to.')
   if (part.includes('*'))
@@ -47,8 +46,20 @@ function wrongSegment(part: string, last: boolean): Refused | undefined {
   }
   if (/[?#]/.test(part)) return new Refused('holds a query or fragment', 'Match the path only.')
   return fixedSegment.test(part)
-    ? undefined
+    ? neverMatching(part)
     : new Refused('holds a character that paths do not have', 'Write it percent-encoded (%20).')
+}
+
+/** Paths are matched in the normal form of RFC 3986 6.2.2: a pattern in another form would never match. */
+function neverMatching(part: string): Refused | undefined {
+  for (const [encoded, hex = ''] of part.matchAll(/%(..)/g)) {
+    const character = String.fromCharCode(Number.parseInt(hex, 16))
+    if (/[A-Za-z0-9\-._~]/.test(character))
+      return new Refused(`holds ${encoded}`, `Write it plainly: ${character}`)
+    if (hex !== hex.toUpperCase()) return new Refused(`holds ${encoded}`, `Write ${encoded.toUpperCase()}.`)
+    if (hex === '00' || hex === '5C') return new Refused(`holds ${encoded}, which the edge refuses in paths`)
+  }
+  return undefined
 }
 
 export function pathPattern(about: string): Schema<string> {

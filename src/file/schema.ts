@@ -2,7 +2,7 @@
 // upstream.ts.
 
 import type { CheckedListen } from './checked.ts'
-import { type ParsedEdge, edge } from './edge.ts'
+import { edge, type ParsedEdge } from './edge.ts'
 import { listenAt } from './network.ts'
 import { services, type UnnamedService } from './services.ts'
 import { into, mapOf, strict } from './shapes.ts'

@@ -95,7 +95,7 @@ const envText = leaf<string>({
   parse: value => {
     if (typeof value === 'string') return value.length <= 32_768 && !value.includes('\0') ? value : undefined
     return typeof value === 'number' || typeof value === 'boolean'
-      ? new Refused('is not a text', `Write '${value}'.`)
+      ? new Refused('is not a text', 'Put it in quotes.')
       : undefined
   },
 })

@@ -23,7 +23,7 @@ export function strict<const S extends Shape>(
   shape: S,
   options: StrictOptions = {},
 ): z.ZodType<z.output<z.ZodObject<S>>, unknown> {
-  const keys = Object.keys(shape)
+  const keys = Object.keys(shape).filter(key => !key.startsWith('$'))
   const shown = `an object with the keys ${keys.join(', ')}`
   const schema = z.strictObject(shape, {
     error: issue => {

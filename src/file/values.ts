@@ -71,7 +71,7 @@ export function leaf<T>(spec: LeafSpec<T>): Schema<T> {
 
 /** `a duration such as ..., from ...` -> `a duration`. */
 function kindOf(allowed: string): string {
-  if (allowed.startsWith("'")) return 'one of the words allowed here'
+  if (allowed.startsWith("'")) return 'allowed here'
   return allowed.split(/,| such as | from | of at most /)[0] ?? allowed
 }
 
@@ -199,7 +199,10 @@ export function choice<const W extends string | number>(about: string, words: re
     parse: value => {
       if (words.includes(value as W)) return value as W
       const near = typeof value === 'string' ? nearest(value, words.map(String)) : undefined
-      return near ? new Refused('is not one of the words allowed here', `Did you mean '${near}'?`) : undefined
+      const word = words.length > 1 ? 'one of the words' : 'the word'
+      if (words.some(one => typeof one === 'number'))
+        return new Refused('is not one of the numbers allowed here')
+      return new Refused(`is not ${word} allowed here`, near && `Did you mean '${near}'?`)
     },
   })
 }

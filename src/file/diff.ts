@@ -1,0 +1,138 @@
+// What a reload would do: the differences between two checked systems, each with its effect. Pure; values are redacted.
+
+import type { CheckedRoute, CheckedService, CheckedSystem, CommandService } from './checked.ts'
+import { isObject, type Json, keyPath } from './plain.ts'
+import type { Change, ChangeEffect } from './results.ts'
+import { redactSystem } from './secrets.ts'
+
+/** What an instance was started with: when one of these changes, it is restarted. The rest of a service changes live. */
+const startKeys = ['command', 'directory', 'env', 'user'] as const
+
+/** The part of a service that a running instance can't change: hash it to know whether one must be restarted. */
+export function startSettings(service: CommandService): Pick<CommandService, (typeof startKeys)[number]> {
+  const { command, directory, env, user } = service
+  return { command, directory, env, ...(user === undefined ? {} : { user }) }
+}
+
+const refusedKeys: Readonly<Record<string, string>> = {
+  name: 'the name is that of the state directory and of all metrics: stop the system and start it again',
+  control: 'commands find the running system by its control address: stop the system and start it again',
+  workers:
+    'worker threads share memory that is laid out when the edge starts: stop the system and start it again',
+}
+
+const live: ChangeEffect = { kind: 'live' }
+const refused = (key: string): ChangeEffect => ({ kind: 'refused', reason: refusedKeys[key] as string })
+
+/** From `before` to `after`, in the order of the file. Empty: a reload would change nothing. */
+export function diffSystems(before: CheckedSystem, after: CheckedSystem): Change[] {
+  const [a, b] = [redactSystem(before), redactSystem(after)]
+  const { routes: routesBefore, workers: workersBefore, ...edgeBefore } = a.edge
+  const { routes: routesAfter, workers: workersAfter, ...edgeAfter } = b.edge
+  return [
+    ...differences('name', a.name, b.name, refused('name')),
+    ...differences('control', a.control, b.control, refused('control')),
+    ...differences('edge.workers', workersBefore, workersAfter, refused('workers')),
+    ...differences('edge', edgeBefore, edgeAfter, live),
+    ...routeChanges(routesBefore, routesAfter),
+    ...serviceChanges(before, after, a, b),
+  ]
+}
+
+function routeChanges(before: readonly CheckedRoute[], after: readonly CheckedRoute[]): Change[] {
+  const path = (id: string): string => `edge.routes[${id}]`
+  const ids = [...new Set([...before, ...after].map(route => route.id))]
+  const changes = ids.flatMap(id => {
+    const [from, to] = [before, after].map(routes => routes.find(route => route.id === id))
+    return differences(path(id), from, to, live)
+  })
+  const order = (one: readonly CheckedRoute[], other: readonly CheckedRoute[]): string[] =>
+    one.map(route => route.id).filter(id => other.some(route => route.id === id))
+  return [...changes, ...differences('edge.routes (order)', order(before, after), order(after, before), live)]
+}
+
+function serviceChanges(
+  before: CheckedSystem,
+  after: CheckedSystem,
+  shownBefore: CheckedSystem,
+  shownAfter: CheckedSystem,
+): Change[] {
+  const names = [...new Set([...Object.keys(before.services), ...Object.keys(after.services)])]
+  return names.flatMap(name => {
+    const [from, to] = [before.services[name], after.services[name]]
+    const path = keyPath('services', name)
+    if (!from || !to || from.kind !== to.kind)
+      return differences(path, summary(from), summary(to), replaced(name, from, to))
+    const [a, b] = [shownBefore.services[name], shownAfter.services[name]]
+    const shown = Object.keys({ ...a, ...b }).flatMap(key =>
+      differences(keyPath(path, key), at(a, key), at(b, key), effectOf(name, key, to)),
+    )
+    return [...shown, ...hiddenChanges(path, from, to, shown)]
+  })
+}
+
+const at = (value: object | undefined, key: string): unknown =>
+  (value as Record<string, unknown> | undefined)?.[key]
+
+function effectOf(service: string, key: string, now: CheckedService): ChangeEffect {
+  const restarts = now.kind === 'command' && startKeys.some(one => one === key)
+  return restarts ? { kind: 'rolls', service } : live
+}
+
+/** A change that redaction hides (one password for another) is still a change. */
+function hiddenChanges(
+  path: string,
+  from: CheckedService,
+  to: CheckedService,
+  shown: readonly Change[],
+): Change[] {
+  if (from.kind !== 'command' || to.kind !== 'command') return []
+  return Object.keys(to.env)
+    .filter(name => JSON.stringify(from.env[name]) !== JSON.stringify(to.env[name]))
+    .map(name => keyPath(keyPath(path, 'env'), name))
+    .filter(hidden => !shown.some(change => change.path === hidden))
+    .map(hidden => ({
+      path: hidden,
+      from: '***',
+      to: '*** (another value)',
+      effect: effectOf(to.name, 'env', to),
+    }))
+}
+
+function summary(service: CheckedService | undefined): string | undefined {
+  if (!service) return undefined
+  return service.kind === 'command' ? 'runs a command' : `${service.addresses.length} addresses`
+}
+
+function replaced(service: string, from?: CheckedService, to?: CheckedService): ChangeEffect {
+  if (to?.kind === 'command') return { kind: 'starts', service }
+  return from?.kind === 'command' ? { kind: 'stops', service } : live
+}
+
+/** Objects key by key; lists and everything else whole. */
+function differences(path: string, from: unknown, to: unknown, effect: ChangeEffect): Change[] {
+  if (same(from, to)) return []
+  if (isObject(from) && isObject(to))
+    return Object.keys({ ...from, ...to }).flatMap(key =>
+      differences(keyPath(path, key), from[key], to[key], effect),
+    )
+  return [
+    {
+      path,
+      ...(from === undefined ? {} : { from: short(from) }),
+      ...(to === undefined ? {} : { to: short(to) }),
+      effect,
+    },
+  ]
+}
+
+function same(a: unknown, b: unknown): boolean {
+  if (!isObject(a) || !isObject(b)) return JSON.stringify(a) === JSON.stringify(b)
+  const keys = Object.keys({ ...a, ...b })
+  return keys.every(key => same(a[key] as Json, b[key] as Json))
+}
+
+function short(value: unknown): string {
+  const text = JSON.stringify(value)
+  return text.length > 120 ? `${text.slice(0, 117)}...` : text
+}
