@@ -42,11 +42,34 @@ export class Gate {
   }
 
   admits(group: Group, i: number, now: number, key: number): boolean {
+    if (!this.#fits(group, i, now)) return false
+    const warmth = group.warmth(i, now)
+    if (warmth < 1 && !this.#warmEnough(group, i, now, key, warmth)) return this.#refuse(Reason.hashNextCold)
+    return true
+  }
+
+  /**
+   * For a walk that found nobody: the member of the highest rank that the gate admits, else that is within the bound,
+   * else that is eligible; -1 when none is.
+   */
+  lastResort(group: Group, now: number, key: number): number {
+    let chosen = -1
+    let highest = -1
+    for (let i = 0; i < group.count; i++) {
+      if (!group.eligible(i, now)) continue
+      const level = this.#fits(group, i, now) ? (this.admits(group, i, now, key) ? 2 : 1) : 0
+      const standing = level * 4_294_967_296 + rankOf(group.hash(i), key)
+      if (standing <= highest) continue
+      highest = standing
+      chosen = i
+    }
+    return chosen
+  }
+
+  #fits(group: Group, i: number, now: number): boolean {
     if (!group.eligible(i, now)) return this.#refuse(Reason.hashNextIneligible)
     if (this.#loadFactor > 0 && group.inFlight(i) >= Math.ceil(this.#capacityPerWeight * group.weight(i)))
       return this.#refuse(Reason.hashNextOverBound)
-    const warmth = group.warmth(i, now)
-    if (warmth < 1 && !this.#warmEnough(group, i, now, key, warmth)) return this.#refuse(Reason.hashNextCold)
     return true
   }
 
@@ -71,21 +94,6 @@ function warmestOf(group: Group, now: number): number {
 /** Rank of a member for a key: the pair's hash; the highest ranks first. */
 export function rankOf(memberHash: number, key: number): number {
   return mixPair(key, memberHash)
-}
-
-/** The eligible member of the highest rank whatever its load or warmth, or -1. */
-export function anyEligible(group: Group, now: number, key: number): number {
-  let chosen = -1
-  let highest = -1
-  for (let i = 0; i < group.count; i++) {
-    if (!group.eligible(i, now)) continue
-    const rank = rankOf(group.hash(i), key)
-    if (rank > highest) {
-      highest = rank
-      chosen = i
-    }
-  }
-  return chosen
 }
 
 /** What a walk that found nobody falls back to, and its reason. */

@@ -6,7 +6,7 @@ import type { Random } from '../../kit/random.ts'
 import type { Balancer, Group } from '../group.ts'
 import { mix32, mixPair } from '../hash.ts'
 import { Reason } from '../reason.ts'
-import { anyEligible, fallbackReason, Gate } from './gate.ts'
+import { fallbackReason, Gate } from './gate.ts'
 
 /** Prime, as the permutations need it. At most 65,535 members fit. */
 export const maglevSlots = 65_537
@@ -51,7 +51,7 @@ export class MaglevHash implements Balancer {
       this.reason = this.#gate.passedOver
       return owner
     }
-    const chosen = anyEligible(group, now, key)
+    const chosen = this.#gate.lastResort(group, now, key)
     this.reason = fallbackReason(chosen, this.#gate)
     return chosen
   }

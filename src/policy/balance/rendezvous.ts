@@ -5,7 +5,7 @@
 import type { Random } from '../../kit/random.ts'
 import type { Balancer, Group } from '../group.ts'
 import { Reason } from '../reason.ts'
-import { anyEligible, fallbackReason, Gate, rankOf } from './gate.ts'
+import { fallbackReason, Gate, rankOf } from './gate.ts'
 
 export class Rendezvous implements Balancer {
   reason: number = Reason.none
@@ -62,7 +62,7 @@ export class Rendezvous implements Balancer {
   }
 
   #fallBack(group: Group, now: number, key: number): number {
-    const chosen = anyEligible(group, now, key)
+    const chosen = this.#gate.lastResort(group, now, key)
     this.reason = fallbackReason(chosen, this.#gate)
     return chosen
   }

@@ -6,7 +6,7 @@ import type { Random } from '../../kit/random.ts'
 import type { Balancer, Group } from '../group.ts'
 import { mix32, mixPair } from '../hash.ts'
 import { Reason } from '../reason.ts'
-import { anyEligible, fallbackReason, Gate } from './gate.ts'
+import { fallbackReason, Gate } from './gate.ts'
 
 /** Points of a member with the largest weight (rounded up to a power of two), and of the whole ring. */
 const memberPointsMax = 1024
@@ -54,7 +54,7 @@ export class RingHash implements Balancer {
       }
       refused = owner
     }
-    const chosen = anyEligible(group, now, key)
+    const chosen = this.#gate.lastResort(group, now, key)
     this.reason = fallbackReason(chosen, this.#gate)
     return chosen
   }
