@@ -9,8 +9,6 @@ type Names =
   | 'stateUnusable'
   | 'stateTooNew'
   | 'portTaken'
-  | 'fileRefused'
-  | 'secretMissing'
   | 'reloadRefused'
   | 'reloadFailed'
   | 'busy'
@@ -23,9 +21,6 @@ type Names =
   | 'hostRefused'
   | 'requestInvalid'
   | 'notFound'
-  | 'serviceUnknown'
-  | 'memberUnknown'
-  | 'scaleImpossible'
   | 'historyUnknown'
   | 'stopping'
   | 'controlUnreachable'
@@ -55,16 +50,6 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     when: 'A port that the file asks for is held by another program.',
     advice: 'End that program, or change the port in the file; 0 means any free port.',
     status: 409,
-  },
-  fileRefused: {
-    when: 'The system file cannot be loaded or has problems.',
-    advice: 'Correct the file; `tenfold check` shows every problem.',
-    status: 422,
-  },
-  secretMissing: {
-    when: "A service's environment names a secret that is neither in the environment nor in secrets.env.",
-    advice: 'Set the variable, or write NAME=value into secrets.env beside the system file (mode 0600).',
-    status: 422,
   },
   reloadRefused: {
     when: 'A reload changes something that cannot change while the system runs.',
@@ -125,21 +110,6 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     when: 'The control API has no such path or method.',
     advice: 'See /openapi.json for what there is.',
     status: 404,
-  },
-  serviceUnknown: {
-    when: 'A command names a service that the running system does not have.',
-    advice: '`tenfold status` lists the services.',
-    status: 404,
-  },
-  memberUnknown: {
-    when: 'A command names a member that no service has.',
-    advice: '`tenfold status` lists the members of each service.',
-    status: 404,
-  },
-  scaleImpossible: {
-    when: 'A service cannot have the number of instances that was asked for.',
-    advice: 'Choose a number within `instances: { min, max }`, or change those in the file.',
-    status: 422,
   },
   historyUnknown: {
     when: 'A rollback names a checked system that the history does not hold.',

@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fleetFailures } from '../../fleet/failures.ts'
 import { Failure } from '../../kit/failure.ts'
 import { systemFailures } from '../failures.ts'
 import { controlClient } from './client.ts'
@@ -89,7 +90,7 @@ function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
     }),
     scale: async (service, instances, progress) => {
       if (service !== 'web')
-        throw new Failure(systemFailures.serviceUnknown, `There is no service '${service}'.`)
+        throw new Failure(fleetFailures.serviceUnknown, `There is no service '${service}'.`)
       progress('web', 'web-2 starts')
       return { text: `web has ${instances} instances` }
     },
@@ -308,7 +309,7 @@ test('failures are JSON with code, message and remedy', async t => {
   const headers = { ...bearer(tokens.admin), 'content-type': 'application/json' }
   const cases: [string, string, string | undefined, number, string][] = [
     ['GET', '/v1/nothing', undefined, 404, 'SYSTEM_NOT_FOUND'],
-    ['POST', '/v1/services/no/scale', '{"instances":1}', 404, 'SYSTEM_SERVICE_UNKNOWN'],
+    ['POST', '/v1/services/no/scale', '{"instances":1}', 404, 'FLEET_SERVICE_UNKNOWN'],
     ['POST', '/v1/services/web/scale', '{"instances":-1}', 400, 'SYSTEM_REQUEST_INVALID'],
     ['POST', '/v1/services/web/scale', '{"instances":1,"extra":1}', 400, 'SYSTEM_REQUEST_INVALID'],
     ['POST', '/v1/services/web/scale', '{', 400, 'SYSTEM_REQUEST_INVALID'],
@@ -336,7 +337,7 @@ test('the client gives back answers, progress and failures', async t => {
   assert.equal(done.text, 'web has 2 instances')
   assert.equal((await client.reload({ dryRun: true })).changes?.length, 1)
   assert.equal((await client.rollback(2)).text, 'back to 2')
-  await assert.rejects(client.scale('no', 1), { code: 'SYSTEM_SERVICE_UNKNOWN' })
+  await assert.rejects(client.scale('no', 1), { code: 'FLEET_SERVICE_UNKNOWN' })
   await assert.rejects(client.restart('web'), {
     code: 'SYSTEM_START_FAILED',
     message: /did not become ready/,

@@ -20,7 +20,7 @@ const timestamp = z.iso.datetime().describe('ISO 8601, UTC')
 
 export const failureSchema: z.ZodType<FailureView> = z.strictObject({
   error: z.strictObject({
-    code: z.string().describe('Stable, e.g. SYSTEM_SERVICE_UNKNOWN; listed in docs/reference/errors.md'),
+    code: z.string().describe('Stable, e.g. FLEET_SERVICE_UNKNOWN; listed in docs/reference/errors.md'),
     message: z.string(),
     remedy: z.string(),
   }),

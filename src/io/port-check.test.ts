@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { test } from 'node:test'
+import { portTrouble } from './port-check.ts'
+
+test('a port that somebody holds is taken and says by whom, and is free again afterwards', async () => {
+  const holder = createServer()
+  await new Promise<void>(resolve => holder.listen(0, '127.0.0.1', resolve))
+  const { port } = holder.address() as { port: number }
+  const trouble = await portTrouble('127.0.0.1', port)
+  assert.equal(trouble?.kind, 'taken')
+  assert.match(trouble.reason, /taken by /)
+  await new Promise<void>(resolve => holder.close(() => resolve()))
+  assert.equal(await portTrouble('127.0.0.1', port), null)
+})
+
+test('a port that others share by reusePort counts as taken', async () => {
+  const holder = createServer()
+  await new Promise<void>(resolve => holder.listen({ port: 0, host: '127.0.0.1', reusePort: true }, resolve))
+  const { port } = holder.address() as { port: number }
+  assert.equal((await portTrouble('127.0.0.1', port))?.kind, 'taken')
+  await new Promise<void>(resolve => holder.close(() => resolve()))
+})
+
+test('an address of another machine is told apart', async () => {
+  assert.equal((await portTrouble('192.0.2.1', 8080))?.kind, 'no-address')
+})

@@ -1,0 +1,84 @@
+// One running system becomes another without a request lost: the order in which the fleet and the edge learn of it, and
+// the way back when a step fails. It loads and checks nothing; what it is given is right.
+
+import type { CheckedSystem } from '../file/index.ts'
+import type { Fleet, ServiceReport, ServiceSpec } from '../fleet/index.ts'
+import { Failure } from '../kit/failure.ts'
+import { remedyOf, systemFailures } from './failures.ts'
+import type { Publisher } from './publisher.ts'
+
+/** A checked system with what the fleet runs for it. */
+export interface Compiled {
+  readonly system: CheckedSystem
+  readonly specs: readonly ServiceSpec[]
+}
+
+export interface ChangeParts {
+  readonly fleet: Pick<Fleet, 'apply'>
+  readonly publisher: Pick<Publisher, 'replace'>
+}
+
+/**
+ * Rejects with SYSTEM_RELOAD_FAILED after everything is as it was. In between, routes lead only to services that run:
+ * new services are ready before the first request can be routed to them, old ones stop after the last one could.
+ */
+export async function changeSystem(
+  { fleet, publisher }: ChangeParts,
+  from: Compiled,
+  to: Compiled,
+  step: (sentence: string) => void,
+): Promise<void> {
+  const both = unionOf(from, to)
+  try {
+    await publisher.replace(both.system)
+    step('starting what is new, replacing what has changed')
+    throwWhenFailed((await fleet.apply(both.specs)).services)
+    step('routing by the new file')
+    await publisher.replace(to.system)
+  } catch (cause) {
+    step('going back to what ran before')
+    await publisher.replace(from.system)
+    await fleet.apply(from.specs)
+    throw reloadFailed(cause)
+  }
+  if (both.specs.length !== to.specs.length) step('stopping what is gone')
+  await fleet.apply(to.specs)
+}
+
+/** Everything of both; where both have a service, the new one's settings. Routes and listeners are the old ones. */
+function unionOf(from: Compiled, to: Compiled): Compiled {
+  const kept = from.specs.filter(spec => to.system.services[spec.name] === undefined)
+  return {
+    system: {
+      ...to.system,
+      edge: from.system.edge,
+      services: { ...from.system.services, ...to.system.services },
+    },
+    specs: [...to.specs, ...kept],
+  }
+}
+
+/** Throws one failure that tells of each service that did not come up. */
+export function throwWhenFailed(reports: readonly ServiceReport[]): void {
+  const failed = reports.filter(report => report.outcome === 'failed' || report.outcome === 'kept')
+  if (failed.length === 0) return
+  const sentences = failed.map(report => `${report.service}: ${sentencesOf(report)}`)
+  const first = failed.flatMap(report => report.failures)[0]
+  throw new Failure(systemFailures.startFailed, sentences.join('\n'), {
+    ...(first === undefined ? {} : { details: { remedy: remedyOf(first) }, cause: first }),
+  })
+}
+
+function sentencesOf(report: ServiceReport): string {
+  const distinct = [...new Set(report.failures.map(failure => failure.message))]
+  return distinct.length === 0 ? 'it did not become ready' : distinct.join('\n')
+}
+
+function reloadFailed(cause: unknown): Failure {
+  const remedy = cause instanceof Failure ? { details: { remedy: remedyOf(cause) } } : {}
+  return new Failure(
+    systemFailures.reloadFailed,
+    `Not applied; what ran before runs on. ${cause instanceof Error ? cause.message : String(cause)}`,
+    { cause, ...remedy },
+  )
+}

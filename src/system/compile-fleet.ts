@@ -1,0 +1,36 @@
+// Checked system and secrets -> what the fleet runs. Pure. Owns what the fleet's specs add to the file: absolute
+// directories, environments with their secrets, the user, versions.
+
+import { resolve } from 'node:path'
+import type { CheckedSystem, CommandService } from '../file/index.ts'
+import { type ProcessSpec, type ServiceSpec, specVersion } from '../fleet/index.ts'
+
+export interface FleetContext {
+  /** Absolute: the folder of the system file. */
+  readonly baseDirectory: string
+  /** By service, secrets put in. */
+  readonly environments: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** For services that name no user of their own; absent: the supervisor's. */
+  readonly user?: string | undefined
+}
+
+export function compileFleet(system: CheckedSystem, context: FleetContext): ServiceSpec[] {
+  return Object.values(system.services).map(service =>
+    service.kind === 'command'
+      ? processSpec(service, context)
+      : { kind: 'addresses', name: service.name, addresses: service.addresses },
+  )
+}
+
+function processSpec(service: CommandService, context: FleetContext): ProcessSpec {
+  const { env: _, upstream, ...rest } = service
+  const user = service.user ?? context.user
+  const base = {
+    ...rest,
+    ...(user === undefined ? {} : { user }),
+    directory: resolve(context.baseDirectory, service.directory),
+    env: context.environments[service.name] ?? {},
+  }
+  const published = upstream.balance.kind === 'resource' ? { utilisationPublished: true } : {}
+  return { ...base, version: specVersion(base), ...published }
+}

@@ -1,0 +1,488 @@
+// The edge as a process: started, taken back, watched, restarted, told of snapshots, stopped. It runs detached, so it
+// serves on when the supervisor dies; STATE/edge/process.json and its nonce say which one is ours.
+//
+// States: `stopped` (nobody wants it) -> `starting` (begun, not yet answering) -> `running` (answers) -> `restarting`
+// (died or hung while it was wanted; again and again, with back-off) -> `running`. `stop`, `kill` and `release` lead to
+// `stopped` from everywhere.
+
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ControlEvent, ControlMethods, EdgeStatus } from '../edge/control-protocol.ts'
+import type { EdgeSnapshot } from '../edge/snapshot.ts'
+import { lastLines } from '../io/log-file.ts'
+import { type LifeIdentity, leaderAlive, signalLife, startLife } from '../io/process.ts'
+import { processes } from '../io/process-table.ts'
+import { socketPath } from '../io/socket-path.ts'
+import { Failure } from '../kit/failure.ts'
+import { backoffCeilingUs } from '../policy/backoff.ts'
+import { connectEdge, type EdgeClient } from './edge-client.ts'
+import { systemFailures } from './failures.ts'
+import { writePrivate } from './private-file.ts'
+import type { StateDirectory } from './state-directory.ts'
+import { mainFile, tenfoldVersion } from './version.ts'
+
+export interface EdgeProcessOptions {
+  readonly state: StateDirectory
+  /** Worker threads of a process that is started; one that is taken back keeps its own. */
+  readonly workers: number
+  onEvent(event: ControlEvent): void
+  /** A sentence about the process itself: started, died, restarted. */
+  onChange(level: 'info' | 'warn', sentence: string): void
+}
+
+export interface EdgeProcessState {
+  readonly state: 'stopped' | 'starting' | 'running' | 'restarting'
+  readonly reason: string
+  readonly pid: number | null
+  readonly adopted: boolean
+  readonly restarts: number
+}
+
+export interface EdgeProcess {
+  readonly state: EdgeProcessState
+  /** What runs: the snapshot that was applied last, or was found with a process taken back. */
+  readonly current: EdgeSnapshot | null
+  /** Takes the running edge of this state directory back when there is one of this version; ends one of another. */
+  adopt(): Promise<boolean>
+  /** Starts from the snapshot. Rejects with SYSTEM_EDGE_FAILED and its last lines when it does not come up. */
+  start(snapshot: EdgeSnapshot): Promise<void>
+  /** Waits for an edge that is being restarted. Rejects when the edge refuses, or does not come back in time. */
+  apply(snapshot: EdgeSnapshot): Promise<void>
+  status(): Promise<EdgeStatus>
+  metrics(): Promise<string>
+  memberIdle(params: ControlMethods['memberIdle']['params']): Promise<boolean>
+  reopenLogs(): Promise<void>
+  /** Drains, then it exits; killed when it does not. */
+  stop(drainMs: number): Promise<void>
+  kill(): Promise<void>
+  /** Lets it run on for the next supervisor. */
+  release(): void
+}
+
+const startTimeoutMs = 30_000
+/** How long `apply` waits for an edge that is being restarted. */
+const returnTimeoutMs = 30_000
+const backoffBaseMs = 100
+const backoffMaxMs = 5_000
+/** A life this long makes the next death a first one again. */
+const settledMs = 30_000
+const linesQuotedMax = 8
+
+interface ProcessRecord extends LifeIdentity {
+  readonly format: 1
+  readonly bootId: string
+  readonly tenfold: string
+}
+
+class DetachedEdge implements EdgeProcess {
+  readonly #options: EdgeProcessOptions
+  readonly #socket: string
+  readonly #logFile: string
+  #state: EdgeProcessState = {
+    state: 'stopped',
+    reason: 'not started',
+    pid: null,
+    adopted: false,
+    restarts: 0,
+  }
+  #life: LifeIdentity | null = null
+  #client: EdgeClient | null = null
+  #current: EdgeSnapshot | null = null
+  #wanted = false
+  /** A process was started and has not answered yet: whoever started it deals with its death. */
+  #spawning = false
+  #returned: (() => void)[] = []
+  /** Real ports by listener id: a listener of port 0 keeps its port over restarts. */
+  #ports = new Map<string, number>()
+  #deathsInARow = 0
+  #upSinceMs = 0
+
+  constructor(options: EdgeProcessOptions) {
+    this.#options = options
+    this.#socket = socketPath(options.state.edge)
+    this.#logFile = join(options.state.logs, 'edge.log')
+  }
+
+  get state(): EdgeProcessState {
+    return this.#state
+  }
+
+  get current(): EdgeSnapshot | null {
+    return this.#current
+  }
+
+  async adopt(): Promise<boolean> {
+    const record = this.#readRecord()
+    if (record === null || record.bootId !== processes.bootId() || !leaderAlive(record)) return false
+    this.#life = record
+    try {
+      const client = await this.#connect()
+      const status = await client.call('status', {}, 5_000)
+      if (status.pid !== record.pid || status.nonce !== record.nonce) throw new Error('another edge answers')
+      if (record.tenfold !== tenfoldVersion || status.draining) {
+        this.#options.onChange('info', `the edge that runs is of Tenfold ${record.tenfold}: it is replaced`)
+        await this.stop(this.#snapshotFile()?.limits.drainTimeoutMs ?? 10_000)
+        return false
+      }
+      this.#current = this.#snapshotFile()
+      this.#wanted = true
+      this.#becomeRunning(client, status, true, 'taken back from a supervisor that had ended')
+      return true
+    } catch (cause) {
+      this.#options.onChange(
+        'warn',
+        `the edge that was left running does not answer: ${(cause as Error).message}`,
+      )
+      await this.kill()
+      return false
+    }
+  }
+
+  async start(snapshot: EdgeSnapshot): Promise<void> {
+    this.#wanted = true
+    this.#set({ state: 'starting', reason: 'starting' })
+    this.#writeSnapshot(snapshot)
+    this.#current = snapshot
+    try {
+      await this.#spawn()
+    } catch (cause) {
+      await this.kill()
+      throw cause
+    }
+  }
+
+  async apply(snapshot: EdgeSnapshot): Promise<void> {
+    const deadlineMs = performance.now() + returnTimeoutMs
+    for (;;) {
+      const client = await this.#running(deadlineMs)
+      try {
+        const pinned = this.#pinned(snapshot)
+        await client.call('apply', { snapshot: pinned })
+        if (pinned.listeners.some(listener => listener.port === 0))
+          this.#learnPorts(await client.call('status', {}))
+        this.#current = snapshot
+        this.#writeSnapshot(this.#pinned(snapshot))
+        return
+      } catch (cause) {
+        // It died on the way: what it had not confirmed is sent to the next one.
+        if (!isUnreachable(cause) || performance.now() > deadlineMs) throw cause
+      }
+    }
+  }
+
+  async status(): Promise<EdgeStatus> {
+    return this.#now().call('status', {})
+  }
+
+  async metrics(): Promise<string> {
+    return (await this.#now().call('metrics', {})).text
+  }
+
+  async memberIdle(params: ControlMethods['memberIdle']['params']): Promise<boolean> {
+    try {
+      const client = await this.#running(performance.now() + params.timeoutMs)
+      return (await client.call('memberIdle', params, params.timeoutMs + 5_000)).idle
+    } catch (cause) {
+      if (!isUnreachable(cause)) throw cause
+      // A process that is gone carries no request.
+      return this.#life === null || !leaderAlive(this.#life)
+    }
+  }
+
+  async reopenLogs(): Promise<void> {
+    await this.#now().call('reopenLogs', {})
+  }
+
+  async stop(drainMs: number): Promise<void> {
+    this.#wanted = false
+    const life = this.#life
+    try {
+      await this.#client?.call('stop', { drainMs }, 5_000)
+    } catch {
+      // It does not answer: the signals below end it.
+    }
+    if (life !== null && !(await ended(life, drainMs + 2_000))) {
+      signalLife(life, 'SIGTERM')
+      if (!(await ended(life, 2_000))) signalLife(life, 'SIGKILL')
+      await ended(life, 5_000)
+    }
+    this.#forget('stopped')
+  }
+
+  async kill(): Promise<void> {
+    this.#wanted = false
+    const life = this.#life
+    if (life !== null) {
+      signalLife(life, 'SIGKILL')
+      await ended(life, 5_000)
+    }
+    this.#forget('killed')
+  }
+
+  release(): void {
+    this.#wanted = false
+    this.#client?.close()
+    this.#client = null
+    this.#set({ state: 'stopped', reason: 'left running for the next supervisor' })
+  }
+
+  #now(): EdgeClient {
+    if (this.#client === null) {
+      throw new Failure(systemFailures.edgeUnreachable, `The edge is not running: ${this.#state.reason}.`)
+    }
+    return this.#client
+  }
+
+  /** The client, as soon as there is one. */
+  async #running(deadlineMs: number): Promise<EdgeClient> {
+    while (this.#client === null) {
+      const leftMs = deadlineMs - performance.now()
+      if (!this.#wanted || leftMs <= 0) return this.#now()
+      await this.#return(leftMs)
+    }
+    return this.#client
+  }
+
+  #return(timeoutMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const limit = setTimeout(resolve, timeoutMs)
+      this.#returned.push(() => {
+        clearTimeout(limit)
+        resolve()
+      })
+    })
+  }
+
+  async #spawn(): Promise<void> {
+    this.#spawning = true
+    try {
+      await this.#spawnLife()
+    } finally {
+      this.#spawning = false
+    }
+  }
+
+  async #spawnLife(): Promise<void> {
+    const { state, workers } = this.#options
+    const nonce = crypto.randomUUID()
+    const life = await startLife({
+      command: [process.execPath, mainFile, 'run', 'edge', '--state', state.path],
+      directory: state.path,
+      env: { ...definedOnly(process.env), TENFOLD_EDGE_WORKERS: String(workers) },
+      nonce,
+      outputFile: this.#logFile,
+    })
+    this.#life = life
+    this.#writeRecord(life)
+    let exit: string | null = null
+    life.exited.then(
+      ({ code, signal }) => {
+        exit = signal === null ? `exited with code ${code}` : `was ended by ${signal}`
+        if (this.#life === life) this.#died(exit)
+      },
+      () => {},
+    )
+    await this.#answering(life, () => exit)
+  }
+
+  /** Until it answers with its nonce; a death or the limit ends the wait. */
+  async #answering(life: LifeIdentity, exit: () => string | null): Promise<void> {
+    const deadlineMs = performance.now() + startTimeoutMs
+    let last = 'it does not listen on its control socket'
+    while (exit() === null && performance.now() < deadlineMs && this.#life === life) {
+      try {
+        const client = await this.#connect()
+        const status = await client.call('status', {}, 5_000)
+        if (status.nonce === life.nonce) {
+          this.#becomeRunning(client, status, false, 'started')
+          return
+        }
+        client.close()
+        last = 'another edge answers on the control socket'
+      } catch (cause) {
+        last = (cause as Error).message
+      }
+      await pause(20)
+    }
+    throw this.#startFailure(exit() ?? `did not answer in ${startTimeoutMs / 1000} s (${last})`)
+  }
+
+  #startFailure(why: string): Failure {
+    const lines = lastLines(this.#logFile, linesQuotedMax)
+    const quote = lines.length === 0 ? '' : `\n  ${lines.join('\n  ')}`
+    return new Failure(systemFailures.edgeFailed, `The edge ${why}. Its last lines:${quote || ' none'}`)
+  }
+
+  #connect(): Promise<EdgeClient> {
+    let ours: EdgeClient | null = null
+    return connectEdge(this.#socket, {
+      onEvent: event => this.#options.onEvent(event),
+      onEnd: () => {
+        if (ours !== null && this.#client === ours) this.#lost()
+      },
+    }).then(client => {
+      ours = client
+      return client
+    })
+  }
+
+  #becomeRunning(client: EdgeClient, status: EdgeStatus, adopted: boolean, reason: string): void {
+    const { pid } = status
+    this.#client = client
+    this.#learnPorts(status)
+    if (this.#current !== null) this.#writeSnapshot(this.#pinned(this.#current))
+    this.#upSinceMs = performance.now()
+    this.#set({ state: 'running', reason, pid, adopted })
+    this.#options.onChange(
+      'info',
+      adopted ? `edge process ${pid} taken back` : `edge process ${pid} ${reason}`,
+    )
+    for (const tell of this.#returned.splice(0)) tell()
+  }
+
+  /** The connection ended. A living process is asked again; a dead one (and one that stays silent) is replaced. */
+  #lost(): void {
+    this.#client = null
+    const life = this.#life
+    if (!this.#wanted || life === null) return
+    this.#set({ state: 'restarting', reason: 'the connection to the edge was lost' })
+    void this.#reconnect(life)
+  }
+
+  async #reconnect(life: LifeIdentity): Promise<void> {
+    for (let tries = 0; tries < 50 && this.#life === life && this.#client === null; tries += 1) {
+      if (!leaderAlive(life)) return this.#died('died')
+      try {
+        const client = await this.#connect()
+        const status = await client.call('status', {}, 2_000)
+        if (status.nonce === life.nonce && this.#life === life) {
+          this.#becomeRunning(client, status, this.#state.adopted, 'connected again')
+          return
+        }
+        client.close()
+      } catch {
+        await pause(50)
+      }
+    }
+    if (this.#life !== life || this.#client !== null) return
+    signalLife(life, 'SIGKILL')
+    this.#died('did not answer any more and was killed')
+  }
+
+  #died(how: string): void {
+    if (this.#life === null) return
+    const pid = this.#life.pid
+    this.#life = null
+    this.#client?.close()
+    this.#client = null
+    if (!this.#wanted || this.#spawning) return
+    this.#deathsInARow = performance.now() - this.#upSinceMs > settledMs ? 1 : this.#deathsInARow + 1
+    this.#set({
+      state: 'restarting',
+      reason: how,
+      pid: null,
+      adopted: false,
+      restarts: this.#state.restarts + 1,
+    })
+    this.#options.onChange('warn', `edge process ${pid} ${how}; it is started again`)
+    void this.#restart()
+  }
+
+  async #restart(): Promise<void> {
+    while (this.#wanted && this.#life === null) {
+      // After the first death at once: nothing is served meanwhile.
+      await pause(restartDelayMs(this.#deathsInARow))
+      if (!this.#wanted) return
+      try {
+        await this.#spawn()
+        return
+      } catch (cause) {
+        this.#deathsInARow += 1
+        if (this.#life !== null) signalLife(this.#life, 'SIGKILL')
+        this.#life = null
+        this.#set({ state: 'restarting', reason: (cause as Error).message })
+        this.#options.onChange('warn', (cause as Error).message)
+      }
+    }
+  }
+
+  #forget(reason: string): void {
+    this.#client?.close()
+    this.#client = null
+    this.#life = null
+    rmSync(join(this.#options.state.edge, 'process.json'), { force: true })
+    this.#set({ state: 'stopped', reason, pid: null })
+    for (const tell of this.#returned.splice(0)) tell()
+  }
+
+  #set(change: Partial<EdgeProcessState>): void {
+    this.#state = { ...this.#state, ...change }
+  }
+
+  #learnPorts(status: EdgeStatus): void {
+    this.#ports = new Map(status.listeners.map(listener => [listener.id, listener.port]))
+  }
+
+  #pinned(snapshot: EdgeSnapshot): EdgeSnapshot {
+    const listeners = snapshot.listeners.map(listener =>
+      listener.port === 0 ? { ...listener, port: this.#ports.get(listener.id) ?? 0 } : listener,
+    )
+    return { ...snapshot, listeners }
+  }
+
+  #writeSnapshot(snapshot: EdgeSnapshot): void {
+    writePrivate(join(this.#options.state.edge, 'snapshot.json'), `${JSON.stringify(snapshot)}\n`)
+  }
+
+  #snapshotFile(): EdgeSnapshot | null {
+    return readJson<EdgeSnapshot>(join(this.#options.state.edge, 'snapshot.json'))
+  }
+
+  #writeRecord({ pid, startedAt, nonce }: LifeIdentity): void {
+    const bootId = processes.bootId()
+    const record: ProcessRecord = { format: 1, pid, startedAt, nonce, bootId, tenfold: tenfoldVersion }
+    writePrivate(join(this.#options.state.edge, 'process.json'), `${JSON.stringify(record)}\n`)
+  }
+
+  #readRecord(): ProcessRecord | null {
+    return readJson<ProcessRecord>(join(this.#options.state.edge, 'process.json'))
+  }
+}
+
+export function createEdgeProcess(options: EdgeProcessOptions): EdgeProcess {
+  return new DetachedEdge(options)
+}
+
+function isUnreachable(cause: unknown): boolean {
+  return cause instanceof Failure && cause.code === systemFailures.edgeUnreachable.code
+}
+
+async function ended(life: LifeIdentity, timeoutMs: number): Promise<boolean> {
+  const deadlineMs = performance.now() + timeoutMs
+  while (leaderAlive(life)) {
+    if (performance.now() > deadlineMs) return false
+    await pause(20)
+  }
+  return true
+}
+
+function readJson<T>(file: string): T | null {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as T
+  } catch {
+    return null
+  }
+}
+
+function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(entry => entry[1] !== undefined)) as Record<
+    string,
+    string
+  >
+}
+
+function restartDelayMs(deathsInARow: number): number {
+  return deathsInARow <= 1 ? 0 : backoffCeilingUs(deathsInARow - 2, backoffBaseMs, backoffMaxMs) / 1_000
+}
+
+const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))

@@ -1,0 +1,54 @@
+// Keeps the supervisor's and the edge's log files bounded. Instances' files are the fleet's. It looks every few seconds;
+// between two looks a file may grow past its limit.
+
+import { renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { rotateIfLarge } from '../io/log-file.ts'
+
+const lookEveryMs = 5_000
+/** Of the supervisor's log and the edge's own output. */
+const ownLimits = { bytesMax: 16 * 1024 * 1024, filesMax: 3 }
+const accessLimits = { bytesMax: 128 * 1024 * 1024, filesMax: 4 }
+
+export interface LogKeeperOptions {
+  readonly logs: string
+  /** Absolute path of the access log, or null when there is none; asked at each look. */
+  accessLog(): string | null
+  /** The access log was renamed: its writer must open it again. */
+  reopen(): Promise<void>
+  onTrouble(cause: unknown): void
+}
+
+/** The returned function ends it. */
+export function keepLogsBounded(options: LogKeeperOptions): () => void {
+  let looking = false
+  const look = async (): Promise<void> => {
+    if (looking) return
+    looking = true
+    try {
+      for (const name of ['tenfold.log', 'edge.log']) await rotateIfLarge(join(options.logs, name), ownLimits)
+      const access = options.accessLog()
+      if (access !== null && renamedIfLarge(access, accessLimits.bytesMax, accessLimits.filesMax)) {
+        await options.reopen()
+      }
+    } catch (cause) {
+      options.onTrouble(cause)
+    } finally {
+      looking = false
+    }
+  }
+  const timer = setInterval(() => void look(), lookEveryMs)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+/** Copying would cost too much here: an access log grows by megabytes a second. */
+export function renamedIfLarge(file: string, bytesMax: number, filesMax: number): boolean {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (size <= bytesMax) return false
+  for (let number = filesMax - 1; number > 0; number -= 1) {
+    const from = number === 1 ? file : `${file}.${number - 1}`
+    if (statSync(from, { throwIfNoEntry: false })) renameSync(from, `${file}.${number}`)
+  }
+  return true
+}

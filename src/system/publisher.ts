@@ -1,0 +1,114 @@
+// Members and routes on their way to the edge: the fleet's front port. Owns the snapshot's version and what it is
+// compiled from (system, members). Several changes that come while one push is under way go out together in the next.
+
+import type { EdgeSnapshot } from '../edge/snapshot.ts'
+import type { CheckedSystem } from '../file/index.ts'
+import type { FleetMember, FrontPort } from '../fleet/index.ts'
+import { type CompileContext, compileEdge } from './compile-edge.ts'
+import type { EdgeProcess } from './edge-process.ts'
+
+export interface PublisherOptions {
+  readonly edge: Pick<EdgeProcess, 'apply' | 'memberIdle' | 'current' | 'status'>
+  readonly stickySecret: string
+  readonly stateDirectory: string
+  readonly baseDirectory: string
+}
+
+export interface Publisher extends FrontPort {
+  /** The snapshot as it would be pushed now; each call has a higher version. */
+  compile(): EdgeSnapshot
+  /** Routes by another system from now on. Without effect when the edge refuses. */
+  replace(system: CheckedSystem): Promise<void>
+  /** Begins with the members that an edge which was taken back serves, until the fleet publishes its own. */
+  seed(snapshot: EdgeSnapshot): void
+}
+
+interface Push {
+  readonly done: Promise<void>
+  resolve(): void
+  reject(cause: unknown): void
+}
+
+class EdgePublisher implements Publisher {
+  readonly #options: PublisherOptions
+  readonly #members = new Map<string, readonly FleetMember[]>()
+  #system: CheckedSystem
+  #version = 0
+  #next: Push | null = null
+  #pushing = false
+
+  constructor(system: CheckedSystem, options: PublisherOptions) {
+    this.#system = system
+    this.#options = options
+  }
+
+  publish(service: string, members: readonly FleetMember[]): Promise<void> {
+    this.#members.set(service, members)
+    return this.#push()
+  }
+
+  async idle(service: string, member: string, epoch: string, timeoutMs: number): Promise<boolean> {
+    return this.#options.edge.memberIdle({ upstream: service, member, epoch, timeoutMs })
+  }
+
+  async replace(system: CheckedSystem): Promise<void> {
+    const before = this.#system
+    this.#system = system
+    try {
+      await this.#push()
+    } catch (cause) {
+      if (this.#system === system) this.#system = before
+      throw cause
+    }
+  }
+
+  compile(): EdgeSnapshot {
+    const { edge, stickySecret, stateDirectory, baseDirectory } = this.#options
+    // A supervisor that was there before us has counted too.
+    this.#version = Math.max(this.#version, edge.current?.version ?? 0) + 1
+    const context: CompileContext = {
+      version: this.#version,
+      members: this.#members,
+      stickySecret,
+      stateDirectory,
+      baseDirectory,
+    }
+    return compileEdge(this.#system, context)
+  }
+
+  seed(snapshot: EdgeSnapshot): void {
+    for (const { name, members } of snapshot.upstreams) this.#members.set(name, members)
+  }
+
+  #push(): Promise<void> {
+    this.#next ??= pushed()
+    const { done } = this.#next
+    void this.#work()
+    return done
+  }
+
+  async #work(): Promise<void> {
+    if (this.#pushing) return
+    this.#pushing = true
+    while (this.#next !== null) {
+      const push = this.#next
+      this.#next = null
+      try {
+        await this.#options.edge.apply(this.compile())
+        push.resolve()
+      } catch (cause) {
+        push.reject(cause)
+      }
+    }
+    this.#pushing = false
+  }
+}
+
+function pushed(): Push {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  return { done: promise, resolve, reject }
+}
+
+export function createPublisher(system: CheckedSystem, options: PublisherOptions): Publisher {
+  return new EdgePublisher(system, options)
+}

@@ -1,0 +1,626 @@
+// The composition root: one system from its file to running parts, its changes and its end. Owns the order in which
+// parts start and stop, and what happens when one of them fails. Every decision of a part is the part's own.
+//
+// States: `starting` -> `running` -> `stopping` -> `stopped`; `starting` -> `stopping` when a part fails or a stop is
+// asked for. What a failed start began itself is stopped again; what it took back from an earlier supervisor runs on.
+
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import type { EdgeStatus } from '../edge/control-protocol.ts'
+import { type CheckedSystem, diffSystems } from '../file/index.ts'
+import { createFleet, type Fleet, type FleetDecision } from '../fleet/index.ts'
+
+import { systemClock } from '../kit/clock.ts'
+import { Failure } from '../kit/failure.ts'
+import { seededRandom } from '../kit/random.ts'
+import { type Compiled, changeSystem, throwWhenFailed } from './change.ts'
+import { compileFleet } from './compile-fleet.ts'
+import type { ControlHandlers, OperationResult, Progress } from './control/handlers.ts'
+import { type ControlServer, startControlServer } from './control/server.ts'
+import { openTokens } from './control/tokens.ts'
+import type { ChangeView, LogLine, ReloadView, StatusView, SystemEvent } from './control/views.ts'
+import { changeViews, refusalsOf, summaryOf } from './differences.ts'
+import { createEdgeProcess, type EdgeProcess } from './edge-process.ts'
+import { createEvents, type Events } from './events.ts'
+import { remedyOf, systemFailures } from './failures.ts'
+import { type History, openHistory } from './history.ts'
+import { checkListenPorts } from './listen-check.ts'
+import { type LoadedSystem, loadSystemFile } from './load.ts'
+import { loadSecretValues, resolveSecrets } from './load-secrets.ts'
+import { type Lock, takeLock } from './lock.ts'
+import { keepLogsBounded } from './log-keeper.ts'
+import { createPublisher, type Publisher } from './publisher.ts'
+import { createRedactor, type Redactor } from './redact.ts'
+import { openStateDirectory, type StateDirectory, stateDirectoryOf } from './state-directory.ts'
+import { edgeView, serviceViews, waitingFor } from './status.ts'
+import { openSystemLog, type SystemLog } from './system-log.ts'
+import { systemMetrics } from './system-metrics.ts'
+import { chooseServiceUser, type ServiceUser } from './users.ts'
+import { tenfoldVersion } from './version.ts'
+import { type FileWatcher, watchFiles } from './watch-file.ts'
+
+export interface StartOptions {
+  /** Path of the system file, or of a folder that holds one. */
+  readonly file: string
+  readonly environment?: string | undefined
+  /** Absent: `.tenfold` beside the file. */
+  readonly stateDirectory?: string | undefined
+  /** Reload by itself when the file or what it imports changes. */
+  readonly watch: boolean
+  /** Who services run as where they name nobody; absent: docs/decisions/0008-users-and-privileges.md. */
+  readonly user?: string | undefined
+  readonly onEvent: (event: SystemEvent) => void
+}
+
+export interface RunningSystem {
+  /** Resolves when everything runs; rejects with the failure after everything that was started is stopped again. */
+  readonly ready: Promise<void>
+  /** Resolves when everything has ended, whoever asked for it; also after a failed start. */
+  readonly ended: Promise<void>
+  status(): Promise<StatusView>
+  /** Drains and stops. Called again with `now`, what is left is ended at once. */
+  stop(options: { now: boolean; why: string }): Promise<void>
+}
+
+/** The parts, each there from the moment it was started. */
+interface Parts {
+  loaded: LoadedSystem
+  state: StateDirectory
+  lock: Lock
+  log: SystemLog
+  events: Events
+  user: ServiceUser
+  current: Compiled
+  control: ControlServer
+  edge: EdgeProcess
+  publisher: Publisher
+  fleet: Fleet
+  history: History
+  watcher: FileWatcher
+  endLogKeeping: () => void
+}
+
+class ComposedSystem implements RunningSystem {
+  readonly ready: Promise<void>
+  readonly ended: Promise<void>
+  readonly #options: StartOptions
+  readonly #parts: Partial<Parts> = {}
+  readonly #redactor: Redactor = createRedactor()
+  readonly #startedAtMs = Date.now()
+  readonly #reloads: Record<string, number> = { applied: 0, refused: 0, unchanged: 0 }
+  readonly #end = Promise.withResolvers<void>()
+  #state: 'starting' | 'running' | 'stopping' | 'stopped' = 'starting'
+  /** Something was taken back: a failed start then leaves it running. */
+  #adopted = false
+  #changing: string | null = null
+  #lastReload: ReloadView | null = null
+  #warnings: string[] = []
+  #stopping: Promise<void> | null = null
+
+  constructor(options: StartOptions) {
+    this.#options = options
+    this.ended = this.#end.promise
+    this.ready = this.#start()
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await this.#prepare()
+      await this.#startEdge()
+      await this.#startFleet()
+      this.#begun()
+    } catch (cause) {
+      const failure = this.#stopping === null ? cause : stoppedWhileStarting()
+      await this.#undoStart()
+      throw failure
+    }
+  }
+
+  /** Everything that needs no process: file, state, lock, secrets, control API. */
+  async #prepare(): Promise<void> {
+    const parts = this.#parts
+    const loaded = await this.#load()
+    parts.loaded = loaded
+    parts.state = openStateDirectory(stateDirectoryOf(loaded.file, this.#options.stateDirectory))
+    parts.lock = takeLock(parts.state.path, loaded.file)
+    parts.log = openSystemLog(join(parts.state.logs, 'tenfold.log'))
+    parts.events = createEvents(parts.log, text => this.#redactor.text(text))
+    parts.events.follow(this.#options.onEvent)
+    parts.user = chooseServiceUser({
+      told: this.#options.user,
+      systemFile: loaded.file,
+      directories: Object.values(loaded.system.services).flatMap(service =>
+        service.kind === 'command' && service.user === undefined
+          ? [join(loaded.directory, service.directory)]
+          : [],
+      ),
+      effectiveUserId: process.geteuid?.(),
+    })
+    this.#warnings = [parts.user.warning, ...loaded.warnings.map(one => one.message)].filter(
+      text => text !== '',
+    )
+    for (const warning of this.#warnings) this.#tell('warning', 'file', warning)
+    parts.current = this.#compile(loaded)
+    parts.history = openHistory(parts.state.snapshots)
+    await this.#startControl()
+  }
+
+  async #startControl(): Promise<void> {
+    const { state, loaded, lock } = this.#need('state', 'loaded', 'lock')
+    const { host, port } = loaded.system.control
+    this.#parts.control = await startControlServer({
+      host,
+      port,
+      version: tenfoldVersion,
+      tokens: openTokens(state.path),
+      handlers: this.#handlers(),
+      onFault: fault => this.#fault(fault),
+    })
+    lock.tell(this.#parts.control.url)
+  }
+
+  async #startEdge(): Promise<void> {
+    const { state, loaded, current } = this.#need('state', 'loaded', 'current')
+    const { workers } = current.system.edge
+    const edge = createEdgeProcess({
+      state,
+      workers: workers === 'cores' ? availableParallelism() : workers,
+      onEvent: event => this.#tell('decision', event.subject, event.text),
+      onChange: (level, sentence) => this.#tell(level === 'warn' ? 'warning' : 'progress', 'edge', sentence),
+    })
+    this.#parts.edge = edge
+    this.#parts.publisher = createPublisher(current.system, {
+      edge,
+      stickySecret: state.stickySecret,
+      stateDirectory: state.path,
+      baseDirectory: loaded.directory,
+    })
+    this.#parts.endLogKeeping = keepLogsBounded({
+      logs: state.logs,
+      accessLog: () => edge.current?.accessLog?.file ?? null,
+      reopen: () => edge.reopenLogs(),
+      onTrouble: cause => this.#tell('warning', 'logs', `cannot rotate: ${(cause as Error).message}`),
+    })
+    if (await edge.adopt()) {
+      this.#adopted = true
+      // It serves by the snapshot it has until the fleet knows its instances again.
+      if (edge.current !== null) this.#parts.publisher.seed(edge.current)
+      return
+    }
+    this.#throwWhenStopping()
+    await checkListenPorts(current.system.edge.listeners)
+    this.#tell('progress', 'edge', 'starting')
+    await edge.start(this.#parts.publisher.compile())
+  }
+
+  async #startFleet(): Promise<void> {
+    const { state, current, publisher, log } = this.#need('state', 'current', 'publisher', 'log')
+    this.#throwWhenStopping()
+    const fleet = createFleet({
+      stateDirectory: state.path,
+      clock: systemClock,
+      random: seededRandom(crypto.getRandomValues(new Uint32Array(1))[0] as number),
+      front: publisher,
+      log,
+    })
+    this.#parts.fleet = fleet
+    fleet.on('decision', decision => this.#tellDecision(decision))
+    const report = await fleet.adopt()
+    for (const { service, member, pid } of report.adopted) {
+      this.#adopted = true
+      this.#tell('decision', `${service}/${member}`, `taken back: process ${pid} has run on`)
+    }
+    this.#throwWhenStopping()
+    const { services } = await fleet.apply(current.specs)
+    this.#throwWhenStopping()
+    // With members taken back, routes of before may still lead somewhere else.
+    await publisher.replace(current.system)
+    try {
+      throwWhenFailed(services)
+    } catch (cause) {
+      if (!this.#adopted) throw cause
+      this.#tell('warning', 'services', (cause as Error).message)
+    }
+  }
+
+  #begun(): void {
+    this.#throwWhenStopping()
+    const { history, current, loaded, events } = this.#need('history', 'current', 'loaded', 'events')
+    history.record(current.system, this.#adopted ? 'taken over by `tenfold up`' : 'started')
+    if (this.#options.watch) {
+      this.#parts.watcher = watchFiles(loaded.imported, { onChange: () => void this.#reloadBecauseChanged() })
+    }
+    this.#state = 'running'
+    events.tell('ready', 'system', 'everything runs')
+  }
+
+  async #undoStart(): Promise<void> {
+    if (this.#stopping !== null) return this.#stopping
+    this.#state = 'stopping'
+    this.#stopping = this.#adopted ? this.#leave() : this.#stopParts(true, 'the start failed')
+    await this.#stopping
+  }
+
+  /** Ends only what is this process's own: control API, watcher, lock. Edge and instances serve on. */
+  async #leave(): Promise<void> {
+    this.#parts.edge?.release()
+    this.#parts.fleet?.release()
+    await this.#endOwn()
+  }
+
+  stop(options: { now: boolean; why: string }): Promise<void> {
+    if (this.#stopping === null) {
+      this.#state = 'stopping'
+      this.#stopping = this.#stopParts(options.now, options.why)
+    } else if (options.now) {
+      // Whatever waits for requests or for processes that end by themselves stops waiting.
+      void this.#parts.edge?.kill()
+      void this.#parts.fleet?.kill()
+    }
+    return this.#stopping
+  }
+
+  async #stopParts(now: boolean, why: string): Promise<void> {
+    const { edge, fleet, current } = this.#parts
+    try {
+      this.#tell('stopping', 'system', why)
+      this.#parts.watcher?.close()
+      if (now) {
+        await Promise.all([edge?.kill(), fleet?.kill()])
+      } else {
+        const tellWaiting = this.#tellWhatIsWaitedFor()
+        await edge?.stop(current?.system.edge.limits.drainTimeoutMs ?? 0).finally(tellWaiting)
+        if (fleet !== undefined) this.#tell('stopping', 'services', 'ending instances')
+        await fleet?.stop()
+      }
+    } catch (cause) {
+      this.#fault(cause)
+      await Promise.allSettled([edge?.kill(), fleet?.kill()])
+    } finally {
+      await this.#endOwn()
+    }
+  }
+
+  async #endOwn(): Promise<void> {
+    const { watcher, endLogKeeping, control, lock, log } = this.#parts
+    watcher?.close()
+    endLogKeeping?.()
+    await control?.close()
+    lock?.release()
+    log?.close()
+    this.#state = 'stopped'
+    this.#end.resolve()
+  }
+
+  /** A line a second while requests are in flight. The returned function ends it. */
+  #tellWhatIsWaitedFor(): () => void {
+    let last = ''
+    const timer = setInterval(async () => {
+      const status = await this.#edgeStatus()
+      const inFlight = status?.workers.reduce((sum, worker) => sum + worker.exchanges, 0) ?? 0
+      const text = `waiting for ${inFlight} request${inFlight === 1 ? '' : 's'} in flight`
+      if (inFlight > 0 && text !== last) this.#tell('stopping', 'edge', text)
+      last = text
+    }, 1_000)
+    return () => clearInterval(timer)
+  }
+
+  // ---- changes
+
+  /** One at a time: two reloads at once, or a reload while instances are replaced, would undo each other's steps. */
+  async #exclusive<T>(what: string, run: () => Promise<T>): Promise<T> {
+    if (this.#state === 'stopping' || this.#state === 'stopped') throw stoppedWhileStarting()
+    if (this.#state === 'starting') throw busy('the system is still starting')
+    if (this.#changing !== null) throw busy(`${this.#changing} is under way`)
+    this.#changing = what
+    try {
+      return await run()
+    } finally {
+      this.#changing = null
+    }
+  }
+
+  async #reloadBecauseChanged(): Promise<void> {
+    try {
+      await this.#reload({ dryRun: false }, () => {})
+    } catch (cause) {
+      if (cause instanceof Failure && cause.code === systemFailures.busy.code) {
+        setTimeout(() => void this.#reloadBecauseChanged(), 1_000).unref()
+        return
+      }
+      if (!(cause instanceof Failure)) this.#fault(cause)
+    }
+  }
+
+  async #reload({ dryRun }: { dryRun: boolean }, progress: Progress): Promise<OperationResult> {
+    return this.#exclusive('a reload', async () => {
+      let next: LoadedSystem
+      try {
+        next = await this.#load()
+      } catch (cause) {
+        // What the failed load read is watched as well: the mistake may be in an import.
+        const { imported } = (cause as { details?: { imported?: readonly string[] } }).details ?? {}
+        if (imported !== undefined && !dryRun) this.#parts.watcher?.watch(imported)
+        if (!dryRun) this.#refused(cause)
+        throw cause
+      }
+      if (!dryRun) this.#parts.watcher?.watch(next.imported)
+      const result = await this.#change(next.system, () => this.#compile(next), {
+        dryRun,
+        progress,
+        what: 'reloaded',
+      })
+      if (!dryRun) this.#parts.loaded = next
+      return result
+    })
+  }
+
+  async #rollback(number: number | null, progress: Progress): Promise<OperationResult> {
+    return this.#exclusive('a rollback', async () => {
+      const { history, loaded } = this.#need('history', 'loaded')
+      const record = history.find(number)
+      const next = { ...loaded, system: record.system }
+      const what = `rolled back to ${record.number}`
+      return this.#change(record.system, () => this.#compile(next), { dryRun: false, progress, what })
+    })
+  }
+
+  async #change(
+    system: CheckedSystem,
+    compile: () => Compiled,
+    options: { dryRun: boolean; progress: Progress; what: string },
+  ): Promise<OperationResult> {
+    const { current, fleet, publisher, history } = this.#need('current', 'fleet', 'publisher', 'history')
+    const differences = diffSystems(current.system, system)
+    const changes = changeViews(differences)
+    const refusals = refusalsOf(differences)
+    try {
+      if (refusals.length > 0) throw reloadRefused(refusals)
+      if (options.dryRun) return { text: summaryOf(changes), changes }
+      // Also without a difference: a secret may have another value.
+      const next = compile()
+      await changeSystem({ fleet, publisher }, current, next, text => {
+        options.progress('system', text)
+        this.#tell('progress', 'reload', text)
+      })
+      this.#parts.current = next
+      history.record(system, options.what)
+    } catch (cause) {
+      if (!options.dryRun) this.#refused(cause)
+      throw withChanges(cause, changes)
+    }
+    const text = changes.length === 0 ? 'nothing has changed' : `${options.what}: ${summaryOf(changes)}`
+    this.#reloaded(changes.length === 0 ? 'unchanged' : 'applied', text)
+    return { text, changes }
+  }
+
+  #refused(cause: unknown): void {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    this.#reloaded('refused', this.#redactor.text(text))
+  }
+
+  #reloaded(outcome: ReloadView['outcome'], text: string): void {
+    this.#lastReload = { at: new Date().toISOString(), outcome, text }
+    this.#reloads[outcome] = (this.#reloads[outcome] ?? 0) + 1
+    this.#tell(
+      outcome === 'refused' ? 'warning' : 'reload',
+      'reload',
+      `${outcome === 'refused' ? 'refused: ' : ''}${text}`,
+    )
+  }
+
+  #load(): Promise<LoadedSystem> {
+    return loadSystemFile(this.#options.file, { environment: this.#options.environment ?? null })
+  }
+
+  #compile({ system, directory }: LoadedSystem): Compiled {
+    const values = loadSecretValues(directory, process.env)
+    const environments = resolveSecrets(system, values)
+    this.#redactor.learn(secretValues(system, values))
+    const user = this.#parts.user?.user
+    return { system, specs: compileFleet(system, { baseDirectory: directory, environments, user }) }
+  }
+
+  // ---- what the control API asks
+
+  #handlers(): ControlHandlers {
+    const fleet = (): Fleet => this.#need('fleet').fleet
+    const line = (progress: Progress, service: string) => (text: string) => progress(service, text)
+    return {
+      status: () => this.status(),
+      ready: async () => (await this.status()).ready,
+      metrics: () => this.#metrics(),
+      history: () => this.#need('history').history.view(),
+      scale: (service, instances, progress) =>
+        this.#exclusive(`scaling ${service}`, async () => {
+          progress(service, `scaling to ${instances}`)
+          throwWhenFailed([await fleet().scale(service, instances)])
+          return { text: `${service} has ${instances} instance${instances === 1 ? '' : 's'}` }
+        }),
+      restart: (service, progress) =>
+        this.#exclusive(`restarting ${service}`, async () => {
+          throwWhenFailed([await fleet().restart(service, line(progress, service))])
+          return { text: `${service} was restarted` }
+        }),
+      drain: async member => {
+        await fleet().drain(member)
+        return { text: `${member} gets no new requests` }
+      },
+      undrain: async member => {
+        await fleet().undrain(member)
+        return { text: `${member} gets requests again` }
+      },
+      reload: (options, progress) => this.#reload(options, progress),
+      rollback: (number, progress) => this.#rollback(number, progress),
+      stop: ({ now }) => {
+        // After the answer is on its way: the control API is one of the parts that stop.
+        setImmediate(() => void this.stop({ now, why: 'asked for by `tenfold stop`' }))
+        return { text: now ? 'stopping at once' : 'draining and stopping' }
+      },
+      latestLogs: query => this.#latestLogs(query),
+      followLogs: ({ service }, onLine) =>
+        fleet().followOutput(service === undefined ? {} : { service }, ({ service, member, text }) =>
+          onLine({
+            service,
+            instance: member,
+            at: new Date().toISOString(),
+            text: this.#redactor.text(text),
+          }),
+        ),
+      followEvents: onEvent => this.#need('events').events.follow(onEvent),
+    }
+  }
+
+  async #latestLogs(query: { service: string | undefined; lines: number }): Promise<LogLine[]> {
+    const { fleet } = this.#need('fleet')
+    const { service, lines } = query
+    const latest = await fleet.lastOutput({ ...(service === undefined ? {} : { service }), lines })
+    return latest.map(({ service, member, text }) => ({
+      service,
+      instance: member,
+      at: null,
+      text: this.#redactor.text(text),
+    }))
+  }
+
+  async #metrics(): Promise<string> {
+    this.#metricsText ??= systemMetrics({
+      version: tenfoldVersion,
+      startedAtMs: this.#startedAtMs,
+      fleet: () => this.#parts.fleet?.status() ?? [],
+      edge: () => this.#edgeState(),
+      reloads: () => this.#reloads,
+    })
+    const own = this.#metricsText()
+    try {
+      return (await this.#need('edge').edge.metrics()) + own
+    } catch {
+      // system_edge_up says that the edge's own are missing.
+      return own
+    }
+  }
+  #metricsText: (() => string) | null = null
+
+  async status(): Promise<StatusView> {
+    const { loaded, state, user, current, control, events } = this.#need(
+      'loaded',
+      'state',
+      'user',
+      'current',
+      'control',
+      'events',
+    )
+    const fleet = this.#parts.fleet?.status() ?? []
+    const edge = await this.#edgeStatus()
+    const process_ = this.#edgeState()
+    const missing = waitingFor(current.system, process_, edge, fleet)
+    if (this.#state === 'starting') missing.push('the system is starting')
+    if (this.#state === 'stopping') missing.push('the system is stopping')
+    return {
+      name: current.system.name,
+      state: this.#state === 'stopped' ? 'stopping' : this.#state,
+      ready: missing.length === 0,
+      waitingFor: missing,
+      tenfold: tenfoldVersion,
+      pid: process.pid,
+      startedAt: new Date(this.#startedAtMs).toISOString(),
+      uptimeMs: Date.now() - this.#startedAtMs,
+      file: loaded.file,
+      environment: current.system.environment,
+      stateDirectory: state.path,
+      controlUrl: control.url,
+      watching: this.#parts.watcher !== undefined,
+      runsAs: user.name,
+      lastReload: this.#lastReload,
+      warnings: this.#warnings,
+      edge: edgeView(process_, edge),
+      services: serviceViews(current.system, fleet, edge),
+      decisions: events.latest(),
+    }
+  }
+
+  #edgeState(): EdgeProcess['state'] {
+    const stopped = {
+      state: 'stopped',
+      reason: 'not started',
+      pid: null,
+      adopted: false,
+      restarts: 0,
+    } as const
+    return this.#parts.edge?.state ?? stopped
+  }
+
+  async #edgeStatus(): Promise<EdgeStatus | null> {
+    try {
+      return (await this.#parts.edge?.status()) ?? null
+    } catch {
+      return null
+    }
+  }
+
+  // ---- small helpers
+
+  #tell(kind: SystemEvent['kind'], subject: string, text: string): void {
+    this.#parts.events?.tell(kind, subject, text)
+  }
+
+  #tellDecision({ level, service, member, text }: FleetDecision): void {
+    this.#tell(
+      level === 'info' ? 'decision' : 'warning',
+      member === null ? service : `${service}/${member}`,
+      text,
+    )
+  }
+
+  #fault(fault: unknown): void {
+    this.#parts.log?.error({ fault: (fault as Error)?.stack ?? String(fault) }, 'a fault inside Tenfold')
+  }
+
+  #throwWhenStopping(): void {
+    if (this.#stopping !== null) throw stoppedWhileStarting()
+  }
+
+  #need<K extends keyof Parts>(...names: K[]): Pick<Parts, K> {
+    for (const name of names) {
+      if (this.#parts[name] === undefined) throw busy('the system is still starting')
+    }
+    return this.#parts as Pick<Parts, K>
+  }
+}
+
+function stoppedWhileStarting(): Failure {
+  return new Failure(systemFailures.stopping, 'The system is stopping.')
+}
+
+function busy(why: string): Failure {
+  return new Failure(systemFailures.busy, `Not now: ${why}.`)
+}
+
+function reloadRefused(refusals: readonly string[]): Failure {
+  return new Failure(systemFailures.reloadRefused, `Not applied: ${refusals.join('; ')}.`)
+}
+
+function withChanges(cause: unknown, changes: readonly ChangeView[]): unknown {
+  if (!(cause instanceof Failure)) return cause
+  return new Failure(cause.kind, cause.message, {
+    details: { ...cause.details, remedy: remedyOf(cause), changes },
+    cause,
+  })
+}
+
+function secretValues(system: CheckedSystem, values: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.values(system.services).flatMap(service =>
+    service.kind !== 'command'
+      ? []
+      : Object.values(service.env).flatMap(value =>
+          typeof value === 'string' ? [] : (values[value.secret] ?? []),
+        ),
+  )
+}
+
+export function startSystem(options: StartOptions): RunningSystem {
+  const system = new ComposedSystem(options)
+  // Whoever only waits for the end must not die of a failed start.
+  system.ready.catch(() => {})
+  return system
+}

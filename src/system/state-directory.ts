@@ -1,0 +1,79 @@
+// The state directory: what a system keeps between its runs. Owns its layout, its format stamp and its permissions
+// (0700: it holds the tokens). What the parts keep in their folders is theirs.
+
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Failure } from '../kit/failure.ts'
+import { systemFailures } from './failures.ts'
+import { writePrivate } from './private-file.ts'
+import { tenfoldVersion } from './version.ts'
+
+export const stateFormat = 1
+
+export interface StateDirectory {
+  /** Absolute. */
+  readonly path: string
+  readonly logs: string
+  readonly edge: string
+  readonly snapshots: string
+  /** Base64, 32 bytes: signs sticky cookies, the same over restarts. */
+  readonly stickySecret: string
+}
+
+/** `.tenfold` beside the system file unless told otherwise. Absolute. */
+export function stateDirectoryOf(systemFile: string, told?: string): string {
+  return told === undefined ? resolve(systemFile, '..', '.tenfold') : resolve(told)
+}
+
+/** Creates what is missing. Throws SYSTEM_STATE_UNUSABLE or SYSTEM_STATE_TOO_NEW. */
+export function openStateDirectory(path: string): StateDirectory {
+  const state = {
+    path,
+    logs: join(path, 'logs'),
+    edge: join(path, 'edge'),
+    snapshots: join(path, 'snapshots'),
+  }
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o700)
+    checkStamp(path)
+    for (const folder of [state.logs, state.edge, state.snapshots]) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+    }
+    return { ...state, stickySecret: stickySecretOf(path) }
+  } catch (cause) {
+    if (cause instanceof Failure) throw cause
+    throw unusable(path, cause)
+  }
+}
+
+function unusable(path: string, cause: unknown): Failure {
+  return new Failure(
+    systemFailures.stateUnusable,
+    `The state directory ${path} cannot be used: ${(cause as Error).message}.`,
+    { cause },
+  )
+}
+
+function checkStamp(path: string): void {
+  const file = join(path, 'state.json')
+  if (!existsSync(file)) {
+    writePrivate(file, `${JSON.stringify({ format: stateFormat, tenfold: tenfoldVersion })}\n`)
+    // It holds tokens and logs: never for a repository.
+    writeFileSync(join(path, '.gitignore'), '*\n')
+    return
+  }
+  const stamp = JSON.parse(readFileSync(file, 'utf8')) as { format?: unknown; tenfold?: unknown }
+  if (stamp.format === stateFormat) return
+  throw new Failure(
+    systemFailures.stateTooNew,
+    `The state directory ${path} has format ${String(stamp.format)}, written by Tenfold ${String(stamp.tenfold)}; this is Tenfold ${tenfoldVersion}, which knows format ${stateFormat}.`,
+  )
+}
+
+function stickySecretOf(path: string): string {
+  const file = join(path, 'sticky.key')
+  if (!existsSync(file)) writePrivate(file, `${randomBytes(32).toString('base64')}\n`)
+  return readFileSync(file, 'utf8').trim()
+}

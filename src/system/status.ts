@@ -1,0 +1,112 @@
+// The whole system's status, put together from what the fleet and the edge say. Pure: parts in, view out.
+
+import type { EdgeStatus, MemberStatus, UpstreamStatus } from '../edge/control-protocol.ts'
+import type { CheckedSystem } from '../file/index.ts'
+import type { InstanceStatus, ServiceStatus } from '../fleet/index.ts'
+import type { EdgeView, MemberView, ServiceView } from './control/views.ts'
+import type { EdgeProcessState } from './edge-process.ts'
+
+export function edgeView(process: EdgeProcessState, status: EdgeStatus | null): EdgeView {
+  return {
+    state: process.state,
+    reason: process.reason,
+    pid: process.pid,
+    adopted: process.adopted,
+    restarts: process.restarts,
+    snapshotVersion: status?.version ?? 0,
+    listeners: (status?.listeners ?? []).map(({ id, host, port, url }) => ({ id, host, port, url })),
+    workers: (status?.workers ?? []).map(({ id, state, restarts, connections, exchanges }) => ({
+      id,
+      state,
+      restarts,
+      connections,
+      exchanges,
+    })),
+    routes: (status?.routes ?? []).map(({ id, requests, errors, p50Ms, p99Ms }) => ({
+      id,
+      requests,
+      errors,
+      p50Ms,
+      p99Ms,
+    })),
+  }
+}
+
+export function serviceViews(
+  system: CheckedSystem,
+  fleet: readonly ServiceStatus[],
+  edge: EdgeStatus | null,
+): ServiceView[] {
+  return fleet.map(service => {
+    const upstream = edge?.upstreams.find(entry => entry.name === service.name)
+    return serviceView(service, upstream, system.services[service.name]?.upstream.balance.kind ?? '')
+  })
+}
+
+function serviceView(
+  service: ServiceStatus,
+  upstream: UpstreamStatus | undefined,
+  balance: string,
+): ServiceView {
+  return {
+    name: service.name,
+    kind: service.kind,
+    balance: upstream?.balance ?? balance,
+    mode: upstream?.mode ?? 'unknown to the edge',
+    instances:
+      service.instances === null
+        ? null
+        : { ...service.instances, wanted: service.wanted, ready: service.ready },
+    pending: upstream?.pending ?? 0,
+    trouble: service.state === 'ready' ? '' : `${service.state}: ${service.reason}`,
+    members: service.members.map(member => memberView(member, upstream)),
+  }
+}
+
+function memberView(member: InstanceStatus, upstream: UpstreamStatus | undefined): MemberView {
+  const traffic = upstream?.members.find(entry => entry.id === member.id && entry.epoch === member.epoch)
+  return {
+    id: member.id,
+    address: `${member.host.includes(':') ? `[${member.host}]` : member.host}:${member.port}`,
+    state: member.state,
+    reason: member.reason,
+    pid: member.pid,
+    startedAt: member.startedAtMs === null ? null : new Date(member.startedAtMs).toISOString(),
+    restarts: member.restarts,
+    adopted: member.adopted,
+    cpuPercent: member.cpuPercent,
+    residentBytes: member.rssBytes,
+    traffic: traffic === undefined ? null : trafficView(traffic),
+  }
+}
+
+function trafficView(member: MemberStatus): NonNullable<MemberView['traffic']> {
+  const { state, reason, weight, inFlight, connections, requests, failures, retries, latencyMs, chosenBy } =
+    member
+  return { state, reason, weight, inFlight, connections, requests, failures, retries, latencyMs, chosenBy }
+}
+
+/** What is missing until every listener listens and every service has a member that can serve. */
+export function waitingFor(
+  system: CheckedSystem,
+  process: EdgeProcessState,
+  edge: EdgeStatus | null,
+  fleet: readonly ServiceStatus[],
+): string[] {
+  const missing: string[] = []
+  if (edge === null) missing.push(`the edge is ${process.state}: ${process.reason}`)
+  const listening = new Set(edge?.listeners.map(listener => listener.id))
+  for (const { id } of edge === null ? [] : system.edge.listeners) {
+    if (!listening.has(id)) missing.push(`the listener ${id} does not listen`)
+  }
+  for (const service of fleet) {
+    if (service.wanted === 0 || service.ready > 0) continue
+    missing.push(`${service.name} has no ready member: ${service.reason}`)
+  }
+  for (const upstream of edge?.upstreams ?? []) {
+    if (upstream.members.length > 0 && upstream.healthy === 0 && system.services[upstream.name]) {
+      missing.push(`no member of ${upstream.name} is healthy`)
+    }
+  }
+  return missing
+}
