@@ -6,7 +6,7 @@ import { mixPair } from '../hash.ts'
 import { Reason } from '../reason.ts'
 
 /**
- * One pick's gate. `passedOver` tells why the last refused member was refused.
+ * One pick's gate. `passedOver` tells why the member asked about last was refused.
  *
  * Bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2018): with factor c a member takes at most
  * ceil(c x (total + 1) x weight / weights) requests, totals over the eligible members; since c > 1 the capacities sum
@@ -94,9 +94,4 @@ function warmestOf(group: Group, now: number): number {
 /** Rank of a member for a key: the pair's hash; the highest ranks first. */
 export function rankOf(memberHash: number, key: number): number {
   return mixPair(key, memberHash)
-}
-
-/** What a walk that found nobody falls back to, and its reason. */
-export function fallbackReason(chosen: number, gate: Gate): number {
-  return chosen < 0 ? Reason.noneEligible : gate.passedOver
 }

@@ -215,6 +215,24 @@ test('a walk that finds nobody in its steps still ends at the one member that ca
     for (const member of group.members.slice(200)) member.eligible = false
     const random = seededRandom(1)
     for (const one of keys.slice(0, 500)) assert.equal(balancer.pick(group, 0, one, random), 123)
-    assert.equal(balancer.reason, Reason.hashNextOverBound)
+  }
+})
+
+test('the reason tells what kept the key from its own member, not from the ones after it', () => {
+  for (const kind of kinds) {
+    const group = equalMembers(6)
+    const balancer = balancerOf(kind, group, 1.25)
+    const random = seededRandom(1)
+    const pick = (one: number): number => balancer.pick(group, 0, one, random)
+    for (const one of keys.slice(0, 200)) {
+      const own = pick(one)
+      group.members[own]!.inFlight = 50
+      const second = pick(one)
+      group.members[second]!.eligible = false
+      pick(one)
+      assert.equal(balancer.reason, Reason.hashNextOverBound)
+      group.members[own]!.inFlight = 0
+      group.members[second]!.eligible = true
+    }
   }
 })

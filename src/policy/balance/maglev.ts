@@ -6,7 +6,7 @@ import type { Random } from '../../kit/random.ts'
 import type { Balancer, Group } from '../group.ts'
 import { mix32, mixPair } from '../hash.ts'
 import { Reason } from '../reason.ts'
-import { fallbackReason, Gate } from './gate.ts'
+import { Gate } from './gate.ts'
 
 /** Prime, as the permutations need it. At most 65,535 members fit. */
 export const maglevSlots = 65_537
@@ -38,7 +38,10 @@ export class MaglevHash implements Balancer {
       this.reason = Reason.maglevHash
       return own
     }
-    return this.#walk(group, now, key)
+    const why = this.#gate.passedOver
+    const chosen = this.#walk(group, now, key)
+    this.reason = chosen < 0 ? Reason.noneEligible : why
+    return chosen
   }
 
   #walk(group: Group, now: number, key: number): number {
@@ -47,13 +50,9 @@ export class MaglevHash implements Balancer {
     for (let step = 0; step < 16 + 2 * group.count; step++) {
       slot = (slot + skip) % maglevSlots
       const owner = this.#table[slot]!
-      if (!this.#gate.admits(group, owner, now, key)) continue
-      this.reason = this.#gate.passedOver
-      return owner
+      if (this.#gate.admits(group, owner, now, key)) return owner
     }
-    const chosen = this.#gate.lastResort(group, now, key)
-    this.reason = fallbackReason(chosen, this.#gate)
-    return chosen
+    return this.#gate.lastResort(group, now, key)
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Random } from '../../kit/random.ts'
 import type { Balancer, Group } from '../group.ts'
 import { Reason } from '../reason.ts'
-import { fallbackReason, Gate, rankOf } from './gate.ts'
+import { Gate, rankOf } from './gate.ts'
 
 export class Rendezvous implements Balancer {
   reason: number = Reason.none
@@ -36,22 +36,23 @@ export class Rendezvous implements Balancer {
     this.#gate.begin(group, now)
     let chosen = -1
     let best = -1
-    let own = -1
-    let ownScore = -1
+    let top = -1
+    let why = this.#ownReason
     for (let i = 0; i < this.#hashes.length; i++) {
       const score = this.#score(i, key)
-      if (score > ownScore) {
-        ownScore = score
-        own = i
-      }
       // The gate is asked only about members that would win: ln n of them on average.
-      if (score > best && this.#gate.admits(group, i, now, key)) {
-        best = score
-        chosen = i
+      if (score <= best) continue
+      const admitted = this.#gate.admits(group, i, now, key)
+      if (score > top) {
+        top = score
+        why = admitted ? this.#ownReason : this.#gate.passedOver
       }
+      if (!admitted) continue
+      best = score
+      chosen = i
     }
-    if (chosen < 0) return this.#fallBack(group, now, key)
-    this.reason = chosen === own ? this.#ownReason : this.#gate.passedOver
+    if (chosen < 0) chosen = this.#gate.lastResort(group, now, key)
+    this.reason = chosen < 0 ? Reason.noneEligible : why
     return chosen
   }
 
@@ -59,11 +60,5 @@ export class Rendezvous implements Balancer {
   #score(i: number, key: number): number {
     const rank = rankOf(this.#hashes[i]!, key)
     return this.#weighted ? -this.#weights[i]! / Math.log((rank + 0.5) / 4_294_967_296) : rank
-  }
-
-  #fallBack(group: Group, now: number, key: number): number {
-    const chosen = this.#gate.lastResort(group, now, key)
-    this.reason = fallbackReason(chosen, this.#gate)
-    return chosen
   }
 }

@@ -6,7 +6,7 @@ import type { Random } from '../../kit/random.ts'
 import type { Balancer, Group } from '../group.ts'
 import { mix32, mixPair } from '../hash.ts'
 import { Reason } from '../reason.ts'
-import { fallbackReason, Gate } from './gate.ts'
+import { Gate } from './gate.ts'
 
 /** Points of a member with the largest weight (rounded up to a power of two), and of the whole ring. */
 const memberPointsMax = 1024
@@ -45,17 +45,19 @@ export class RingHash implements Balancer {
     // A bound on the walk: past it the few who are left are ranked instead, which depends on the key alone too.
     const stepsMax = Math.min(points, 64 + 8 * group.count)
     let refused = -1
+    let why: number = Reason.ringHash
     for (let step = 0; step < stepsMax; step++) {
       const owner = this.#owners[first + step < points ? first + step : first + step - points]!
       if (owner === refused) continue
       if (this.#gate.admits(group, owner, now, key)) {
-        this.reason = refused < 0 ? Reason.ringHash : this.#gate.passedOver
+        this.reason = why
         return owner
       }
+      if (refused < 0) why = this.#gate.passedOver
       refused = owner
     }
     const chosen = this.#gate.lastResort(group, now, key)
-    this.reason = fallbackReason(chosen, this.#gate)
+    this.reason = chosen < 0 ? Reason.noneEligible : why
     return chosen
   }
 
