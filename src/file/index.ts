@@ -16,4 +16,5 @@ export {
   secret,
   secretNames,
 } from './secrets.ts'
+export { spellOut } from './spell-out.ts'
 export { type FoundProject, type SystemTemplate, systemName, systemTemplate } from './templates.ts'
