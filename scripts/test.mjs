@@ -18,7 +18,7 @@ const counted = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'tod
 const fileTimeoutMs = 10 * 60_000
 
 function phases() {
-  const units = globSync('src/**/*.test.ts', { cwd: root })
+  const units = globSync(['src/**/*.test.ts', 'test/tools/*.test.ts'], { cwd: root })
   if (mode === 'check')
     return [{ files: ['test/code.test.ts', ...units], concurrency: availableParallelism() }]
   const whole = globSync('test/*.test.ts', { cwd: root }).filter(
@@ -27,7 +27,7 @@ function phases() {
   return [
     { files: ['test/code.test.ts', ...units], concurrency: availableParallelism() },
     { files: whole, concurrency: 2 },
-    { files: globSync('test/*/**/*.test.ts', { cwd: root }), concurrency: 1 },
+    { files: globSync('test/system/**/*.test.ts', { cwd: root }), concurrency: 1 },
   ]
 }
 

@@ -31,6 +31,8 @@ function openUpstream() {
     }
     if (socket.missing <= 0) {
       socket.missing = 0
+      // Its last client may have gone while it was paused.
+      socket.resume()
       socket.client = null
       client.upstream = null
       idle.push(socket)

@@ -1,0 +1,146 @@
+// The layer table: who may import whom, and what. `tidy.test.ts` holds it against every module, and ARCHITECTURE.md shows
+// the same table. A new folder under src/ needs a row here first.
+
+export interface Layer {
+  /** Folder under src/, or a file in it. */
+  readonly name: string
+  readonly owns: string
+  /** Other layers it may import; itself always. */
+  readonly imports: readonly string[]
+  /** Where only some modules of a layer may be imported: paths under src/. */
+  readonly only?: readonly string[]
+  /** No clock, randomness, timers, environment, node:*, async: only values in and values out. */
+  readonly pure: boolean
+  /** Modules of Node that it may import, without `node:`. */
+  readonly builtins: readonly string[]
+  /** npm packages that it may import. */
+  readonly packages: readonly string[]
+}
+
+/** What sockets, files, processes and threads are made of: `io` alone imports these without a word of why. */
+const worldly: readonly string[] = [
+  'child_process',
+  'dgram',
+  'dns',
+  'fs',
+  'fs/promises',
+  'http',
+  'http2',
+  'https',
+  'net',
+  'tls',
+  'worker_threads',
+]
+const harmless: readonly string[] = [
+  'crypto',
+  'events',
+  'os',
+  'path',
+  'stream',
+  'timers/promises',
+  'url',
+  'util',
+]
+const decided: readonly string[] = ['kit', 'wire', 'policy', 'file', 'io']
+
+export const layers: readonly Layer[] = [
+  {
+    name: 'kit',
+    owns: 'clock, random, cells, histograms, metrics, queues, failures',
+    imports: [],
+    pure: false,
+    builtins: [],
+    packages: [],
+  },
+  {
+    name: 'wire',
+    owns: 'bytes to messages and back; no sockets',
+    imports: ['kit'],
+    pure: true,
+    builtins: [],
+    packages: [],
+  },
+  {
+    name: 'policy',
+    owns: 'every decision, as a function of values',
+    imports: ['kit'],
+    pure: true,
+    builtins: [],
+    packages: [],
+  },
+  {
+    name: 'file',
+    owns: 'the system file: schemas, checks, differences',
+    imports: ['kit', 'policy'],
+    pure: true,
+    builtins: [],
+    packages: ['zod'],
+  },
+  {
+    name: 'io',
+    owns: 'sockets, files, processes, threads, names',
+    imports: ['kit'],
+    pure: false,
+    builtins: [...worldly, ...harmless],
+    packages: [],
+  },
+  {
+    name: 'edge',
+    owns: 'the front door: connections, exchanges, upstream pools',
+    imports: decided,
+    pure: false,
+    builtins: harmless,
+    packages: [],
+  },
+  {
+    name: 'fleet',
+    owns: 'instances of services: start, watch, roll, scale',
+    imports: decided,
+    pure: false,
+    builtins: harmless,
+    packages: [],
+  },
+  {
+    name: 'system',
+    owns: 'the composition root: checked system to running parts, control API',
+    imports: [...decided, 'edge', 'fleet', 'index.ts'],
+    pure: false,
+    builtins: [...harmless, 'fs', 'fs/promises', 'http', 'module', 'net', 'readline'],
+    packages: ['zod', 'hono', '@hono/node-server', 'pino'],
+  },
+  {
+    name: 'cli',
+    owns: 'the command line',
+    imports: ['kit', 'file', 'system', 'io', 'edge'],
+    only: [
+      'system/index.ts',
+      'system/control/client.ts',
+      'system/control/connect.ts',
+      'system/control/contract.ts',
+      'edge/index.ts',
+    ],
+    pure: false,
+    builtins: [...harmless, 'fs', 'fs/promises', 'http', 'readline', 'tty'],
+    packages: ['commander'],
+  },
+  {
+    name: 'index.ts',
+    owns: "what a user's file imports",
+    imports: ['file'],
+    pure: true,
+    builtins: [],
+    packages: [],
+  },
+]
+
+/** Modules that start a thread, a process or the product: reachable code begins here. */
+export const entries: readonly string[] = ['index.ts', 'cli/main.ts']
+
+/** The table as ARCHITECTURE.md shows it. */
+export function layerTable(): string {
+  const rows = layers.map(layer => {
+    const imports = layer.imports.length > 0 ? layer.imports.join(', ') : 'nothing of ours'
+    return `| \`${layer.name}\` | ${layer.owns} | ${imports} | ${layer.pure ? 'pure' : ''} |`
+  })
+  return ['| layer | owns | may import | |', '|---|---|---|---|', ...rows].join('\n')
+}
