@@ -1,0 +1,66 @@
+// The access log of one worker: a JSON line a request, collected and appended in blocks. Loses lines rather than hold up
+// requests or grow: when the disk does not keep up, what exceeds the bound is counted and said in a later line.
+
+import { type FileHandle, openAppend } from '../io/append-file.ts'
+
+const blockBytes = 65_536
+const waitingBytesMax = 4 << 20
+
+export class AccessLog {
+  readonly #path: string
+  #file: FileHandle | null = null
+  #waiting = ''
+  #writing = false
+  #lost = 0
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  /** `line` ends in a line feed. */
+  add(line: string): void {
+    if (this.#waiting.length + line.length > waitingBytesMax) {
+      this.#lost++
+      return
+    }
+    this.#waiting += line
+    if (this.#waiting.length >= blockBytes && !this.#writing) void this.flush()
+  }
+
+  /** Appends what has gathered; call it now and then. */
+  async flush(): Promise<void> {
+    if (this.#writing || this.#waiting === '') return
+    this.#writing = true
+    let block = this.#waiting
+    this.#waiting = ''
+    if (this.#lost > 0) {
+      block += `${JSON.stringify({ level: 'warn', lostLines: this.#lost })}\n`
+      this.#lost = 0
+    }
+    try {
+      this.#file ??= await openAppend(this.#path)
+      await this.#file.append(block)
+    } catch {
+      this.#lost += block.split('\n').length - 1
+      await this.#close()
+    }
+    this.#writing = false
+  }
+
+  /** The file was rotated: go on in a new one of the same name. */
+  async reopen(): Promise<void> {
+    await this.flush()
+    await this.#close()
+  }
+
+  async #close(): Promise<void> {
+    const file = this.#file
+    this.#file = null
+    await file?.close().catch(() => {})
+  }
+}
+
+/** Text as a JSON string; the common case has nothing to escape. */
+export function jsonText(text: string): string {
+  return /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(text) ? `"${text}"` : JSON.stringify(text)
+}

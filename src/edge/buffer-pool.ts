@@ -1,0 +1,27 @@
+// Read buffers that a stream owns while a large body flows, so that its bytes can be written without a copy. Bounded:
+// beyond `fewMax` in use they are smaller; what comes back beyond `keptMax` is left to the garbage collector.
+
+const largeBytes = 65_536
+const smallBytes = 16_384
+const fewMax = 256
+const keptMax = 64
+
+export class BufferPool {
+  readonly #free: Buffer[] = []
+  #inUse = 0
+
+  take(): Buffer {
+    this.#inUse++
+    if (this.#inUse > fewMax) return Buffer.allocUnsafeSlow(smallBytes)
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(largeBytes)
+  }
+
+  give(buffer: Buffer): void {
+    this.#inUse--
+    if (buffer.length === largeBytes && this.#free.length < keptMax) this.#free.push(buffer)
+  }
+
+  get inUse(): number {
+    return this.#inUse
+  }
+}

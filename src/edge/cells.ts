@@ -1,0 +1,198 @@
+// The edge's shared memory: what all worker threads and the main thread count and know together. One place for all
+// layouts; `kit/cells.ts` and docs/decisions/0004-shared-memory.md have the rules. A slot is a member's, route's or
+// upstream's place for as long as any worker may still use it (`slots.ts`).
+
+import { type Cells, type Columns, type Layout, layoutOf } from '../kit/cells.ts'
+import { attachHistograms, createHistograms, type Histograms } from '../kit/histogram.ts'
+import { type HealthCells, healthLayout } from '../policy/health.ts'
+
+export const memberSlots = 1_024
+export const routeSlots = 512
+export const upstreamSlots = 256
+
+/** One row a member slot. Written by several threads where it says so: last writer wins, no sum depends on it. */
+const memberFields = {
+  /** Several writers, by Atomics. */
+  consecutiveFailures: 'i32',
+  ejections: 'i32',
+  /** 0 = in; set by whoever ejects (compare and exchange on `ejected`), cleared by the main thread. */
+  ejected: 'i32',
+  ejectReason: 'i32',
+  ejectedUntilUs: 'f64',
+  changedUs: 'f64',
+  ejectA: 'f64',
+  ejectB: 'f64',
+  /** Several writers: peak EWMA and when it was taken. */
+  latencyUs: 'f64',
+  latencyAtUs: 'f64',
+  /** Utilisation + 1; 0 = unknown. */
+  utilisation: 'f64',
+  /** When the member came, or came back: slow start counts from here. */
+  sinceUs: 'f64',
+} as const
+
+/** One row a worker and member slot; the worker alone writes it. */
+const memberWorkerFields = {
+  inFlight: 'i32',
+  connections: 'i32',
+  chosenBy: 'i32',
+  requests: 'f64',
+  failures: 'f64',
+  retries: 'f64',
+  latencySumUs: 'f64',
+  bytesRate: 'f64',
+  bytesRateAtUs: 'f64',
+} as const
+
+/** One row a worker and upstream slot. */
+const upstreamWorkerFields = { active: 'i32', retriesActive: 'i32', pending: 'i32' } as const
+
+/** One row a worker and route slot. */
+const routeWorkerFields = {
+  requests: 'f64',
+  status1xx: 'f64',
+  status2xx: 'f64',
+  status3xx: 'f64',
+  status4xx: 'f64',
+  status5xx: 'f64',
+  aborted: 'f64',
+  retries: 'f64',
+  bytesIn: 'f64',
+  bytesOut: 'f64',
+} as const
+
+/** One row a worker. */
+const workerFields = {
+  connections: 'i32',
+  exchanges: 'i32',
+  tunnels: 'i32',
+  /** Oldest snapshot version that an exchange of this worker still uses. */
+  oldestVersion: 'f64',
+  version: 'f64',
+  accepted: 'f64',
+  refused: 'f64',
+  beatUs: 'f64',
+} as const
+
+/** A single row: what concerns everybody. */
+const commonFields = {
+  /** Grows whenever any member's health, ejection or panic may have changed; workers then look again. Atomics. */
+  healthEpoch: 'i32',
+  draining: 'i32',
+} as const
+
+const memberLayout: Layout<typeof memberFields> = layoutOf(memberFields)
+const memberWorkerLayout: Layout<typeof memberWorkerFields> = layoutOf(memberWorkerFields)
+const upstreamWorkerLayout: Layout<typeof upstreamWorkerFields> = layoutOf(upstreamWorkerFields)
+const routeWorkerLayout: Layout<typeof routeWorkerFields> = layoutOf(routeWorkerFields)
+const workerLayout: Layout<typeof workerFields> = layoutOf(workerFields)
+const commonLayout: Layout<typeof commonFields> = layoutOf(commonFields)
+
+export interface EdgeCells {
+  readonly workers: number
+  readonly member: Columns<typeof memberFields>
+  readonly health: HealthCells
+  readonly memberWorker: Columns<typeof memberWorkerFields>
+  readonly upstreamWorker: Columns<typeof upstreamWorkerFields>
+  readonly routeWorker: Columns<typeof routeWorkerFields>
+  readonly worker: Columns<typeof workerFields>
+  readonly common: Columns<typeof commonFields>
+  /** Microseconds from head to end, one row a worker and route slot. */
+  readonly routeLatency: Histograms
+  /** Microseconds from dispatch to the response's head, one row a worker and upstream slot (hedging reads it). */
+  readonly upstreamLatency: Histograms
+  /** What another thread attaches to. */
+  readonly memory: EdgeMemory
+  zeroMember(slot: number): void
+  zeroRoute(slot: number): void
+  zeroUpstream(slot: number): void
+  /** A worker died: what it held is given back, what it had counted stays. */
+  repairWorker(worker: number): void
+}
+
+export interface EdgeMemory {
+  readonly workers: number
+  readonly buffers: readonly SharedArrayBuffer[]
+}
+
+export function createEdgeCells(workers: number): EdgeCells {
+  const rows: (readonly [{ bytes(rows: number): number }, number])[] = [
+    [memberLayout, memberSlots],
+    [healthLayout, memberSlots],
+    [memberWorkerLayout, workers * memberSlots],
+    [upstreamWorkerLayout, workers * upstreamSlots],
+    [routeWorkerLayout, workers * routeSlots],
+    [workerLayout, workers],
+    [commonLayout, 1],
+  ]
+  const buffers = rows.map(([layout, count]) => new SharedArrayBuffer(layout.bytes(count)))
+  buffers.push(createHistograms(workers * routeSlots, { shared: true }).buffer as SharedArrayBuffer)
+  buffers.push(createHistograms(workers * upstreamSlots, { shared: true }).buffer as SharedArrayBuffer)
+  return attachEdgeCells({ workers, buffers })
+}
+
+export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
+  const { workers } = memory
+  const buffer = (at: number): SharedArrayBuffer => memory.buffers[at] as SharedArrayBuffer
+  const member = memberLayout.attach(buffer(0), memberSlots)
+  const health = healthLayout.attach(buffer(1), memberSlots)
+  const memberWorker = memberWorkerLayout.attach(buffer(2), workers * memberSlots)
+  const upstreamWorker = upstreamWorkerLayout.attach(buffer(3), workers * upstreamSlots)
+  const routeWorker = routeWorkerLayout.attach(buffer(4), workers * routeSlots)
+  const worker = workerLayout.attach(buffer(5), workers)
+  const common = commonLayout.attach(buffer(6), 1)
+  const routeLatency = attachHistograms(buffer(7), workers * routeSlots)
+  const upstreamLatency = attachHistograms(buffer(8), workers * upstreamSlots)
+  const zeroOfAll = (cells: Cells<never>, slots: number, slot: number): void => {
+    for (let row = slot; row < workers * slots; row += slots) cells.zero(row)
+  }
+  return {
+    workers,
+    memory,
+    member: member.at,
+    health,
+    memberWorker: memberWorker.at,
+    upstreamWorker: upstreamWorker.at,
+    routeWorker: routeWorker.at,
+    worker: worker.at,
+    common: common.at,
+    routeLatency,
+    upstreamLatency,
+    zeroMember: slot => {
+      member.zero(slot)
+      health.zero(slot)
+      zeroOfAll(memberWorker as unknown as Cells<never>, memberSlots, slot)
+    },
+    zeroRoute: slot => {
+      zeroOfAll(routeWorker as unknown as Cells<never>, routeSlots, slot)
+      for (let row = slot; row < workers * routeSlots; row += routeSlots) routeLatency.zero(row)
+    },
+    zeroUpstream: slot => {
+      zeroOfAll(upstreamWorker as unknown as Cells<never>, upstreamSlots, slot)
+      for (let row = slot; row < workers * upstreamSlots; row += upstreamSlots) upstreamLatency.zero(row)
+    },
+    repairWorker: index => {
+      for (let row = index * memberSlots; row < (index + 1) * memberSlots; row++) {
+        memberWorker.at.inFlight[row] = 0
+        memberWorker.at.connections[row] = 0
+      }
+      for (let row = index * upstreamSlots; row < (index + 1) * upstreamSlots; row++) upstreamWorker.zero(row)
+      worker.at.connections[index] = 0
+      worker.at.exchanges[index] = 0
+      worker.at.tunnels[index] = 0
+      worker.at.oldestVersion[index] = Infinity
+    },
+  }
+}
+
+/** Sum of a per-worker column over all workers. */
+export function sumOver(
+  column: Int32Array | Float64Array,
+  workers: number,
+  slots: number,
+  slot: number,
+): number {
+  let sum = 0
+  for (let row = slot, end = workers * slots; row < end; row += slots) sum += column[row] as number
+  return sum
+}

@@ -1,0 +1,170 @@
+// A snapshot as the hot path reads it: routes in a table, header rules as drop tables and ready text, groups over cells.
+// Compiled once per worker and snapshot; never changed afterwards. Refuses what can't work, before anything is swapped.
+
+import { Failure } from '../kit/failure.ts'
+import { type AddressBlock, parseBlock } from '../policy/address.ts'
+import { compileRoutes, type RouteTable } from '../policy/route.ts'
+import { fieldId, fieldIdOf } from '../wire/fields.ts'
+import { requestDrop, responseDrop, withDropped } from '../wire/http1/index.ts'
+import { type EdgeCells, memberSlots, routeSlots, upstreamSlots } from './cells.ts'
+import { edgeFailures } from './failures.ts'
+import { MemberGroup } from './group.ts'
+import { memberKey, type SnapshotSlots } from './slots.ts'
+import {
+  type EdgeSnapshot,
+  type HeaderRules,
+  type HedgeSpec,
+  type RetrySpec,
+  type RouteSpec,
+  snapshotFormat,
+} from './snapshot.ts'
+
+export interface CompiledRules {
+  readonly drop: Uint8Array
+  readonly alsoDrop: readonly string[] | null
+  readonly add: string
+  /** Host as a rule sets it. */
+  readonly host: string | null
+}
+
+export interface CompiledRoute {
+  readonly index: number
+  readonly spec: RouteSpec
+  /** Row in the worker's route cells. */
+  readonly row: number
+  readonly group: MemberGroup | null
+  readonly retry: RetrySpec | null
+  readonly hedge: HedgeSpec | null
+  readonly bodyBytesMax: number
+  readonly timeoutUs: number
+  readonly trusted: CompiledRules
+  readonly untrusted: CompiledRules
+  readonly response: CompiledRules
+}
+
+export interface CompiledSnapshot {
+  readonly spec: EdgeSnapshot
+  readonly version: number
+  readonly routes: readonly CompiledRoute[]
+  readonly table: RouteTable
+  readonly groups: ReadonlyMap<string, MemberGroup>
+  readonly trustedProxies: readonly AddressBlock[]
+  /** Row for requests that no route takes. */
+  readonly unroutedRow: number
+  /** Exchanges that use this snapshot now. */
+  uses: number
+}
+
+/** Metrics of requests that no route matched. */
+export const unroutedId = '(no route)'
+
+/** Fields that say who the client is: believed from trusted proxies only, dropped from everybody else. */
+const claims: readonly number[] = [
+  fieldId.forwarded,
+  fieldId['x-forwarded-for'],
+  fieldId['x-forwarded-proto'],
+  fieldId['x-forwarded-host'],
+  fieldId['x-forwarded-port'],
+  fieldId['x-real-ip'],
+  fieldId['x-request-id'],
+]
+/** Of those, the ones that the edge writes anew even when it believes them. */
+const rewritten: readonly number[] = [
+  fieldId['x-forwarded-for'],
+  fieldId['x-forwarded-proto'],
+  fieldId['x-forwarded-host'],
+  fieldId['x-request-id'],
+]
+const traceDropped: readonly number[] = [fieldId.traceparent]
+
+export function memberKeysOf(snapshot: EdgeSnapshot): string[] {
+  return snapshot.upstreams.flatMap(upstream =>
+    upstream.members.map(member => memberKey(upstream.name, member.id, member.epoch)),
+  )
+}
+
+/** Throws a Failure that says what can't work. Pure but for that. */
+export function checkSnapshot(snapshot: EdgeSnapshot): void {
+  const refuse = (sentence: string): never => {
+    throw new Failure(edgeFailures.snapshotInvalid, sentence)
+  }
+  if (snapshot.format !== snapshotFormat)
+    refuse(`The snapshot has format ${snapshot.format}; this edge reads format ${snapshotFormat}.`)
+  const names = new Set(snapshot.upstreams.map(upstream => upstream.name))
+  if (names.size !== snapshot.upstreams.length) refuse('Two upstreams have the same name.')
+  const ids = new Set(snapshot.routes.map(route => route.id))
+  if (ids.size !== snapshot.routes.length) refuse('Two routes have the same id.')
+  if (ids.size >= routeSlots) refuse(`There are ${ids.size} routes; at most ${routeSlots - 1} are possible.`)
+  if (names.size > upstreamSlots)
+    refuse(`There are ${names.size} upstreams; at most ${upstreamSlots} are possible.`)
+  const members = memberKeysOf(snapshot)
+  if (new Set(members).size !== members.length) refuse('Two members of an upstream have the same id.')
+  if (members.length > memberSlots)
+    refuse(`There are ${members.length} members; at most ${memberSlots} are possible.`)
+  for (const route of snapshot.routes) {
+    if (route.action.kind === 'proxy' && !names.has(route.action.upstream))
+      refuse(`Route ${route.id} leads to '${route.action.upstream}', which is not an upstream.`)
+  }
+  for (const block of snapshot.trustedProxies) {
+    if (parseBlock(block) === null)
+      refuse(`trustedProxies has '${block}', which is neither an address nor a CIDR block.`)
+  }
+}
+
+export function compileSnapshot(
+  snapshot: EdgeSnapshot,
+  slots: SnapshotSlots,
+  cells: EdgeCells,
+  worker: number,
+): CompiledSnapshot {
+  const groups = new Map(
+    snapshot.upstreams.map(upstream => [upstream.name, new MemberGroup(upstream, slots, cells, worker)]),
+  )
+  const rowOf = (id: string): number => worker * routeSlots + (slots.routes.get(id) as number)
+  const routes = snapshot.routes.map((spec, index): CompiledRoute => {
+    const group = spec.action.kind === 'proxy' ? (groups.get(spec.action.upstream) as MemberGroup) : null
+    const action = spec.action.kind === 'proxy' ? spec.action : null
+    return {
+      index,
+      spec,
+      row: rowOf(spec.id),
+      group,
+      retry: group === null ? null : { ...group.spec.retry, ...action?.retry },
+      hedge: action?.hedge ?? group?.spec.hedge ?? null,
+      bodyBytesMax: spec.bodyBytesMax ?? snapshot.limits.bodyBytesMax,
+      timeoutUs: spec.timeoutMs === undefined ? Infinity : spec.timeoutMs * 1000,
+      trusted: compileRules(withDropped(requestDrop, [...rewritten, ...traceDropped]), spec.requestHeaders),
+      untrusted: compileRules(withDropped(requestDrop, [...claims, ...traceDropped]), spec.requestHeaders),
+      response: compileRules(responseDrop, spec.responseHeaders),
+    }
+  })
+  return {
+    spec: snapshot,
+    version: snapshot.version,
+    routes,
+    table: compileRoutes(snapshot.routes.map(route => route.match)),
+    groups,
+    trustedProxies: snapshot.trustedProxies.map(block => parseBlock(block) as AddressBlock),
+    unroutedRow: rowOf(unroutedId),
+    uses: 0,
+  }
+}
+
+function compileRules(base: Uint8Array, rules: HeaderRules | undefined): CompiledRules {
+  const names = [...Object.keys(rules?.set ?? {}), ...(rules?.remove ?? [])].map(name => name.toLowerCase())
+  const ids = names.map(fieldIdOf)
+  const unknown = names.filter((_, at) => ids[at] === 0)
+  const known = ids.filter(id => id !== 0)
+  let add = ''
+  let host: string | null = null
+  for (const [name, value] of Object.entries(rules?.set ?? {})) {
+    if (name.toLowerCase() === 'host') host = value
+    else add += `${name}: ${value}\r\n`
+  }
+  return {
+    drop: known.length > 0 ? withDropped(base, known) : base,
+    alsoDrop: unknown.length > 0 ? unknown : null,
+    add,
+    host,
+  }
+}

@@ -1,0 +1,46 @@
+// What the parts of one worker thread share: sockets, deadlines, cells, the snapshot in use. Made by `worker.ts`,
+// replaced by nothing: one object for the thread's life.
+
+import type { Net } from '../io/net.ts'
+import type { Clock } from '../kit/clock.ts'
+import type { Random } from '../kit/random.ts'
+import type { TimerWheel } from '../kit/timer-wheel.ts'
+import type { AccessLog } from './access-log.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import type { EdgeCells } from './cells.ts'
+import type { CompiledSnapshot } from './compile.ts'
+import type { Exchange } from './exchange.ts'
+import type { Gate } from './gate.ts'
+import type { HedgeDelays } from './hedge-delays.ts'
+import type { PendingQueues } from './pending.ts'
+import type { UpstreamPools } from './pools.ts'
+import type { RequestIds } from './request-ids.ts'
+import type { StickyCookies } from './sticky.ts'
+
+export interface WorkerContext {
+  readonly index: number
+  readonly net: Net
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly random: Random
+  readonly cells: EdgeCells
+  readonly buffers: BufferPool
+  readonly ids: RequestIds
+  readonly pools: UpstreamPools
+  readonly pending: PendingQueues
+  readonly hedgeDelays: HedgeDelays
+  /** Asked in order before an exchange reaches its action. Empty: costs nothing. */
+  readonly gates: readonly Gate[]
+  sticky: StickyCookies
+  log: AccessLog | null
+  snapshot: CompiledSnapshot
+  draining: boolean
+  /** Our name in Via and what tells a loop: unique for this edge process. */
+  readonly pseudonym: string
+  takeExchange(): Exchange
+  giveExchange(exchange: Exchange): void
+  /** An exchange of an older snapshot ended: maybe that snapshot is free now. */
+  snapshotReleased(snapshot: CompiledSnapshot): void
+  /** A decision worth telling a person about. */
+  tell(subject: string, text: string): void
+}

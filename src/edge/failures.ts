@@ -1,0 +1,94 @@
+// What can go wrong in the world of the edge. Codes of the first list reach operators; those of the second reach HTTP
+// clients in the body of an error and in the access log.
+
+import { type Catalogue, defineFailures } from '../kit/failure.ts'
+
+export const edgeFailures: Catalogue<
+  | 'portTaken'
+  | 'portForbidden'
+  | 'addressUnknown'
+  | 'snapshotInvalid'
+  | 'snapshotOld'
+  | 'controlBusy'
+  | 'controlRequest'
+> = defineFailures('edge', {
+  portTaken: {
+    when: 'A listener cannot be opened because another process holds its port.',
+    advice: 'Stop the other process (`ss -ltnp` shows it), or choose another port in edge.listen.',
+  },
+  portForbidden: {
+    when: 'A listener cannot be opened because the user may not bind the port.',
+    advice: 'Choose a port above 1023, or grant the capability CAP_NET_BIND_SERVICE.',
+  },
+  addressUnknown: {
+    when: 'A listener cannot be opened because this machine has no such address.',
+    advice: 'Use 0.0.0.0, 127.0.0.1 or one of the addresses that `ip addr` shows.',
+  },
+  snapshotInvalid: {
+    when: 'A snapshot does not compile; the one in use stays.',
+    advice: 'Run `tenfold check`; if it passes, report the snapshot as a bug.',
+  },
+  snapshotOld: {
+    when: 'A snapshot is older than the one in use.',
+    advice: 'Two supervisors push to one edge: stop one of them.',
+  },
+  controlBusy: {
+    when: 'Another edge of the same state directory answers on the control socket.',
+    advice: 'Use another --state directory, or stop the other system.',
+  },
+  controlRequest: {
+    when: 'A request on the control socket is malformed or unknown.',
+    advice: 'Supervisor and edge are of different versions: restart the system.',
+  },
+})
+
+export interface ClientFailure {
+  readonly status: number
+  /** Stable; in the body and the access log. */
+  readonly code: string
+  readonly text: string
+}
+
+const client = (status: number, code: string, text: string): ClientFailure => ({ status, code, text })
+
+type ClientFailureName =
+  | 'noRoute'
+  | 'badPath'
+  | 'methodNotAllowed'
+  | 'bodyTooLarge'
+  | 'badChunk'
+  | 'headTimeout'
+  | 'bodyTimeout'
+  | 'loop'
+  | 'noMember'
+  | 'busy'
+  | 'waitedTooLong'
+  | 'connectFailed'
+  | 'connectionLost'
+  | 'badResponse'
+  | 'responseTimeout'
+  | 'routeTimeout'
+  | 'connectTimeout'
+  | 'draining'
+
+/** What the edge itself answers, beside the codec's refusals (`wire/http1`). */
+export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> = {
+  noRoute: client(404, 'no-route', 'Nothing is served at this address.'),
+  badPath: client(400, 'bad-path', 'The path is malformed.'),
+  methodNotAllowed: client(405, 'method-not-allowed', 'This method is not served here.'),
+  bodyTooLarge: client(413, 'body-too-large', 'The request body is too large.'),
+  badChunk: client(400, 'bad-chunk', 'The chunked request body is malformed.'),
+  headTimeout: client(408, 'head-timeout', 'The request head did not arrive in time.'),
+  bodyTimeout: client(408, 'body-timeout', 'The request body did not arrive in time.'),
+  loop: client(508, 'loop', 'The request has passed here before.'),
+  noMember: client(503, 'no-instance', 'The service is not available at the moment.'),
+  busy: client(503, 'busy', 'The service is busy.'),
+  waitedTooLong: client(503, 'waited-too-long', 'The service is busy.'),
+  connectFailed: client(502, 'instance-unreachable', 'The service could not be reached.'),
+  connectionLost: client(502, 'instance-lost', 'The service did not answer.'),
+  badResponse: client(502, 'bad-response', 'The service gave an answer that is not valid HTTP.'),
+  responseTimeout: client(504, 'response-timeout', 'The service took too long to answer.'),
+  routeTimeout: client(504, 'route-timeout', 'The request took too long.'),
+  connectTimeout: client(504, 'connect-timeout', 'The service could not be reached in time.'),
+  draining: client(503, 'draining', 'This server is shutting down.'),
+}

@@ -1,0 +1,565 @@
+// One client connection that speaks HTTP/1.x: heads in, bodies in, responses out, one exchange at a time and in order.
+// Owns framing, keep-alive, pipelining, lingering close and the client's time-outs; decides nothing about where a
+// request goes (exchange.ts).
+//
+// States (`#state`), each a place that a connection is in:
+//   idle    between requests; deadline: idle time-out          -> head (bytes), closed
+//   head    part of a head has come; deadline: head time-out   -> busy (complete), lingering (refused)
+//   busy    an exchange is under way                            -> idle, lingering, tunnel, closed
+//   tunnel  upgraded: bytes go to the tunnel                    -> closed
+//   linger  all is said and FIN sent; input is dropped, so that the answer is not lost to a reset (RFC 9112 9.6) -> closed
+//   closed
+
+import type { Stream, StreamHandler } from '../io/net.ts'
+import type { Timed } from '../kit/timer-wheel.ts'
+import { isInBlocks } from '../policy/address.ts'
+import type { ResponseHead } from '../wire/head.ts'
+import {
+  ChunkedDecoder,
+  chunkLine,
+  chunkProblemText,
+  framing,
+  type Http1RequestHead,
+  lastChunk,
+  problemOf,
+  reasonOf,
+} from '../wire/http1/index.ts'
+import type { CompiledRules } from './compile.ts'
+import type { WorkerContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { type ClientFailure, clientFailures } from './failures.ts'
+import type { Tunnel } from './tunnel.ts'
+
+const place = { idle: 0, head: 1, busy: 2, tunnel: 3, linger: 4, closed: 5 } as const
+
+/** A head that is read whole with what follows it, instead of being looked for first. */
+const smallReadBytes = 4_096
+/** A body that has arrived in one piece with its head, up to this size, is kept and can be sent again. */
+export const replayBytesMax = 16_384
+const lingerMs = 2_000
+const lingerBytesMax = 1 << 20
+
+export class Http1Client implements StreamHandler, Timed {
+  deadlineAt = Infinity
+  wheelBucket = -1
+  wheelNext: Timed | null = null
+  wheelPrevious: Timed | null = null
+
+  readonly worker: WorkerContext
+  readonly stream: Stream
+  readonly remoteAddress: string
+  /** The peer is a trusted proxy (of the snapshot in use when it connected). */
+  readonly trusted: boolean
+  exchange: Exchange | null = null
+  /** What instances are told about the client, where it is not a trusted proxy. */
+  readonly forwardedText: string
+  /** The connection ends after the exchange under way. */
+  closing = false
+  #state: number = place.idle
+  #pending = ''
+  /** Bytes that came while nobody could take them: of the body, or of the next request. */
+  #backlog: Buffer | null = null
+  #requests = 0
+  #out = ''
+  #bodyFraming: number = framing.none
+  #bodyLeft = 0
+  #bodyOpen = false
+  #bodyPaused = false
+  #decoder: ChunkedDecoder | null = null
+  #ownBuffer: Buffer | null = null
+  #lent: Buffer[] | null = null
+  #blocked = false
+  #lingered = 0
+  #chunkedOut = false
+  #tunnel: Tunnel | null = null
+  #next = false
+
+  constructor(worker: WorkerContext, stream: Stream) {
+    this.worker = worker
+    this.stream = stream
+    const address = stream.remoteAddress
+    this.remoteAddress = address.startsWith('::ffff:') ? address.slice(7) : address
+    const { snapshot, cells, index } = worker
+    this.forwardedText = `X-Forwarded-For: ${this.remoteAddress}\r\nX-Forwarded-Proto: http\r\n`
+    this.trusted = isInBlocks(this.remoteAddress, snapshot.trustedProxies)
+    cells.worker.connections[index]!++
+    cells.worker.accepted[index]!++
+    worker.wheel.set(this, worker.clock.monotonic() + snapshot.spec.limits.idleTimeoutMs * 1000)
+  }
+
+  get isIdle(): boolean {
+    return this.#state === place.idle
+  }
+  get isTunnel(): boolean {
+    return this.#state === place.tunnel
+  }
+  /** The request body is still to be read, at least in part. */
+  get bodyOpen(): boolean {
+    return this.#bodyOpen
+  }
+  /** The last write has not been taken yet. */
+  get blocked(): boolean {
+    return this.#blocked
+  }
+
+  opened(): void {}
+
+  data(_stream: Stream, bytes: Buffer, length: number): void {
+    switch (this.#state) {
+      case place.idle:
+      case place.head:
+        this.#readHead(bytes, 0, length)
+        return
+      case place.busy:
+        if (this.#bodyOpen && !this.#bodyPaused) this.#readBody(bytes, 0, length)
+        else this.#keep(bytes, 0, length)
+        return
+      case place.tunnel:
+        this.#tunnel?.fromClient(bytes, length)
+        return
+      case place.linger:
+        this.#lingered += length
+        if (this.#lingered > lingerBytesMax) this.stream.destroy()
+    }
+  }
+
+  /** Bytes that can't be taken now wait here, and the peer is told to wait by TCP. */
+  #keep(bytes: Buffer, from: number, to: number): void {
+    const copy = Buffer.from(bytes.subarray(from, to))
+    this.#backlog = this.#backlog === null ? copy : Buffer.concat([this.#backlog, copy])
+    this.stream.pause()
+  }
+
+  // --- the head -----------------------------------------------------------------------------------------------
+
+  #readHead(bytes: Buffer, from: number, to: number): void {
+    const { worker } = this
+    const limits = worker.snapshot.spec.limits
+    let end = to
+    if (to - from > smallReadBytes) {
+      // Do not make text of a large body that came with its head.
+      const blank = bytes.subarray(from, to).indexOf('\r\n\r\n')
+      end =
+        blank < 0
+          ? Math.min(to, from + limits.requestLineBytesMax + limits.headerBytesMax + 4)
+          : from + blank + 4
+    }
+    const before = this.#pending.length
+    const text = before === 0 ? bytes.latin1Slice(from, end) : this.#pending + bytes.latin1Slice(from, end)
+    let exchange = this.exchange
+    if (exchange === null) {
+      exchange = this.exchange = worker.takeExchange()
+      exchange.head.reset(limits)
+    }
+    const after = exchange.head.parse(text)
+    if (after > 0) {
+      this.#pending = ''
+      this.#headDone(exchange, text, after, bytes, from + after - before, to)
+    } else if (after === 0) this.#waitForHead(text)
+    else this.#refuseHead(exchange, after)
+  }
+
+  #waitForHead(text: string): void {
+    this.#pending = text
+    if (this.#state === place.head) return
+    this.#state = place.head
+    const { worker } = this
+    const timeoutMs = worker.snapshot.spec.limits.headTimeoutMs
+    worker.wheel.set(this, worker.clock.monotonic() + timeoutMs * 1000)
+  }
+
+  #refuseHead(exchange: Exchange, code: number): void {
+    this.#pending = ''
+    this.#state = place.busy
+    this.closing = true
+    // What follows a head that was not understood has no meaning: none of it is read.
+    const { status, code: name, text } = problemOf(code)
+    exchange.refuseUnread(this, { status, code: name, text })
+  }
+
+  #headDone(exchange: Exchange, text: string, after: number, bytes: Buffer, from: number, to: number): void {
+    const { worker } = this
+    const { head } = exchange
+    this.#state = place.busy
+    this.#requests++
+    const limits = worker.snapshot.spec.limits
+    if (head.close || worker.draining || this.#requests >= limits.requestsPerConnectionMax)
+      this.closing = true
+    this.#bodyFraming = head.framing
+    let bodyText = ''
+    let bodyFrom = from
+    if (head.framing === framing.none) this.#bodyOpen = false
+    else if (
+      head.framing === framing.length &&
+      head.contentLength <= to - from &&
+      head.contentLength <= replayBytesMax
+    ) {
+      bodyFrom = from + head.contentLength
+      bodyText =
+        text.length >= after + head.contentLength
+          ? text.slice(after, after + head.contentLength)
+          : bytes.latin1Slice(from, bodyFrom)
+      this.#bodyOpen = false
+    } else this.#openBody(head)
+    if (bodyFrom < to) this.#keep(bytes, bodyFrom, to)
+    exchange.begin(this, bodyText)
+  }
+
+  #openBody(head: Http1RequestHead): void {
+    this.#bodyOpen = true
+    this.#bodyPaused = true
+    this.#bodyLeft = head.contentLength
+    if (head.framing !== framing.chunked) return
+    this.#decoder ??= new ChunkedDecoder()
+    this.#decoder.reset()
+  }
+
+  // --- the request body ---------------------------------------------------------------------------------------
+
+  /** The exchange can take the body from now on; what has come already is given to it at once. */
+  startBody(): void {
+    if (!this.#bodyOpen || !this.#bodyPaused) return
+    this.#bodyPaused = false
+    if (this.#ownBuffer === null) {
+      this.#ownBuffer = this.worker.buffers.take()
+      this.stream.readInto(this.#ownBuffer)
+    }
+    this.#armBody()
+    const backlog = this.#backlog
+    if (backlog !== null) {
+      this.#backlog = null
+      this.#readBody(backlog, 0, backlog.length)
+    }
+    if (!this.#bodyPaused && this.#backlog === null) this.stream.resume()
+  }
+
+  /** The exchange can't take more for now. */
+  pauseBody(): void {
+    if (!this.#bodyOpen) return
+    this.stream.pause()
+    this.worker.wheel.set(this, Infinity)
+  }
+
+  resumeBody(): void {
+    if (!this.#bodyOpen || this.#bodyPaused) return
+    this.#armBody()
+    this.stream.resume()
+  }
+
+  #armBody(): void {
+    const { worker } = this
+    worker.wheel.set(this, worker.clock.monotonic() + worker.snapshot.spec.limits.bodyTimeoutMs * 1000)
+  }
+
+  #readBody(bytes: Buffer, from: number, to: number): void {
+    if (this.#bodyFraming === framing.length) this.#readLengthBody(bytes, from, to)
+    else this.#readChunkedBody(bytes, from, to)
+    if (this.#bodyOpen && !this.stream.paused) this.#armBody()
+  }
+
+  #readLengthBody(bytes: Buffer, from: number, to: number): void {
+    const end = Math.min(to, from + this.#bodyLeft)
+    this.#bodyLeft -= end - from
+    const last = this.#bodyLeft === 0
+    if (last) this.#closeBody(bytes, end, to)
+    this.exchange?.requestBody(bytes, from, end)
+    if (last) this.exchange?.requestBodyEnd(null)
+  }
+
+  #readChunkedBody(bytes: Buffer, from: number, to: number): void {
+    const decoder = this.#decoder as ChunkedDecoder
+    const end = decoder.scan(bytes, from, to)
+    const { exchange } = this
+    if (end < 0) {
+      exchange?.requestBodyBad({ ...clientFailures.badChunk, text: chunkProblemText(end) })
+      return
+    }
+    const { done } = decoder
+    if (done) this.#closeBody(bytes, end, to)
+    for (let i = 0; i < decoder.rangeCount && this.exchange === exchange; i++)
+      exchange?.requestBody(bytes, decoder.rangeFrom(i), decoder.rangeTo(i))
+    if (done && this.exchange === exchange) exchange?.requestBodyEnd(decoder.trailers)
+  }
+
+  #closeBody(bytes: Buffer, end: number, to: number): void {
+    this.#bodyOpen = false
+    this.worker.wheel.set(this, Infinity)
+    if (end < to) this.#keep(bytes, end, to)
+  }
+
+  /** A stream that lent the bytes it writes from must not read into them until they are gone. */
+  get bodyBuffer(): Buffer | null {
+    return this.#ownBuffer
+  }
+
+  // --- the response -------------------------------------------------------------------------------------------
+
+  /** An interim answer (RFC 9110 15.2); HTTP/1.0 clients get none. */
+  sendInterim(head: ResponseHead, rules: CompiledRules): void {
+    if (this.exchange?.head.versionMinor === 0) return
+    const fields = head.copyFields(rules.drop, rules.alsoDrop)
+    this.#write(`HTTP/1.1 ${head.status} ${head.reason}\r\n${fields}\r\n`)
+  }
+
+  /**
+   * Begins the response; nothing is written before `flush` or a body. `bodyFraming` is how the instance framed it,
+   * `extra` ready field lines.
+   */
+  beginResponse(
+    head: ResponseHead,
+    bodyFraming: number,
+    drop: Uint8Array,
+    alsoDrop: readonly string[] | null,
+    extra: string,
+  ): void {
+    const modern = this.exchange?.head.versionMinor === 1
+    const endless = bodyFraming === framing.chunked || bodyFraming === framing.untilClose
+    this.#chunkedOut = endless && modern
+    if (endless && !modern) this.closing = true
+    const reason = head.reason
+    this.#out = `HTTP/1.1 ${head.status} ${reason}\r\n${head.copyFields(drop, alsoDrop)}${extra}${this.#connectionFields()}\r\n`
+  }
+
+  /** A response of our own. */
+  beginOwnResponse(status: number, fields: string): void {
+    this.#chunkedOut = false
+    this.#out = `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${fields}${this.#connectionFields()}\r\n`
+  }
+
+  #connectionFields(): string {
+    const chunked = this.#chunkedOut ? 'Transfer-Encoding: chunked\r\n' : ''
+    if (this.closing) return `${chunked}Connection: close\r\n`
+    return this.exchange?.head.versionMinor === 0 ? `${chunked}Connection: keep-alive\r\n` : chunked
+  }
+
+  bodyText(text: string): void {
+    if (text === '') return
+    if (this.#chunkedOut) this.#out += `${chunkLine(text.length) + text}\r\n`
+    else this.#out += text
+  }
+
+  /**
+   * Writes a piece of the body, without a copy where it is large. False: `bytes` must stay as they are, and no more
+   * should come, until the exchange hears `clientDrained`.
+   */
+  bodyBytes(bytes: Buffer, from: number, to: number): boolean {
+    if (from === to) return !this.#blocked
+    if (to - from <= smallReadBytes) {
+      this.bodyText(bytes.latin1Slice(from, to))
+      return this.flush()
+    }
+    if (this.#chunkedOut) this.#out += chunkLine(to - from)
+    this.flush()
+    let taken = this.stream.writeBytes(bytes, from, to)
+    if (this.#chunkedOut) taken = this.stream.write('\r\n') && taken
+    return this.#took(taken)
+  }
+
+  endResponse(trailers: readonly string[] | null): void {
+    if (this.#chunkedOut) this.#out += lastChunk(trailers)
+    this.flush()
+  }
+
+  flush(): boolean {
+    if (this.#out === '') return !this.#blocked
+    const text = this.#out
+    this.#out = ''
+    return this.#write(text)
+  }
+
+  #write(text: string): boolean {
+    return this.#took(this.stream.write(text))
+  }
+
+  #took(taken: boolean): boolean {
+    if (taken) return !this.#blocked
+    if (!this.#blocked) {
+      this.#blocked = true
+      const { worker } = this
+      worker.wheel.set(this, worker.clock.monotonic() + worker.snapshot.spec.limits.sendTimeoutMs * 1000)
+    }
+    return false
+  }
+
+  drained(): void {
+    this.#blocked = false
+    this.#giveBackLent()
+    if (this.#state === place.tunnel) this.#tunnel?.clientDrained()
+    else if (this.#state === place.busy) {
+      if (this.#bodyOpen && !this.stream.paused) this.#armBody()
+      else this.worker.wheel.set(this, Infinity)
+      this.exchange?.clientDrained()
+    }
+  }
+
+  /** `buffer` is what the last write still reads from: it goes back to the pool when that is over. */
+  lend(buffer: Buffer): void {
+    if (this.#blocked && this.#state !== place.closed) (this.#lent ??= []).push(buffer)
+    else this.worker.buffers.give(buffer)
+  }
+
+  #giveBackLent(): void {
+    const lent = this.#lent
+    if (lent === null) return
+    this.#lent = null
+    for (const buffer of lent) this.worker.buffers.give(buffer)
+  }
+
+  // --- between exchanges --------------------------------------------------------------------------------------
+
+  /** The exchange is over and complete. Its object must not be used afterwards. */
+  exchangeDone(): void {
+    this.exchange = null
+    this.#returnBuffer()
+    if (this.#bodyOpen) {
+      // The answer came before the whole request: the rest is not worth reading (RFC 9112 9.3).
+      this.#bodyOpen = false
+      this.closing = true
+    }
+    if (this.closing || this.worker.draining) {
+      this.#finish()
+      return
+    }
+    this.#state = place.idle
+    const { worker } = this
+    const idleUs = worker.snapshot.spec.limits.idleTimeoutMs * 1000
+    worker.wheel.set(this, worker.clock.monotonic() + idleUs)
+    if (this.#backlog !== null && !this.#next) {
+      this.#next = true
+      setImmediate(nextRequest, this)
+    }
+  }
+
+  nextRequest(): void {
+    this.#next = false
+    const backlog = this.#backlog
+    if (backlog === null || this.#state !== place.idle) return
+    this.#backlog = null
+    this.stream.resume()
+    this.#readHead(backlog, 0, backlog.length)
+  }
+
+  #returnBuffer(): void {
+    if (this.#ownBuffer === null) return
+    this.stream.readInto(null)
+    this.worker.buffers.give(this.#ownBuffer)
+    this.#ownBuffer = null
+  }
+
+  /** FIN, then drop what still comes until the peer closes too or the time is over. */
+  #finish(): void {
+    this.#state = place.linger
+    this.#backlog = null
+    this.stream.end()
+    this.stream.resume()
+    const { worker } = this
+    worker.wheel.set(this, worker.clock.monotonic() + lingerMs * 1000)
+  }
+
+  /** The response can't be completed: the client must see that (RFC 9112 8). */
+  abort(): void {
+    if (this.#state !== place.closed) this.stream.reset()
+  }
+
+  /** Draining: an idle connection ends now, a busy one after its exchange. */
+  drain(): void {
+    this.closing = true
+    if (this.#state === place.idle) this.#finish()
+  }
+
+  /** The drain's time is over: a stream of events ends as if it were complete, a tunnel politely, others are cut. */
+  endNow(): void {
+    if (this.#state === place.tunnel) this.#tunnel?.endPolitely()
+    else if (this.exchange !== null && this.#state === place.busy) this.exchange.endNow()
+    else this.stream.destroy()
+  }
+
+  becomeTunnel(tunnel: Tunnel, responseText: string): void {
+    this.#state = place.tunnel
+    this.#tunnel = tunnel
+    this.exchange = null
+    this.worker.wheel.set(this, Infinity)
+    this.worker.cells.worker.tunnels[this.worker.index]!++
+    this.#write(responseText)
+    const backlog = this.#backlog
+    this.#backlog = null
+    if (backlog !== null) tunnel.fromClient(backlog, backlog.length)
+    this.stream.resume()
+  }
+
+  // --- the end ------------------------------------------------------------------------------------------------
+
+  ended(): void {
+    switch (this.#state) {
+      case place.busy:
+        // A client may half-close after its request (RFC 9112 9.6); it still waits for the answer.
+        this.closing = true
+        if (this.#bodyOpen) this.#halfRequest()
+        return
+      case place.tunnel:
+        this.#tunnel?.clientEnded()
+        return
+      default:
+        this.stream.destroy()
+    }
+  }
+
+  /** FIN amid the request body: it can't be completed any more. */
+  #halfRequest(): void {
+    const { exchange } = this
+    this.exchange = null
+    exchange?.clientGone()
+    this.stream.destroy()
+  }
+
+  closed(): void {
+    if (this.#state === place.closed) return
+    const { worker } = this
+    worker.cells.worker.connections[worker.index]!--
+    if (this.#state === place.tunnel) worker.cells.worker.tunnels[worker.index]!--
+    const { exchange } = this
+    const wasBusy = this.#state === place.busy
+    this.#state = place.closed
+    worker.wheel.remove(this)
+    this.#giveBackLent()
+    this.#returnBuffer()
+    this.#backlog = null
+    this.#tunnel?.clientClosed()
+    this.exchange = null
+    if (exchange === null) return
+    if (wasBusy) exchange.clientGone()
+    else worker.giveExchange(exchange)
+  }
+
+  expired(now: number): void {
+    const limits = this.worker.snapshot.spec.limits
+    switch (this.#state) {
+      case place.idle:
+        this.#finish()
+        return
+      case place.head:
+        this.#refuse(clientFailures.headTimeout)
+        return
+      case place.busy:
+        if (this.#blocked) this.abort()
+        else if (this.#bodyOpen) this.exchange?.requestBodyBad(clientFailures.bodyTimeout)
+        else this.worker.wheel.set(this, now + limits.idleTimeoutMs * 1000)
+        return
+      case place.tunnel:
+        if (this.#blocked) this.abort()
+        return
+      default:
+        this.stream.destroy()
+    }
+  }
+
+  #refuse(failure: ClientFailure): void {
+    this.#state = place.busy
+    this.closing = true
+    this.exchange?.refuseUnread(this, failure)
+  }
+}
+
+function nextRequest(client: Http1Client): void {
+  client.nextRequest()
+}

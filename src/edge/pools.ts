@@ -1,0 +1,110 @@
+// Idle connections to instances: a stack a member and worker, the most recently used on top, so that the rest grow old
+// and are closed. A pool belongs to one life (epoch) of a member and outlives snapshots.
+
+import { memberSlots } from './cells.ts'
+import type { WorkerContext } from './context.ts'
+import { Http1Upstream } from './http1-upstream.ts'
+import type { MemberSpec, UpstreamSpec } from './snapshot.ts'
+
+export class MemberPool {
+  readonly worker: WorkerContext
+  readonly slot: number
+  readonly host: string
+  readonly port: number
+  spec: UpstreamSpec
+  /** The member is in the snapshot in use; connections of one that is not are closed when they become idle. */
+  current = true
+  readonly #idle: Http1Upstream[] = []
+
+  constructor(worker: WorkerContext, slot: number, member: MemberSpec, spec: UpstreamSpec) {
+    this.worker = worker
+    this.slot = slot
+    this.host = member.host
+    this.port = member.port
+    this.spec = spec
+  }
+
+  get idleCount(): number {
+    return this.#idle.length
+  }
+  get #row(): number {
+    return this.worker.index * memberSlots + this.slot
+  }
+
+  /** An idle connection, or one that begins to connect. `fresh`: never one that was used before. */
+  take(fresh: boolean): Http1Upstream {
+    const connection = fresh ? undefined : this.#idle.pop()
+    if (connection !== undefined) return connection
+    this.worker.cells.memberWorker.connections[this.#row]!++
+    return new Http1Upstream(this.worker, this)
+  }
+
+  giveBack(connection: Http1Upstream): void {
+    const { connectionsMax, timeoutMs } = this.spec.keepAlive
+    if (!this.current || this.#idle.length >= connectionsMax) {
+      connection.destroy()
+      return
+    }
+    this.#idle.push(connection)
+    this.worker.wheel.set(connection, this.worker.clock.monotonic() + timeoutMs * 1000)
+  }
+
+  /** An idle connection ends. */
+  forget(connection: Http1Upstream): void {
+    const at = this.#idle.lastIndexOf(connection)
+    if (at >= 0) this.#idle.splice(at, 1)
+  }
+
+  /** A connection's socket is closed. */
+  removed(connection: Http1Upstream): void {
+    this.forget(connection)
+    // The slot of a member that is gone may be another's by now.
+    if (this.current) this.worker.cells.memberWorker.connections[this.#row]!--
+  }
+
+  /** The member is in no snapshot any more; what is in flight goes on. */
+  retire(): void {
+    this.current = false
+    this.worker.cells.memberWorker.connections[this.#row] = 0
+    this.closeIdle()
+  }
+
+  closeIdle(): void {
+    for (const connection of this.#idle.splice(0)) connection.destroy()
+  }
+}
+
+export class UpstreamPools {
+  readonly #bySlot = new Map<number, MemberPool>()
+
+  /** The pool of a member of the snapshot in use. */
+  of(slot: number): MemberPool | undefined {
+    return this.#bySlot.get(slot)
+  }
+
+  /** The members of a new snapshot: pools of those that are gone close what is idle. */
+  update(
+    worker: WorkerContext,
+    members: readonly { slot: number; member: MemberSpec; spec: UpstreamSpec }[],
+  ): void {
+    const kept = new Set(members.map(({ slot }) => slot))
+    for (const [slot, pool] of this.#bySlot) {
+      if (kept.has(slot)) continue
+      this.#bySlot.delete(slot)
+      pool.retire()
+    }
+    for (const { slot, member, spec } of members) {
+      const pool = this.#bySlot.get(slot)
+      if (pool === undefined) this.#bySlot.set(slot, new MemberPool(worker, slot, member, spec))
+      else {
+        pool.spec = spec
+        // A draining member's idle connections are of no more use, and the instance waits for them to end.
+        if (member.state === 'draining') pool.closeIdle()
+      }
+    }
+  }
+
+  closeIdle(): void {
+    for (const pool of this.#bySlot.values()) pool.closeIdle()
+  }
+}

@@ -1,0 +1,110 @@
+// The request as an instance gets it over HTTP/1.1: the client's fields without what is hop-by-hop or not to be believed,
+// and what the edge says about the client (RFC 9110 7.6, RFC 7239). Made once per exchange; a retry sends the same text.
+
+import { isInBlocks } from '../policy/address.ts'
+import { fieldId } from '../wire/fields.ts'
+import { framing } from '../wire/http1/index.ts'
+import type { CompiledRoute, CompiledSnapshot } from './compile.ts'
+import type { Exchange } from './exchange.ts'
+import type { Http1Client } from './http1-client.ts'
+import { isTraceparent } from './request-ids.ts'
+
+export function requestText(exchange: Exchange): string {
+  const { head } = exchange
+  const client = exchange.client as Http1Client
+  const route = exchange.route as CompiledRoute
+  const snapshot = exchange.snapshot as CompiledSnapshot
+  const rules = client.trusted ? route.trusted : route.untrusted
+  exchange.upgrading = wantsUpgrade(exchange, route)
+  let drop = rules.drop
+  const trace = head.firstOf(fieldId.traceparent) < 0 ? '' : head.valueAt(head.firstOf(fieldId.traceparent))
+  const keepTrace = trace !== '' && isTraceparent(trace)
+  if (!keepTrace && head.firstOf(fieldId.tracestate) >= 0) {
+    drop = drop.slice()
+    drop[fieldId.tracestate] = 1
+  }
+  let also = rules.alsoDrop
+  if (head.connectionNames !== null)
+    also = also === null ? head.connectionNames : [...also, ...head.connectionNames]
+  const host = rules.host ?? head.authority
+  let text = `${head.method} ${rewritten(exchange, route)} HTTP/1.1\r\nHost: ${host}\r\n${head.copyFields(drop, also)}${rules.add}`
+  if (head.framing === framing.chunked) text += 'Transfer-Encoding: chunked\r\n'
+  else if (head.firstOf(fieldId['content-length']) >= 0) text += `Content-Length: ${head.contentLength}\r\n`
+  text += forwardedFields(exchange, client, snapshot)
+  text += `Via: 1.${head.versionMinor} ${exchange.worker.pseudonym}\r\nX-Request-Id: ${exchange.requestId}\r\ntraceparent: ${
+    keepTrace ? trace : exchange.worker.ids.traceparent()
+  }\r\n`
+  const hops = head.firstOf(fieldId['max-forwards'])
+  if (hops >= 0 && head.method === 'OPTIONS') text += `Max-Forwards: ${hopsLeft(head.valueAt(hops))}\r\n`
+  if (exchange.upgrading) text += `Connection: upgrade\r\nUpgrade: ${head.value(fieldId.upgrade)}\r\n`
+  return `${text}\r\n`
+}
+
+function hopsLeft(value: string): number {
+  const hops = /^\d{1,4}$/.test(value) ? Number(value) : 10
+  return Math.max(0, hops - 1)
+}
+
+/** RFC 9110 7.8: only where the route allows it, HTTP/1.1, without a body; h2c is never passed on (it would hide requests). */
+function wantsUpgrade(exchange: Exchange, route: CompiledRoute): boolean {
+  const { head } = exchange
+  const { action } = route.spec
+  if (!head.connectionUpgrade || action.kind !== 'proxy' || !action.upgrade) return false
+  if (head.method !== 'GET' || head.versionMinor !== 1 || head.framing !== framing.none) return false
+  const protocol = head.value(fieldId.upgrade)
+  return protocol !== undefined && /^[\w.+-]+(?:\/[\w.+-]+)?$/.test(protocol) && !/^h2c?$/i.test(protocol)
+}
+
+function rewritten(exchange: Exchange, route: CompiledRoute): string {
+  const { action } = route.spec
+  const { target } = exchange
+  if (action.kind !== 'proxy' || action.rewritePrefix === undefined) return target
+  const { from, to } = action.rewritePrefix
+  if (!target.startsWith(from)) return target
+  const rest = target.slice(from.length)
+  const joined = to.endsWith('/') && rest.startsWith('/') ? to + rest.slice(1) : to + rest
+  return joined.startsWith('/') ? joined : `/${joined}`
+}
+
+function forwardedFields(exchange: Exchange, client: Http1Client, snapshot: CompiledSnapshot): string {
+  const mode = snapshot.spec.forwarded
+  const host = exchange.head.authority
+  if (mode === 'x-forwarded' && !client.trusted) return `${client.forwardedText}X-Forwarded-Host: ${host}\r\n`
+  if (mode === 'none') return ''
+  let text = ''
+  if (mode !== 'forwarded') text = xForwarded(exchange, client, host)
+  if (mode !== 'x-forwarded') text += forwarded(exchange, client, host)
+  return text
+}
+
+function xForwarded(exchange: Exchange, client: Http1Client, host: string): string {
+  const { head } = exchange
+  if (!client.trusted) return `${client.forwardedText}X-Forwarded-Host: ${host}\r\n`
+  const before = head.find('x-forwarded-for')
+  const addresses = before === undefined ? client.remoteAddress : `${before}, ${client.remoteAddress}`
+  const proto = head.value(fieldId['x-forwarded-proto'])
+  const known = proto === 'https' || proto === 'http' ? proto : 'http'
+  const given = head.value(fieldId['x-forwarded-host']) ?? host
+  return `X-Forwarded-For: ${addresses}\r\nX-Forwarded-Proto: ${known}\r\nX-Forwarded-Host: ${given}\r\n`
+}
+
+/** A further element in a field line of its own: lists may be split over lines (RFC 9110 5.3, RFC 7239 4). */
+function forwarded(_exchange: Exchange, client: Http1Client, host: string): string {
+  const address = client.remoteAddress.includes(':') ? `"[${client.remoteAddress}]"` : client.remoteAddress
+  const quoted = /^[\w.-]+$/.test(host) ? host : `"${host}"`
+  return `Forwarded: for=${address};host=${quoted};proto=http\r\n`
+}
+
+/** The client's address for keys and logs: the nearest one that is not a trusted proxy's. */
+export function clientAddress(exchange: Exchange): string {
+  const client = exchange.client as Http1Client
+  if (!client.trusted) return client.remoteAddress
+  const list =
+    exchange.head
+      .find('x-forwarded-for')
+      ?.split(',')
+      .map(part => part.trim()) ?? []
+  const blocks = (exchange.snapshot as CompiledSnapshot).trustedProxies
+  for (const address of list.reverse()) if (!isInBlocks(address, blocks)) return address
+  return list.at(-1) ?? client.remoteAddress
+}
