@@ -43,7 +43,8 @@ export function resolveEnvironment(
 }
 
 const sensitiveName = /(SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|PRIVATE|CREDENTIAL|API_?KEY|ACCESS_?KEY)/i
-const urlPassword = /^([a-z][a-z0-9+.-]*:\/\/[^/@:\s]*):[^/@\s]*@/i
+// To the last `@` before white space: a password may hold `@`, `:` and `/`; hiding too much does no harm.
+const urlPassword = /([a-z][a-z0-9+.-]*:\/\/[^/@:\s]*):\S*@/gi
 
 /** What may be shown of one environment variable: references by name, passwords in URLs and telling names as `***`. */
 export function redactEnvValue(name: string, value: EnvValue): string {
