@@ -3,10 +3,11 @@
 
 import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { CheckedSystem } from '../file/index.ts'
+import { type CheckedSystem, fileFailures } from '../file/index.ts'
 import { portTrouble } from '../io/port-check.ts'
 import { reusePortWorks } from '../io/reuse-port.ts'
 import { bytesText } from '../kit/duration.ts'
+import type { Failure } from '../kit/failure.ts'
 import { holderAlive, readLock } from './lock.ts'
 
 export interface Finding {
@@ -18,14 +19,16 @@ export interface Finding {
 }
 
 export interface DoctorQuestion {
-  /** Null: there is no file; its ports are not looked at. */
+  /** Null: there is none, or a wrong one; its ports are not looked at. */
   readonly system: CheckedSystem | null
+  readonly fileProblem: Failure | null
   /** Absolute; need not exist. */
   readonly stateDirectory: string
 }
 
-export async function examine(question: DoctorQuestion): Promise<Finding[]> {
+export async function examineMachine(question: DoctorQuestion): Promise<Finding[]> {
   return [
+    systemFile(question.fileProblem),
     nodeVersion(process.versions.node),
     openFiles(readText('/proc/self/limits'), question.system?.edge.limits.connectionsMax ?? null),
     memory(process.availableMemory()),
@@ -60,6 +63,19 @@ function readText(file: string): string | null {
   } catch {
     return null
   }
+}
+
+function systemFile(problem: Failure | null): Finding {
+  if (problem === null) return ok('system file', 'no problems')
+  const sentence = problem.message.split('\n')[0] as string
+  if (problem.code === fileFailures.notFound.code) {
+    return warn(
+      'system file',
+      sentence,
+      'Give its path as the last argument; without one, ports are not looked at.',
+    )
+  }
+  return fail('system file', sentence, '`tenfold check` shows every problem.')
 }
 
 export function nodeVersion(version: string): Finding {

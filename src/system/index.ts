@@ -1,13 +1,19 @@
 // The system's one entry: what the command line may use. Everything heavy (schemas, the control API's server, the
 // fleet, the edge) is loaded when it is called for, so that small commands start fast.
 
+import { dirname } from 'node:path'
+import { Failure } from '../kit/failure.ts'
 import type { ControlClient } from './control/client.ts'
-import { connectTo as connect } from './control/connect.ts'
+import { connectTo as connect, stateDirectoryAt } from './control/connect.ts'
+import type { Finding } from './doctor.ts'
 import type { LoadedSystem, LoadOptions } from './load.ts'
+import { holderAlive, readLock } from './lock.ts'
 import type { RunningSystem, StartOptions } from './running-system.ts'
+import { mainFile } from './version.ts'
 
 export type { ControlClient, DoneLine, ProgressLine } from './control/client.ts'
 export type * from './control/views.ts'
+export type { Finding } from './doctor.ts'
 export { remedyOf, systemFailures } from './failures.ts'
 export type { LoadedSystem, LoadFailureDetails } from './load.ts'
 export type { RunningSystem, StartOptions } from './running-system.ts'
@@ -41,7 +47,70 @@ export async function loadSystem(file: string, options?: LoadOptions): Promise<L
   return loadSystemFile(file, options)
 }
 
-/** The control API of the system that runs with this file or state directory. Throws SYSTEM_NOT_RUNNING. */
-export function connectTo(where: { file: string; stateDirectory?: string | undefined }): ControlClient {
+/** Which system a command means. */
+export interface Whereabouts {
+  /** Path of the system file, or of the folder that holds it. */
+  readonly file: string
+  /** Absent: `.tenfold` beside the file. */
+  readonly stateDirectory?: string | undefined
+}
+
+/** The control API of the system that runs there. Throws SYSTEM_NOT_RUNNING. */
+export function connectTo(where: Whereabouts): ControlClient {
   return connect(where)
+}
+
+export interface Supervisor {
+  /** `dead`: it ended without stopping what it had started. */
+  readonly state: 'alive' | 'dead' | 'none'
+  readonly pid: number | null
+}
+
+/** Who runs the system there. */
+export function supervisorOf(where: Whereabouts): Supervisor {
+  const lock = readLock(stateDirectoryAt(where))
+  if (lock === null) return { state: 'none', pid: null }
+  return { state: holderAlive(lock) ? 'alive' : 'dead', pid: lock.pid }
+}
+
+/** Ends what a supervisor that died left running; says what that was. */
+export async function stopLeftovers(where: Whereabouts, options: { now: boolean }): Promise<string[]> {
+  const { endLeftovers } = await import('./leftovers.ts')
+  return endLeftovers(stateDirectoryAt(where), options)
+}
+
+/** The doctor's findings. A file that is not there or is wrong is a finding too. */
+export async function examine(
+  question: Whereabouts & { readonly environment?: string | undefined },
+): Promise<Finding[]> {
+  const { examineMachine } = await import('./doctor.ts')
+  const stateDirectory = stateDirectoryAt(question)
+  try {
+    const { system } = await loadSystem(question.file, { environment: question.environment ?? null })
+    return await examineMachine({ system, stateDirectory, fileProblem: null })
+  } catch (cause) {
+    if (!(cause instanceof Failure)) throw cause
+    return examineMachine({ system: null, stateDirectory, fileProblem: cause })
+  }
+}
+
+export async function systemdUnitOf(
+  question: Whereabouts & { readonly environment?: string | undefined; readonly user: string | null },
+): Promise<string> {
+  const { systemdUnit } = await import('./systemd.ts')
+  const { system, file } = await loadSystem(question.file, { environment: question.environment ?? null })
+  const stops = Object.values(system.services).map(service =>
+    service.kind === 'command' ? service.stop.timeoutMs + service.stop.drainTimeoutMs : 0,
+  )
+  return systemdUnit({
+    name: system.name,
+    systemFile: file,
+    directory: dirname(file),
+    stateDirectory: stateDirectoryAt({ ...question, file }),
+    node: process.execPath,
+    mainFile,
+    environment: question.environment ?? null,
+    user: question.user,
+    stopMs: system.edge.limits.drainTimeoutMs + Math.max(0, ...stops),
+  })
 }

@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
-import type { fileFailures } from '../file/index.ts'
-import { Failure } from '../kit/failure.ts'
+import { fileFailures } from '../file/index.ts'
+import { Failure, type FailureKind } from '../kit/failure.ts'
 import { type LoadedSystem, type LoadFailureDetails, type LoadOptions, loadSystemFile } from './load.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'tenfold-load-'))
@@ -46,12 +46,12 @@ async function failureOf(loading: Promise<unknown>): Promise<Failure> {
 
 async function fails(
   files: Readonly<Record<string, string>>,
-  kind: keyof typeof fileFailures,
+  kind: FailureKind,
   sentence: RegExp,
   options: LoadOptions = {},
 ): Promise<Failure> {
   const failure = await failureOf(load(files, options))
-  assert.equal(failure.code, `FILE_${kind.replace(/[A-Z]/g, letter => `_${letter}`).toUpperCase()}`)
+  assert.equal(failure.kind, kind)
   assert.match(failure.message, sentence)
   return failure
 }
@@ -129,30 +129,40 @@ test('the file sees the environment that it is given, and the environment asked 
 })
 
 test('a file that is missing, a folder without one, and an unknown ending are told', async () => {
-  await fails({ 'other.txt': '' }, 'kindUnknown', /other\.txt is not a kind of file/)
+  await fails({ 'other.txt': '' }, fileFailures.kindUnknown, /other\.txt is not a kind of file/)
   const folder = project({ 'x.txt': '' })
-  assert.match((await failureOf(loadSystemFile(join(folder, main)))).message, /does not exist.*tenfold init/)
+  const missing = await failureOf(loadSystemFile(join(folder, main)))
+  assert.equal(missing.kind, fileFailures.notFound)
+  assert.match(missing.message, /does not exist.*tenfold init/)
   assert.match((await failureOf(loadSystemFile(folder))).message, /is a folder without a tenfold\.config\.ts/)
+  symlinkSync(main, join(folder, main))
+  const looped = await failureOf(loadSystemFile(join(folder, main)))
+  assert.equal(looped.kind, fileFailures.notReadable)
+  assert.match(looped.message, /can not be read: ELOOP/)
 })
 
 test('a file that does not parse is told with line, column and the line itself', async () => {
   const broken = "const a: number = 1\nexport default {\n  name: = 'x',\n}\n"
   await fails(
     { [main]: broken },
-    'syntax',
+    fileFailures.syntax,
     /tenfold\.config\.ts:3:9: Expression expected\n\n {2}3 \| {3}name: = 'x',\n {4}\| {9}\^/,
   )
-  await fails({ 'a.mjs': broken.replace(': number', '') }, 'syntax', /a\.mjs:3:9: Unexpected token/)
+  await fails(
+    { 'a.mjs': broken.replace(': number', '') },
+    fileFailures.syntax,
+    /a\.mjs:3:9: Unexpected token/,
+  )
   await fails(
     { [main]: `import './part.ts'\nexport default {}`, 'part.ts': broken },
-    'syntax',
+    fileFailures.syntax,
     /part\.ts:3:9/,
   )
-  await fails({ [main]: 'enum A { B }\nexport default {}' }, 'syntax', /:1:1: .*enum/)
-  await fails({ 'a.json': '{ "name": "x",\n  "services": {,}\n}' }, 'syntax', /a\.json:2:16: /)
+  await fails({ [main]: 'enum A { B }\nexport default {}' }, fileFailures.syntax, /:1:1: .*enum/)
+  await fails({ 'a.json': '{ "name": "x",\n  "services": {,}\n}' }, fileFailures.syntax, /a\.json:2:16: /)
   await fails(
     { [main]: "import { defineSystm } from 'tenfold'\nexport default {}" },
-    'syntax',
+    fileFailures.syntax,
     /:1:10: .*defineSystm/,
   )
 })
@@ -160,12 +170,12 @@ test('a file that does not parse is told with line, column and the line itself',
 test('an import that is not there is told', async () => {
   await fails(
     { [main]: "import 'not-installed'\nexport default {}" },
-    'importMissing',
+    fileFailures.importMissing,
     /Cannot find package 'not-installed'/,
   )
   await fails(
     { [main]: "import './gone.ts'\nexport default {}" },
-    'importMissing',
+    fileFailures.importMissing,
     /Cannot find module .*gone\.ts/,
   )
 })
@@ -173,25 +183,29 @@ test('an import that is not there is told', async () => {
 test('a file that throws is told with the line, at import and when called', async () => {
   await fails(
     { [main]: "const f = () => {\n  throw new RangeError('too far')\n}\nf()\nexport default {}" },
-    'threw',
+    fileFailures.threw,
     /:2:9: threw RangeError: too far\n\n {2}2 \| {3}throw new/,
   )
   await fails(
     { [main]: "export default () => { throw new Error('no DB_HOST') }" },
-    'threw',
+    fileFailures.threw,
     /:1:30: threw Error: no DB_HOST/,
   )
-  await fails({ [main]: "export default async () => { throw 'a text' }" }, 'threw', /threw Error: a text/)
+  await fails(
+    { [main]: "export default async () => { throw 'a text' }" },
+    fileFailures.threw,
+    /threw Error: a text/,
+  )
   await fails(
     {
       [main]: "setTimeout(() => { throw new Error('late') }, 1)\nexport default () => new Promise(() => {})",
     },
-    'threw',
+    fileFailures.threw,
     /:1:26: threw Error: late/,
   )
   await fails(
     { [main]: "const x = JSON.parse('{bad')\nexport default x" },
-    'threw',
+    fileFailures.threw,
     /:1:16: threw SyntaxError/,
   )
 })
@@ -199,16 +213,18 @@ test('a file that throws is told with the line, at import and when called', asyn
 test('a file without a default export is told, with what it exports', async () => {
   await fails(
     { [main]: 'export const system = {}' },
-    'noDefaultExport',
+    fileFailures.noDefaultExport,
     /\(it exports system\)\. Write: export default/,
   )
 })
 
 test('an endless loop and a promise that never settles are stopped', async () => {
-  await fails({ [main]: 'for (;;);' }, 'tookTooLong', /still not loaded after 1 s/, { timeoutMs: 1000 })
+  await fails({ [main]: 'for (;;);' }, fileFailures.tookTooLong, /still not loaded after 1 s/, {
+    timeoutMs: 1000,
+  })
   await fails(
     { [main]: 'export default new Promise(() => {}).then\nawait new Promise(() => {})' },
-    'tookTooLong',
+    fileFailures.tookTooLong,
     /never settles/,
   )
 })
@@ -216,13 +232,13 @@ test('an endless loop and a promise that never settles are stopped', async () =>
 test('process.exit in the file is told, with what it said last', async () => {
   await fails(
     { [main]: "console.error('not configured'); process.exit(3)" },
-    'exited',
+    fileFailures.exited,
     /exit code 3: remove process\.exit\.\nIt last said:\n {2}not configured/,
   )
-  await fails({ [main]: 'process.exit(0)\nexport default {}' }, 'exited', /exit code 0/)
+  await fails({ [main]: 'process.exit(0)\nexport default {}' }, fileFailures.exited, /exit code 0/)
   await fails(
     { [main]: "process.kill(process.pid, 'SIGABRT')\nawait new Promise(r => setTimeout(r, 5000))" },
-    'exited',
+    fileFailures.exited,
     /by SIGABRT/,
   )
 })
@@ -230,16 +246,16 @@ test('process.exit in the file is told, with what it said last', async () => {
 test('functions and class instances are told by their path', async () => {
   await fails(
     { [main]: "export default { name: 'x', services: { web: { command: () => 1 } }, d: new Date() }" },
-    'notPlain',
+    fileFailures.notPlain,
     /services\.web\.command is a function \(command\)[\s\S]*d is a Date/,
   )
 })
 
 test('a giant result is refused', async () => {
-  await fails({ [main]: "export default { name: 'x'.repeat(5e6) }" }, 'tooLarge', /more than 4 MB/)
+  await fails({ [main]: "export default { name: 'x'.repeat(5e6) }" }, fileFailures.tooLarge, /more than 4 MB/)
   await fails(
     { [main]: 'export default { name: new Array(1e6).fill(1) }' },
-    'tooLarge',
+    fileFailures.tooLarge,
     /more than 200000 values/,
   )
 })
@@ -247,7 +263,7 @@ test('a giant result is refused', async () => {
 test('a file that loads but does not check is told with all problems, and what it imported for the watcher', async () => {
   const failure = await fails(
     { [main]: "export default { name: 'X', servces: {} }" },
-    'invalid',
+    fileFailures.invalid,
     /2 problems:[\s\S]*name: "X"[\s\S]*Did you mean 'services'/,
   )
   const details = failure.details as unknown as LoadFailureDetails

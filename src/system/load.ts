@@ -1,7 +1,7 @@
 // From a path to a checked system: finds the file, has a short-lived child process import it (load-child.ts), checks
 // what comes back, and tells every way in which that can fail in one clear sentence. It never imports the file itself.
 
-import { readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname, extname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type CheckedSystem, checkSystem, fileFailures, type Problem, renderProblems } from '../file/index.ts'
@@ -81,18 +81,8 @@ export async function loadSystemFile(path: string, options: LoadOptions = {}): P
 export function findSystemFile(path: string): string {
   const absolute = resolve(path)
   const details = { file: absolute, imported: [absolute] }
-  const status = statSync(absolute, { throwIfNoEntry: false })
-  if (status?.isDirectory()) {
-    const inside = names
-      .map(name => join(absolute, name))
-      .find(one => statSync(one, { throwIfNoEntry: false })?.isFile())
-    if (inside) return inside
-    throw failure(
-      'notFound',
-      `${shownPath(absolute)} is a folder without a tenfold.config.ts (or ${names.slice(1).join(', ')}).`,
-      details,
-    )
-  }
+  const status = statusOf(absolute, details)
+  if (status?.isDirectory()) return insideFolder(absolute, details)
   if (!status)
     throw failure('notFound', `${shownPath(absolute)} does not exist. Write one with: tenfold init`, details)
   if (!endings.includes(extname(absolute)))
@@ -101,8 +91,9 @@ export function findSystemFile(path: string): string {
       `${shownPath(absolute)} is not a kind of file that Tenfold loads: ${endings.join(', ')}.`,
       details,
     )
+  if (!status.isFile()) throw failure('notReadable', `${shownPath(absolute)} is not a file.`, details)
   try {
-    readFileSync(absolute)
+    accessSync(absolute, constants.R_OK)
   } catch (cause) {
     throw failure(
       'notReadable',
@@ -111,6 +102,27 @@ export function findSystemFile(path: string): string {
     )
   }
   return absolute
+}
+
+function statusOf(path: string, details: LoadFailureDetails): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (cause) {
+    throw failure('notReadable', `${shownPath(path)} can not be read: ${(cause as Error).message}.`, details)
+  }
+}
+
+function insideFolder(folder: string, details: LoadFailureDetails): string {
+  const inside = names
+    .map(name => join(folder, name))
+    .find(one => statSync(one, { throwIfNoEntry: false })?.isFile())
+  if (inside) return inside
+  const others = names.slice(1).join(', ')
+  throw failure(
+    'notFound',
+    `${shownPath(folder)} is a folder without a tenfold.config.ts (or ${others}).`,
+    details,
+  )
 }
 
 function failure(kind: keyof typeof fileFailures, sentence: string, details: LoadFailureDetails): Failure {

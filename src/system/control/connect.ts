@@ -12,7 +12,7 @@ import { readAdminToken } from './tokens.ts'
 
 /** Throws SYSTEM_NOT_RUNNING, which says what was looked for and where. */
 export function connectTo(where: { file: string; stateDirectory?: string | undefined }): ControlClient {
-  const state = stateOf(where)
+  const state = stateDirectoryAt(where)
   const lock = readLock(state)
   const token = tokenOf(state)
   if (lock === null || token === null) throw notRunning(`no running system uses ${state}`)
@@ -23,7 +23,14 @@ export function connectTo(where: { file: string; stateDirectory?: string | undef
   return controlClient({ url: lock.controlUrl, token })
 }
 
-function stateOf({ file, stateDirectory }: { file: string; stateDirectory?: string | undefined }): string {
+/** The state directory of the system that a file, or the folder that holds it, describes. */
+export function stateDirectoryAt({
+  file,
+  stateDirectory,
+}: {
+  file: string
+  stateDirectory?: string | undefined
+}): string {
   const folder = statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false
   return stateDirectoryOf(folder ? join(file, 'tenfold.config.ts') : file, stateDirectory)
 }

@@ -1,0 +1,47 @@
+// What a command is: its definition (help, completion of options and the reference page come from it) and its action,
+// loaded when it is called. Types only.
+
+import type { ExitCode } from './failure-text.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface CommandDefinition {
+  readonly name: string
+  /** One sentence, without a final full stop. */
+  readonly summary: string
+  readonly details?: string
+  readonly arguments?: readonly ArgumentDefinition[]
+  readonly options?: readonly OptionDefinition[]
+  /** Command lines without `tenfold`, each with what it does. */
+  readonly examples: readonly (readonly [string, string])[]
+  /** Does it take the system file as its last argument, and --state? Default true. */
+  readonly takesFile?: boolean
+  readonly load: () => Promise<Action>
+}
+
+export interface ArgumentDefinition {
+  readonly name: string
+  readonly text: string
+  readonly optional?: boolean
+  readonly choices?: readonly string[]
+}
+
+export interface OptionDefinition {
+  /** `-f, --follow`, `-n, --lines <count>`. */
+  readonly flags: string
+  readonly text: string
+  readonly default?: string
+}
+
+export type Action = (input: CommandInput) => Promise<ExitCode>
+
+export interface CommandInput {
+  readonly terminal: Terminal
+  readonly args: Readonly<Record<string, string | undefined>>
+  /** Values by long name in camel case. */
+  readonly options: Readonly<Record<string, string | boolean | undefined>>
+  /** Path of the system file, or of a folder that holds it. */
+  readonly file: string
+  readonly stateDirectory: string | undefined
+  readonly environment: string | undefined
+  readonly json: boolean
+}

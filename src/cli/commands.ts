@@ -1,0 +1,170 @@
+// Every command's definition: one table, from which the parser, the help texts and docs/reference/cli.md are made.
+
+import type { CommandDefinition } from './command.ts'
+
+const service = { name: 'service', text: 'Name of the service, as in the file' }
+const member = {
+  name: 'member',
+  text: 'Name of the member, as `tenfold status` shows it: `web-1`, or `web/web-1` where two services have one',
+}
+
+export const commands: readonly CommandDefinition[] = [
+  {
+    name: 'init',
+    summary: 'Write a system file for the project in a folder',
+    details:
+      'Looks at package.json and the usual server files, and writes tenfold.config.ts. Never overwrites a file.',
+    arguments: [{ name: 'folder', text: 'Where to write; the current folder when left out', optional: true }],
+    takesFile: false,
+    examples: [['init', 'write ./tenfold.config.ts']],
+    load: async () => (await import('./commands/init.ts')).init,
+  },
+  {
+    name: 'check',
+    summary: 'Check the system file and say every problem at once',
+    details: 'Starts nothing. Exit code 2 when there is a problem; warnings alone are no problem.',
+    examples: [
+      ['check', 'check ./tenfold.config.ts'],
+      ['check --env production shop.config.ts', 'check another file with the overrides of an environment'],
+    ],
+    load: async () => (await import('./commands/check.ts')).check,
+  },
+  {
+    name: 'up',
+    summary: 'Run the system until it is stopped',
+    details:
+      'Starts what the file describes and shows what happens. Ctrl-C (or TERM) drains: no new requests, those in flight finish, instances end; a second Ctrl-C ends everything at once. What an earlier `up` left running when it died is taken back. Exit code: 0 after a clean stop, 1 when the start failed, 2 when the file is wrong, 130 after a second Ctrl-C.',
+    options: [
+      { flags: '--no-watch', text: 'Do not reload by itself when the file changes' },
+      { flags: '--user <name>', text: 'Who services run as, when started as root' },
+    ],
+    examples: [
+      ['up', 'run the system of this folder'],
+      ['up examples/boxoffice/tenfold.config.ts', 'run another one'],
+      ['up --json', 'one JSON value a line: events, then the status once everything runs'],
+    ],
+    load: async () => (await import('./commands/up.ts')).up,
+  },
+  {
+    name: 'status',
+    summary: 'Show the running system: listeners, services, members, and why each is in its state',
+    options: [{ flags: '-w, --watch', text: 'Draw it again each second, until Ctrl-C' }],
+    examples: [
+      ['status', 'at a glance'],
+      ['status --watch', 'as it changes'],
+      ['status --json', 'everything, for machines'],
+    ],
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
+    name: 'logs',
+    summary: 'Show what instances print',
+    arguments: [{ ...service, text: 'Only of this service', optional: true }],
+    options: [
+      { flags: '-f, --follow', text: 'Go on with what comes, until Ctrl-C' },
+      { flags: '-n, --lines <count>', text: 'How many of the latest lines', default: '100' },
+    ],
+    examples: [
+      ['logs', 'the latest 100 lines of all services'],
+      ['logs web -f -n 20', 'follow one service'],
+    ],
+    load: async () => (await import('./commands/logs.ts')).logs,
+  },
+  {
+    name: 'scale',
+    summary: 'Set the number of instances of a service',
+    details: 'Within `instances: { min, max }` of the file. It holds until the file is applied again.',
+    arguments: [service, { name: 'count', text: 'How many instances' }],
+    examples: [['scale web 4', 'four instances of web']],
+    load: async () => (await import('./commands/operations.ts')).scale,
+  },
+  {
+    name: 'restart',
+    summary: 'Replace the instances of a service one by one, without a failed request',
+    arguments: [service],
+    examples: [['restart web', 'each new instance is ready before an old one drains']],
+    load: async () => (await import('./commands/operations.ts')).restart,
+  },
+  {
+    name: 'drain',
+    summary: 'Send no new requests to a member; those in flight finish',
+    arguments: [member],
+    examples: [['drain web-2', 'take web-2 out; its process runs on']],
+    load: async () => (await import('./commands/operations.ts')).drain,
+  },
+  {
+    name: 'undrain',
+    summary: 'Take a drained member back',
+    arguments: [member],
+    examples: [['undrain web-2', 'web-2 gets requests again']],
+    load: async () => (await import('./commands/operations.ts')).undrain,
+  },
+  {
+    name: 'reload',
+    summary: 'Apply the changed system file to the running system',
+    details:
+      'Checks the file first; a bad one changes nothing. New services are ready before routes lead to them, changed ones are replaced one by one. What cannot change live is refused with its reason.',
+    options: [{ flags: '--dry-run', text: 'Only show what would change' }],
+    examples: [
+      ['reload --dry-run', 'see the difference'],
+      ['reload', 'apply it'],
+    ],
+    load: async () => (await import('./commands/operations.ts')).reload,
+  },
+  {
+    name: 'rollback',
+    summary: 'Bring an earlier system back, as it was applied',
+    details:
+      'Without a number: the one before the current. The file is not touched: correct it before the next reload.',
+    arguments: [{ name: 'number', text: 'Entry of `tenfold history`', optional: true }],
+    examples: [
+      ['rollback', 'undo the last reload'],
+      ['rollback 3', 'back to entry 3 of the history'],
+    ],
+    load: async () => (await import('./commands/operations.ts')).rollback,
+  },
+  {
+    name: 'history',
+    summary: 'List the last systems that were applied',
+    examples: [['history', 'the latest ten, newest first']],
+    load: async () => (await import('./commands/history.ts')).history,
+  },
+  {
+    name: 'stop',
+    summary: 'Stop the running system',
+    details:
+      'Drains as Ctrl-C does and waits for the end. Also ends what a supervisor that died left running.',
+    options: [{ flags: '--now', text: 'Do not wait for requests in flight' }],
+    examples: [
+      ['stop', 'drain and stop'],
+      ['stop --now', 'end everything at once'],
+    ],
+    load: async () => (await import('./commands/stop.ts')).stop,
+  },
+  {
+    name: 'doctor',
+    summary: 'Look whether this machine is fit to run the system, with a remedy for each finding',
+    details: 'Exit code 1 when something fails; warnings alone are 0.',
+    examples: [['doctor', 'ports, file limits, memory, disk, clock, permissions, versions']],
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    name: 'export',
+    summary: 'Print what other tools need to run the system',
+    arguments: [{ name: 'what', text: 'systemd: a service unit', choices: ['systemd'] }],
+    options: [{ flags: '--user <name>', text: 'The user of the unit' }],
+    examples: [
+      ['export systemd --user shop > /etc/systemd/system/shop.service', 'a unit that runs as the user shop'],
+    ],
+    load: async () => (await import('./commands/export.ts')).exportUnit,
+  },
+  {
+    name: 'run',
+    summary: 'Run one role of a system in this process; `tenfold up` does this by itself',
+    arguments: [{ name: 'role', text: 'edge: the front door', choices: ['edge'] }],
+    takesFile: false,
+    options: [{ flags: '--state <dir>', text: 'The state directory' }],
+    examples: [['run edge --state .tenfold', 'the front door, from the snapshot in the state directory']],
+    load: async () => (await import('./commands/run.ts')).run,
+  },
+]

@@ -1,0 +1,144 @@
+// A system's status as text for people: what listens where, what serves, and why whatever does not serve does not. Pure
+// but for the terminal's colours.
+
+import { bytesText, durationText } from '../kit/duration.ts'
+import type { MemberView, ServiceView, StatusView, SystemEvent } from '../system/index.ts'
+import { type Column, type Terminal, tableLines } from './terminal.ts'
+
+type Paint = Terminal['paint']
+const decisionsShown = 5
+
+export function statusText(status: StatusView, terminal: Pick<Terminal, 'paint'>): string {
+  const paint: Paint = (style, text) => terminal.paint(style, text)
+  return [
+    ...headLines(status, paint),
+    '',
+    ...listenerLines(status, paint),
+    '',
+    ...status.services.flatMap(service => [...serviceLines(service, paint), '']),
+    ...decisionLines(status.decisions.slice(-decisionsShown), paint),
+  ]
+    .join('\n')
+    .trimEnd()
+}
+
+function headLines(status: StatusView, paint: Paint): string[] {
+  const state = status.ready ? paint('green', 'ready') : paint('yellow', `${status.state}, not ready`)
+  const lines = [
+    `${paint('bold', status.name)}  ${state}  up ${durationText(status.uptimeMs)}  process ${status.pid}  tenfold ${status.tenfold}`,
+    `${paint('dim', 'file')}     ${status.file}${status.environment === null ? '' : ` (${status.environment})`}${status.watching ? ', watched' : ''}`,
+    `${paint('dim', 'control')}  ${status.controlUrl}`,
+  ]
+  for (const missing of status.waitingFor) lines.push(`${paint('yellow', 'waiting')}  ${missing}`)
+  for (const warning of status.warnings) lines.push(`${paint('yellow', 'warning')}  ${warning}`)
+  if (status.lastReload?.outcome === 'refused') {
+    lines.push(
+      `${paint('red', 'reload')}   refused at ${clockText(status.lastReload.at)}: ${status.lastReload.text}`,
+    )
+  }
+  return lines
+}
+
+function listenerLines({ edge }: StatusView, paint: Paint): string[] {
+  const connections = edge.workers.reduce((sum, worker) => sum + worker.connections, 0)
+  const exchanges = edge.workers.reduce((sum, worker) => sum + worker.exchanges, 0)
+  const workers = `${edge.workers.length} worker${edge.workers.length === 1 ? '' : 's'}`
+  const restarts = edge.restarts === 0 ? '' : `, ${edge.restarts} restarts`
+  const what =
+    edge.state === 'running'
+      ? `process ${edge.pid ?? '?'}, ${workers}, ${connections} connections, ${exchanges} requests in flight${restarts}`
+      : edge.reason
+  const style = edge.state === 'running' ? 'green' : 'red'
+  return [
+    `${paint('bold', 'edge')}  ${paint(style, edge.state)}  ${what}`,
+    ...edge.listeners.map(listener => `  ${listener.id}  ${paint('cyan', listener.url)}`),
+  ]
+}
+
+const memberColumns: readonly Column[] = [
+  { title: 'MEMBER' },
+  { title: 'STATE' },
+  { title: 'TRAFFIC' },
+  { title: 'ADDRESS' },
+  { title: 'PID', align: 'right' },
+  { title: 'UP', align: 'right' },
+  { title: 'RESTARTS', align: 'right' },
+  { title: 'CPU', align: 'right' },
+  { title: 'MEMORY', align: 'right' },
+  { title: 'REQUESTS', align: 'right' },
+  { title: 'FAILED', align: 'right' },
+  { title: 'ACTIVE', align: 'right' },
+  { title: 'LATENCY', align: 'right' },
+  { title: 'WHY' },
+]
+
+function serviceLines(service: ServiceView, paint: Paint): string[] {
+  const { instances } = service
+  const count =
+    instances === null
+      ? `${service.members.length} addresses`
+      : `${instances.ready} of ${instances.wanted} ready (min ${instances.min}, max ${instances.max})`
+  const short = instances !== null && instances.ready < instances.wanted
+  const mode = service.mode === 'normal' ? '' : `  ${paint('yellow', service.mode)}`
+  const pending = service.pending === 0 ? '' : `  ${service.pending} pending`
+  const head = `${paint('bold', service.name)}  ${short ? paint('yellow', count) : count}  ${service.balance}${mode}${pending}`
+  const trouble = service.trouble === '' ? [] : [`  ${paint('yellow', service.trouble)}`]
+  if (service.members.length === 0) return [head, ...trouble, `  ${paint('yellow', 'no members')}`]
+  const rows = service.members.map(member => memberCells(member, paint))
+  const [titles, ...lines] = tableLines(memberColumns, rows)
+  return [head, ...trouble, `  ${paint('dim', titles as string)}`, ...lines.map(line => `  ${line}`)]
+}
+
+function memberCells(member: MemberView, paint: Paint): string[] {
+  const { traffic } = member
+  return [
+    member.id,
+    paint(stateStyle(member.state), member.state + (member.adopted ? '*' : '')),
+    traffic === null ? paint('dim', 'none') : paint(trafficStyle(traffic.state), traffic.state),
+    member.address,
+    member.pid === null ? '-' : String(member.pid),
+    member.startedAt === null ? '-' : durationText(Math.max(0, Date.now() - Date.parse(member.startedAt))),
+    String(member.restarts),
+    member.cpuPercent === null ? '-' : `${Math.round(member.cpuPercent)}%`,
+    member.residentBytes === null ? '-' : bytesText(member.residentBytes),
+    traffic === null ? '-' : String(traffic.requests),
+    traffic === null ? '-' : String(traffic.failures),
+    traffic === null ? '-' : String(traffic.inFlight),
+    traffic === null || traffic.latencyMs === 0 ? '-' : durationText(traffic.latencyMs),
+    whyText(member),
+  ]
+}
+
+/** The fleet's reason while it is not simply ready, else the edge's. */
+function whyText({ state, reason, traffic }: MemberView): string {
+  if (state !== 'ready' || traffic === null) return reason
+  return traffic.state === 'healthy' && traffic.chosenBy !== ''
+    ? `${traffic.reason}; chosen by ${traffic.chosenBy}`
+    : traffic.reason
+}
+
+function stateStyle(state: string): 'green' | 'yellow' | 'red' {
+  if (state === 'ready') return 'green'
+  return state === 'failed' ? 'red' : 'yellow'
+}
+
+function trafficStyle(state: NonNullable<MemberView['traffic']>['state']): 'green' | 'yellow' | 'red' {
+  if (state === 'healthy' || state === 'unchecked') return 'green'
+  return state === 'draining' ? 'yellow' : 'red'
+}
+
+function decisionLines(decisions: readonly SystemEvent[], paint: Paint): string[] {
+  if (decisions.length === 0) return []
+  return [paint('bold', 'latest decisions'), ...decisions.map(event => `  ${eventText(event, { paint })}`)]
+}
+
+/** `12:03:04  web/web-2  exited with code 1; restarts in 400 ms`. */
+export function eventText(event: SystemEvent, terminal: Pick<Terminal, 'paint'>): string {
+  const text = event.kind === 'warning' ? terminal.paint('yellow', event.text) : event.text
+  return `${terminal.paint('dim', clockText(event.at))}  ${terminal.paint('bold', event.subject)}  ${text}`
+}
+
+/** Local time of day. */
+function clockText(at: string): string {
+  return new Date(at).toTimeString().slice(0, 8)
+}
