@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { inputTypes } from '../src/file/input-types.ts'
 import { systemJsonSchema } from '../src/file/json-schema.ts'
 import { referencePage } from '../src/file/reference.ts'
+import { errorsPage } from './errors-page.ts'
 
 /** Paths from the repository's root to contents. */
 export type Generated = Readonly<Record<string, string>>
@@ -20,7 +21,11 @@ function systemFile(): Generated {
   }
 }
 
-const generators: readonly Generator[] = [systemFile]
+async function errors(): Promise<Generated> {
+  return { 'docs/reference/errors.md': await errorsPage() }
+}
+
+const generators: readonly Generator[] = [systemFile, errors]
 
 /** Everything that is generated, as it should be. */
 export async function generated(): Promise<Generated> {

@@ -6,14 +6,15 @@ import type { SystemInput } from './file/input.generated.ts'
 export type * from './file/input.generated.ts'
 export { secret } from './file/secrets.ts'
 
+/** What a system file may export: the system, or a function that gives it. */
+export type SystemDefinition = SystemInput | (() => SystemInput | Promise<SystemInput>)
+
 /**
  * Gives back what it is given; it is there for its types. A function (also async) is called when the file is loaded.
  *
  *     import { defineSystem } from 'tenfold'
  *     export default defineSystem({ name: 'shop', services: { web: { command: 'node web.mjs' } } })
  */
-export function defineSystem<
-  const T extends SystemInput | (() => SystemInput) | (() => Promise<SystemInput>),
->(system: T): T {
+export function defineSystem(system: SystemDefinition): SystemDefinition {
   return system
 }

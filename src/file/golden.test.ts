@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { checkSystem } from './check.ts'
 import { isObject, type Json, valueAt } from './plain.ts'
 import { renderProblems } from './problems.ts'
+import type { Problem } from './results.ts'
 
 const folder = join(import.meta.dirname, 'golden')
 const cases = readdirSync(folder).filter(name => name.endsWith('.txt'))
@@ -36,13 +37,13 @@ function answer(head: string): string {
   const result = checkSystem(JSON.parse(json), { environment: directive('env')[0] ?? null })
   const parts = result.ok
     ? ['ok', ...directive('show').map(path => shown(path, result.system as unknown as Json))]
-    : [
-        renderProblems('system.json', result.problems),
-        `codes: ${result.problems.map(one => one.code).join(' ')}`,
-      ]
-  if (result.warnings.length > 0) parts.push(renderProblems('system.json', result.warnings, 'warning'))
+    : [renderProblems('system.json', result.problems), codesOf(result.problems)]
+  if (result.warnings.length > 0)
+    parts.push(renderProblems('system.json', result.warnings, 'warning'), codesOf(result.warnings))
   return `${parts.join('\n\n')}\n`
 }
+
+const codesOf = (problems: readonly Problem[]): string => `codes: ${problems.map(one => one.code).join(' ')}`
 
 function shown(path: string, system: Json): string {
   const value = path === '' ? system : valueAt(system, path.split('.'))
