@@ -92,34 +92,28 @@ export function sweepOutliers(
   settings: OutlierSettings,
   rise: number,
 ): OutlierDecision[] {
+  const cases = casesOf(members, settings)
+  const offending = new Set(cases.map(found => found.member))
   const decisions: OutlierDecision[] = []
   for (const [member, seen] of members.entries()) {
-    const decision =
-      seen.ejectedUntilUs > 0
-        ? returnOf(member, seen, now, settings, rise)
-        : forgive(member, seen, now, settings)
+    const out = seen.ejectedUntilUs > 0
+    if (offending.has(member)) continue
+    const decision = out ? returnOf(member, seen, now, settings, rise) : forgive(member, seen, now, settings)
     if (decision !== null) decisions.push(decision)
   }
   const back = decisions.filter(decision => decision.kind === 'return').length
   let out = members.filter(seen => seen.ejectedUntilUs > 0).length - back
   let serving = members.filter(seen => seen.serving && seen.ejectedUntilUs === 0).length + back
-  for (const case_ of casesOf(members, settings)) {
+  for (const { member, reason, a, b } of cases) {
+    const seen = members[member]!
     const refusal = mayEject(out, serving, members.length, settings)
-    const seen = members[case_.member]!
     if (refusal !== Reason.none) {
-      decisions.push({
-        kind: 'hold',
-        member: case_.member,
-        standing: standingOf(seen),
-        reason: refusal,
-        a: out,
-        b: members.length,
-      })
+      const standing = standingOf(seen)
+      decisions.push({ kind: 'hold', member, standing, reason: refusal, a: out, b: members.length })
       continue
     }
     out++
     serving--
-    const { member, reason, a, b } = case_
     decisions.push({ kind: 'eject', member, standing: ejected(seen, now, settings), reason, a, b })
   }
   return decisions

@@ -6,8 +6,8 @@ const names = Object.keys(Reason) as ReasonName[]
 
 test('every reason has a code, a sentence and a label of its own', () => {
   assert.ok(names.length > 50)
-  for (const render of [(name: ReasonName) => Reason[name], reasonTextOf, labelOf])
-    assert.equal(new Set<unknown>(names.map(render)).size, names.length)
+  const renders: ((name: ReasonName) => unknown)[] = [name => Reason[name], reasonTextOf, labelOf]
+  for (const render of renders) assert.equal(new Set(names.map(render)).size, names.length)
 })
 
 test('sentences leave no placeholder and no code unrendered', () => {
