@@ -17,6 +17,8 @@ export interface FleetOptions {
   readonly runAs?: { readonly uid: number; readonly gid: number }
   /** Where instances listen and are probed. */
   readonly host?: '127.0.0.1'
+  /** What instances inherit, without its TENFOLD_* variables; absent: the supervisor's own environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   /** `10.0.0.2:53`, ...; absent: those of the machine. */
   readonly nameServers?: readonly string[]
 }

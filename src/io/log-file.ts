@@ -36,18 +36,27 @@ export function openLog(path: string): number {
   return openSync(path, 'a', 0o640)
 }
 
-/** The last `count` complete or incomplete lines, looking at no more than 1 MB. No file: no lines. */
-export function lastLines(path: string, count: number): string[] {
+/** Bytes in it now; 0 when it is not there. */
+export function logBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/**
+ * The last `count` lines, looking at no more than 1 MB, and at nothing before byte `from` (unless the file was rotated
+ * since and is shorter than that). No file: no lines.
+ */
+export function lastLines(path: string, count: number, from = 0): string[] {
+  if (count <= 0) return []
   const file = openOrNull(path)
-  if (file === null || count <= 0) return []
+  if (file === null) return []
   try {
     const size = fstatSync(file).size
-    const bytes = Math.min(size, lastLinesBytesMax)
+    const bytes = Math.min(size < from ? size : size - from, lastLinesBytesMax)
     const buffer = readAt(file, size - bytes, bytes)
     const lines = buffer.toString('utf8').split('\n')
     if (lines.at(-1) === '') lines.pop()
-    // The first line of a part begins somewhere in its middle.
-    if (bytes < size && lines.length > 1) lines.shift()
+    // The first line of a cut-off part begins somewhere in its middle.
+    if (bytes === lastLinesBytesMax && lines.length > 1) lines.shift()
     return lines.slice(-count).map(line => line.slice(0, lineBytesMax))
   } finally {
     closeSync(file)
@@ -80,16 +89,16 @@ export class LogFollower {
   #offset: number
   #partial: Buffer = Buffer.alloc(0)
 
-  /** Begins at the end of what is there now. */
-  constructor(path: string, onLine: (line: string) => void) {
+  /** @param from where to begin; the end of what is there now unless told */
+  constructor(path: string, onLine: (line: string) => void, from: number = logBytes(path)) {
     this.#path = path
     this.#onLine = onLine
-    this.#offset = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+    this.#offset = from
   }
 
   /** Reads at most `bytesMax` of what is new, so that a flood in one file does not hold up the rest. */
   poll(bytesMax: number = 1 << 20): void {
-    const size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0
+    const size = logBytes(this.#path)
     if (size < this.#offset) this.#offset = 0
     if (size === this.#offset) return
     const file = openOrNull(this.#path)
@@ -129,7 +138,7 @@ export async function rotateIfLarge(
   limits: LogLimits,
   beforeCut: () => void = () => {},
 ): Promise<boolean> {
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  const size = logBytes(path)
   if (size <= limits.bytesMax) return false
   if (limits.filesMax <= 1) {
     beforeCut()

@@ -3,8 +3,9 @@
 // after the start time (or the nonce) was checked, so a pid that went to a stranger is never touched. It decides nothing.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, closeSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { openLog } from './log-file.ts'
 import { type ProcessRow, type ProcessSource, processes } from './process-table.ts'
 
 /** The environment variable by which every process that descends from a life is known. */
@@ -24,8 +25,8 @@ export interface LifeOptions {
   /** The whole environment; the nonce is added. */
   readonly env: Readonly<Record<string, string>>
   readonly nonce: string
-  /** Standard output and error, open for appending. It may be closed once this returns. */
-  readonly outputFd: number
+  /** Standard output and error are appended to it. Made where needed, with its folder. */
+  readonly outputFile: string
   readonly user?: { readonly uid: number; readonly gid: number }
 }
 
@@ -42,25 +43,37 @@ export interface StartedLife extends LifeIdentity {
 
 /** Starts the program in a session of its own, so that neither Ctrl-C nor our death reaches it. Rejects with the OS's error. */
 export function startLife(options: LifeOptions): Promise<StartedLife> {
+  const output = openLog(options.outputFile)
+  try {
+    return started(spawnLife(options, output), options.nonce)
+  } finally {
+    closeSync(output)
+  }
+}
+
+function spawnLife(options: LifeOptions, output: number): ChildProcess {
   const [program, args] =
     typeof options.command === 'string'
       ? ['/bin/sh', ['-c', options.command]]
       : [options.command[0] as string, options.command.slice(1)]
-  const child = spawn(program, args, {
+  return spawn(program, args, {
     cwd: options.directory,
     env: { ...options.env, [nonceVariable]: options.nonce },
     detached: true,
-    stdio: ['ignore', options.outputFd, options.outputFd],
+    stdio: ['ignore', output, output],
     // libuv drops all supplementary groups when it changes the user: setgroups(0).
     ...(options.user ? { uid: options.user.uid, gid: options.user.gid } : {}),
   })
+}
+
+function started(child: ChildProcess, nonce: string): Promise<StartedLife> {
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('spawn', () => {
       const pid = child.pid as number
       // The child is not reaped before its exit event, so this row is surely its own.
       const startedAt = processes.row(pid)?.startedAt ?? 'unknown'
-      resolve({ pid, startedAt, nonce: options.nonce, exited: exitOf(child) })
+      resolve({ pid, startedAt, nonce, exited: exitOf(child) })
       child.unref()
     })
   })
