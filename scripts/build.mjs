@@ -45,7 +45,8 @@ function renameUrls() {
     const path = join(out, file)
     const before = readFileSync(path, 'utf8')
     const after = before.replace(/new URL\((['"`])(\.[^'"`]+)\.ts\1/g, 'new URL($1$2.js$1')
-    const left = after.match(/(['"`])\.{1,2}\/[\w./-]+\.ts\1/)
+    // Not: what a module chooses by its own ending (`? './x.ts' : './x.js'`), and imports inside generated text.
+    const left = after.match(/(?<!\? |from )(['"`])\.{1,2}\/[\w./-]+\.ts\1/)
     if (left) stop(`${path} still names ${left[0]}: write new URL('./x.ts', import.meta.url) instead`)
     if (after !== before) writeFileSync(path, after)
   }
