@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  type Change,
-  type CheckedSystem,
-  checkSystem,
-  diffSystems,
-  renderProblems,
-  startSettings,
-} from './index.ts'
+import { type Change, type CheckedSystem, checkSystem, diffSystems, renderProblems } from './index.ts'
 
 function checked(over: object, services: object = { web: { command: 'node web.mjs' } }): CheckedSystem {
   const result = checkSystem({
@@ -99,26 +92,6 @@ test('what an instance was started with rolls the service; the rest of a service
   )
   assert.ok(live.length > 5)
   assert.ok(live.every(change => change.effect.kind === 'live'))
-})
-
-test('exactly the start settings decide whether instances roll', () => {
-  const before = web({ env: { A: '1' } })
-  for (const keys of [
-    { command: 'x' },
-    { env: { A: '2' } },
-    { directory: 'y' },
-    { user: 'z' },
-    { memory: '1MB' },
-    { instances: 3 },
-  ]) {
-    const after = web({ env: { A: '1' }, ...keys })
-    const rolls = diffSystems(before, after).some(change => change.effect.kind === 'rolls')
-    const [a, b] = [before, after].map(system => {
-      const { web: service } = system.services
-      return service?.kind === 'command' ? JSON.stringify(startSettings(service)) : ''
-    })
-    assert.equal(rolls, a !== b, JSON.stringify(keys))
-  }
 })
 
 test('services come, go, and move elsewhere', () => {

@@ -1,18 +1,12 @@
 // What a reload would do: the differences between two checked systems, each with its effect. Pure; values are redacted.
 
-import type { CheckedRoute, CheckedService, CheckedSystem, CommandService } from './checked.ts'
+import type { CheckedRoute, CheckedService, CheckedSystem } from './checked.ts'
 import { isObject, type Json, keyPath } from './plain.ts'
 import type { Change, ChangeEffect } from './results.ts'
 import { redactSystem } from './secrets.ts'
 
 /** What an instance was started with: when one of these changes, it is restarted. The rest of a service changes live. */
 const startKeys = ['command', 'directory', 'env', 'user'] as const
-
-/** The part of a service that a running instance can't change: hash it to know whether one must be restarted. */
-export function startSettings(service: CommandService): Pick<CommandService, (typeof startKeys)[number]> {
-  const { command, directory, env, user } = service
-  return { command, directory, env, ...(user === undefined ? {} : { user }) }
-}
 
 const refusedKeys: Readonly<Record<string, string>> = {
   name: 'the name is that of the state directory and of all metrics: stop the system and start it again',

@@ -4,7 +4,7 @@
 export { checkSystem } from './check.ts'
 export type * from './checked.ts'
 export { systemFormat } from './checked.ts'
-export { diffSystems, startSettings } from './diff.ts'
+export { diffSystems } from './diff.ts'
 export { fileFailures } from './failures.ts'
 export { renderProblems } from './problems.ts'
 export type * from './results.ts'
