@@ -17,8 +17,8 @@ const pinnedMajor = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** Program that must be on the path -> Debian package that brings it. */
 const programs = {
-  tests: { nginx: 'nginx-light', haproxy: 'haproxy', curl: 'curl', chromium: 'chromium', ps: 'procps' },
-  bench: { nginx: 'nginx-light', haproxy: 'haproxy', wrk: 'wrk', taskset: 'util-linux' },
+  tests: { nginx: 'nginx', haproxy: 'haproxy', curl: 'curl', chromium: 'chromium', ps: 'procps' },
+  bench: { nginx: 'nginx', haproxy: 'haproxy', wrk: 'wrk', taskset: 'util-linux' },
 }
 
 function say(sentence) {

@@ -1,0 +1,197 @@
+// The example's services by themselves, as a team would start them: real processes, no Tenfold in between. What they are
+// behind the balancer is tested with the whole system.
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+
+const example = join(import.meta.dirname, '..', 'examples', 'boxoffice')
+const children: ChildProcess[] = []
+
+/** Starts a service on a free port; resolves with its address when it says where it listens. */
+function startService(name: string, env: Record<string, string>): Promise<string> {
+  const child = spawn('node', [join(example, name, 'server.mjs')], {
+    env: { ...process.env, ...env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  children.push(child)
+  return new Promise((resolve, reject) => {
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      const port = /on port (\d+)/.exec(output)?.[1]
+      if (port) resolve(`http://127.0.0.1:${port}`)
+    })
+    child.once('exit', code => reject(new Error(`${name} ended with ${code} before it listened: ${output}`)))
+  })
+}
+
+async function endAll(): Promise<(number | null)[]> {
+  const codes = children.map(child => new Promise<number | null>(resolve => child.once('exit', resolve)))
+  for (const child of children) child.kill('SIGTERM')
+  return Promise.all(codes)
+}
+
+let api = ''
+let web = ''
+before(async () => {
+  api = await startService('api', {})
+  web = await startService('web', { API_URL: api })
+})
+after(async () => {
+  assert.deepEqual(await endAll(), [0, 0], 'both end by themselves on TERM')
+})
+
+interface Film {
+  readonly id: string
+  readonly title: string
+  readonly year: number | null
+}
+interface Found {
+  readonly films: readonly Film[]
+  readonly total: number
+  readonly page: number
+  readonly pages: number
+}
+
+async function json<T>(path: string): Promise<T> {
+  const response = await fetch(`${api}${path}`)
+  assert.equal(response.status, 200, path)
+  return (await response.json()) as T
+}
+
+test('the whole list is there, and its dirt is mended', async () => {
+  const everything = await json<Found>('/films?size=1')
+  assert.equal(everything.total, 3201)
+  const numeric = await json<Found>('/films?q=1776')
+  assert.ok(numeric.films.some(film => film.title === '1776'))
+  const accents = await json<Found>('/films?q=leon&size=5')
+  assert.equal(accents.films[0]?.title, 'Léon')
+  const oldest = await json<Found>('/films?sort=oldest&size=3')
+  assert.deepEqual(
+    oldest.films.map(film => film.year),
+    [1915, 1916, 1916],
+  )
+  const newest = await json<Found>('/films?sort=newest&size=1')
+  assert.ok(newest.films[0]!.year! <= 2011)
+})
+
+test('pages hold different films, and a page beyond the last is the last', async () => {
+  const first = await json<Found>('/films?genre=Western&size=20&page=1')
+  const beyond = await json<Found>('/films?genre=Western&size=20&page=999')
+  assert.equal(beyond.page, first.pages)
+  assert.equal(new Set([...first.films, ...beyond.films].map(film => film.id)).size, first.total)
+})
+
+interface Screenings {
+  readonly screenings: readonly { readonly id: string }[]
+}
+interface Seats {
+  readonly screening: {
+    readonly taken: readonly string[]
+    readonly rows: readonly string[]
+    readonly seatsPerRow: number
+  }
+}
+
+async function freeSeats(path: string): Promise<string[]> {
+  const { screening } = await json<Seats>(path)
+  const all = screening.rows.flatMap(row =>
+    Array.from({ length: screening.seatsPerRow }, (_, index) => `${row}${index + 1}`),
+  )
+  return all.filter(seat => !screening.taken.includes(seat))
+}
+
+function order(path: string, seats: readonly string[], key?: string): Promise<Response> {
+  return fetch(`${api}${path}/orders`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ seats, name: 'Ann', email: 'ann@example.org', ...(key ? { key } : {}) }),
+  })
+}
+
+async function screeningOf(film: string): Promise<string> {
+  const { screenings } = await json<Screenings>(`/films/${film}`)
+  return `/films/${film}/screenings/${screenings.at(-1)!.id}`
+}
+
+test('a seat is sold once, however many want it at the same moment', async () => {
+  const path = await screeningOf('gladiator-2000')
+  const [seat] = await freeSeats(path)
+  const answers = await Promise.all(Array.from({ length: 20 }, () => order(path, [seat!])))
+  const statuses = answers.map(answer => answer.status).sort()
+  assert.deepEqual(statuses, [201, ...Array.from({ length: 19 }, () => 409)])
+  assert.ok(!(await freeSeats(path)).includes(seat!))
+})
+
+test('the same order sent twice is one order', async () => {
+  const path = await screeningOf('the-matrix-1999')
+  const [seat] = await freeSeats(path)
+  const first = await order(path, [seat!], 'key-of-this-test')
+  const second = await order(path, [seat!], 'key-of-this-test')
+  assert.deepEqual([first.status, second.status], [201, 200])
+  assert.deepEqual(await second.json(), await first.json())
+})
+
+test('wrong orders are refused with a sentence', async () => {
+  const path = await screeningOf('the-matrix-1999')
+  const cases: [readonly string[], RegExp][] = [
+    [[], /at least one seat/],
+    [['Z99'], /no seat Z99/],
+    [['A1', 'A2', 'A3', 'A4', 'A5', 'A6', 'A7', 'A8', 'A9'], /At most 8/],
+  ]
+  for (const [seats, sentence] of cases) {
+    const answer = await order(path, seats)
+    assert.equal(answer.status, 400)
+    assert.match(((await answer.json()) as { error: { message: string } }).error.message, sentence)
+  }
+})
+
+test('who looks at a seat map is told of seats that others buy', async () => {
+  const path = await screeningOf('forrest-gump-1994')
+  const stream = await fetch(`${api}${path}/events`)
+  const reader = stream.body!.pipeThrough(new TextDecoderStream()).getReader()
+  const [seat] = await freeSeats(path)
+  let seen = (await reader.read()).value ?? ''
+  await order(path, [seat!])
+  while (!seen.includes(`"${seat}"`)) {
+    const { value, done } = await reader.read()
+    assert.ok(!done, `the stream ended after: ${seen}`)
+    seen += value
+  }
+  await reader.cancel()
+})
+
+test('the shop works without JavaScript: list, film, seats, order, tickets', async () => {
+  const list = await (await fetch(`${web}/?q=shawshank`)).text()
+  const film = /href="(\/films\/[^"]+)"/.exec(list)?.[1]
+  assert.ok(film, 'the list links to the film')
+  const screening = /href="([^"]+\/screenings\/[^"]+)"/.exec(await (await fetch(`${web}${film}`)).text())?.[1]
+  const seats = await (await fetch(`${web}${screening}`)).text()
+  const seat = /value="([A-H]\d+)"><span/.exec(seats)?.[1]
+  const key = /name="key" value="([^"]+)"/.exec(seats)?.[1]
+  assert.ok(seat && key, 'the page has a free seat and a key')
+  const bought = await fetch(`${web}${screening}/orders`, {
+    method: 'POST',
+    body: new URLSearchParams({ seat, key, name: '<b>Ann</b>', email: 'ann@example.org' }),
+  })
+  assert.equal(bought.status, 200)
+  assert.match(bought.url, /\/orders\//)
+  const tickets = await bought.text()
+  assert.ok(
+    tickets.includes(seat) && tickets.includes('&lt;b&gt;Ann&lt;/b&gt;') && !tickets.includes('<b>Ann'),
+  )
+})
+
+test('what is not there is a page with the right status, and another site can not order', async () => {
+  assert.equal((await fetch(`${web}/films/never-made-1900`)).status, 404)
+  assert.equal((await fetch(`${web}/nowhere`)).status, 404)
+  const path = await screeningOf('the-matrix-1999')
+  const foreign = await fetch(`${web}${path}/orders`, {
+    method: 'POST',
+    headers: { 'sec-fetch-site': 'cross-site' },
+    body: new URLSearchParams({ seat: 'A1', name: 'Ann', email: 'ann@example.org', key: 'foreign-key' }),
+  })
+  assert.equal(foreign.status, 403)
+})
