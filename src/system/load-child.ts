@@ -56,10 +56,25 @@ function watchImports(): void {
       const resolved = next(specifier, context)
       const { url } = resolved
       const local = url.startsWith('file:') && !url.includes('/node_modules/') && !url.startsWith(ownFolder)
-      if (local && imported.size < importedMax) imported.add(fileURLToPath(url))
-      return resolved
+      if (!local) return resolved
+      if (imported.size < importedMax) imported.add(fileURLToPath(url))
+      return { ...resolved, format: formatOf(url, resolved.format) }
     },
   })
+}
+
+/**
+ * `npm init` writes `"type": "commonjs"`, with which Node would not take `import` in a `.ts` or `.js` file. Here a file that
+ * has `import` or `export` statements is a module, whatever package.json says.
+ */
+function formatOf(url: string, format: string | null | undefined): string | null | undefined {
+  if (!format?.startsWith('commonjs') || /\.c[jt]s$/.test(url)) return format
+  try {
+    const text = readFileSync(fileURLToPath(url), 'utf8')
+    return /^(import|export)\b(?!\s*\()/m.test(text) ? format.replace('commonjs', 'module') : format
+  } catch {
+    return format
+  }
 }
 
 async function importDefault(path: string): Promise<{ found: boolean; value: unknown; exports: string[] }> {

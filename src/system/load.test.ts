@@ -95,6 +95,18 @@ test('other kinds of files are loaded, and a folder stands for the file in it', 
   )
 })
 
+test('a file with import statements is a module, also where package.json says commonjs', async () => {
+  const loaded = await load({
+    [main]:
+      "import { defineSystem } from 'tenfold'\nimport { count } from './lib/count.ts'\nimport old from './old.js'\nexport default defineSystem({ name: 'shop', services: { web: { command: old.command, instances: count } } })\n",
+    'lib/count.ts': 'export const count: number = 3\n',
+    'old.js': "module.exports = { command: 'node old.js' }\n",
+    'package.json': '{ "name": "project", "type": "commonjs" }',
+  })
+  const { web } = loaded.system.services
+  assert.deepEqual(web?.kind === 'command' && [web.command, web.instances.min], ['node old.js', 3])
+})
+
 test('a function, sync or async, is called and what it gives is taken', async () => {
   assert.equal((await load({ [main]: `export default () => (${minimal})` })).system.name, 'shop')
   assert.equal((await load({ [main]: `export default async () => (${minimal})` })).system.name, 'shop')

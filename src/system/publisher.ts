@@ -8,7 +8,7 @@ import { type CompileContext, compileEdge } from './compile-edge.ts'
 import type { EdgeProcess } from './edge-process.ts'
 
 export interface PublisherOptions {
-  readonly edge: Pick<EdgeProcess, 'apply' | 'memberIdle' | 'current' | 'status'>
+  readonly edge: Pick<EdgeProcess, 'apply' | 'memberIdle' | 'current'>
   readonly stickySecret: string
   readonly stateDirectory: string
   readonly baseDirectory: string

@@ -48,7 +48,7 @@ ${user === null ? '# CapabilityBoundingSet is not narrowed: root starts services
 ProtectSystem=strict
 # What services write elsewhere must be added here.
 ReadWritePaths=${quoted(directory)}${stateDirectory.startsWith(`${directory}/`) ? '' : ` ${quoted(stateDirectory)}`}
-PrivateTmp=yes
+# No PrivateTmp: what a restart of the unit takes back would still be in the former one.
 PrivateDevices=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type CheckedSystem, checkSystem } from '../file/index.ts'
+import { openHistory } from './history.ts'
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'tf-history-'))
+  t.after(() => rmSync(path, { recursive: true }))
+  return path
+}
+
+function systemWith(instances: number): CheckedSystem {
+  const checked = checkSystem({ name: 'shop', services: { web: { command: 'node web.mjs', instances } } })
+  assert.ok(checked.ok)
+  return checked.system
+}
+
+test('the newest ten are kept, numbered for good, also by the next supervisor', t => {
+  const path = folder(t)
+  const history = openHistory(path)
+  for (let instances = 1; instances <= 12; instances += 1)
+    history.record(systemWith(instances), `n ${instances}`)
+  for (const one of [history, openHistory(path)]) {
+    const numbers = one.view().entries.map(entry => entry.number)
+    assert.deepEqual(numbers, [12, 11, 10, 9, 8, 7, 6, 5, 4, 3])
+    assert.deepEqual(
+      one.view().entries.map(entry => entry.current),
+      [true, ...Array(9).fill(false)],
+    )
+  }
+  assert.equal(readdirSync(path).length, 10)
+})
+
+test('what was applied already is not written down again', t => {
+  const history = openHistory(folder(t))
+  history.record(systemWith(1), 'started')
+  history.record(systemWith(1), 'started again')
+  assert.equal(history.view().entries.length, 1)
+})
+
+test('a rollback finds the one before, or the one that is named', t => {
+  const history = openHistory(folder(t))
+  assert.throws(() => history.find(null), { code: 'SYSTEM_HISTORY_UNKNOWN', message: /no earlier/ })
+  for (const instances of [1, 2, 3]) history.record(systemWith(instances), '')
+  assert.equal(history.find(null).number, 2)
+  assert.deepEqual(history.find(1).system, systemWith(1))
+  assert.throws(() => history.find(7), { code: 'SYSTEM_HISTORY_UNKNOWN', message: /it has 1, 2, 3/ })
+})
+
+test('a file that is no record of ours is passed over', t => {
+  const path = folder(t)
+  writeFileSync(join(path, '1.json'), '{')
+  writeFileSync(join(path, '2.json'), '{"format":9}')
+  assert.deepEqual(openHistory(path).view().entries, [])
+})
