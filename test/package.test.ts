@@ -193,13 +193,17 @@ test('`tenfold up` runs a system from the installed package, answers, and ends c
   assert.equal(await ended, 0, output)
 })
 
-/** The listener's address, as \`tenfold status --json\` tells it once everything is up. */
+interface Status {
+  readonly ready: boolean
+  readonly edge: { readonly listeners: readonly { readonly url: string }[] }
+}
+
+/** The listener's address, as `tenfold status --json` tells it once everything is up. */
 async function frontUrl(output: () => string): Promise<string> {
   for (const until = Date.now() + 60_000; Date.now() < until; ) {
-    const { status, output: text } = outcomeOf('npx', ['tenfold', 'status', '--json'], consumer)
-    const url = status === 0 ? /"url": *"(http:\/\/127\.0\.0\.1:\d+)/.exec(text)?.[1] : undefined
-    const ready = /"ready"|"healthy"/.test(text)
-    if (url && ready) return url.replace(/\/$/, '')
+    const asked = spawnSync('npx', ['tenfold', 'status', '--json'], { cwd: consumer, env, encoding: 'utf8' })
+    const status = asked.status === 0 ? (JSON.parse(asked.stdout) as Status) : undefined
+    if (status?.ready) return status.edge.listeners[0]!.url.replace(/\/$/, '')
     await new Promise(resolve => setTimeout(resolve, 200))
   }
   throw new Error(`the system did not come up in a minute; it wrote:\n${output()}`)

@@ -1,6 +1,7 @@
 // The proxies: how each is started in front of the origin, on one core, with one worker, keep-alive to the origin, the
 // client's address added, no access log. Each as its own documentation does it; where a setting is ours it says why.
 
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageVersion, versionOf } from '../lib/machine.ts'
@@ -151,11 +152,20 @@ const tenfold: Peer = {
     }
     writeFileSync(file, JSON.stringify(system, null, 2))
     const main = join(root, 'src', 'cli', 'main.ts')
-    const running = start('tenfold', [bin('node'), main, 'up', file, '--no-watch'], { core })
+    const running = start('tenfold', [bin('node'), main, 'up', file, '--no-watch'], {
+      env: { NODE_ENV: 'production' },
+    })
     await listening(running, port)
     const pid = await edgePid(main, file)
+    pin(pid, core)
     return { port, pids: [pid], stop: () => end(running) }
   },
+}
+
+/** All threads of a process that runs already. */
+function pin(pid: number, core: number): void {
+  const run = spawnSync('taskset', ['-a', '-p', '-c', String(core), String(pid)], { encoding: 'utf8' })
+  if (run.status !== 0) throw new Error(`taskset could not pin ${pid}: ${run.stderr}`)
 }
 
 async function edgePid(main: string, file: string): Promise<number> {
