@@ -1,6 +1,7 @@
 // What the parts of one worker thread share: sockets, deadlines, cells, the snapshot in use. Made by `worker.ts`,
 // replaced by nothing: one object for the thread's life.
 
+import type {} from '../io/buffer.ts'
 import type { Net } from '../io/net.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Random } from '../kit/random.ts'
@@ -12,6 +13,7 @@ import type { CompiledSnapshot } from './compile.ts'
 import type { Exchange } from './exchange.ts'
 import type { Gate } from './gate.ts'
 import type { HedgeDelays } from './hedge-delays.ts'
+import type { Http1Client } from './http1-client.ts'
 import type { PendingQueues } from './pending.ts'
 import type { UpstreamPools } from './pools.ts'
 import type { RequestIds } from './request-ids.ts'
@@ -39,6 +41,8 @@ export interface WorkerContext {
   readonly pseudonym: string
   takeExchange(): Exchange
   giveExchange(exchange: Exchange): void
+  /** The client's connection is closed. */
+  forgetClient(client: Http1Client): void
   /** An exchange of an older snapshot ended: maybe that snapshot is free now. */
   snapshotReleased(snapshot: CompiledSnapshot): void
   /** A decision worth telling a person about. */

@@ -10,7 +10,7 @@ import type { Timed } from '../kit/timer-wheel.ts'
 import { backoffUs } from '../policy/backoff.ts'
 import { admission, isRefusal, retryAfterSeconds } from '../policy/circuit.ts'
 import { hashText } from '../policy/hash.ts'
-import { decideHedge, hedgeDelayUs } from '../policy/hedge.ts'
+import { decideHedge } from '../policy/hedge.ts'
 import { isIdempotentMethod, isSafeMethod } from '../policy/methods.ts'
 import { Reason, reasonText } from '../policy/reason.ts'
 import {
@@ -56,7 +56,7 @@ const failureSeen: AttemptFailure = {
 }
 
 export class Exchange implements Timed {
-  deadlineAt = Infinity
+  deadlineAt: number = Infinity
   wheelBucket = -1
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
@@ -539,7 +539,7 @@ export class Exchange implements Timed {
   // --- the response -------------------------------------------------------------------------------------------
 
   /** 1xx other than 101. 100 goes on only when the client asked for it (RFC 9110 15.2). */
-  interim(_connection: Http1Upstream, head: ResponseHead): void {
+  interim(head: ResponseHead): void {
     if (head.status === 100 && !this.head.expectContinue) return
     this.client?.sendInterim(head, interimRules)
   }
@@ -836,7 +836,7 @@ export class Exchange implements Timed {
     if (worker.log !== null) worker.log.add(this.#logLine(now, took, aborted))
   }
 
-  #logLine(now: number, took: number, aborted: boolean): string {
+  #logLine(_now: number, took: number, aborted: boolean): string {
     const { head, group } = this
     const at = new Date(this.worker.clock.wall() / 1000).toISOString()
     const member = group !== null && this.#member >= 0 ? (group.spec.members[this.#member]?.id ?? '') : ''

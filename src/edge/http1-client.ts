@@ -40,7 +40,7 @@ const lingerMs = 2_000
 const lingerBytesMax = 1 << 20
 
 export class Http1Client implements StreamHandler, Timed {
-  deadlineAt = Infinity
+  deadlineAt: number = Infinity
   wheelBucket = -1
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
@@ -521,6 +521,7 @@ export class Http1Client implements StreamHandler, Timed {
     const wasBusy = this.#state === place.busy
     this.#state = place.closed
     worker.wheel.remove(this)
+    worker.forgetClient(this)
     this.#giveBackLent()
     this.#returnBuffer()
     this.#backlog = null

@@ -37,7 +37,7 @@ const interimMax = 16
 let spareHead = new Http1ResponseHead(responseLimits)
 
 export class Http1Upstream implements StreamHandler, Timed {
-  deadlineAt = Infinity
+  deadlineAt: number = Infinity
   wheelBucket = -1
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
@@ -230,7 +230,7 @@ export class Http1Upstream implements StreamHandler, Timed {
         this.#fail(attemptEnd.bad, 'too many interim responses')
         return
       }
-      this.exchange?.interim(this, head)
+      this.exchange?.interim(head)
       if (from >= to || this.exchange === null) return
     }
   }

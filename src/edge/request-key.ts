@@ -8,13 +8,13 @@ import { cookieValue, queryValue } from './sticky.ts'
 
 /** A request that lacks the key falls back to the client's address, so that it still sticks to something. */
 export function keyOf(exchange: Exchange, balance: BalanceSpec): string {
-  const value = 'key' in balance ? valueOf(exchange, balance.key) : undefined
+  const value = 'key' in balance ? keyValue(exchange, balance.key) : undefined
   return value ?? clientAddress(exchange)
 }
 
 type Key = Extract<BalanceSpec, { key: unknown }>['key']
 
-function valueOf(exchange: Exchange, key: Key): string | undefined {
+function keyValue(exchange: Exchange, key: Key): string | undefined {
   const { head } = exchange
   switch (key.by) {
     case 'ip':

@@ -17,7 +17,7 @@ const textBytesMax = 16_384
 const boundaryWaitMs = 1_000
 
 export class Tunnel implements Timed {
-  deadlineAt = Infinity
+  deadlineAt: number = Infinity
   wheelBucket = -1
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
@@ -79,8 +79,7 @@ export class Tunnel implements Timed {
   upstreamEnded(): void {
     this.#upstreamDone = true
     // An instance that dies says nothing; a browser told 1001 comes back at once.
-    if (this.#frames !== null && this.#frames.atBoundary && !this.#frames.closed)
-      this.#client.stream.write(closeGoingAway)
+    if (this.#frames?.atBoundary && !this.#frames.closed) this.#client.stream.write(closeGoingAway)
     if (this.#clientDone) this.#end()
     else this.#client.stream.end()
   }

@@ -32,7 +32,8 @@ export function connectLines(path: string, timeoutMs: number, user: LineSocketUs
   })
 }
 
-function framed(socket: Socket, user: LineSocketUser): LineSocket {
+/** JSON lines over a socket that is connected already: also for the side that listens (`line-server.ts`). */
+export function framed(socket: Socket, user: LineSocketUser): LineSocket {
   let parts: string[] = []
   let length = 0
   let closed = false

@@ -13,6 +13,8 @@ export interface ProbeTarget {
   readonly hostHeader?: string
   readonly expectStatus: { readonly from: number; readonly to: number }
   readonly timeoutMs: number
+  /** A response header whose value is handed on as `reported`. */
+  readonly reportHeader?: string
 }
 
 /** `refused`: nobody listens on the port. `text` completes "it ...": `answered 503 to GET /healthz`. */
@@ -20,6 +22,8 @@ export interface ProbeAnswer {
   readonly ok: boolean
   readonly refused: boolean
   readonly text: string
+  /** The value of `reportHeader`, where the answer had it. */
+  readonly reported?: string
 }
 
 export function probe(target: ProbeTarget): Promise<ProbeAnswer> {
@@ -54,7 +58,13 @@ function probeHttp(target: ProbeTarget): Promise<ProbeAnswer> {
     attempt.once('response', response => {
       const status = response.statusCode ?? 0
       const ok = status >= expectStatus.from && status <= expectStatus.to
-      finish({ ok, refused: false, text: `answered ${status} to GET ${path}` })
+      const reported = target.reportHeader === undefined ? undefined : response.headers[target.reportHeader]
+      finish({
+        ok,
+        refused: false,
+        text: `answered ${status} to GET ${path}`,
+        ...(typeof reported === 'string' ? { reported } : {}),
+      })
     })
     // Destroying the request above may raise another error: it must find a listener.
     attempt.on('error', error => finish(failed(target, error)))

@@ -1,0 +1,472 @@
+// The edge process: starts its worker threads, replaces those that die, keeps the shared cells, probes and judges members,
+// and obeys its supervisor over the control socket. Serves on when the supervisor is gone. Never touches a request.
+
+import { randomBytes } from 'node:crypto'
+import { hostClock } from '../io/clock.ts'
+import { type LineServer, listenLines } from '../io/line-server.ts'
+import type { LineSocket } from '../io/line-socket.ts'
+import { portTrouble } from '../io/port-check.ts'
+import { reusePortWorks } from '../io/reuse-port.ts'
+import { startThread, type Worker } from '../io/threads.ts'
+import { Failure } from '../kit/failure.ts'
+import type { Metrics } from '../kit/metrics.ts'
+import { seededRandom } from '../kit/random.ts'
+import { createEdgeCells, type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from './cells.ts'
+import { checkSnapshot, memberKeysOf } from './compile.ts'
+import type { ControlMethods, ControlRequest, EdgeStatus } from './control-protocol.ts'
+import { edgeFailures } from './failures.ts'
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts'
+import { Prober } from './prober.ts'
+import { Report, routeIds } from './report.ts'
+import { memberKey, SlotTable, type SnapshotSlots } from './slots.ts'
+import type { EdgeSnapshot, ListenerSpec } from './snapshot.ts'
+import { Sweeper } from './sweeper.ts'
+
+export interface EdgeOptions {
+  /** Path of the control socket. */
+  readonly socket: string
+  readonly snapshot: EdgeSnapshot
+  readonly nonce: string
+  readonly workers: number
+  /** Called when `stop` is done; the process then exits. */
+  readonly onStopped: () => void
+}
+
+const probeTickMs = 50
+const sweepMs = 250
+const watchMs = 1_000
+/** A worker whose loop has not turned for this long is taken for dead. */
+const beatLateUs = 30_000_000
+const idlePollMs = 10
+const restartPauseMs = 100
+
+interface WorkerSeat {
+  thread: Worker | null
+  state: 'running' | 'starting'
+  version: number
+  restarts: number
+  drained: boolean
+}
+
+export class Edge {
+  readonly #options: EdgeOptions
+  readonly #cells: EdgeCells
+  readonly #members: SlotTable
+  readonly #routes: SlotTable
+  readonly #upstreams: SlotTable
+  readonly #seats: WorkerSeat[]
+  readonly #prober: Prober
+  readonly #sweeper: Sweeper
+  readonly #report: Report
+  readonly #metrics: Metrics
+  readonly #pseudonym = `tenfold-${randomBytes(4).toString('hex')}`
+  readonly #startedAt = Date.now()
+  readonly #reusePort: boolean
+  readonly #ports = new Map<string, number>()
+  #snapshot: EdgeSnapshot
+  #slots!: SnapshotSlots
+  #server: LineServer | null = null
+  #draining = false
+  #swapped: (() => void)[] = []
+  #applying: Promise<unknown> = Promise.resolve()
+
+  private constructor(options: EdgeOptions, reusePort: boolean) {
+    this.#options = options
+    this.#reusePort = reusePort
+    const workers = reusePort ? Math.max(1, options.workers) : 1
+    this.#cells = createEdgeCells(workers)
+    this.#members = new SlotTable(memberSlots, slot => this.#cells.zeroMember(slot))
+    this.#routes = new SlotTable(routeSlots, slot => this.#cells.zeroRoute(slot))
+    this.#upstreams = new SlotTable(upstreamSlots, slot => this.#cells.zeroUpstream(slot))
+    this.#seats = Array.from({ length: workers }, () => ({
+      thread: null,
+      state: 'starting',
+      version: 0,
+      restarts: 0,
+      drained: false,
+    }))
+    const tell = (subject: string, text: string): void => this.#tell(subject, text)
+    const random = seededRandom(randomBytes(4).readUInt32LE())
+    this.#prober = new Prober(this.#cells, hostClock, random, tell)
+    this.#sweeper = new Sweeper(this.#cells, hostClock, tell)
+    this.#report = new Report(this.#cells)
+    this.#snapshot = options.snapshot
+    this.#metrics = this.#report.metrics(() => ({
+      snapshot: this.#snapshot,
+      slots: this.#slots,
+      now: hostClock.monotonic(),
+      restarts: this.#seats.reduce((sum, seat) => sum + seat.restarts, 0),
+    }))
+  }
+
+  /** Starts everything; rejects with a Failure when a port can't be had. */
+  static async start(options: EdgeOptions): Promise<Edge> {
+    checkSnapshot(options.snapshot)
+    const edge = new Edge(options, await reusePortWorks())
+    await edge.#claimPorts(options.snapshot.listeners)
+    edge.#take(options.snapshot)
+    edge.#server = await edge.#openControl()
+    await Promise.all(edge.#seats.map((_, index) => edge.#startWorker(index)))
+    setInterval(() => edge.#prober.tick(), probeTickMs)
+    setInterval(() => edge.#sweep(), sweepMs)
+    setInterval(() => edge.#watch(), watchMs)
+    return edge
+  }
+
+  async #openControl(): Promise<LineServer> {
+    try {
+      return await listenLines(this.#options.socket, {
+        onValue: (peer, value) => void this.#answer(peer, value as ControlRequest),
+      })
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
+      const sentence = `Another edge answers on ${this.#options.socket}.`
+      throw new Failure(edgeFailures.controlBusy, sentence, { cause })
+    }
+  }
+
+  // --- ports --------------------------------------------------------------------------------------------------
+
+  /** Each port is tried without sharing first, so that somebody else's listener is noticed. */
+  async #claimPorts(listeners: readonly ListenerSpec[]): Promise<void> {
+    for (const { id, host, port } of listeners) {
+      const known = this.#ports.get(id)
+      if (known !== undefined && (port === 0 || port === known) && this.#hostOf(id) === host) continue
+      if (port === 0) {
+        this.#ports.set(id, await freePort(host))
+        continue
+      }
+      const trouble = await portTrouble(host, port)
+      if (trouble === null) {
+        this.#ports.set(id, port)
+        continue
+      }
+      const kind = {
+        taken: 'portTaken',
+        forbidden: 'portForbidden',
+        'no-address': 'addressUnknown',
+        other: 'portTaken',
+      } as const
+      throw new Failure(
+        edgeFailures[kind[trouble.kind]],
+        `Listener '${id}': ${host}:${port} ${trouble.reason}.`,
+      )
+    }
+  }
+
+  #hostOf(id: string): string | undefined {
+    return this.#snapshot.listeners.find(listener => listener.id === id)?.host
+  }
+
+  // --- snapshots ----------------------------------------------------------------------------------------------
+
+  #take(snapshot: EdgeSnapshot): void {
+    const { version } = snapshot
+    this.#slots = {
+      members: this.#members.assign(memberKeysOf(snapshot), version),
+      routes: this.#routes.assign(routeIds(snapshot), version),
+      upstreams: this.#upstreams.assign(
+        snapshot.upstreams.map(upstream => upstream.name),
+        version,
+      ),
+    }
+    this.#snapshot = snapshot
+    const now = hostClock.monotonic()
+    const members = snapshot.upstreams.flatMap(upstream =>
+      upstream.members.map(member => ({
+        upstream,
+        member,
+        slot: this.#slots.members.get(memberKey(upstream.name, member.id, member.epoch)) as number,
+      })),
+    )
+    for (const { slot, member } of members) {
+      const cells = this.#cells.member
+      if (cells.sinceUs[slot] === 0) cells.sinceUs[slot] = now
+      if (member.utilisation !== undefined) cells.utilisation[slot] = member.utilisation + 1
+    }
+    this.#prober.update(members)
+    Atomics.add(this.#cells.common.healthEpoch, 0, 1)
+  }
+
+  /** One at a time, in the order in which they come. */
+  #apply(snapshot: EdgeSnapshot): Promise<{ version: number }> {
+    const next = this.#applying.then(() => this.#applyNow(snapshot))
+    this.#applying = next.catch(() => {})
+    return next
+  }
+
+  async #applyNow(snapshot: EdgeSnapshot): Promise<{ version: number }> {
+    checkSnapshot(snapshot)
+    if (snapshot.version <= this.#snapshot.version) {
+      const sentence = `Snapshot ${snapshot.version} is older than ${this.#snapshot.version}, which is in use.`
+      throw new Failure(edgeFailures.snapshotOld, sentence)
+    }
+    this.#releaseSlots()
+    const names = snapshot.upstreams.map(upstream => upstream.name)
+    if (
+      !this.#members.fits(memberKeysOf(snapshot)) ||
+      !this.#routes.fits(routeIds(snapshot)) ||
+      !this.#upstreams.fits(names)
+    )
+      throw new Failure(
+        edgeFailures.snapshotInvalid,
+        'Requests of earlier snapshots still use too many places: try again when they have ended.',
+      )
+    const before = new Map(this.#ports)
+    try {
+      await this.#claimPorts(snapshot.listeners)
+    } catch (failure) {
+      this.#ports.clear()
+      for (const [id, port] of before) this.#ports.set(id, port)
+      throw failure
+    }
+    for (const id of this.#ports.keys())
+      if (!snapshot.listeners.some(listener => listener.id === id)) this.#ports.delete(id)
+    this.#take(snapshot)
+    const message: ToWorker = { kind: 'snapshot', snapshot, slots: this.#slots, ports: this.#ports }
+    for (const seat of this.#seats) seat.thread?.postMessage(message)
+    await this.#allSwapped(snapshot.version)
+    return { version: snapshot.version }
+  }
+
+  #allSwapped(version: number): Promise<void> {
+    return new Promise(resolve => {
+      const check = (): void => {
+        if (this.#seats.every(seat => seat.state === 'starting' || seat.version >= version)) resolve()
+        else this.#swapped.push(check)
+      }
+      check()
+    })
+  }
+
+  #notifySwapped(): void {
+    for (const check of this.#swapped.splice(0)) check()
+  }
+
+  #releaseSlots(): void {
+    let oldest = Infinity
+    for (const [index, seat] of this.#seats.entries()) {
+      if (seat.state === 'running')
+        oldest = Math.min(oldest, this.#cells.worker.oldestVersion[index] as number)
+      else oldest = 0
+    }
+    this.#members.release(oldest)
+    this.#routes.release(oldest)
+    this.#upstreams.release(oldest)
+  }
+
+  // --- workers ------------------------------------------------------------------------------------------------
+
+  #startWorker(index: number): Promise<void> {
+    const seat = this.#seats[index] as WorkerSeat
+    const start: WorkerStart = {
+      index,
+      memory: this.#cells.memory,
+      snapshot: this.#snapshot,
+      slots: this.#slots,
+      ports: this.#ports,
+      pseudonym: this.#pseudonym,
+      seed: randomBytes(16).toString('hex'),
+      reusePort: this.#reusePort,
+    }
+    const { version } = this.#snapshot
+    const thread = startThread(import.meta.url, 'worker', start)
+    seat.thread = thread
+    seat.state = 'starting'
+    return new Promise((resolve, reject) => {
+      thread.on('message', (message: FromWorker) => {
+        if (message.kind === 'ready' && seat.state === 'starting') {
+          seat.state = 'running'
+          this.#cells.worker.beatUs[index] = hostClock.monotonic()
+          // Snapshots that were pushed while it started.
+          if (this.#snapshot.version > version)
+            thread.postMessage({
+              kind: 'snapshot',
+              snapshot: this.#snapshot,
+              slots: this.#slots,
+              ports: this.#ports,
+            } satisfies ToWorker)
+          resolve()
+        }
+        this.#heard(index, message)
+      })
+      thread.on('error', error => {
+        console.error(`worker ${index} failed: ${error instanceof Error ? error.stack : String(error)}`)
+        reject(error)
+      })
+      thread.on('exit', () => this.#workerDied(index, thread))
+    })
+  }
+
+  #heard(index: number, message: FromWorker): void {
+    const seat = this.#seats[index] as WorkerSeat
+    if (message.kind === 'ready') {
+      seat.version = message.version
+      this.#notifySwapped()
+      this.#releaseSlots()
+    } else if (message.kind === 'decision') this.#tell(message.subject, message.text)
+    else if (message.kind === 'failed')
+      this.#tell(`worker ${index}`, `cannot listen for '${message.listener}': ${message.code}`)
+    else seat.drained = true
+  }
+
+  /** What a dead worker held is given back, then another takes its seat. */
+  #workerDied(index: number, thread: Worker): void {
+    const seat = this.#seats[index] as WorkerSeat
+    if (seat.thread !== thread) return
+    seat.thread = null
+    seat.state = 'starting'
+    this.#cells.repairWorker(index)
+    this.#notifySwapped()
+    if (this.#draining) {
+      seat.drained = true
+      return
+    }
+    seat.restarts++
+    this.#server?.broadcast({
+      event: 'worker',
+      at: Date.now(),
+      subject: `worker ${index}`,
+      text: 'died and is replaced',
+    })
+    setTimeout(
+      () => {
+        if (!this.#draining) void this.#startWorker(index).catch(() => {})
+      },
+      seat.restarts > 3 ? restartPauseMs : 0,
+    )
+  }
+
+  #watch(): void {
+    const now = hostClock.monotonic()
+    for (const [index, seat] of this.#seats.entries()) {
+      const late = now - (this.#cells.worker.beatUs[index] as number)
+      if (seat.state !== 'running' || late < beatLateUs) continue
+      this.#tell(`worker ${index}`, 'has not answered for 30 s and is replaced')
+      void seat.thread?.terminate()
+    }
+    this.#releaseSlots()
+  }
+
+  #sweep(): void {
+    this.#sweeper.sweep(this.#snapshot, this.#slots)
+  }
+
+  #tell(subject: string, text: string): void {
+    this.#server?.broadcast({ event: 'decision', at: Date.now(), subject, text })
+  }
+
+  // --- control ------------------------------------------------------------------------------------------------
+
+  async #answer(peer: LineSocket, request: ControlRequest): Promise<void> {
+    const id = typeof request?.id === 'number' ? request.id : 0
+    try {
+      const call = this.#methods[request?.method]
+      if (call === undefined)
+        throw new Failure(
+          edgeFailures.controlRequest,
+          `There is no control method '${String(request?.method)}'.`,
+        )
+      peer.send({ id, result: await call(request.params as never) })
+    } catch (error) {
+      const code = error instanceof Failure ? error.code : 'EDGE_FAULT'
+      peer.send({ id, error: { code, message: error instanceof Error ? error.message : String(error) } })
+    }
+  }
+
+  readonly #methods: {
+    [M in keyof ControlMethods]: (
+      params: ControlMethods[M]['params'],
+    ) => Promise<ControlMethods[M]['result']> | ControlMethods[M]['result']
+  } = {
+    apply: ({ snapshot }) => this.#apply(snapshot),
+    status: () => this.status(),
+    metrics: () => ({ text: this.#metrics.text() }),
+    memberIdle: params => this.#memberIdle(params),
+    reopenLogs: () => {
+      for (const seat of this.#seats) seat.thread?.postMessage({ kind: 'reopenLogs' } satisfies ToWorker)
+      return {}
+    },
+    stop: ({ drainMs }) => {
+      void this.stop(drainMs)
+      return {}
+    },
+    killWorker: async ({ worker }) => {
+      await this.#seats[worker]?.thread?.terminate()
+      return {}
+    },
+  }
+
+  status(): EdgeStatus {
+    const { worker } = this.#cells
+    const snapshot = this.#snapshot
+    return {
+      pid: process.pid,
+      nonce: this.#options.nonce,
+      startedAt: this.#startedAt,
+      version: snapshot.version,
+      draining: this.#draining,
+      listeners: snapshot.listeners.map(({ id, host }) => {
+        const port = this.#ports.get(id) as number
+        return { id, host, port, url: `http://${shownHost(host)}:${port}` }
+      }),
+      workers: this.#seats.map(({ state, restarts }, id) => ({
+        id,
+        state,
+        restarts,
+        connections: worker.connections[id] as number,
+        exchanges: worker.exchanges[id] as number,
+      })),
+      routes: this.#report.routes(snapshot, this.#slots),
+      upstreams: this.#report.upstreams(snapshot, this.#slots, hostClock.monotonic()),
+    }
+  }
+
+  async #memberIdle(
+    params: ControlMethods['memberIdle']['params'],
+  ): Promise<{ idle: boolean; inFlight: number }> {
+    const slot = this.#members.slotOf(memberKey(params.upstream, params.member, params.epoch))
+    if (slot === undefined) return { idle: true, inFlight: 0 }
+    const { memberWorker, workers } = this.#cells
+    const end = hostClock.monotonic() + params.timeoutMs * 1000
+    for (;;) {
+      const inFlight = sumOver(memberWorker.inFlight, workers, memberSlots, slot)
+      if (inFlight === 0 || hostClock.monotonic() >= end) return { idle: inFlight === 0, inFlight }
+      await new Promise(resolve => setTimeout(resolve, idlePollMs))
+    }
+  }
+
+  /** No new connections; exchanges in flight have `drainMs`; then `onStopped`. */
+  async stop(drainMs: number): Promise<void> {
+    if (this.#draining) return
+    this.#draining = true
+    for (const seat of this.#seats) {
+      if (seat.thread === null) seat.drained = true
+      else seat.thread.postMessage({ kind: 'drain', drainMs } satisfies ToWorker)
+    }
+    const end = Date.now() + drainMs + 5_000
+    while (!this.#seats.every(seat => seat.drained) && Date.now() < end)
+      await new Promise(resolve => setTimeout(resolve, idlePollMs))
+    this.#server?.close()
+    this.#options.onStopped()
+  }
+}
+
+function shownHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+/** A port that is free now on that host. */
+async function freePort(host: string): Promise<number> {
+  const { nodeNet } = await import('../io/net-node.ts')
+  const listener = await nodeNet.listen({
+    host,
+    port: 0,
+    reusePort: false,
+    backlog: 1,
+    handlerOf: () => ({ opened() {}, data() {}, ended() {}, drained() {}, closed() {} }),
+  })
+  listener.close()
+  return listener.port
+}

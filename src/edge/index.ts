@@ -1,0 +1,52 @@
+// The edge's entry: the process role. Others use its contracts (`snapshot.ts`, `control-protocol.ts`) and this.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { socketPath } from '../io/socket-path.ts'
+import { Failure } from '../kit/failure.ts'
+import { Edge } from './edge.ts'
+import type { EdgeSnapshot } from './snapshot.ts'
+
+export { edgeFailures } from './failures.ts'
+
+export interface EdgeRoleOptions {
+  readonly stateDirectory: string
+  readonly nonce: string
+  readonly workers: number
+}
+
+/**
+ * Runs the edge in this process, from STATE/edge/snapshot.json, until it is told to stop. TERM and INT drain; a second
+ * one ends it at once. What goes wrong at the start is said in one line on standard error, and the process exits with 1.
+ */
+export async function runEdge(options: EdgeRoleOptions): Promise<void> {
+  process.title = 'tenfold edge'
+  try {
+    const text = readFileSync(join(options.stateDirectory, 'edge', 'snapshot.json'), 'utf8')
+    const snapshot = JSON.parse(text) as EdgeSnapshot
+    await new Promise<void>((resolve, reject) => {
+      Edge.start({
+        socket: socketPath(options.stateDirectory),
+        snapshot,
+        nonce: options.nonce,
+        workers: options.workers,
+        onStopped: resolve,
+      }).then(edge => stopOnSignals(edge, snapshot), reject)
+    })
+    process.exit(0)
+  } catch (error) {
+    const known = error instanceof Failure
+    console.error(known ? `${error.code}: ${error.message} ${error.kind.advice}` : error)
+    process.exit(1)
+  }
+}
+
+function stopOnSignals(edge: Edge, snapshot: EdgeSnapshot): void {
+  let asked = 0
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (asked++ > 0) process.exit(1)
+      void edge.stop(snapshot.limits.drainTimeoutMs)
+    })
+  }
+}

@@ -1,0 +1,34 @@
+// What the edge's main thread and its workers say to each other.
+
+import type { EdgeMemory } from './cells.ts'
+import type { SnapshotSlots } from './slots.ts'
+import type { EdgeSnapshot } from './snapshot.ts'
+
+export interface WorkerStart {
+  readonly index: number
+  readonly memory: EdgeMemory
+  readonly snapshot: EdgeSnapshot
+  readonly slots: SnapshotSlots
+  /** Real ports, by listener id. */
+  readonly ports: ReadonlyMap<string, number>
+  readonly pseudonym: string
+  /** Hexadecimal, for ids and the random stream. */
+  readonly seed: string
+  readonly reusePort: boolean
+}
+
+export type ToWorker =
+  | {
+      readonly kind: 'snapshot'
+      readonly snapshot: EdgeSnapshot
+      readonly slots: SnapshotSlots
+      readonly ports: ReadonlyMap<string, number>
+    }
+  | { readonly kind: 'drain'; readonly drainMs: number }
+  | { readonly kind: 'reopenLogs' }
+
+export type FromWorker =
+  | { readonly kind: 'ready'; readonly version: number }
+  | { readonly kind: 'failed'; readonly listener: string; readonly code: string }
+  | { readonly kind: 'decision'; readonly subject: string; readonly text: string }
+  | { readonly kind: 'drained' }

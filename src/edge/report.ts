@@ -1,0 +1,284 @@
+// What the edge tells about itself: status and Prometheus text, summed over workers from the shared cells.
+
+import { durationText } from '../kit/duration.ts'
+import type { Distribution } from '../kit/histogram.ts'
+import { createMetrics, type Metrics, type Sample } from '../kit/metrics.ts'
+import { type HealthState, healthReason, healthStateNames } from '../policy/health.ts'
+import { rotation, rotationText } from '../policy/panic.ts'
+import { reasonText } from '../policy/reason.ts'
+import { type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from './cells.ts'
+import { unroutedId } from './compile.ts'
+import type { EdgeStatus, MemberStatus, UpstreamStatus } from './control-protocol.ts'
+import { memberKey, type SnapshotSlots } from './slots.ts'
+import type { EdgeSnapshot, MemberSpec, UpstreamSpec } from './snapshot.ts'
+
+export class Report {
+  readonly #cells: EdgeCells
+
+  constructor(cells: EdgeCells) {
+    this.#cells = cells
+  }
+
+  routes(snapshot: EdgeSnapshot, slots: SnapshotSlots): EdgeStatus['routes'] {
+    const { routeWorker } = this.#cells
+    return routeIds(snapshot).map(id => {
+      const slot = slots.routes.get(id) as number
+      const latency = this.#routeLatency(slot)
+      return {
+        id,
+        requests: this.#routeSum(routeWorker.requests, slot),
+        errors: this.#routeSum(routeWorker.status5xx, slot),
+        p50Ms: latency.quantile(0.5) / 1000,
+        p99Ms: latency.quantile(0.99) / 1000,
+      }
+    })
+  }
+
+  upstreams(snapshot: EdgeSnapshot, slots: SnapshotSlots, now: number): UpstreamStatus[] {
+    const { upstreamWorker, workers } = this.#cells
+    return snapshot.upstreams.map(upstream => {
+      const slot = slots.upstreams.get(upstream.name) as number
+      const members = upstream.members.map(member => this.#member(upstream, member, slots, now))
+      return {
+        name: upstream.name,
+        balance: upstream.balance.kind,
+        healthy: members.filter(member => member.state === 'healthy' || member.state === 'unchecked').length,
+        pending: sumOver(upstreamWorker.pending, workers, upstreamSlots, slot),
+        mode: this.#mode(upstream, members),
+        members,
+      }
+    })
+  }
+
+  #mode(upstream: UpstreamSpec, members: readonly MemberStatus[]): string {
+    const tiers: { healthy: number; total: number }[] = []
+    for (const [i, spec] of upstream.members.entries()) {
+      while (tiers.length <= spec.tier) tiers.push({ healthy: 0, total: 0 })
+      const tier = tiers[spec.tier] as { healthy: number; total: number }
+      const state = members[i]?.state
+      if (spec.state === 'draining') continue
+      tier.total++
+      if (state === 'healthy' || state === 'unchecked') tier.healthy++
+    }
+    return rotationText(rotation(tiers, upstream.health.panicShare))
+  }
+
+  #member(upstream: UpstreamSpec, spec: MemberSpec, slots: SnapshotSlots, now: number): MemberStatus {
+    const slot = slots.members.get(memberKey(upstream.name, spec.id, spec.epoch)) as number
+    const { member, memberWorker, workers } = this.#cells
+    const sum = (column: Float64Array | Int32Array): number => sumOver(column, workers, memberSlots, slot)
+    const requests = sum(memberWorker.requests)
+    const succeeded = requests - sum(memberWorker.failures)
+    let chosenBy = 0
+    for (let row = slot; row < workers * memberSlots; row += memberSlots)
+      chosenBy = (memberWorker.chosenBy[row] as number) || chosenBy
+    return {
+      id: spec.id,
+      epoch: spec.epoch,
+      address: `${spec.host.includes(':') ? `[${spec.host}]` : spec.host}:${spec.port}`,
+      ...this.#state(upstream, spec, slot, now),
+      weight: spec.weight,
+      inFlight: sum(memberWorker.inFlight),
+      connections: sum(memberWorker.connections),
+      requests,
+      failures: sum(memberWorker.failures),
+      retries: sum(memberWorker.retries),
+      latencyMs: succeeded > 0 ? Math.round(sum(memberWorker.latencySumUs) / succeeded) / 1000 : 0,
+      chosenBy: chosenBy === 0 ? '' : reasonText(chosenBy),
+    }
+  }
+
+  #state(
+    upstream: UpstreamSpec,
+    spec: MemberSpec,
+    slot: number,
+    now: number,
+  ): { state: MemberStatus['state']; reason: string } {
+    const { member, health } = this.#cells
+    if (spec.state === 'draining') return { state: 'draining', reason: 'takes no new requests' }
+    if (member.ejected[slot] !== 0) {
+      const why = reasonText(
+        member.ejectReason[slot] as number,
+        member.ejectA[slot] as number,
+        member.ejectB[slot] as number,
+      )
+      const left = (member.ejectedUntilUs[slot] as number) - now
+      return {
+        state: 'ejected',
+        reason:
+          left > 0 ? `${why}, back in ${durationText(left / 1000)}` : `${why}, back when a probe passes`,
+      }
+    }
+    const { active } = upstream.health
+    if (active === null) return { state: 'unchecked', reason: 'not probed' }
+    const state = health.at.state[slot] as number
+    return {
+      state: healthStateNames[state as (typeof HealthState)[keyof typeof HealthState]],
+      reason: healthReason(health, slot, active),
+    }
+  }
+
+  #routeSum(column: Float64Array, slot: number): number {
+    return sumOver(column, this.#cells.workers, routeSlots, slot)
+  }
+
+  #routeLatency(slot: number): Distribution {
+    const { workers, routeLatency } = this.#cells
+    return routeLatency.read(Array.from({ length: workers }, (_, worker) => worker * routeSlots + slot))
+  }
+
+  /** Registers the edge's families; `current` gives the snapshot of the moment. */
+  metrics(
+    current: () => { snapshot: EdgeSnapshot; slots: SnapshotSlots; now: number; restarts: number },
+  ): Metrics {
+    const metrics = createMetrics()
+    const { cells } = { cells: this.#cells }
+    const perRoute = function* (
+      this: void,
+      read: (slot: number, id: string) => Iterable<Sample>,
+    ): Iterable<Sample> {
+      const { snapshot, slots } = current()
+      for (const id of routeIds(snapshot)) yield* read(slots.routes.get(id) as number, id)
+    }
+    const statuses = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
+    metrics.pull(
+      'counter',
+      {
+        name: 'edge_requests_total',
+        help: 'Finished requests by route and class of status.',
+        labels: ['route', 'status'],
+      },
+      () =>
+        perRoute((slot, route) =>
+          statuses.map(status => ({
+            labels: { route, status },
+            value: this.#routeSum(cells.routeWorker[`status${status}`], slot),
+          })),
+        ),
+    )
+    const routeColumns = [
+      ['edge_requests_aborted_total', 'Requests that ended before their response was complete.', 'aborted'],
+      ['edge_retries_total', 'Further attempts, hedges included.', 'retries'],
+      ['edge_request_body_bytes_total', 'Bytes of request bodies received.', 'bytesIn'],
+      ['edge_response_body_bytes_total', 'Bytes of response bodies sent.', 'bytesOut'],
+    ] as const
+    for (const [name, help, column] of routeColumns) {
+      metrics.pull('counter', { name, help, labels: ['route'] }, () =>
+        perRoute((slot, route) => [
+          { labels: { route }, value: this.#routeSum(cells.routeWorker[column], slot) },
+        ]),
+      )
+    }
+    metrics.pullHistogram(
+      {
+        name: 'edge_request_seconds',
+        help: 'From the head of a request to the end of its response.',
+        labels: ['route'],
+      },
+      () => perRoute((slot, route) => [{ labels: { route }, value: this.#routeLatency(slot) }]),
+    )
+    this.#memberMetrics(metrics, current)
+    this.#workerMetrics(metrics, current)
+    return metrics
+  }
+
+  #memberMetrics(
+    metrics: Metrics,
+    current: () => { snapshot: EdgeSnapshot; slots: SnapshotSlots; now: number },
+  ): void {
+    const read = (value: (member: MemberStatus) => number) =>
+      function* (this: Report): Iterable<Sample> {
+        const { snapshot, slots, now } = current()
+        for (const upstream of this.upstreams(snapshot, slots, now)) {
+          for (const member of upstream.members)
+            yield { labels: { upstream: upstream.name, member: member.id }, value: value(member) }
+        }
+      }.bind(this)
+    const labels = ['upstream', 'member']
+    const up = (member: MemberStatus): number =>
+      member.state === 'healthy' || member.state === 'unchecked' ? 1 : 0
+    metrics.pull(
+      'gauge',
+      { name: 'edge_member_up', help: '1 when the member may get traffic.', labels },
+      read(up),
+    )
+    metrics.pull(
+      'gauge',
+      { name: 'edge_member_in_flight', help: 'Requests in flight.', labels },
+      read(m => m.inFlight),
+    )
+    metrics.pull(
+      'gauge',
+      { name: 'edge_member_connections', help: 'Open connections.', labels },
+      read(m => m.connections),
+    )
+    metrics.pull(
+      'counter',
+      { name: 'edge_member_requests_total', help: 'Attempts that ended.', labels },
+      read(m => m.requests),
+    )
+    metrics.pull(
+      'counter',
+      { name: 'edge_member_failures_total', help: 'Attempts that failed.', labels },
+      read(m => m.failures),
+    )
+    metrics.pull(
+      'counter',
+      { name: 'edge_member_retries_total', help: 'Attempts that were tried again.', labels },
+      read(m => m.retries),
+    )
+    metrics.pull(
+      'gauge',
+      { name: 'edge_pending', help: 'Requests that wait for a place.', labels: ['upstream'] },
+      () => {
+        const { snapshot, slots, now } = current()
+        return this.upstreams(snapshot, slots, now).map(({ name, pending }) => ({
+          labels: { upstream: name },
+          value: pending,
+        }))
+      },
+    )
+  }
+
+  #workerMetrics(metrics: Metrics, current: () => { restarts: number; snapshot: EdgeSnapshot }): void {
+    const { worker, workers } = this.#cells
+    const perWorker = (column: Int32Array | Float64Array) => (): Iterable<Sample> =>
+      Array.from({ length: workers }, (_, i) => ({ labels: { worker: `${i}` }, value: column[i] as number }))
+    const labels = ['worker']
+    metrics.pull(
+      'gauge',
+      { name: 'edge_connections', help: 'Open client connections.', labels },
+      perWorker(worker.connections),
+    )
+    metrics.pull(
+      'gauge',
+      { name: 'edge_exchanges', help: 'Requests under way.', labels },
+      perWorker(worker.exchanges),
+    )
+    metrics.pull(
+      'gauge',
+      { name: 'edge_tunnels', help: 'Upgraded connections.', labels },
+      perWorker(worker.tunnels),
+    )
+    metrics.pull(
+      'counter',
+      { name: 'edge_accepted_total', help: 'Client connections accepted.', labels },
+      perWorker(worker.accepted),
+    )
+    metrics.pull(
+      'counter',
+      { name: 'edge_refused_total', help: 'Client connections refused at the limit.', labels },
+      perWorker(worker.refused),
+    )
+    metrics.pull('counter', { name: 'edge_worker_restarts_total', help: 'Worker threads replaced.' }, () => [
+      { value: current().restarts },
+    ])
+    metrics.pull('gauge', { name: 'edge_snapshot_version', help: 'Version of the snapshot in use.' }, () => [
+      { value: current().snapshot.version },
+    ])
+  }
+}
+
+export function routeIds(snapshot: EdgeSnapshot): string[] {
+  return [...snapshot.routes.map(route => route.id), unroutedId]
+}

@@ -1,0 +1,10 @@
+// Buffer methods that Node and Bun have and their types leave out. Types only.
+
+declare global {
+  interface Buffer {
+    /** Bytes as Latin-1 text: one character a byte. */
+    latin1Slice(from?: number, to?: number): string
+  }
+}
+
+export type Bytes = Buffer
