@@ -73,15 +73,27 @@ for (let id = 1; id < names.length; id++) {
   idBySlot[slot] = id
 }
 
-/** The id of the name at `text[from..to)` whose hash is `hash`; 0 when it is not interned. Case does not matter. */
-export function fieldIdAt(text: string, from: number, to: number, hash: number): number {
+const nameBytes = names.map(name => Uint8Array.from(name, character => character.charCodeAt(0)))
+
+/** The id of the name at `bytes[from..to)` whose hash is `hash`; 0 when it is not interned. Case does not matter. */
+export function fieldIdAt(bytes: Uint8Array, from: number, to: number, hash: number): number {
   let slot = slotOf(hash)
   for (;;) {
     const id = idBySlot[slot] as number
     if (id === 0) return 0
-    if (sameName(names[id] as string, text, from, to)) return id
+    if (sameBytes(nameBytes[id] as Uint8Array, bytes, from, to)) return id
     slot = (slot + 1) & (slots - 1)
   }
+}
+
+function sameBytes(name: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
+  if (name.length !== to - from) return false
+  for (let i = 0; i < name.length; i++) {
+    let c = bytes[from + i] as number
+    if (c >= 65 && c <= 90) c |= 0x20
+    if (c !== name[i]) return false
+  }
+  return true
 }
 
 /** Is `text[from..to)` the lower-case `name`, whatever its case? */
@@ -95,9 +107,22 @@ export function sameName(name: string, text: string, from: number, to: number): 
   return true
 }
 
+/** As `sameName`, and `_` is `-`: the two become one CGI variable. */
+export function sameFoldedName(name: string, text: string, from: number, to: number): boolean {
+  if (name.length !== to - from) return false
+  for (let i = 0; i < name.length; i++)
+    if (folded(text.charCodeAt(from + i)) !== folded(name.charCodeAt(i))) return false
+  return true
+}
+
+function folded(c: number): number {
+  if (c >= 65 && c <= 90) return c | 0x20
+  return c === 95 ? 45 : c
+}
+
+const idByName: ReadonlyMap<string, number> = new Map(names.map((name, id) => [name, id]))
+
 /** The id of a whole name in any case; 0 when it is not interned. */
 export function fieldIdOf(name: string): number {
-  let hash = fieldHashStart
-  for (let i = 0; i < name.length; i++) hash = fieldHashStep(hash, name.charCodeAt(i))
-  return fieldIdAt(name, 0, name.length, hash)
+  return idByName.get(name) ?? idByName.get(name.toLowerCase()) ?? 0
 }

@@ -3,4 +3,7 @@
 export * from './chunked.ts'
 export * from './compose.ts'
 export { contentLengthOf, eachListElement, isToken, isValidAuthority } from './grammar.ts'
-export * from './head.ts'
+export { framing, type HeadLimits, more } from './head.ts'
+export * from './problem.ts'
+export { Http1RequestHead } from './request-head.ts'
+export { Http1ResponseHead } from './response-head.ts'
