@@ -13,9 +13,11 @@ function outcomeOf(program: string, args: readonly string[]): { status: number |
   return { status: run.status, output: `${run.stdout}${run.stderr}` }
 }
 
-test('the types of every module, test, script and benchmark hold', () => {
-  const { status, output } = outcomeOf('tsc', ['--noEmit', '--pretty', 'false'])
-  assert.equal(status, 0, `tsc found errors:\n${output}`)
+test('the types of every module, test, script, benchmark and example hold', () => {
+  for (const project of ['.', 'examples/boxoffice']) {
+    const { status, output } = outcomeOf('tsc', ['--noEmit', '--pretty', 'false', '-p', project])
+    assert.equal(status, 0, `tsc found errors:\n${output}`)
+  }
 })
 
 test('format and lint are clean; `npm run format` mends the format', () => {
