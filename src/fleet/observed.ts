@@ -12,8 +12,7 @@ export function wantedVersion(version: string, generation: number): string {
 /** Ids are nonces of lives, and members' ids for places without one. */
 export function observedOf(slots: readonly Slot[], wanted: string, now: number): RolledInstance[] {
   return slots.flatMap(slot => {
-    const rows = slot.lives().flatMap(life => rowOf(life, slot) ?? [])
-    // A back-off ends in a start; the ready time-out is counted from that start, by the life itself.
+    const rows = slot.lives().flatMap(life => rowOf(life, slot, now) ?? [])
     if (slot.wakeAtUs !== null)
       rows.push({ id: slot.member, version: wanted, state: 'starting', sinceUs: now })
     if (slot.gaveUp) rows.push({ id: slot.member, version: wanted, state: 'failed', sinceUs: now })
@@ -21,14 +20,16 @@ export function observedOf(slots: readonly Slot[], wanted: string, now: number):
   })
 }
 
-function rowOf(life: Life, slot: Slot): RolledInstance | null {
+function rowOf(life: Life, slot: Slot, now: number): RolledInstance | null {
   if (life.state === 'gone') return null
+  // Among ready ones age is the slot's number: the highest leaves first when fewer are wanted. Starting ones never look
+  // late: each counts its own ready time-out, and its loss is seen as `failed`.
+  const sinceUs = life.state === 'ready' ? slot.number : life.state === 'starting' ? now : life.sinceUs
   return {
     id: life.nonce,
     version: life.replaceWhy ? 'to be replaced' : wantedVersion(life.version, life.generation),
     state: life.state,
-    // Age decides only among ready ones: the highest number leaves first when fewer are wanted.
-    sinceUs: life.state === 'ready' ? slot.number : life.sinceUs,
+    sinceUs,
     idle: life.idle,
   }
 }

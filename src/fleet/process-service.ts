@@ -330,7 +330,9 @@ export class ProcessService implements LifeOwner {
   #answer(outcome: ServiceReport['outcome']): void {
     const request = this.#request
     this.#request = null
-    request?.resolve(this.report(outcome))
+    const report = this.report(outcome)
+    // Whoever asked may count on the list that it leads to.
+    void this.#publisher.flushed().then(() => request?.resolve(report))
   }
 
   report(outcome: ServiceReport['outcome']): ServiceReport {
@@ -458,7 +460,9 @@ export class ProcessService implements LifeOwner {
     if (slot.serving === life) slot.serving = null
     if (slot.candidate === life) slot.candidate = null
     slot.leaving.add(life)
+    const listed = life.state === 'ready' || life.state === 'draining'
     void life.end(why, timeoutMs)
+    if (listed) void this.#publisher.publish()
   }
 
   #retire(slot: Slot, life: Life, why: string): void {

@@ -29,10 +29,15 @@ export class Publisher {
   /** Resolves when the front routes by the list as it is now, or a newer one, or when the publisher is closed. */
   publish(): Promise<void> {
     if (this.#closed) return Promise.resolve()
-    const number = ++this.#wanted
-    const taken = new Promise<void>(resolve => this.#waiting.push({ number, resolve }))
+    this.#wanted++
     if (!this.#running) void this.#run()
-    return taken
+    return this.flushed()
+  }
+
+  /** Resolves when nothing is left to publish. */
+  flushed(): Promise<void> {
+    if (this.#closed || this.#done === this.#wanted) return Promise.resolve()
+    return new Promise<void>(resolve => this.#waiting.push({ number: this.#wanted, resolve }))
   }
 
   /** No more publications; whoever waits is let go. */
