@@ -9,6 +9,7 @@ import {
   healthStateNames,
   mayServe,
   nextProbeAt,
+  probeVerdict,
   recordProbe,
 } from './health.ts'
 import { Reason } from './reason.ts'
@@ -66,10 +67,10 @@ test('the reason names the streak, and how far it is from a change', () => {
     return healthReason(cells, 0, settings)
   })
   assert.deepEqual(reasons, [
-    '1 probes ok',
+    '1 probe ok',
     '2 probes ok',
     'probe failed, 1 of 3 to leave',
-    '1 probes ok',
+    '1 probe ok',
     '2 probes ok',
     'probe failed, 1 of 3 to leave',
     'probe failed, 2 of 3 to leave',
@@ -128,4 +129,21 @@ test('a first probe comes within the jitter, and never is a probe due at once ag
     assert.ok(first >= 0 && first <= 500_000)
     assert.ok(nextProbeAt(0, 0, 1, random) >= 1_000)
   }
+})
+
+test('the verdict since a moment tells failing, passing and recovered apart', () => {
+  const cells = healthLayout.create(1)
+  const probe = (ok: boolean, now: number) => recordProbe(cells, 0, ok, now, settings)
+  probe(true, 10)
+  assert.equal(probeVerdict(cells, 0, 20, 2), 'failing', 'none has come since')
+  probe(true, 30)
+  probe(true, 40)
+  assert.equal(probeVerdict(cells, 0, 20, 2), 'passing', 'it never failed')
+  probe(false, 50)
+  assert.equal(probeVerdict(cells, 0, 20, 2), 'failing')
+  probe(true, 60)
+  assert.equal(probeVerdict(cells, 0, 20, 2), 'passing')
+  probe(true, 70)
+  assert.equal(probeVerdict(cells, 0, 20, 2), 'recovered')
+  assert.equal(probeVerdict(cells, 0, 55, 2), 'passing', 'the failure was before')
 })

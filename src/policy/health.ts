@@ -30,14 +30,16 @@ type HealthFields = {
   readonly streak: 'i32'
   /** When the state was entered; microseconds, monotonic. */
   readonly sinceUs: 'f64'
-  /** When the last probe came back. */
+  /** When the last probe came back, and the last failed one; 0 = never. */
   readonly probedUs: 'f64'
+  readonly failedUs: 'f64'
 }
 export const healthLayout: Layout<HealthFields> = layoutOf({
   state: 'i32',
   streak: 'i32',
   sinceUs: 'f64',
   probedUs: 'f64',
+  failedUs: 'f64',
 })
 export type HealthCells = Cells<HealthFields>
 
@@ -51,13 +53,14 @@ export function recordProbe(
   now: number,
   settings: ProbeSettings,
 ): number {
-  const { state, streak, sinceUs, probedUs } = cells.at
+  const { state, streak, sinceUs, probedUs, failedUs } = cells.at
   const before = streak[row]!
   const after = ok
     ? Math.min(Math.max(before, 0) + 1, streakMax)
     : Math.max(Math.min(before, 0) - 1, -streakMax)
   streak[row] = after
   probedUs[row] = now
+  if (!ok) failedUs[row] = now
   const next = nextState(state[row]!, after, settings)
   if (next === state[row]) return Reason.none
   state[row] = next
@@ -75,6 +78,18 @@ function nextState(state: number, streak: number, settings: ProbeSettings): numb
 /** Unchecked and healthy members may get traffic. */
 export function mayServe(cells: HealthCells, row: number): boolean {
   return cells.at.state[row] !== HealthState.unhealthy
+}
+
+/**
+ * What probes have said since a moment, for passive health: `failing` the last one failed or none has come yet;
+ * `passing`; `recovered` at least one failed and then `rise` in a row passed; `none` for a member that is not probed.
+ */
+export type ProbeVerdict = 'none' | 'failing' | 'passing' | 'recovered'
+
+export function probeVerdict(cells: HealthCells, row: number, sinceUs: number, rise: number): ProbeVerdict {
+  const { streak, probedUs, failedUs } = cells.at
+  if (probedUs[row]! <= sinceUs || streak[row]! <= 0) return 'failing'
+  return failedUs[row]! > sinceUs && streak[row]! >= rise ? 'recovered' : 'passing'
 }
 
 /** Why the member is in its state: `2 probes ok`, `probe failed, 1 of 3 to leave`. */

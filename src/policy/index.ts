@@ -16,6 +16,8 @@ export {
   healthStateNames,
   mayServe,
   nextProbeAt,
+  type ProbeVerdict,
+  probeVerdict,
   recordProbe,
 } from './health.ts'
 export { decideHedge, hedgeDelayUs, hedgeSamplesMin } from './hedge.ts'

@@ -1,7 +1,9 @@
 // Passive health: which members real traffic shows to be bad, for how long they are out, and when they come back.
 // Workers ask `shouldEjectNow` inline; a sweep about once a second judges windows and returns. Decides, writes nothing:
-// the shell applies decisions (`Standing` is what it keeps a member) and begins a new window for whoever returns.
+// the shell applies decisions (`Standing` is what it keeps a member) and begins a new window for whoever comes back, be
+// it from an ejection or from unhealthy: what was counted before speaks of a member that is no more.
 
+import type { ProbeVerdict } from './health.ts'
 import { Reason, reasonText } from './reason.ts'
 import type { OutlierSettings } from './settings.ts'
 
@@ -9,8 +11,8 @@ import type { OutlierSettings } from './settings.ts'
  * A member's standing:
  * in        `ejectedUntilUs` = 0. Exit: a rule below -> out, if the cap allows it.
  * out       `ejectedUntilUs` > 0. Exits: the time is over (and the last probe passed, where it is probed) -> in;
- *           its first ejection and `rise` probes passed in a row since -> in, early. A repeat offender serves its
- *           whole time: its probes have been wrong before.
+ *           its first ejection, probes saw it fail and now see it well (`recovered`) -> in, early. Probes that passed
+ *           all along know nothing of what real requests met, and a repeat offender serves its whole time.
  * `ejections` counts how often it was lately ejected: +1 when put out, -1 for each time in good standing as long as the
  * last ejection it still counts lasted. Invariant: out implies ejections >= 1.
  */
@@ -30,8 +32,8 @@ export interface OutlierObservation extends Standing {
   readonly consecutiveFailures: number
   /** Mean or median latency in the window, microseconds; 0 = unknown. */
   readonly latencyUs: number
-  /** Active probes passed in a row since the ejection; -1 = it is not probed. */
-  readonly probesOk: number
+  /** What active probes have said since `changedUs`: `probeVerdict` of `health.ts`, or `none`. */
+  readonly probes: ProbeVerdict
   /** Not draining and not unhealthy by its probes: would get traffic if not ejected. */
   readonly serving: boolean
 }
@@ -84,13 +86,12 @@ export function ejected(standing: Standing, now: number, settings: OutlierSettin
 
 /**
  * One sweep over a group. Returns come first, then forgiveness, then ejections, the clearest case first, up to the cap.
- * @param rise probes in a row that bring a first offender back early
+ * A `hold` comes with every sweep while it lasts: say it once.
  */
 export function sweepOutliers(
   members: readonly OutlierObservation[],
   now: number,
   settings: OutlierSettings,
-  rise: number,
 ): OutlierDecision[] {
   const cases = casesOf(members, settings)
   const offending = new Set(cases.map(found => found.member))
@@ -98,7 +99,7 @@ export function sweepOutliers(
   for (const [member, seen] of members.entries()) {
     const out = seen.ejectedUntilUs > 0
     if (offending.has(member)) continue
-    const decision = out ? returnOf(member, seen, now, settings, rise) : forgive(member, seen, now, settings)
+    const decision = out ? returnOf(member, seen, now, settings) : forgive(member, seen, now, settings)
     if (decision !== null) decisions.push(decision)
   }
   const back = decisions.filter(decision => decision.kind === 'return').length
@@ -128,15 +129,14 @@ function returnOf(
   seen: OutlierObservation,
   now: number,
   settings: OutlierSettings,
-  rise: number,
 ): OutlierDecision | null {
   const standing: Standing = { ejectedUntilUs: 0, ejections: seen.ejections, changedUs: now }
-  if (now >= seen.ejectedUntilUs && seen.probesOk !== 0) {
+  if (now >= seen.ejectedUntilUs && seen.probes !== 'failing') {
     const a = ejectionUs(seen.ejections, settings)
     return { kind: 'return', member, standing, reason: Reason.returnedByTime, a, b: 0 }
   }
-  if (seen.ejections <= 1 && seen.probesOk >= Math.max(1, rise))
-    return { kind: 'return', member, standing, reason: Reason.returnedByProbe, a: seen.probesOk, b: 0 }
+  if (seen.ejections <= 1 && seen.probes === 'recovered')
+    return { kind: 'return', member, standing, reason: Reason.returnedByProbe, a: 0, b: 0 }
   return null
 }
 

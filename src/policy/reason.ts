@@ -75,7 +75,7 @@ export const Reason = {
 export type ReasonName = keyof typeof Reason
 export type ReasonCode = (typeof Reason)[ReasonName]
 
-/** `{a}` plain number, `{a:us}` a duration from microseconds, `{a:share}` a percentage from 0..1. */
+/** `{a}` plain number, `{a:s}` the plural's s, `{a:us}` a duration from microseconds, `{a:share}` a percentage of 0..1. */
 const words: Readonly<Record<ReasonName, string>> = {
   none: 'no decision yet',
   roundRobin: 'round robin',
@@ -97,8 +97,8 @@ const words: Readonly<Record<ReasonName, string>> = {
   hashNextCold: 'hash, next in rank: its own member is still warming up',
   noneEligible: 'no member can take it',
   unchecked: 'not probed yet',
-  probesOk: '{a} probes ok',
-  probesFailed: '{a} probes failed',
+  probesOk: '{a} probe{a:s} ok',
+  probesFailed: '{a} probe{a:s} failed',
   probeOkOnce: 'probe ok, {a} of {b} to come back',
   probeFailedOnce: 'probe failed, {a} of {b} to leave',
   consecutiveFailures: 'ejected: {a} failures in a row',
@@ -107,7 +107,7 @@ const words: Readonly<Record<ReasonName, string>> = {
   ejectCapReached: 'not ejected: {a} of {b} are out already',
   lastMember: 'not ejected: no other member is left',
   returnedByTime: 'back: ejection of {a:us} is over',
-  returnedByProbe: 'back: {a} probes ok',
+  returnedByProbe: 'back: its probes failed and pass again',
   ejectionForgiven: 'one ejection forgiven after {a:us} in good standing',
   normal: 'normal',
   panic: 'panic: {a} of {b} healthy',
@@ -147,11 +147,15 @@ const nameOf: ReadonlyMap<number, ReasonName> = new Map(
 export function reasonText(code: number, a = 0, b = 0): string {
   const name = nameOf.get(code)
   if (name === undefined) return `reason ${code}`
-  return words[name].replace(/\{([ab])(?::(us|share))?\}/g, (_, which: string, form: string | undefined) => {
-    const value = which === 'a' ? a : b
-    if (form === 'us') return durationText(value / 1_000)
-    return form === 'share' ? `${Math.round(value * 100)} %` : `${Math.round(value * 1000) / 1000}`
-  })
+  return words[name].replace(
+    /\{([ab])(?::(us|share|s))?\}/g,
+    (_, which: string, form: string | undefined) => {
+      const value = which === 'a' ? a : b
+      if (form === 'us') return durationText(value / 1_000)
+      if (form === 's') return value === 1 ? '' : 's'
+      return form === 'share' ? `${Math.round(value * 100)} %` : `${Math.round(value * 1000) / 1000}`
+    },
+  )
 }
 
 /** Kebab-case name for metric labels and logs: `consecutive-failures`. */

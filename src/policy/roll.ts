@@ -39,8 +39,9 @@ export interface RolledInstance {
 }
 
 /**
- * What the machine remembers between calls: the version whose roll was given up, and why. Only while old instances
- * live; another wanted version, or `newRollState` from an operator's restart or scale, begins anew.
+ * What the machine remembers between calls: the version whose roll was given up, and why. While old instances live
+ * nothing of that version is started, not even to scale up; another version (also an operator's restart, which changes
+ * the generation in `version`) begins anew.
  */
 export interface RollState {
   readonly abandoned: { readonly version: string; readonly why: string } | null

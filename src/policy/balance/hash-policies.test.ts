@@ -163,6 +163,16 @@ for (const kind of kinds) {
   })
 }
 
+test('a group that is cold as a whole moves no key', () => {
+  for (const kind of kinds) {
+    const group = equalMembers(5)
+    const balancer = balancerOf(kind, group)
+    const warm = places(balancer, group)
+    for (const member of group.members) member.warmth = 0.1
+    assert.equal(movedShare(warm, places(balancer, group)), 0)
+  }
+})
+
 function assertBound(group: PlainGroup, picked: number, factor: number): void {
   const eligible = group.members.filter(member => member.eligible)
   const total = eligible.reduce((sum, member) => sum + member.inFlight, 0)
