@@ -8,6 +8,8 @@ import { packageVersion, versionOf } from '../lib/machine.ts'
 import { end, freePort, listening, type Running, start, treeOf, until } from '../lib/processes.ts'
 
 export interface Place {
+  /** Added to Tenfold's environment: for profiles. */
+  readonly env?: Record<string, string>
   readonly folder: string
   readonly core: number
   readonly originPort: number
@@ -133,7 +135,7 @@ interface TenfoldStatus {
 const tenfold: Peer = {
   name: 'tenfold',
   version: () => (existsSync(join(root, 'src', 'cli', 'main.ts')) ? packageVersion('../') : undefined),
-  start: async ({ folder, core, originPort }) => {
+  start: async ({ folder, core, originPort, env }) => {
     const port = await freePort()
     const home = join(folder, 'tenfold')
     mkdirSync(home, { recursive: true })
@@ -158,8 +160,18 @@ const tenfold: Peer = {
     await listening(running, port)
     const pid = await edgePid(main, file)
     pin(pid, core)
-    return { port, pids: [pid], stop: () => end(running) }
+    return { port, pids: [pid], stop: () => stopTenfold(running, pid) }
   },
+}
+
+/** The edge is a process of its own that outlives a supervisor which had to be killed. */
+async function stopTenfold(supervisor: Running, pid: number): Promise<void> {
+  await end(supervisor, 30_000)
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended with its supervisor, as it should.
+  }
 }
 
 /** All threads of a process that runs already. */

@@ -58,12 +58,12 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-/** TERM, then KILL after two seconds; resolves when the process is gone. */
-export async function end(one: Running): Promise<void> {
+/** TERM, then KILL after a while; resolves when the process is gone. */
+export async function end(one: Running, graceMs = 2_000): Promise<void> {
   if (one.child.exitCode !== null || one.child.signalCode !== null) return
   const gone = new Promise(resolve => one.child.once('exit', resolve))
   signalGroup(one.child, 'SIGTERM')
-  const timer = setTimeout(() => signalGroup(one.child, 'SIGKILL'), 2_000)
+  const timer = setTimeout(() => signalGroup(one.child, 'SIGKILL'), graceMs)
   await gone
   clearTimeout(timer)
   signalGroup(one.child, 'SIGKILL')
