@@ -1,14 +1,14 @@
 // The keys of one route: what it matches and what it does. It gives the checked system's routes, except for their ids
 // where they are derived. Whether the services it names exist is checked in cross-checks.ts.
 
+import { requestKey } from './balance.ts'
 import type { CheckedAction, CheckedHeaderRules, CheckedRoute, CheckedSticky } from './checked.ts'
 import { hostPattern } from './network.ts'
 import { fixedPrefix, pathPattern } from './patterns.ts'
+import { hedge, routeRetry } from './retry.ts'
 import { defined, either, into, listOf, mapOf, strict } from './shapes.ts'
-import { hedge, requestKey, routeRetry } from './upstream.ts'
-import { choice, duration, flag, leaf, Refused, type Schema, size, text, whole } from './values.ts'
+import { choice, duration, flag, leaf, Refused, type Schema, size, text, token, whole } from './values.ts'
 
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 // RFC 9110 7.6.1 and framing: the edge alone writes these.
 const framingHeaders = [
   'connection',

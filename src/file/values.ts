@@ -207,6 +207,9 @@ export function choice<const W extends string | number>(about: string, words: re
   })
 }
 
+/** RFC 9110 5.6.2: names of header fields, cookies and methods. */
+export const token: RegExp = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
 export interface TextRules {
   readonly pattern?: RegExp
   readonly lengthMax?: number
