@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { processes } from './process-table.ts'
 import { type ChildOutcome, runChild } from './run-child.ts'
 
 function run(script: string, over: object = {}): Promise<ChildOutcome> {
@@ -19,8 +19,8 @@ function run(script: string, over: object = {}): Promise<ChildOutcome> {
 
 /** Alive and not a zombie: a zombie's pid stays until its parent has looked. */
 function runs(pid: number): boolean {
-  const { status, stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' })
-  return status === 0 && !stdout.startsWith('Z')
+  const row = processes.row(pid)
+  return row !== null && !row.zombie
 }
 
 async function mustEnd(pid: number): Promise<void> {
@@ -68,6 +68,7 @@ test('a child that takes too long is killed, also when it ignores signals and sp
 })
 
 test('what a child started is gone when the child is, whether it exits or is stopped', async () => {
+  assert.ok(runs(process.pid))
   const exited = await run(`${grandchild}; process.exit(0)`)
   assert.ok(Number(exited.channel) > 1)
   await mustEnd(Number(exited.channel))
