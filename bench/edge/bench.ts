@@ -140,7 +140,7 @@ async function report(runners: Runners, options: BenchOptions, folder: string): 
   const wanted = (name: string): boolean => options.scenarios.length === 0 || options.scenarios.includes(name)
   const parts: string[] = []
 
-  await alternate(runners, 1, 'warming up', peer => measureLoad(peer, loads[0]!, { ...setting, seconds: 2 }))
+  await alternate(runners, 1, 'warming up', peer => measureLoad(peer, loads[0]!, { ...setting, seconds: 4 }))
   for (const load of loads.filter(one => wanted(one.name))) {
     parts.push(
       loadTable(load, await alternate(runners, rounds, load.name, peer => measureLoad(peer, load, setting))),

@@ -155,7 +155,7 @@ const tenfold: Peer = {
     writeFileSync(file, JSON.stringify(system, null, 2))
     const main = join(root, 'src', 'cli', 'main.ts')
     const running = start('tenfold', [bin('node'), main, 'up', file, '--no-watch'], {
-      env: { NODE_ENV: 'production' },
+      env: { NODE_ENV: 'production', ...env },
     })
     await listening(running, port)
     const pid = await edgePid(main, file)
