@@ -62,10 +62,10 @@ export const commands: readonly CommandDefinition[] = [
     arguments: [{ ...service, text: 'Only of this service', optional: true }],
     options: [
       { flags: '-f, --follow', text: 'Go on with what comes, until Ctrl-C' },
-      { flags: '-n, --lines <count>', text: 'How many of the latest lines', default: '100' },
+      { flags: '-n, --lines <count>', text: 'How many of the latest lines of each instance', default: '100' },
     ],
     examples: [
-      ['logs', 'the latest 100 lines of all services'],
+      ['logs', 'the latest 100 lines of every instance'],
       ['logs web -f -n 20', 'follow one service'],
     ],
     load: async () => (await import('./commands/logs.ts')).logs,

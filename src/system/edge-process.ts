@@ -99,7 +99,7 @@ class DetachedEdge implements EdgeProcess {
 
   constructor(options: EdgeProcessOptions) {
     this.#options = options
-    this.#socket = socketPath(options.state.edge)
+    this.#socket = socketPath(options.state.path)
     this.#logFile = join(options.state.logs, 'edge.log')
   }
 
@@ -153,9 +153,11 @@ class DetachedEdge implements EdgeProcess {
 
   async apply(snapshot: EdgeSnapshot): Promise<void> {
     const deadlineMs = performance.now() + returnTimeoutMs
-    for (;;) {
+    for (let again = false; ; again = true) {
       const client = await this.#running(deadlineMs)
       try {
+        // The answer may have been lost, not the request.
+        if (again && (await client.call('status', {})).version >= snapshot.version) return
         const pinned = this.#pinned(snapshot)
         await client.call('apply', { snapshot: pinned })
         if (pinned.listeners.some(listener => listener.port === 0))

@@ -7,22 +7,22 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { EdgeStatus } from '../edge/control-protocol.ts'
-import { type CheckedSystem, diffSystems } from '../file/index.ts'
+import type { CheckedSystem } from '../file/index.ts'
 import { createFleet, type Fleet, type FleetDecision } from '../fleet/index.ts'
 
 import { systemClock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
 import { seededRandom } from '../kit/random.ts'
-import { type Compiled, changeSystem, throwWhenFailed } from './change.ts'
+import { type ChangeParts, type Compiled, throwWhenFailed } from './change.ts'
+import { Changes } from './changes.ts'
 import { compileFleet } from './compile-fleet.ts'
-import type { ControlHandlers, OperationResult, Progress } from './control/handlers.ts'
 import { type ControlServer, startControlServer } from './control/server.ts'
 import { openTokens } from './control/tokens.ts'
-import type { ChangeView, LogLine, ReloadView, StatusView, SystemEvent } from './control/views.ts'
-import { changeViews, refusalsOf, summaryOf } from './differences.ts'
+import type { StatusView, SystemEvent } from './control/views.ts'
+import { controlHandlers } from './control-handlers.ts'
 import { createEdgeProcess, type EdgeProcess } from './edge-process.ts'
 import { createEvents, type Events } from './events.ts'
-import { remedyOf, systemFailures } from './failures.ts'
+import { systemFailures } from './failures.ts'
 import { type History, openHistory } from './history.ts'
 import { checkListenPorts } from './listen-check.ts'
 import { type LoadedSystem, loadSystemFile } from './load.ts'
@@ -64,13 +64,12 @@ export interface RunningSystem {
 
 /** The parts, each there from the moment it was started. */
 interface Parts {
-  loaded: LoadedSystem
   state: StateDirectory
   lock: Lock
   log: SystemLog
   events: Events
   user: ServiceUser
-  current: Compiled
+  changes: Changes
   control: ControlServer
   edge: EdgeProcess
   publisher: Publisher
@@ -87,13 +86,10 @@ class ComposedSystem implements RunningSystem {
   readonly #parts: Partial<Parts> = {}
   readonly #redactor: Redactor = createRedactor()
   readonly #startedAtMs = Date.now()
-  readonly #reloads: Record<string, number> = { applied: 0, refused: 0, unchanged: 0 }
   readonly #end = Promise.withResolvers<void>()
   #state: 'starting' | 'running' | 'stopping' | 'stopped' = 'starting'
   /** Something was taken back: a failed start then leaves it running. */
   #adopted = false
-  #changing: string | null = null
-  #lastReload: ReloadView | null = null
   #warnings: string[] = []
   #stopping: Promise<void> | null = null
 
@@ -110,7 +106,7 @@ class ComposedSystem implements RunningSystem {
       await this.#startFleet()
       this.#begun()
     } catch (cause) {
-      const failure = this.#stopping === null ? cause : stoppedWhileStarting()
+      const failure = this.#stopping === null ? cause : stopping()
       await this.#undoStart()
       throw failure
     }
@@ -120,7 +116,6 @@ class ComposedSystem implements RunningSystem {
   async #prepare(): Promise<void> {
     const parts = this.#parts
     const loaded = await this.#load()
-    parts.loaded = loaded
     parts.state = openStateDirectory(stateDirectoryOf(loaded.file, this.#options.stateDirectory))
     parts.lock = takeLock(parts.state.path, loaded.file)
     parts.log = openSystemLog(join(parts.state.logs, 'tenfold.log'))
@@ -140,27 +135,52 @@ class ComposedSystem implements RunningSystem {
       text => text !== '',
     )
     for (const warning of this.#warnings) this.#tell('warning', 'file', warning)
-    parts.current = this.#compile(loaded)
     parts.history = openHistory(parts.state.snapshots)
+    parts.changes = new Changes({
+      loaded,
+      current: this.#compile(loaded),
+      history: parts.history,
+      load: () => this.#load(),
+      compile: next => this.#compile(next),
+      parts: () => this.#changeParts(),
+      tell: (kind, subject, text) => this.#tell(kind, subject, text),
+      watch: files => parts.watcher?.watch(files),
+    })
     await this.#startControl()
   }
 
   async #startControl(): Promise<void> {
-    const { state, loaded, lock } = this.#need('state', 'loaded', 'lock')
-    const { host, port } = loaded.system.control
+    const { state, lock, events, history, changes } = this.#need(
+      'state',
+      'lock',
+      'events',
+      'history',
+      'changes',
+    )
+    const { host, port } = changes.current.system.control
     this.#parts.control = await startControlServer({
       host,
       port,
       version: tenfoldVersion,
       tokens: openTokens(state.path),
-      handlers: this.#handlers(),
+      handlers: controlHandlers({
+        events,
+        history,
+        changes,
+        redactor: this.#redactor,
+        fleet: () => this.#need('fleet').fleet,
+        status: () => this.status(),
+        metrics: () => this.#metrics(),
+        stop: how => void this.stop(how),
+      }),
       onFault: fault => this.#fault(fault),
     })
     lock.tell(this.#parts.control.url)
   }
 
   async #startEdge(): Promise<void> {
-    const { state, loaded, current } = this.#need('state', 'loaded', 'current')
+    const { state, changes } = this.#need('state', 'changes')
+    const { current, loaded } = changes
     const { workers } = current.system.edge
     const edge = createEdgeProcess({
       state,
@@ -194,7 +214,8 @@ class ComposedSystem implements RunningSystem {
   }
 
   async #startFleet(): Promise<void> {
-    const { state, current, publisher, log } = this.#need('state', 'current', 'publisher', 'log')
+    const { state, changes, publisher, log } = this.#need('state', 'changes', 'publisher', 'log')
+    const { current } = changes
     this.#throwWhenStopping()
     const fleet = createFleet({
       stateDirectory: state.path,
@@ -225,10 +246,12 @@ class ComposedSystem implements RunningSystem {
 
   #begun(): void {
     this.#throwWhenStopping()
-    const { history, current, loaded, events } = this.#need('history', 'current', 'loaded', 'events')
-    history.record(current.system, this.#adopted ? 'taken over by `tenfold up`' : 'started')
+    const { history, changes, events } = this.#need('history', 'changes', 'events')
+    history.record(changes.current.system, this.#adopted ? 'taken over by `tenfold up`' : 'started')
     if (this.#options.watch) {
-      this.#parts.watcher = watchFiles(loaded.imported, { onChange: () => void this.#reloadBecauseChanged() })
+      this.#parts.watcher = watchFiles(changes.loaded.imported, {
+        onChange: () => void changes.reloadBecauseChanged(),
+      })
     }
     this.#state = 'running'
     events.tell('ready', 'system', 'everything runs')
@@ -261,7 +284,7 @@ class ComposedSystem implements RunningSystem {
   }
 
   async #stopParts(now: boolean, why: string): Promise<void> {
-    const { edge, fleet, current } = this.#parts
+    const { edge, fleet, changes } = this.#parts
     try {
       this.#tell('stopping', 'system', why)
       this.#parts.watcher?.close()
@@ -269,7 +292,7 @@ class ComposedSystem implements RunningSystem {
         await Promise.all([edge?.kill(), fleet?.kill()])
       } else {
         const tellWaiting = this.#tellWhatIsWaitedFor()
-        await edge?.stop(current?.system.edge.limits.drainTimeoutMs ?? 0).finally(tellWaiting)
+        await edge?.stop(changes?.current.system.edge.limits.drainTimeoutMs ?? 0).finally(tellWaiting)
         if (fleet !== undefined) this.#tell('stopping', 'services', 'ending instances')
         await fleet?.stop()
       }
@@ -305,109 +328,7 @@ class ComposedSystem implements RunningSystem {
     return () => clearInterval(timer)
   }
 
-  // ---- changes
-
-  /** One at a time: two reloads at once, or a reload while instances are replaced, would undo each other's steps. */
-  async #exclusive<T>(what: string, run: () => Promise<T>): Promise<T> {
-    if (this.#state === 'stopping' || this.#state === 'stopped') throw stoppedWhileStarting()
-    if (this.#state === 'starting') throw busy('the system is still starting')
-    if (this.#changing !== null) throw busy(`${this.#changing} is under way`)
-    this.#changing = what
-    try {
-      return await run()
-    } finally {
-      this.#changing = null
-    }
-  }
-
-  async #reloadBecauseChanged(): Promise<void> {
-    try {
-      await this.#reload({ dryRun: false }, () => {})
-    } catch (cause) {
-      if (cause instanceof Failure && cause.code === systemFailures.busy.code) {
-        setTimeout(() => void this.#reloadBecauseChanged(), 1_000).unref()
-        return
-      }
-      if (!(cause instanceof Failure)) this.#fault(cause)
-    }
-  }
-
-  async #reload({ dryRun }: { dryRun: boolean }, progress: Progress): Promise<OperationResult> {
-    return this.#exclusive('a reload', async () => {
-      let next: LoadedSystem
-      try {
-        next = await this.#load()
-      } catch (cause) {
-        // What the failed load read is watched as well: the mistake may be in an import.
-        const { imported } = (cause as { details?: { imported?: readonly string[] } }).details ?? {}
-        if (imported !== undefined && !dryRun) this.#parts.watcher?.watch(imported)
-        if (!dryRun) this.#refused(cause)
-        throw cause
-      }
-      if (!dryRun) this.#parts.watcher?.watch(next.imported)
-      const result = await this.#change(next.system, () => this.#compile(next), {
-        dryRun,
-        progress,
-        what: 'reloaded',
-      })
-      if (!dryRun) this.#parts.loaded = next
-      return result
-    })
-  }
-
-  async #rollback(number: number | null, progress: Progress): Promise<OperationResult> {
-    return this.#exclusive('a rollback', async () => {
-      const { history, loaded } = this.#need('history', 'loaded')
-      const record = history.find(number)
-      const next = { ...loaded, system: record.system }
-      const what = `rolled back to ${record.number}`
-      return this.#change(record.system, () => this.#compile(next), { dryRun: false, progress, what })
-    })
-  }
-
-  async #change(
-    system: CheckedSystem,
-    compile: () => Compiled,
-    options: { dryRun: boolean; progress: Progress; what: string },
-  ): Promise<OperationResult> {
-    const { current, fleet, publisher, history } = this.#need('current', 'fleet', 'publisher', 'history')
-    const differences = diffSystems(current.system, system)
-    const changes = changeViews(differences)
-    const refusals = refusalsOf(differences)
-    try {
-      if (refusals.length > 0) throw reloadRefused(refusals)
-      if (options.dryRun) return { text: summaryOf(changes), changes }
-      // Also without a difference: a secret may have another value.
-      const next = compile()
-      await changeSystem({ fleet, publisher }, current, next, text => {
-        options.progress('system', text)
-        this.#tell('progress', 'reload', text)
-      })
-      this.#parts.current = next
-      history.record(system, options.what)
-    } catch (cause) {
-      if (!options.dryRun) this.#refused(cause)
-      throw withChanges(cause, changes)
-    }
-    const text = changes.length === 0 ? 'nothing has changed' : `${options.what}: ${summaryOf(changes)}`
-    this.#reloaded(changes.length === 0 ? 'unchanged' : 'applied', text)
-    return { text, changes }
-  }
-
-  #refused(cause: unknown): void {
-    const text = cause instanceof Error ? cause.message : String(cause)
-    this.#reloaded('refused', this.#redactor.text(text))
-  }
-
-  #reloaded(outcome: ReloadView['outcome'], text: string): void {
-    this.#lastReload = { at: new Date().toISOString(), outcome, text }
-    this.#reloads[outcome] = (this.#reloads[outcome] ?? 0) + 1
-    this.#tell(
-      outcome === 'refused' ? 'warning' : 'reload',
-      'reload',
-      `${outcome === 'refused' ? 'refused: ' : ''}${text}`,
-    )
-  }
+  // ---- what the parts are asked for
 
   #load(): Promise<LoadedSystem> {
     return loadSystemFile(this.#options.file, { environment: this.#options.environment ?? null })
@@ -421,66 +342,10 @@ class ComposedSystem implements RunningSystem {
     return { system, specs: compileFleet(system, { baseDirectory: directory, environments, user }) }
   }
 
-  // ---- what the control API asks
-
-  #handlers(): ControlHandlers {
-    const fleet = (): Fleet => this.#need('fleet').fleet
-    const line = (progress: Progress, service: string) => (text: string) => progress(service, text)
-    return {
-      status: () => this.status(),
-      ready: async () => (await this.status()).ready,
-      metrics: () => this.#metrics(),
-      history: () => this.#need('history').history.view(),
-      scale: (service, instances, progress) =>
-        this.#exclusive(`scaling ${service}`, async () => {
-          progress(service, `scaling to ${instances}`)
-          throwWhenFailed([await fleet().scale(service, instances)])
-          return { text: `${service} has ${instances} instance${instances === 1 ? '' : 's'}` }
-        }),
-      restart: (service, progress) =>
-        this.#exclusive(`restarting ${service}`, async () => {
-          throwWhenFailed([await fleet().restart(service, line(progress, service))])
-          return { text: `${service} was restarted` }
-        }),
-      drain: async member => {
-        await fleet().drain(member)
-        return { text: `${member} gets no new requests` }
-      },
-      undrain: async member => {
-        await fleet().undrain(member)
-        return { text: `${member} gets requests again` }
-      },
-      reload: (options, progress) => this.#reload(options, progress),
-      rollback: (number, progress) => this.#rollback(number, progress),
-      stop: ({ now }) => {
-        // After the answer is on its way: the control API is one of the parts that stop.
-        setImmediate(() => void this.stop({ now, why: 'asked for by `tenfold stop`' }))
-        return { text: now ? 'stopping at once' : 'draining and stopping' }
-      },
-      latestLogs: query => this.#latestLogs(query),
-      followLogs: ({ service }, onLine) =>
-        fleet().followOutput(service === undefined ? {} : { service }, ({ service, member, text }) =>
-          onLine({
-            service,
-            instance: member,
-            at: new Date().toISOString(),
-            text: this.#redactor.text(text),
-          }),
-        ),
-      followEvents: onEvent => this.#need('events').events.follow(onEvent),
-    }
-  }
-
-  async #latestLogs(query: { service: string | undefined; lines: number }): Promise<LogLine[]> {
-    const { fleet } = this.#need('fleet')
-    const { service, lines } = query
-    const latest = await fleet.lastOutput({ ...(service === undefined ? {} : { service }), lines })
-    return latest.map(({ service, member, text }) => ({
-      service,
-      instance: member,
-      at: null,
-      text: this.#redactor.text(text),
-    }))
+  #changeParts(): ChangeParts {
+    if (this.#state === 'stopping' || this.#state === 'stopped') throw stopping()
+    if (this.#state === 'starting') throw busy()
+    return this.#need('fleet', 'publisher')
   }
 
   async #metrics(): Promise<string> {
@@ -489,7 +354,7 @@ class ComposedSystem implements RunningSystem {
       startedAtMs: this.#startedAtMs,
       fleet: () => this.#parts.fleet?.status() ?? [],
       edge: () => this.#edgeState(),
-      reloads: () => this.#reloads,
+      reloads: () => this.#need('changes').changes.counts,
     })
     const own = this.#metricsText()
     try {
@@ -502,14 +367,14 @@ class ComposedSystem implements RunningSystem {
   #metricsText: (() => string) | null = null
 
   async status(): Promise<StatusView> {
-    const { loaded, state, user, current, control, events } = this.#need(
-      'loaded',
+    const { state, user, changes, control, events } = this.#need(
       'state',
       'user',
-      'current',
+      'changes',
       'control',
       'events',
     )
+    const { current, loaded } = changes
     const fleet = this.#parts.fleet?.status() ?? []
     const edge = await this.#edgeStatus()
     const process_ = this.#edgeState()
@@ -531,7 +396,7 @@ class ComposedSystem implements RunningSystem {
       controlUrl: control.url,
       watching: this.#parts.watcher !== undefined,
       runsAs: user.name,
-      lastReload: this.#lastReload,
+      lastReload: changes.last,
       warnings: this.#warnings,
       edge: edgeView(process_, edge),
       services: serviceViews(current.system, fleet, edge),
@@ -577,35 +442,23 @@ class ComposedSystem implements RunningSystem {
   }
 
   #throwWhenStopping(): void {
-    if (this.#stopping !== null) throw stoppedWhileStarting()
+    if (this.#stopping !== null) throw stopping()
   }
 
   #need<K extends keyof Parts>(...names: K[]): Pick<Parts, K> {
     for (const name of names) {
-      if (this.#parts[name] === undefined) throw busy('the system is still starting')
+      if (this.#parts[name] === undefined) throw busy()
     }
     return this.#parts as Pick<Parts, K>
   }
 }
 
-function stoppedWhileStarting(): Failure {
+function stopping(): Failure {
   return new Failure(systemFailures.stopping, 'The system is stopping.')
 }
 
-function busy(why: string): Failure {
-  return new Failure(systemFailures.busy, `Not now: ${why}.`)
-}
-
-function reloadRefused(refusals: readonly string[]): Failure {
-  return new Failure(systemFailures.reloadRefused, `Not applied: ${refusals.join('; ')}.`)
-}
-
-function withChanges(cause: unknown, changes: readonly ChangeView[]): unknown {
-  if (!(cause instanceof Failure)) return cause
-  return new Failure(cause.kind, cause.message, {
-    details: { ...cause.details, remedy: remedyOf(cause), changes },
-    cause,
-  })
+function busy(): Failure {
+  return new Failure(systemFailures.busy, 'Not now: the system is still starting.')
 }
 
 function secretValues(system: CheckedSystem, values: Readonly<Record<string, string | undefined>>): string[] {

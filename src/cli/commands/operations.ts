@@ -33,7 +33,8 @@ export const reload: Action = async input => {
   const dryRun = input.options.dryRun === true
   const done = await showOperation(input, progress => client.reload({ dryRun }, progress))
   if (!input.json && done.changes !== undefined) showChanges(input, done.changes)
-  return say(input, dryRun ? `${done.text} (nothing was applied)` : done.text)
+  say(input, dryRun ? `${done.text} (nothing was applied)` : done.text)
+  return done.changes?.some(change => change.effect === 'refused') ? 1 : 0
 }
 
 export const rollback: Action = async input => {

@@ -117,7 +117,13 @@ export const contract: Readonly<Record<Operation, RouteContract>> = {
     summary: 'The latest output of instances, and with `follow` what comes.',
     query: z.strictObject({
       service: z.string().min(1).max(100).optional().describe('Only of this service'),
-      lines: z.coerce.number().int().min(0).max(10_000).default(100).describe('Latest lines, over all'),
+      lines: z.coerce
+        .number()
+        .int()
+        .min(0)
+        .max(10_000)
+        .default(100)
+        .describe('Latest lines of each instance'),
       follow: flag.describe('Go on with what comes'),
     }),
     answer: lines(logLineSchema),

@@ -147,7 +147,6 @@ export const operationSchema: z.ZodType<OperationLine> = z.discriminatedUnion('k
     kind: z.literal('failed'),
     at: timestamp,
     error: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }),
-    changes: z.array(changeSchema).exactOptional(),
   }),
 ])
 

@@ -150,7 +150,6 @@ export type OperationLine =
       readonly kind: 'failed'
       readonly at: string
       readonly error: FailureView['error']
-      readonly changes?: readonly ChangeView[]
     }
 
 export interface HistoryEntry {
