@@ -187,10 +187,12 @@ test('`tenfold up` runs a system from the installed package, answers, and ends c
     const url = await frontUrl(() => output)
     const response = await fetch(`${url}/hello`)
     assert.equal(await response.text(), 'served /hello')
-  } finally {
     must('npx', ['tenfold', 'stop'], consumer)
+    assert.equal(await ended, 0, output)
+  } finally {
+    child.kill('SIGTERM')
+    await ended
   }
-  assert.equal(await ended, 0, output)
 })
 
 interface Status {
