@@ -4,44 +4,60 @@
 //
 // Bytes that arrive are valid only until the callback returns: all streams of a thread read into one shared buffer,
 // unless `readInto` gave one a buffer of its own. A write says what it took: `true` = the bytes are the system's (or
-// were copied: text always is); `false` = the stream still needs them, so `writeBytes`' memory must stay unchanged, and
-// the caller should produce no more, until `drained`.
+// were copied: text always is, and so are bytes of the shared buffer); `false` = the stream still needs them, so
+// `writeBytes`' memory must stay unchanged, and the caller should produce no more, until `drained`.
+//
+// No callback is called from inside a method of its own stream, so a handler never finds itself called in its middle.
 
 export interface StreamHandler {
   /** A connection that we asked for is established. Not called for accepted ones. */
   opened(stream: Stream): void
   /** `bytes[0..length)` arrived; valid only until this returns. */
   data(stream: Stream, bytes: Buffer, length: number): void
-  /** The peer will send no more (FIN). We may still write. */
+  /** The peer will send no more (FIN); all that it sent was delivered. We may still write. */
   ended(stream: Stream): void
-  /** All that was written has been handed to the system. Follows each write that answered `false`. */
+  /** All that was written has been handed to the system. Follows each write that answered `false`: once for several. */
   drained(stream: Stream): void
-  /** Exactly once, last. `code` is '' after an orderly end, else the system's: ECONNREFUSED, ECONNRESET, EPIPE... */
+  /**
+   * Exactly once, last. `code` is '' after an orderly end and after our own `destroy` or `reset`, else the system's:
+   * ECONNREFUSED, ECONNRESET, EPIPE... A connection that both sides have ended closes by itself.
+   */
   closed(stream: Stream, code: string): void
 }
 
 export interface Stream {
+  /** May be replaced at any time, also inside a callback: the next callback goes to the new one. */
   handler: StreamHandler
+  /** '' before `opened` and, where nobody asked earlier, after the end; a port is 0 then. */
   readonly remoteAddress: string
   readonly remotePort: number
   readonly localPort: number
-  /** Latin-1 text: one byte a character (0-255). Always copied. */
+  /** Latin-1 text: one byte a character (0-255). Always copied. Ignored after `end`, `destroy` and `closed`. */
   write(text: string): boolean
-  /** `bytes[from..to)`, without a copy. */
+  /** `bytes[from..to)`, without a copy unless it is the thread's shared buffer. Otherwise as `write`. */
   writeBytes(bytes: Buffer, from: number, to: number): boolean
-  /** No `data` or `ended` until `resume`; idempotent. */
+  /**
+   * No `data` or `ended` until `resume`; idempotent; also before `opened`. The peer feels it by TCP's flow control. A
+   * peer that aborts meanwhile may be noticed at once, at the next write, or only at `resume`.
+   */
   pause(): void
   resume(): void
   readonly paused: boolean
-  /** Reads go into `buffer` from now on; `null`: into the thread's shared one again. */
+  /** Reads go into `buffer` from now on; `null`: into the thread's shared one again, and `buffer` is the caller's. */
   readInto(buffer: Buffer | null): void
-  /** Gives back bytes that were peeked at: `data` is called with them, before any others, once the caller has returned. */
+  /**
+   * Gives back bytes that were peeked at (they are copied): `data` is called with them, before any others, once the
+   * caller has returned and the stream is not paused.
+   */
   unshift(bytes: Buffer): void
   /** FIN after what was written; reading goes on. */
   end(): void
-  /** Ends both directions now; what the system already took is still sent. `closed` follows. */
+  /** Ends both directions now; what the system already took is still sent, the rest is dropped. `closed` follows. */
   destroy(): void
-  /** RST: the peer sees an aborted connection, never a complete one. `closed` follows. */
+  /**
+   * RST: the peer sees an aborted connection, never a complete one (unless `end` had already completed it). `closed`
+   * follows.
+   */
   reset(): void
 }
 
@@ -51,13 +67,14 @@ export interface ListenOptions {
   readonly port: number
   /** Several threads or processes accept on the same port; the kernel spreads connections over them. */
   readonly reusePort: boolean
+  /** Connections that wait to be accepted, at most; the system has a limit of its own. Bun always asks for 512. */
   readonly backlog: number
   readonly handlerOf: (stream: Stream) => StreamHandler
 }
 
 export interface Listener {
   readonly port: number
-  /** Accepts no more; open streams live on. */
+  /** Accepts no more; open streams live on. Idempotent. */
   close(): void
 }
 
