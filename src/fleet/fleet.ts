@@ -284,6 +284,9 @@ export class RunningFleet implements Fleet {
       if (service instanceof AddressService) service.close()
       else service.release()
     }
+    // Nothing of them is ours any more, also not for a `stop` or `kill` after this.
+    this.#services.clear()
+    this.#leftovers = []
     this.#close()
   }
 
