@@ -39,7 +39,7 @@ const bufferSwitchesMax = 1000
 
 const handleMethods = ['readStart', 'readStop', 'useUserBuffer', 'writeLatin1String', 'writeBuffer'] as const
 
-const doors: Doors | null = process.versions['bun'] || process.platform === 'win32' ? null : findDoors()
+const doors: Doors | null = process.versions.bun || process.platform === 'win32' ? null : findDoors()
 const shared = Buffer.allocUnsafeSlow(sharedReadBytes)
 const sharedMemory = shared.buffer
 
@@ -64,7 +64,7 @@ function findDoors(): Doors | null {
 
 function checkedDoors(streams: Record<string, unknown>, tcp: Record<string, unknown>): Doors | null {
   const { WriteWrap: WriteRequest, streamBaseState: state, kLastWriteWasAsync: index } = streams
-  const prototype = (tcp['TCP'] as { prototype: Record<string, unknown> }).prototype
+  const prototype = (tcp.TCP as { prototype: Record<string, unknown> }).prototype
   if (typeof WriteRequest !== 'function' || !(state instanceof Int32Array)) return null
   if (typeof index !== 'number' || index >= state.length) return null
   if (!handleMethods.every(name => typeof prototype[name] === 'function')) return null

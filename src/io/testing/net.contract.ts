@@ -212,6 +212,48 @@ const lifeCases: ContractCase[] = [
       }),
   },
   {
+    name: 'a stream may be destroyed in any other callback too',
+    run: async net => {
+      const opened = (client: Peer): void => {
+        client.onOpened = () => client.call(stream => stream.destroy())
+      }
+      await withPair(net, { connecting: opened }, async ({ client }) => {
+        await client.gone()
+        assert.deepEqual(client.events, ['opened', 'closed'])
+      })
+      await withPair(net, {}, async ({ client, server }) => {
+        server.keepText = false
+        client.onDrained = () => client.call(stream => stream.destroy())
+        const size = 16 << 20
+        client.call(stream => stream.writeBytes(Buffer.alloc(size), 0, size))
+        await server.has('ended')
+        assert.equal(server.bytes, size, 'drained means that the system has it all')
+        await client.gone()
+        assert.deepEqual(client.events, ['opened', 'drained', 'closed'])
+      })
+    },
+  },
+  {
+    name: 'a write that fails inside a data callback ends the stream, not the program',
+    run: net =>
+      withPair(net, {}, async ({ client, server }) => {
+        server.call(stream => stream.pause())
+        client.call(stream => stream.write('a few bytes'))
+        await turns(5)
+        client.call(stream => stream.destroy())
+        await client.gone()
+        server.onData = () => {
+          for (let count = 0; count < 50; count++) server.call(stream => stream.write('answer'))
+        }
+        server.call(stream => stream.resume())
+        for (let tries = 0; tries < 2000 && server.closeEvent === undefined; tries++) {
+          server.call(stream => stream.write('.'))
+          await turns(1)
+        }
+        assert.match(server.closeEvent ?? 'never closed', /^closed (EPIPE|ECONNRESET)$/)
+      }),
+  },
+  {
     name: 'a handler that is replaced in a callback hears nothing more, the new one all the rest',
     run: net =>
       withPair(net, {}, async ({ client, server }) => {
