@@ -1,6 +1,7 @@
 // A system's status as text for people: what listens where, what serves, and why whatever does not serve does not. Pure
 // but for the terminal's colours.
 
+import { stripVTControlCharacters } from 'node:util'
 import { bytesText, durationText } from '../kit/duration.ts'
 import type { MemberView, ServiceView, StatusView, SystemEvent } from '../system/index.ts'
 import { type Column, type Terminal, tableLines } from './terminal.ts'
@@ -8,14 +9,14 @@ import { type Column, type Terminal, tableLines } from './terminal.ts'
 type Paint = Terminal['paint']
 const decisionsShown = 5
 
-export function statusText(status: StatusView, terminal: Pick<Terminal, 'paint'>): string {
+export function statusText(status: StatusView, terminal: Pick<Terminal, 'paint' | 'columns'>): string {
   const paint: Paint = (style, text) => terminal.paint(style, text)
   return [
     ...headLines(status, paint),
     '',
     ...listenerLines(status, paint),
     '',
-    ...status.services.flatMap(service => [...serviceLines(service, paint), '']),
+    ...status.services.flatMap(service => [...serviceLines(service, paint, terminal.columns), '']),
     ...decisionLines(status.decisions.slice(-decisionsShown), paint),
   ]
     .join('\n')
@@ -72,7 +73,7 @@ const memberColumns: readonly Column[] = [
   { title: 'WHY' },
 ]
 
-function serviceLines(service: ServiceView, paint: Paint): string[] {
+function serviceLines(service: ServiceView, paint: Paint, columns: number): string[] {
   const { instances } = service
   const count =
     instances === null
@@ -86,7 +87,19 @@ function serviceLines(service: ServiceView, paint: Paint): string[] {
   if (service.members.length === 0) return [head, ...trouble, `  ${paint('yellow', 'no members')}`]
   const rows = service.members.map(member => memberCells(member, paint))
   const [titles, ...lines] = tableLines(memberColumns, rows)
-  return [head, ...trouble, `  ${paint('dim', titles as string)}`, ...lines.map(line => `  ${line}`)]
+  return [
+    head,
+    ...trouble,
+    `  ${paint('dim', titles as string)}`,
+    ...lines.map((line, index) => `  ${cutWhy(line, rows[index] ?? [], columns - 2)}`),
+  ]
+}
+
+/** The reason is the last cell and has no colour: what a line is too long is taken from its end. */
+function cutWhy(line: string, cells: readonly string[], columns: number): string {
+  const excess = stripVTControlCharacters(line).length - columns
+  const why = cells.at(-1) ?? ''
+  return columns > 0 && excess > 0 && excess < why.length ? `${line.slice(0, -excess - 1)}…` : line
 }
 
 function memberCells(member: MemberView, paint: Paint): string[] {

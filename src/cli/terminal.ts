@@ -33,17 +33,19 @@ export function createTerminal(
   let frame = 0
   let timer: NodeJS.Timeout | null = null
 
+  // Some terminals say 0.
+  const widthOfTerminal = (): number => out.columns || 80
   const clear = (): string => (live === null ? '' : '\r\u001b[K')
   function draw(): void {
     if (live === null) return
     frame = (frame + 1) % frames.length
-    out.write(`\r\u001b[K${cutTo(`${frames[frame]} ${live}`, out.columns ?? 80)}`)
+    out.write(`\r\u001b[K${cutTo(`${frames[frame]} ${live}`, widthOfTerminal())}`)
   }
 
   return {
     interactive,
     get columns() {
-      return interactive ? (out.columns ?? 80) : 0
+      return interactive ? widthOfTerminal() : 0
     },
     print: text => {
       out.write(`${clear()}${text}\n`)

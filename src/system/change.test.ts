@@ -75,7 +75,7 @@ test('when a new service does not come up, everything is as it was and the reaso
     changeSystem(rest, compiled('web', 'web'), compiled('new', 'web', 'new'), () => {}),
     {
       code: 'SYSTEM_RELOAD_FAILED',
-      message: /what ran before runs on.*new: new ends at once/s,
+      message: /what ran before runs on.*new ends at once/s,
     },
   )
   assert.deepEqual(calls.slice(2), ['route to web, knowing web', 'run web'])

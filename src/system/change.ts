@@ -58,20 +58,22 @@ function unionOf(from: Compiled, to: Compiled): Compiled {
   }
 }
 
-/** Throws one failure that tells of each service that did not come up. */
+/** Throws one failure that tells of each service that did not come up; the fleet's own when there is only one. */
 export function throwWhenFailed(reports: readonly ServiceReport[]): void {
   const failed = reports.filter(report => report.outcome === 'failed' || report.outcome === 'kept')
   if (failed.length === 0) return
-  const sentences = failed.map(report => `${report.service}: ${sentencesOf(report)}`)
-  const first = failed.flatMap(report => report.failures)[0]
-  throw new Failure(systemFailures.startFailed, sentences.join('\n'), {
-    ...(first === undefined ? {} : { details: { remedy: remedyOf(first) }, cause: first }),
+  const failures = failed.flatMap(report => report.failures)
+  const [first] = failures
+  if (first === undefined) {
+    const names = failed.map(report => report.service).join(', ')
+    throw new Failure(systemFailures.startFailed, `Did not become ready: ${names}.`)
+  }
+  const sentences = [...new Set(failures.map(failure => failure.message))]
+  const kinds = new Set(failures.map(failure => failure.code))
+  throw new Failure(kinds.size === 1 ? first.kind : systemFailures.startFailed, sentences.join('\n'), {
+    details: { remedy: remedyOf(first) },
+    cause: first,
   })
-}
-
-function sentencesOf(report: ServiceReport): string {
-  const distinct = [...new Set(report.failures.map(failure => failure.message))]
-  return distinct.length === 0 ? 'it did not become ready' : distinct.join('\n')
 }
 
 function reloadFailed(cause: unknown): Failure {

@@ -413,6 +413,8 @@ class DetachedEdge implements EdgeProcess {
     this.#client = null
     this.#life = null
     rmSync(join(this.#options.state.edge, 'process.json'), { force: true })
+    // A process that was killed leaves its socket behind.
+    rmSync(this.#socket, { force: true })
     this.#set({ state: 'stopped', reason, pid: null })
     for (const tell of this.#returned.splice(0)) tell()
   }

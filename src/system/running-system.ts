@@ -227,10 +227,7 @@ class ComposedSystem implements RunningSystem {
     this.#parts.fleet = fleet
     fleet.on('decision', decision => this.#tellDecision(decision))
     const report = await fleet.adopt()
-    for (const { service, member, pid } of report.adopted) {
-      this.#adopted = true
-      this.#tell('decision', `${service}/${member}`, `taken back: process ${pid} has run on`)
-    }
+    if (report.adopted.length > 0) this.#adopted = true
     this.#throwWhenStopping()
     const { services } = await fleet.apply(current.specs)
     this.#throwWhenStopping()
@@ -276,6 +273,7 @@ class ComposedSystem implements RunningSystem {
       this.#state = 'stopping'
       this.#stopping = this.#stopParts(options.now, options.why)
     } else if (options.now) {
+      this.#tell('stopping', 'system', options.why)
       // Whatever waits for requests or for processes that end by themselves stops waiting.
       void this.#parts.edge?.kill()
       void this.#parts.fleet?.kill()

@@ -22,9 +22,9 @@ export const up: Action = async input => {
     await system.ready
   } catch (failure) {
     await system.ended
+    if (signals.asked === 0) throw failure
     show.ended()
-    if (signals.asked > 0) return signals.asked > 1 ? 130 : 1
-    throw failure
+    return signals.asked > 1 ? 130 : 1
   }
   show.ready(await system.status())
   await system.ended
@@ -32,15 +32,17 @@ export const up: Action = async input => {
   return signals.asked > 1 ? 130 : 0
 }
 
-function stopOnSignals(system: RunningSystem, { terminal, json }: CommandInput): { readonly asked: number } {
+function stopOnSignals(system: RunningSystem, { terminal }: CommandInput): { readonly asked: number } {
   const state = { asked: 0 as number }
+  const again = terminal.interactive ? '; Ctrl-C again ends everything at once' : ''
   const stop = (signal: NodeJS.Signals): void => {
     state.asked += 1
     const now = state.asked > 1
-    const again = terminal.interactive ? '; Ctrl-C again ends everything at once' : ''
     const name = signal === 'SIGINT' ? 'Ctrl-C' : signal
-    if (!json && !now) terminal.print(`${name}: draining${again}`)
-    void system.stop({ now, why: now ? `${name} again: ending everything` : `${name}: draining` })
+    void system.stop({
+      now,
+      why: now ? `${name} again: ending everything at once` : `${name}: draining${again}`,
+    })
   }
   // A terminal that closes (HUP) means the same as Ctrl-C.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
