@@ -131,7 +131,13 @@ export class MemberGroup implements Group {
     return memberRoom(this.inFlight(i), open, this.idleOf(i), this.spec.limits) === Reason.room
   }
 
-  /** Index of the member for a request, or -1. `tried` members of the same request are passed over. */
+  /** After its own request was counted: is the member above its limit? */
+  isOverLimit(i: number): boolean {
+    const { inFlightMax } = this.spec.limits
+    return inFlightMax > 0 && this.inFlight(i) > inFlightMax
+  }
+
+  /** Index of the member for a request, or -1. `tried`: slots of members that failed the same request already. */
   pick(now: number, key: number, random: Random, tried: readonly number[] | null): number {
     return this.#pickWith(this.#balancer, now, key, random, tried)
   }
@@ -146,10 +152,9 @@ export class MemberGroup implements Group {
     this.#refresh()
     this.#lastReason = balancer
     if (tried === null) return balancer.pick(this, now, key, random)
-    for (const i of tried) this.#tried[i] = 1
+    for (let i = 0; i < this.count; i++) this.#tried[i] = tried.includes(this.memberSlot(i)) ? 1 : 0
     this.#triedCount = tried.length
     const picked = balancer.pick(this, now, key, random)
-    for (const i of tried) this.#tried[i] = 0
     this.#triedCount = 0
     return picked
   }

@@ -131,7 +131,7 @@ export class Http1Upstream implements StreamHandler, Timed {
     this.worker.wheel.set(this, Infinity)
     this.#write(text)
     this.#armResponse()
-    this.exchange.connected(this)
+    this.exchange.attempts.connected(this)
   }
 
   #write(text: string): void {
@@ -142,7 +142,7 @@ export class Http1Upstream implements StreamHandler, Timed {
   #armResponse(): void {
     if (!this.#requestDone) return
     const { worker } = this
-    const timeoutMs = this.exchange?.responseTimeoutMs ?? this.pool.spec.responseTimeoutMs
+    const timeoutMs = this.exchange?.attempts.responseTimeoutMs ?? this.pool.spec.responseTimeoutMs
     worker.wheel.set(this, worker.clock.monotonic() + timeoutMs * 1000)
   }
 
@@ -172,7 +172,7 @@ export class Http1Upstream implements StreamHandler, Timed {
   drained(): void {
     this.#blocked = false
     if (this.#state === place.tunnel) this.#tunnel?.upstreamDrained()
-    else this.exchange?.upstreamDrained(this)
+    else this.exchange?.attempts.drained(this)
   }
 
   // --- the response -------------------------------------------------------------------------------------------
@@ -379,10 +379,10 @@ export class Http1Upstream implements StreamHandler, Timed {
       this.#ownBuffer = null
     }
     worker.cells.memberWorker.inFlight[this.row]!--
-    exchange.group?.freed()
+    exchange.attempts.group?.freed()
   }
 
-  #fail(end: number, why: string): void {
+  #fail(end: number, _why: string): void {
     const { exchange } = this
     if (exchange === null) {
       this.destroy()
@@ -391,7 +391,7 @@ export class Http1Upstream implements StreamHandler, Timed {
     const begun = this.#inBody
     this.#release()
     this.destroy()
-    exchange.attemptFailed(this, end, begun, why)
+    exchange.attempts.failed(this, end, begun)
   }
 
   becomeTunnel(tunnel: Tunnel): void {

@@ -1,16 +1,16 @@
 // Requests that wait for a place on a member, first come first served, one queue an upstream and worker, kept over
 // snapshots. The bound is over all workers (policy/circuit); a place that another worker frees is noticed within `pollMs`.
 
+import type { Attempts } from './attempts.ts'
 import { upstreamSlots } from './cells.ts'
 import type { WorkerContext } from './context.ts'
-import type { Exchange } from './exchange.ts'
 
 const pollMs = 2
 
 export class PendingQueue {
   readonly #worker: WorkerContext
   readonly #name: string
-  #waiting: Exchange[] = []
+  #waiting: Attempts[] = []
   #timer: NodeJS.Timeout | null = null
   #waking = false
 
@@ -23,17 +23,17 @@ export class PendingQueue {
     return this.#waiting.length
   }
 
-  enter(exchange: Exchange): void {
-    this.#waiting.push(exchange)
+  enter(attempts: Attempts): void {
+    this.#waiting.push(attempts)
     this.#count(1)
     this.#timer ??= setInterval(() => this.#poll(), pollMs)
   }
 
-  leave(exchange: Exchange): void {
-    const at = this.#waiting.indexOf(exchange)
+  leave(attempts: Attempts): void {
+    const at = this.#waiting.indexOf(attempts)
     if (at < 0) return
     this.#waiting.splice(at, 1)
-    exchange.waitingUntil = 0
+    attempts.waitingUntil = 0
     this.#count(-1)
   }
 
@@ -64,9 +64,9 @@ export class PendingQueue {
   #poll(): void {
     this.wake()
     const now = this.#worker.clock.monotonic()
-    for (const exchange of this.#waiting.filter(one => one.waitingUntil <= now)) {
-      this.leave(exchange)
-      exchange.waitedTooLong()
+    for (const attempts of this.#waiting.filter(one => one.waitingUntil <= now)) {
+      this.leave(attempts)
+      attempts.waitedTooLong()
     }
     if (this.#waiting.length > 0 || this.#timer === null) return
     clearInterval(this.#timer)
@@ -88,12 +88,12 @@ export class PendingQueues {
     return queue
   }
 
-  enter(name: string, exchange: Exchange): void {
-    this.of(name).enter(exchange)
+  enter(name: string, attempts: Attempts): void {
+    this.of(name).enter(attempts)
   }
 
-  leave(exchange: Exchange): void {
-    const name = exchange.group?.spec.name
-    if (name !== undefined) this.#byName.get(name)?.leave(exchange)
+  leave(attempts: Attempts): void {
+    const name = attempts.group?.spec.name
+    if (name !== undefined) this.#byName.get(name)?.leave(attempts)
   }
 }

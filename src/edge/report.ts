@@ -65,7 +65,7 @@ export class Report {
 
   #member(upstream: UpstreamSpec, spec: MemberSpec, slots: SnapshotSlots, now: number): MemberStatus {
     const slot = slots.members.get(memberKey(upstream.name, spec.id, spec.epoch)) as number
-    const { member, memberWorker, workers } = this.#cells
+    const { memberWorker, workers } = this.#cells
     const sum = (column: Float64Array | Int32Array): number => sumOver(column, workers, memberSlots, slot)
     const requests = sum(memberWorker.requests)
     const succeeded = requests - sum(memberWorker.failures)

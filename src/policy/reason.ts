@@ -25,6 +25,7 @@ export const Reason = {
   hashNextOverBound: 16,
   hashNextCold: 17,
   noneEligible: 18,
+  sticky: 19,
   // active health
   unchecked: 30,
   probesOk: 31,
@@ -96,6 +97,7 @@ const words: Readonly<Record<ReasonName, string>> = {
   hashNextOverBound: 'hash, next in rank: its own member is over the load bound',
   hashNextCold: 'hash, next in rank: its own member is still warming up',
   noneEligible: 'no member can take it',
+  sticky: 'sticky cookie',
   unchecked: 'not probed yet',
   probesOk: '{a} probe{a:s} ok',
   probesFailed: '{a} probe{a:s} failed',

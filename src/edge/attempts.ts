@@ -1,0 +1,442 @@
+// The instance side of an exchange: which member, over which connection, again or not, hedged or not, waiting for a
+// place or not. Asks policies (balance, circuit, retry, hedge, back-off) and obeys; keeps the counts that they read.
+// Belongs to one exchange and is reused with it.
+
+import { MS } from '../kit/clock.ts'
+import { backoffUs } from '../policy/backoff.ts'
+import { admission, isRefusal, retryAfterSeconds } from '../policy/circuit.ts'
+import { hashText } from '../policy/hash.ts'
+import { decideHedge } from '../policy/hedge.ts'
+import { isIdempotentMethod, isSafeMethod } from '../policy/methods.ts'
+import { Reason } from '../policy/reason.ts'
+import {
+  AttemptEnd,
+  type AttemptFailure,
+  decideRetry,
+  retryBudgetAllows,
+  triesAgain,
+} from '../policy/retry.ts'
+import { framing } from '../wire/http1/index.ts'
+import { memberSlots, sumOver, upstreamSlots } from './cells.ts'
+import type { CompiledRoute } from './compile.ts'
+import type { WorkerContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { type ClientFailure, clientFailures } from './failures.ts'
+import type { MemberGroup } from './group.ts'
+import { attemptEnd, type Http1Upstream } from './http1-upstream.ts'
+import { keyOf } from './request-key.ts'
+import { requestText } from './request-text.ts'
+import type { HedgeSpec, RetrySpec } from './snapshot.ts'
+import { cookieValue } from './sticky.ts'
+
+/** One object for all: filled, judged, forgotten. */
+const seen: AttemptFailure = {
+  end: 0,
+  idempotent: false,
+  unsent: false,
+  reused: false,
+  bodyReplayable: false,
+  status: 0,
+  attempts: 0,
+  staleUsed: false,
+  clientGone: false,
+}
+
+export class Attempts {
+  readonly #exchange: Exchange
+  readonly #worker: WorkerContext
+  /** The connection that serves the exchange, and a hedge beside it until one of them answers. */
+  primary: Http1Upstream | null = null
+  #second: Http1Upstream | null = null
+  /** The members from which one was chosen last; `member` is an index into it. */
+  group: MemberGroup | null = null
+  member = -1
+  /** The member that a valid sticky cookie named. */
+  stickyMember = -1
+  /** Why the member was chosen, and why there was a retry (or none). */
+  why = 0
+  retryWhy = 0
+  retries = 0
+  responseTimeoutMs = 0
+  #count = 0
+  #staleUsed = false
+  /** Slots of members that failed this request. */
+  #tried: number[] | null = null
+  #text = ''
+  #bodyText = ''
+  #streams = false
+  #bodyBegun = false
+  #key = 0
+  #keyReady = false
+  #countedOn: MemberGroup | null = null
+  #timer: NodeJS.Timeout | null = null
+  #hedgeTimer: NodeJS.Timeout | null = null
+  /** Until when it waits in the pending queue; 0 = it does not. Set and cleared by `pending.ts` too. */
+  waitingUntil = 0
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange
+    this.#worker = exchange.worker
+  }
+
+  get #route(): CompiledRoute {
+    return this.#exchange.route as CompiledRoute
+  }
+  get #retry(): RetrySpec {
+    return this.#route.retry as RetrySpec
+  }
+
+  /** `bodyText`: the whole request body where it is known; `streams`: it is still to come. */
+  start(bodyText: string, streams: boolean): void {
+    this.#bodyText = bodyText
+    this.#streams = streams
+    this.#choose()
+  }
+
+  // --- choice -------------------------------------------------------------------------------------------------
+
+  /** The members of now: the request's own snapshot may name instances that are gone. */
+  #currentGroup(): MemberGroup {
+    const pinned = this.#route.group as MemberGroup
+    return (this.group = this.#worker.snapshot.groups.get(pinned.spec.name) ?? pinned)
+  }
+
+  #choose(): void {
+    const group = this.#currentGroup()
+    // Those who wait already come first.
+    const member = group.waiting !== null && group.waiting.count > 0 ? -1 : this.#pick(group)
+    if (member >= 0) this.#attempt(group, member, false)
+    else if (group.anyInRotation) this.#waitForPlace(group)
+    else this.#exchange.refuse(clientFailures.noMember, 'Retry-After: 1\r\n')
+  }
+
+  #pick(group: MemberGroup): number {
+    const now = this.#worker.clock.monotonic()
+    const stuck = this.#stuckMember(group, now)
+    if (stuck >= 0) return stuck
+    if (!this.#keyReady) {
+      this.#keyReady = true
+      this.#key = group.usesKey ? hashText(keyOf(this.#exchange, group.spec.balance)) : 0
+    }
+    const { random } = this.#worker
+    let member = group.pick(now, this.#key, random, this.#tried)
+    // All others are out: the one that failed may be back by now.
+    if (member < 0 && this.#tried !== null) member = group.pick(now, this.#key, random, null)
+    this.why = group.lastReason
+    return member
+  }
+
+  #stuckMember(group: MemberGroup, now: number): number {
+    const { action } = this.#route.spec
+    const sticky = action.kind === 'proxy' ? action.sticky : undefined
+    if (sticky === undefined) return -1
+    const exchange = this.#exchange
+    if (sticky.by !== 'cookie') {
+      const key = hashText(keyOf(exchange, { kind: 'ring-hash', key: sticky }))
+      const member = group.pickByKey(now, key, this.#worker.random, this.#tried)
+      this.why = group.lastReason
+      return member
+    }
+    const cookies = exchange.head.find('cookie')
+    const value = cookies === undefined ? undefined : cookieValue(cookies, sticky.name)
+    if (value === undefined) return -1
+    const member = this.#worker.sticky.memberOf(group, value)
+    if (!group.canTake(member) || (this.#tried?.includes(group.memberSlot(member)) ?? false)) return -1
+    this.stickyMember = member
+    this.why = Reason.sticky
+    return member
+  }
+
+  #waitForPlace(group: MemberGroup): void {
+    const { cells, random, clock, pending } = this.#worker
+    const { limits } = group.spec
+    const waiting = sumOver(cells.upstreamWorker.pending, cells.workers, upstreamSlots, group.slot)
+    const reason = admission(false, waiting, limits)
+    if (isRefusal(reason)) {
+      this.why = reason
+      this.#exchange.refuse(clientFailures.busy, `Retry-After: ${retryAfterSeconds(limits, random)}\r\n`)
+      return
+    }
+    this.waitingUntil = clock.monotonic() + limits.pendingTimeoutMs * 1000
+    pending.enter(group.spec.name, this)
+  }
+
+  /** The pending queue offers a place: false when there was none to take. */
+  offerPlace(): boolean {
+    const group = this.#currentGroup()
+    const member = this.#pick(group)
+    if (member < 0) return false
+    this.#attempt(group, member, false)
+    return true
+  }
+
+  waitedTooLong(): void {
+    const { limits } = (this.group as MemberGroup).spec
+    const seconds = retryAfterSeconds(limits, this.#worker.random)
+    this.#exchange.refuse(clientFailures.waitedTooLong, `Retry-After: ${seconds}\r\n`)
+  }
+
+  // --- one attempt --------------------------------------------------------------------------------------------
+
+  #attempt(group: MemberGroup, member: number, hedge: boolean, fresh = false): void {
+    const exchange = this.#exchange
+    const { cells, pools } = this.#worker
+    const pool = pools.of(group.memberSlot(member))
+    if (pool === undefined) {
+      // Gone since the choice (only a repeated one can be): choose among those of now.
+      this.#choose()
+      return
+    }
+    const row = group.memberRow(member)
+    if (this.#countedOn === null) {
+      this.#countedOn = group
+      cells.upstreamWorker.active[group.row]!++
+    }
+    cells.memberWorker.inFlight[row]!++
+    if (group.isOverLimit(member)) {
+      // Another worker took the last place at the same moment: both see it, so nobody is ever above the limit.
+      cells.memberWorker.inFlight[row]!--
+      if (!hedge) this.#waitForPlace(group)
+      return
+    }
+    cells.memberWorker.chosenBy[row] = this.why
+    if (!hedge) this.#count++
+    this.member = member
+    this.responseTimeoutMs = Math.min(this.#retry.perTryTimeoutMs ?? Infinity, group.spec.responseTimeoutMs)
+    if (this.#text === '') this.#text = requestText(exchange)
+    const connection = pool.take(fresh)
+    connection.row = row
+    connection.member = member
+    if (hedge) this.#second = connection
+    else this.primary = connection
+    const text = this.#bodyText === '' ? this.#text : this.#text + this.#bodyText
+    connection.send(exchange, text, this.#streams, exchange.head.framing === framing.chunked)
+    if (this.#streams && !connection.isConnecting) this.#startBody()
+    const { hedge: spec } = this.#route
+    if (spec !== null && !hedge && this.#second === null) this.#planHedge(group, spec)
+  }
+
+  /** A fresh connection is established and has been given the head. */
+  connected(connection: Http1Upstream): void {
+    if (this.#streams && connection === this.primary) this.#startBody()
+  }
+
+  #startBody(): void {
+    this.#bodyBegun = true
+    if (this.primary?.blocked) return
+    this.#exchange.client?.startBody()
+  }
+
+  /** False: the instance's connection can't take more for now. */
+  body(bytes: Buffer, from: number, to: number): boolean {
+    return this.primary === null || this.primary.body(bytes, from, to)
+  }
+
+  drained(connection: Http1Upstream): void {
+    if (connection !== this.primary || !this.#streams || !this.#bodyBegun) return
+    const { client } = this.#exchange
+    client?.startBody()
+    client?.resumeBody()
+  }
+
+  // --- hedging ------------------------------------------------------------------------------------------------
+
+  #planHedge(group: MemberGroup, spec: HedgeSpec): void {
+    const exchange = this.#exchange
+    if (!isSafeMethod(exchange.head.method) || this.#streams || this.#bodyText !== '') return
+    const delayUs = this.#worker.hedgeDelays.of(group, spec)
+    if (delayUs < 0) return
+    const { serial } = exchange
+    this.#hedgeTimer = setTimeout(() => {
+      this.#hedgeTimer = null
+      if (serial === exchange.serial) this.#hedge(group)
+    }, delayUs / MS)
+  }
+
+  #hedge(group: MemberGroup): void {
+    const first = this.primary
+    if (first === null || this.#exchange.responding) return
+    const allowed = this.#budgetAllows(group)
+    if (decideHedge(0, true, true, this.#second !== null, allowed) !== Reason.hedge) return
+    const { clock, random } = this.#worker
+    const member = group.pick(clock.monotonic(), this.#key, random, [group.memberSlot(first.member)])
+    if (member < 0) return
+    this.#countRetry(group, Reason.hedge)
+    this.why = Reason.hedge
+    this.#attempt(group, member, true)
+  }
+
+  #budgetAllows(group: MemberGroup): boolean {
+    const { upstreamWorker, workers } = this.#worker.cells
+    const retries = sumOver(upstreamWorker.retriesActive, workers, upstreamSlots, group.slot)
+    const active = sumOver(upstreamWorker.active, workers, upstreamSlots, group.slot)
+    return retryBudgetAllows(retries, active, this.#retry)
+  }
+
+  #countRetry(group: MemberGroup, why: number): void {
+    const { cells } = this.#worker
+    this.retries++
+    this.retryWhy = why
+    cells.upstreamWorker.retriesActive[(this.#countedOn ?? group).row]!++
+    cells.routeWorker.retries[this.#route.row]!++
+  }
+
+  // --- outcomes -----------------------------------------------------------------------------------------------
+
+  /** A connection could not deliver: tried again here, or the exchange is told. `begun`: part of a response went out. */
+  failed(connection: Http1Upstream, end: number, begun: boolean): void {
+    const group = this.group as MemberGroup
+    const reused = connection.served > 1
+    // A stale keep-alive connection says nothing about the instance's health.
+    if (begun || end !== attemptEnd.lost || !reused) this.observe(connection, true)
+    if (connection === this.#second) {
+      this.#second = null
+      if (this.primary !== null) return
+    } else {
+      this.primary = null
+      if (this.#second !== null && !begun) {
+        this.primary = this.#second
+        this.#second = null
+        return
+      }
+    }
+    this.#fill(begun ? AttemptEnd.responseBegun : endOf(end), !this.#streams || !this.#bodyBegun)
+    seen.unsent = connection.unsent
+    seen.reused = reused
+    // Whatever sent rubbish has seen the request.
+    if (end === attemptEnd.bad) seen.idempotent = false
+    const reason = decideRetry(seen, this.#retry, this.#budgetAllows(group))
+    if (triesAgain(reason)) this.#tryAgain(group, connection, reason)
+    else {
+      this.retryWhy = begun ? this.retryWhy : reason
+      this.#exchange.undelivered(clientFailureOf(end), begun)
+    }
+  }
+
+  #fill(end: AttemptFailure['end'], bodyReplayable: boolean): void {
+    seen.end = end
+    seen.idempotent = isIdempotentMethod(this.#exchange.head.method)
+    seen.unsent = false
+    seen.reused = false
+    seen.bodyReplayable = bodyReplayable
+    seen.status = 0
+    seen.attempts = this.#count
+    seen.staleUsed = this.#staleUsed
+    seen.clientGone = this.#exchange.client === null
+  }
+
+  observe(connection: Http1Upstream, failed: boolean): void {
+    const { member, row } = connection
+    const { group } = this
+    const now = this.#worker.clock.monotonic()
+    if (group !== null && member < group.count && group.memberRow(member) === row)
+      group.observe(member, failed, now - connection.sentAt, now)
+  }
+
+  #tryAgain(group: MemberGroup, connection: Http1Upstream, reason: number): void {
+    const { cells, random } = this.#worker
+    cells.memberWorker.retries[connection.row]!++
+    if (reason === Reason.retryStaleConnection) {
+      this.#staleUsed = true
+      this.#count--
+      this.retryWhy = reason
+      this.#attempt(group, connection.member, false, true)
+      return
+    }
+    this.#countRetry(group, reason)
+    ;(this.#tried ??= []).push(connection.row % memberSlots)
+    const { backoffBaseMs, backoffMaxMs } = this.#retry
+    // The first retry goes elsewhere at once; further ones wait, because elsewhere fails too.
+    const elsewhere = this.retries <= 1 && group.count > 1
+    const delayUs = elsewhere ? 0 : backoffUs(this.retries, backoffBaseMs, backoffMaxMs, random)
+    if (delayUs < MS) {
+      this.#choose()
+      return
+    }
+    const exchange = this.#exchange
+    const { serial } = exchange
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      if (serial === exchange.serial) this.#choose()
+    }, delayUs / MS)
+  }
+
+  /** True: this status is tried again, and its response dropped. */
+  triesStatusAgain(connection: Http1Upstream, status: number): boolean {
+    const retry = this.#retry
+    if (!retry.onStatus.includes(status)) return false
+    const group = this.group as MemberGroup
+    this.#fill(AttemptEnd.status, !this.#streams)
+    seen.status = status
+    const reason = decideRetry(seen, retry, this.#budgetAllows(group))
+    if (!triesAgain(reason)) return false
+    if (connection === this.#second) this.#second = null
+    else this.primary = this.#second
+    if (this.primary === this.#second) this.#second = null
+    connection.cancel()
+    if (this.primary === null) this.#tryAgain(group, connection, reason)
+    return true
+  }
+
+  /** With two attempts under way the first answer wins; the other connection is given up. */
+  takeWinner(connection: Http1Upstream): void {
+    if (this.#hedgeTimer !== null) {
+      clearTimeout(this.#hedgeTimer)
+      this.#hedgeTimer = null
+    }
+    this.member = connection.member
+    if (connection === this.primary && this.#second === null) return
+    const other = connection === this.primary ? this.#second : this.primary
+    this.primary = connection
+    this.#second = null
+    other?.cancel()
+  }
+
+  /** Gives every connection up; nothing is told to the exchange. */
+  cancel(): void {
+    const first = this.primary
+    const second = this.#second
+    this.primary = this.#second = null
+    first?.cancel()
+    second?.cancel()
+  }
+
+  /** The exchange is over: takes back what was counted, stops what was planned, forgets everything. */
+  reset(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    if (this.#hedgeTimer !== null) clearTimeout(this.#hedgeTimer)
+    if (this.waitingUntil > 0) this.#worker.pending.leave(this)
+    if (this.#countedOn !== null) {
+      const { upstreamWorker } = this.#worker.cells
+      upstreamWorker.active[this.#countedOn.row]!--
+      upstreamWorker.retriesActive[this.#countedOn.row]! -= this.retries
+      this.#countedOn = null
+    }
+    this.primary = this.#second = this.group = this.#tried = this.#timer = this.#hedgeTimer = null
+    this.member = this.stickyMember = -1
+    this.why = this.retryWhy = this.retries = this.#count = 0
+    this.#staleUsed = this.#streams = this.#bodyBegun = this.#keyReady = false
+    this.#text = this.#bodyText = ''
+    this.waitingUntil = 0
+  }
+}
+
+function endOf(end: number): AttemptFailure['end'] {
+  if (end === attemptEnd.connectFailed || end === attemptEnd.connectTimeout) return AttemptEnd.connectFailed
+  return end === attemptEnd.timeout ? AttemptEnd.timeout : AttemptEnd.lost
+}
+
+function clientFailureOf(end: number): ClientFailure {
+  switch (end) {
+    case attemptEnd.connectFailed:
+      return clientFailures.connectFailed
+    case attemptEnd.connectTimeout:
+      return clientFailures.connectTimeout
+    case attemptEnd.timeout:
+      return clientFailures.responseTimeout
+    case attemptEnd.bad:
+      return clientFailures.badResponse
+    default:
+      return clientFailures.connectionLost
+  }
+}

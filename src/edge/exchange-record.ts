@@ -1,0 +1,47 @@
+// What is left of an exchange when it is over: counts in the worker's rows and a line in the access log.
+
+import { reasonText } from '../policy/reason.ts'
+import { jsonText } from './access-log.ts'
+import type { CompiledSnapshot } from './compile.ts'
+import type { Exchange } from './exchange.ts'
+
+export function recordExchange(exchange: Exchange, snapshot: CompiledSnapshot, aborted: boolean): void {
+  const { worker, status, attempts } = exchange
+  const { routeWorker, routeLatency } = worker.cells
+  const now = worker.clock.monotonic()
+  const row = exchange.route?.row ?? snapshot.unroutedRow
+  const took = now - exchange.startedAt
+  routeWorker.requests[row]!++
+  routeLatency.record(row, took)
+  routeWorker.bytesIn[row]! += exchange.bytesIn
+  routeWorker.bytesOut[row]! += exchange.bytesOut
+  if (aborted) routeWorker.aborted[row]!++
+  if (status >= 500) routeWorker.status5xx[row]!++
+  else if (status >= 400) routeWorker.status4xx[row]!++
+  else if (status >= 300) routeWorker.status3xx[row]!++
+  else if (status >= 200) routeWorker.status2xx[row]!++
+  else if (status > 0) routeWorker.status1xx[row]!++
+  const { group, member } = attempts
+  if (group?.countsBytes && member >= 0 && exchange.bytesOut > 0)
+    group.countBytes(member, exchange.bytesOut, now)
+  if (worker.log !== null) worker.log.add(logLine(exchange, took, aborted))
+}
+
+const inMs = (us: number): number => Math.round(us / 10) / 100
+
+function logLine(exchange: Exchange, took: number, aborted: boolean): string {
+  const { head, attempts, route, worker } = exchange
+  const at = new Date(worker.clock.wall() / 1000).toISOString()
+  let line = `{"at":"${at}","id":${jsonText(exchange.requestId)},"client":"${exchange.remoteAddress}","method":${jsonText(head.method)},"host":${jsonText(head.authority)},"path":${jsonText(exchange.path)},"status":${exchange.status},"bytesIn":${exchange.bytesIn},"bytesOut":${exchange.bytesOut},"ms":${inMs(took)}`
+  if (route !== null) line += `,"route":${jsonText(route.spec.id)}`
+  if (attempts.member >= 0 && attempts.group !== null) {
+    const { id } = attempts.group.member(attempts.member)
+    line += `,"member":${jsonText(id)},"chosenBy":${jsonText(reasonText(attempts.why))}`
+  }
+  if (exchange.firstByteAt > 0) line += `,"firstByteMs":${inMs(exchange.firstByteAt - exchange.startedAt)}`
+  if (attempts.retryWhy !== 0)
+    line += `,"retries":${attempts.retries},"retryReason":${jsonText(reasonText(attempts.retryWhy, attempts.retries))}`
+  if (exchange.error !== '') line += `,"error":"${exchange.error}"`
+  if (aborted) line += ',"aborted":true'
+  return `${line}}\n`
+}
