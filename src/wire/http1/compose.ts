@@ -36,6 +36,13 @@ export const requestDrop: Uint8Array = dropTable(
 /** Dropped from every response: hop-by-hop fields; Content-Length stays (it says the same length as before). */
 export const responseDrop: Uint8Array = dropTable(...hopByHop, fieldId['proxy-authenticate'])
 
+/** Dropped from 1xx and 204, which must not say a length (RFC 9110 8.6): a client that believed it would wait for a body. */
+export const bodilessDrop: Uint8Array = dropTable(
+  ...hopByHop,
+  fieldId['proxy-authenticate'],
+  fieldId['content-length'],
+)
+
 /** A copy of the table with more ids dropped. */
 export function withDropped(table: Uint8Array, ids: readonly number[]): Uint8Array {
   const copy = table.slice()

@@ -118,3 +118,21 @@ for (const [kind, { make, text: messages }] of Object.entries(makers)) {
     )
   })
 }
+
+test('what is as long as both limits and four bytes, without an empty line, is never waited for', () => {
+  const limits = { requestLineBytesMax: 40, headerBytesMax: 40, headerCountMax: 20 }
+  const head = new Http1RequestHead(limits)
+  const start = fc.constantFrom('\r\n', '\r', '')
+  const target = fc.nat(40).map(length => `GET /${'x'.repeat(length)} HTTP/1.1\r\n`)
+  const part = fc.constantFrom('Host: a\r\n', 'A:\r\n', 'A', '\r', 'b: ', 'xxxxx', ' ')
+  const fields = fc.array(part, { minLength: 30, maxLength: 60 }).map(parts => parts.join(''))
+  fc.assert(
+    fc.property(start, target, fields, (first, line, rest) => {
+      const text = (first + line + rest).padEnd(84, 'y').slice(0, 84)
+      fc.pre(!text.includes('\r\n\r\n'))
+      head.reset(limits)
+      assert.notEqual(head.parse(text), more)
+    }),
+    { numRuns: 3_000 },
+  )
+})

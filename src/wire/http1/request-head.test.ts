@@ -376,3 +376,24 @@ test('a head object that is used again knows nothing of the request before', () 
     assert.deepEqual(used[key], fresh[key], key)
   assert.equal(used.copyFields(requestDrop, null), 'Accept: x\r\n')
 })
+
+test('pipelined requests are read one after the other, each with its own body and nothing of the next', () => {
+  const length = post('Content-Length: 4\r\n')
+  const next = get('', 'DELETE /next HTTP/1.1')
+  // The body is itself a request line: it must be skipped by its length, never read.
+  let rest = `${length}GET ${next}\r\n${get('')}`
+  const seen: [string, string][] = []
+  const head = new Http1RequestHead(limits)
+  while (rest !== '') {
+    head.reset(limits)
+    const end = head.parse(rest)
+    assert.ok(end > 0)
+    seen.push([head.method, head.target])
+    rest = rest.slice(end + head.contentLength)
+  }
+  assert.deepEqual(seen, [
+    ['POST', '/'],
+    ['DELETE', '/next'],
+    ['GET', '/'],
+  ])
+})
