@@ -98,7 +98,9 @@ export class Attempts {
   /** The members of now: the request's own snapshot may name instances that are gone. */
   #currentGroup(): MemberGroup {
     const pinned = this.#route.group as MemberGroup
-    return (this.group = this.#worker.snapshot.groups.get(pinned.spec.name) ?? pinned)
+    const { snapshot } = this.#worker
+    if (snapshot === this.#exchange.snapshot) return (this.group = pinned)
+    return (this.group = snapshot.groups.get(pinned.spec.name) ?? pinned)
   }
 
   #choose(): void {
@@ -111,7 +113,7 @@ export class Attempts {
   }
 
   #pick(group: MemberGroup): number {
-    const now = this.#worker.clock.monotonic()
+    const now = this.#worker.now
     const stuck = this.#stuckMember(group, now)
     if (stuck >= 0) return stuck
     if (!this.#keyReady) {
@@ -148,7 +150,7 @@ export class Attempts {
   }
 
   #waitForPlace(group: MemberGroup): void {
-    const { cells, random, clock, pending } = this.#worker
+    const { cells, random, now, pending } = this.#worker
     const { limits } = group.spec
     const waiting = sumOver(cells.upstreamWorker.pending, cells.workers, upstreamSlots, group.slot)
     const reason = admission(false, waiting, limits)
@@ -157,7 +159,7 @@ export class Attempts {
       this.#exchange.refuse(clientFailures.busy, `Retry-After: ${retryAfterSeconds(limits, random)}\r\n`)
       return
     }
-    this.waitingUntil = clock.monotonic() + limits.pendingTimeoutMs * 1000
+    this.waitingUntil = now + limits.pendingTimeoutMs * 1000
     pending.enter(group.spec.name, this)
   }
 
@@ -249,6 +251,7 @@ export class Attempts {
     const { serial } = exchange
     this.#hedgeTimer = setTimeout(() => {
       this.#hedgeTimer = null
+      this.#worker.refresh()
       if (serial === exchange.serial) this.#hedge(group)
     }, delayUs / MS)
   }
@@ -258,8 +261,8 @@ export class Attempts {
     if (first === null || this.#exchange.responding) return
     const allowed = this.#budgetAllows(group)
     if (decideHedge(0, true, true, this.#second !== null, allowed) !== Reason.hedge) return
-    const { clock, random } = this.#worker
-    const member = group.pick(clock.monotonic(), this.#key, random, [group.memberSlot(first.member)])
+    const { now, random } = this.#worker
+    const member = group.pick(now, this.#key, random, [group.memberSlot(first.member)])
     if (member < 0) return
     this.#countRetry(group, Reason.hedge)
     this.why = Reason.hedge
@@ -328,7 +331,7 @@ export class Attempts {
   observe(connection: Http1Upstream, failed: boolean): void {
     const { member, row } = connection
     const { group } = this
-    const now = this.#worker.clock.monotonic()
+    const now = this.#worker.now
     if (group !== null && member < group.count && group.memberRow(member) === row)
       group.observe(member, failed, now - connection.sentAt, now)
   }
@@ -357,6 +360,7 @@ export class Attempts {
     const { serial } = exchange
     this.#timer = setTimeout(() => {
       this.#timer = null
+      this.#worker.refresh()
       if (serial === exchange.serial) this.#choose()
     }, delayUs / MS)
   }

@@ -23,6 +23,9 @@ export interface WorkerContext {
   readonly index: number
   readonly net: Net
   readonly clock: Clock
+  /** Monotonic microseconds, read once for each callback of a socket or timer (`refresh`): a call of the clock is not free. */
+  now: number
+  refresh(): void
   readonly wheel: TimerWheel
   readonly random: Random
   readonly cells: EdgeCells

@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.ts'
 export function recordExchange(exchange: Exchange, snapshot: CompiledSnapshot, aborted: boolean): void {
   const { worker, status, attempts } = exchange
   const { routeWorker, routeLatency } = worker.cells
-  const now = worker.clock.monotonic()
+  const now = worker.now
   const row = exchange.route?.row ?? snapshot.unroutedRow
   const took = now - exchange.startedAt
   routeWorker.requests[row]!++

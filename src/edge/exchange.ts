@@ -27,6 +27,7 @@ const noLimits = { requestLineBytesMax: 0, headerBytesMax: 0, headerCountMax: 12
 const interimRules: CompiledRules = { drop: responseDrop, alsoDrop: null, add: '', host: null }
 export class Exchange implements Timed {
   deadlineAt: number = Infinity
+  wheelAt = 0
   wheelBucket = -1
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
@@ -111,7 +112,7 @@ export class Exchange implements Timed {
     this.remoteAddress = client.remoteAddress
     this.snapshot = worker.snapshot
     this.snapshot.uses++
-    this.startedAt = worker.clock.monotonic()
+    this.startedAt = worker.now
     worker.cells.worker.exchanges[worker.index]!++
     const given = client.trusted ? this.head.value(fieldId['x-request-id']) : undefined
     const own = worker.ids.next()
@@ -241,7 +242,7 @@ export class Exchange implements Timed {
   response(connection: Http1Upstream, head: Http1ResponseHead): boolean {
     const { worker, attempts } = this
     const group = this.attempts.group as MemberGroup
-    const now = worker.clock.monotonic()
+    const now = worker.now
     const { status } = head
     const failed = status === 502 || status === 503 || status === 504
     attempts.observe(connection, failed)
@@ -334,7 +335,7 @@ export class Exchange implements Timed {
     to: number,
   ): void {
     const _group = this.attempts.group as MemberGroup
-    const now = this.worker.clock.monotonic()
+    const now = this.worker.now
     if (!this.upgrading || this.client === null) {
       connection.cancel()
       this.attempts.primary = null

@@ -19,7 +19,7 @@ export class HedgeDelays {
 
   /** Microseconds, or -1 when too little is known. */
   of(group: MemberGroup, spec: HedgeSpec): number {
-    const now = this.#worker.clock.monotonic()
+    const now = this.#worker.now
     const key = `${group.slot}:${spec.percentile}:${spec.delayMinMs}`
     const known = this.#known.get(key)
     if (known !== undefined && known.until > now) return known.delayUs

@@ -41,6 +41,7 @@ const lingerBytesMax = 1 << 20
 
 export class Http1Client implements StreamHandler, Timed {
   deadlineAt: number = Infinity
+  wheelAt = 0
   wheelBucket = -1
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
@@ -84,7 +85,7 @@ export class Http1Client implements StreamHandler, Timed {
     this.trusted = isInBlocks(this.remoteAddress, snapshot.trustedProxies)
     cells.worker.connections[index]!++
     cells.worker.accepted[index]!++
-    worker.wheel.set(this, worker.clock.monotonic() + snapshot.spec.limits.idleTimeoutMs * 1000)
+    worker.wheel.set(this, worker.now + snapshot.spec.limits.idleTimeoutMs * 1000)
   }
 
   get isIdle(): boolean {
@@ -105,6 +106,7 @@ export class Http1Client implements StreamHandler, Timed {
   opened(): void {}
 
   data(_stream: Stream, bytes: Buffer, length: number): void {
+    this.worker.refresh()
     switch (this.#state) {
       case place.idle:
       case place.head:
@@ -165,7 +167,7 @@ export class Http1Client implements StreamHandler, Timed {
     this.#state = place.head
     const { worker } = this
     const timeoutMs = worker.snapshot.spec.limits.headTimeoutMs
-    worker.wheel.set(this, worker.clock.monotonic() + timeoutMs * 1000)
+    worker.wheel.set(this, worker.now + timeoutMs * 1000)
   }
 
   #refuseHead(exchange: Exchange, code: number): void {
@@ -248,7 +250,7 @@ export class Http1Client implements StreamHandler, Timed {
 
   #armBody(): void {
     const { worker } = this
-    worker.wheel.set(this, worker.clock.monotonic() + worker.snapshot.spec.limits.bodyTimeoutMs * 1000)
+    worker.wheel.set(this, worker.now + worker.snapshot.spec.limits.bodyTimeoutMs * 1000)
   }
 
   #readBody(bytes: Buffer, from: number, to: number): void {
@@ -376,12 +378,13 @@ export class Http1Client implements StreamHandler, Timed {
     if (!this.#blocked) {
       this.#blocked = true
       const { worker } = this
-      worker.wheel.set(this, worker.clock.monotonic() + worker.snapshot.spec.limits.sendTimeoutMs * 1000)
+      worker.wheel.set(this, worker.now + worker.snapshot.spec.limits.sendTimeoutMs * 1000)
     }
     return false
   }
 
   drained(): void {
+    this.worker.refresh()
     this.#blocked = false
     this.#giveBackLent()
     if (this.#state === place.tunnel) this.#tunnel?.clientDrained()
@@ -423,7 +426,7 @@ export class Http1Client implements StreamHandler, Timed {
     this.#state = place.idle
     const { worker } = this
     const idleUs = worker.snapshot.spec.limits.idleTimeoutMs * 1000
-    worker.wheel.set(this, worker.clock.monotonic() + idleUs)
+    worker.wheel.set(this, worker.now + idleUs)
     if (this.#backlog !== null && !this.#next) {
       this.#next = true
       setImmediate(nextRequest, this)
@@ -431,6 +434,7 @@ export class Http1Client implements StreamHandler, Timed {
   }
 
   nextRequest(): void {
+    this.worker.refresh()
     this.#next = false
     const backlog = this.#backlog
     if (backlog === null || this.#state !== place.idle) return
@@ -453,7 +457,7 @@ export class Http1Client implements StreamHandler, Timed {
     this.stream.end()
     this.stream.resume()
     const { worker } = this
-    worker.wheel.set(this, worker.clock.monotonic() + lingerMs * 1000)
+    worker.wheel.set(this, worker.now + lingerMs * 1000)
   }
 
   /** The response can't be completed: the client must see that (RFC 9112 8). */
@@ -490,6 +494,7 @@ export class Http1Client implements StreamHandler, Timed {
   // --- the end ------------------------------------------------------------------------------------------------
 
   ended(): void {
+    this.worker.refresh()
     switch (this.#state) {
       case place.busy:
         // A client may half-close after its request (RFC 9112 9.6); it still waits for the answer.
@@ -515,6 +520,7 @@ export class Http1Client implements StreamHandler, Timed {
   closed(): void {
     if (this.#state === place.closed) return
     const { worker } = this
+    worker.refresh()
     worker.cells.worker.connections[worker.index]!--
     if (this.#state === place.tunnel) worker.cells.worker.tunnels[worker.index]!--
     const { exchange } = this

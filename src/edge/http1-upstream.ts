@@ -38,6 +38,7 @@ let spareHead = new Http1ResponseHead(responseLimits)
 
 export class Http1Upstream implements StreamHandler, Timed {
   deadlineAt: number = Infinity
+  wheelAt = 0
   wheelBucket = -1
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
@@ -96,7 +97,7 @@ export class Http1Upstream implements StreamHandler, Timed {
   send(exchange: Exchange, text: string, more: boolean, chunked: boolean): void {
     const { worker } = this
     this.exchange = exchange
-    this.startedAt = this.sentAt = worker.clock.monotonic()
+    this.startedAt = this.sentAt = worker.now
     this.#requestDone = !more
     this.#chunkedOut = chunked
     this.#interims = 0
@@ -120,6 +121,7 @@ export class Http1Upstream implements StreamHandler, Timed {
   }
 
   opened(): void {
+    this.worker.refresh()
     if (this.exchange === null) {
       this.#state = place.idle
       this.pool.giveBack(this)
@@ -143,7 +145,7 @@ export class Http1Upstream implements StreamHandler, Timed {
     if (!this.#requestDone) return
     const { worker } = this
     const timeoutMs = this.exchange?.attempts.responseTimeoutMs ?? this.pool.spec.responseTimeoutMs
-    worker.wheel.set(this, worker.clock.monotonic() + timeoutMs * 1000)
+    worker.wheel.set(this, worker.now + timeoutMs * 1000)
   }
 
   /** A piece of the request body. False: keep `bytes` unchanged and wait for `upstreamDrained`. */
@@ -170,6 +172,7 @@ export class Http1Upstream implements StreamHandler, Timed {
   }
 
   drained(): void {
+    this.worker.refresh()
     this.#blocked = false
     if (this.#state === place.tunnel) this.#tunnel?.upstreamDrained()
     else this.exchange?.attempts.drained(this)
@@ -178,6 +181,7 @@ export class Http1Upstream implements StreamHandler, Timed {
   // --- the response -------------------------------------------------------------------------------------------
 
   data(_stream: Stream, bytes: Buffer, length: number): void {
+    this.worker.refresh()
     if (this.#state === place.tunnel) {
       this.#tunnel?.fromUpstream(bytes, length)
       return
@@ -303,8 +307,7 @@ export class Http1Upstream implements StreamHandler, Timed {
 
   #armBody(): void {
     const { worker } = this
-    if (!this.stream.paused)
-      worker.wheel.set(this, worker.clock.monotonic() + this.pool.spec.idleTimeoutMs * 1000)
+    if (!this.stream.paused) worker.wheel.set(this, worker.now + this.pool.spec.idleTimeoutMs * 1000)
   }
 
   #readBody(bytes: Buffer, from: number, to: number): void {
@@ -409,6 +412,7 @@ export class Http1Upstream implements StreamHandler, Timed {
   // --- the end ------------------------------------------------------------------------------------------------
 
   ended(): void {
+    this.worker.refresh()
     switch (this.#state) {
       case place.tunnel:
         this.#tunnel?.upstreamEnded()
@@ -425,6 +429,7 @@ export class Http1Upstream implements StreamHandler, Timed {
   }
 
   closed(_stream: Stream, code: string): void {
+    this.worker.refresh()
     const state = this.#state
     if (state === place.closed && this.exchange === null) {
       this.pool.removed(this)

@@ -62,8 +62,9 @@ export class PendingQueue {
   }
 
   #poll(): void {
+    this.#worker.refresh()
     this.wake()
-    const now = this.#worker.clock.monotonic()
+    const now = this.#worker.now
     for (const attempts of this.#waiting.filter(one => one.waitingUntil <= now)) {
       this.leave(attempts)
       attempts.waitedTooLong()

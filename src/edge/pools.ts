@@ -46,7 +46,7 @@ export class MemberPool {
       return
     }
     this.#idle.push(connection)
-    this.worker.wheel.set(connection, this.worker.clock.monotonic() + timeoutMs * 1000)
+    this.worker.wheel.set(connection, this.worker.now + timeoutMs * 1000)
   }
 
   /** An idle connection ends. */

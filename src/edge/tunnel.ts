@@ -18,6 +18,7 @@ const boundaryWaitMs = 1_000
 
 export class Tunnel implements Timed {
   deadlineAt: number = Infinity
+  wheelAt = 0
   wheelBucket = -1
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
@@ -46,7 +47,7 @@ export class Tunnel implements Timed {
   }
 
   #touch(): void {
-    if (!this.#ending) this.#worker.wheel.set(this, this.#worker.clock.monotonic() + this.#idleUs)
+    if (!this.#ending) this.#worker.wheel.set(this, this.#worker.now + this.#idleUs)
   }
 
   fromClient(bytes: Buffer, length: number): void {
@@ -99,7 +100,7 @@ export class Tunnel implements Timed {
     this.#ending = true
     if (this.#frames === null) this.#end()
     else if (this.#frames.atBoundary) this.#closePolitely()
-    else this.#worker.wheel.set(this, this.#worker.clock.monotonic() + boundaryWaitMs * 1000)
+    else this.#worker.wheel.set(this, this.#worker.now + boundaryWaitMs * 1000)
   }
 
   #closePolitely(): void {
@@ -109,7 +110,7 @@ export class Tunnel implements Timed {
     }
     this.#client.stream.end()
     this.#upstream.stream.end()
-    this.#worker.wheel.set(this, this.#worker.clock.monotonic() + boundaryWaitMs * 1000)
+    this.#worker.wheel.set(this, this.#worker.now + boundaryWaitMs * 1000)
     this.#clientDone = this.#upstreamDone = true
   }
 

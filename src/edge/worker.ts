@@ -36,6 +36,7 @@ class EdgeWorker implements WorkerContext {
   readonly index: number
   readonly net: typeof nodeNet = nodeNet
   readonly clock: typeof hostClock = hostClock
+  now: number = hostClock.monotonic()
   readonly wheel: TimerWheel
   readonly random: Random
   readonly cells: EdgeCells
@@ -87,8 +88,13 @@ class EdgeWorker implements WorkerContext {
     this.#send({ kind: 'decision', subject, text })
   }
 
+  refresh(): void {
+    this.now = this.clock.monotonic()
+  }
+
   #tick(): void {
-    const now = this.clock.monotonic()
+    this.refresh()
+    const { now } = this
     this.cells.worker.beatUs[this.index] = now
     this.wheel.advance(now)
   }
@@ -108,6 +114,7 @@ class EdgeWorker implements WorkerContext {
 
   /** Exchanges that began earlier keep the snapshot that they have. */
   async apply(spec: EdgeSnapshot, slots: SnapshotSlots, ports: ReadonlyMap<string, number>): Promise<void> {
+    this.refresh()
     const next = this.#compile(spec, slots)
     const before = this.snapshot
     if (before.uses > 0) this.#older.add(before)
@@ -174,6 +181,7 @@ class EdgeWorker implements WorkerContext {
   }
 
   #accept(stream: ConstructorParameters<typeof Http1Client>[1]): Http1Client {
+    this.refresh()
     const client = new Http1Client(this, stream)
     const { connections, refused } = this.cells.worker
     this.#clients.add(client)
@@ -196,9 +204,11 @@ class EdgeWorker implements WorkerContext {
     this.draining = true
     for (const { listener } of this.#listeners.values()) listener.close()
     for (const client of this.#clients) client.drain()
-    const end = this.clock.monotonic() + drainMs * 1000
+    this.refresh()
+    const end = this.now + drainMs * 1000
     const poll = setInterval(() => {
-      const now = this.clock.monotonic()
+      this.refresh()
+      const { now } = this
       if (this.#clients.size === 0 || now >= end + 3 * SECOND) {
         clearInterval(poll)
         this.pools.closeIdle()

@@ -5,6 +5,7 @@ import { type Timed, TimerWheel } from './timer-wheel.ts'
 
 class Item implements Timed {
   deadlineAt = Infinity
+  wheelAt = 0
   wheelBucket = -1
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
@@ -80,4 +81,5 @@ test('removing a deadline means it never fires, and a jump over many turns fires
   wheel.set(removed, Infinity)
   wheel.advance(1_000_000)
   assert.deepEqual([kept.firedAt.length, removed.firedAt.length], [1, 0])
+  assert.equal(wheel.count, 0, 'nothing is kept after its bucket came round')
 })

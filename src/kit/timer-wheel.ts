@@ -3,8 +3,10 @@
 
 /** What the wheel keeps; an object is in at most one wheel. */
 export interface Timed {
-  /** Microseconds; `Infinity` = none. Set it through `TimerWheel.set`, or raise it directly. */
+  /** Microseconds; `Infinity` = none. Set it through `TimerWheel.set`. */
   deadlineAt: number
+  /** The wheel's own: the deadline by which it was placed; the real one may be later. */
+  wheelAt: number
   /** The wheel's own: the bucket this is in, or -1. */
   wheelBucket: number
   wheelNext: Timed | null
@@ -26,23 +28,29 @@ export class TimerWheel {
     this.#tick = Math.floor(now / tickUs)
   }
 
+  /** Objects in the wheel, those without a deadline that have not been noticed yet included. */
   get count(): number {
     return this.#count
   }
 
-  /** Sets, moves or (with `Infinity`) removes the object's deadline. */
+  /** Sets, moves or (with `Infinity`) drops the object's deadline; it may stay in its bucket until that comes round. */
   set(timed: Timed, deadlineAt: number): void {
-    const later = timed.wheelBucket >= 0 && deadlineAt >= timed.deadlineAt && deadlineAt !== Infinity
     timed.deadlineAt = deadlineAt
-    if (later) return // found in its old bucket, and put further on then
-    this.remove(timed)
-    timed.deadlineAt = deadlineAt
+    if (timed.wheelBucket >= 0) {
+      if (deadlineAt >= timed.wheelAt) return // found in its old bucket, and put further on then
+      this.#unlink(timed)
+    }
     if (deadlineAt !== Infinity) this.#insert(timed)
   }
 
+  /** Takes the object out for good: call it when the object ends. */
   remove(timed: Timed): void {
-    const bucket = timed.wheelBucket
     timed.deadlineAt = Infinity
+    this.#unlink(timed)
+  }
+
+  #unlink(timed: Timed): void {
+    const bucket = timed.wheelBucket
     if (bucket < 0) return
     const { wheelNext: next, wheelPrevious: previous } = timed
     if (previous === null) this.#heads[bucket] = next
@@ -59,6 +67,7 @@ export class TimerWheel {
     const bucket = Math.min(tick, this.#tick + buckets - 1) % buckets
     const head = this.#heads[bucket] ?? null
     timed.wheelBucket = bucket
+    timed.wheelAt = timed.deadlineAt
     timed.wheelNext = head
     timed.wheelPrevious = null
     if (head !== null) head.wheelPrevious = timed
@@ -81,13 +90,11 @@ export class TimerWheel {
   #turn(bucket: number, now: number): void {
     // What is put back lands in another bucket, so this ends; and a callback may remove any other object meanwhile.
     for (let timed = this.#heads[bucket]; timed; timed = this.#heads[bucket]) {
-      const deadlineAt = timed.deadlineAt
-      this.remove(timed)
-      if (deadlineAt <= now) timed.expired(now)
-      else {
-        timed.deadlineAt = deadlineAt
-        this.#insert(timed)
-      }
+      this.#unlink(timed)
+      if (timed.deadlineAt <= now) {
+        timed.deadlineAt = Infinity
+        timed.expired(now)
+      } else if (timed.deadlineAt !== Infinity) this.#insert(timed)
     }
   }
 }

@@ -154,8 +154,19 @@ function matchesHeaders(headers: readonly (readonly [string, string])[], request
   return true
 }
 
+/** Nearly every request names the host that the one before it named. */
+let lastAuthority = ''
+let lastHost = ''
+
 /** The host of an authority for matching: lower case, without port and final dot. */
 export function hostOf(authority: string): string {
+  if (authority === lastAuthority) return lastHost
+  lastHost = readHost(authority)
+  lastAuthority = authority
+  return lastHost
+}
+
+function readHost(authority: string): string {
   const end = authority.charCodeAt(0) === 91 ? authority.indexOf(']') + 1 : authority.indexOf(':')
   let host = end <= 0 ? authority : authority.slice(0, end)
   if (host.endsWith('.')) host = host.slice(0, -1)
