@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { MemberView, StatusView } from '../system/index.ts'
+import { eventText, statusText } from './status-text.ts'
+
+const at = '2026-01-02T03:04:05.678Z'
+const plain = { paint: (_: string, text: string) => text, columns: 0 }
+
+const member: MemberView = {
+  id: 'web-1',
+  address: '127.0.0.1:4000',
+  state: 'ready',
+  reason: 'answered 200',
+  pid: 9,
+  startedAt: null,
+  restarts: 1,
+  adopted: true,
+  cpuPercent: 12.4,
+  residentBytes: 64 * 1024 ** 2,
+  traffic: {
+    state: 'ejected',
+    reason: 'ejected: 5 failures in a row, back in 8 s',
+    weight: 1,
+    inFlight: 2,
+    connections: 3,
+    requests: 40,
+    failures: 5,
+    retries: 0,
+    latencyMs: 1.5,
+    chosenBy: 'round robin',
+  },
+}
+
+const status: StatusView = {
+  name: 'shop',
+  state: 'running',
+  ready: false,
+  waitingFor: ['api has no ready member: starting'],
+  tenfold: '0.1.0',
+  pid: 7,
+  startedAt: at,
+  uptimeMs: 61_000,
+  file: '/shop/tenfold.config.ts',
+  environment: 'production',
+  stateDirectory: '/shop/.tenfold',
+  controlUrl: 'http://127.0.0.1:9900',
+  watching: true,
+  runsAs: 'nobody',
+  lastReload: { at, outcome: 'refused', text: 'name cannot change live' },
+  warnings: ['Services run as root.'],
+  edge: {
+    state: 'running',
+    reason: 'started',
+    pid: 8,
+    adopted: false,
+    restarts: 2,
+    snapshotVersion: 3,
+    listeners: [{ id: 'http', host: '0.0.0.0', port: 8080, url: 'http://127.0.0.1:8080' }],
+    workers: [{ id: 0, state: 'running', restarts: 0, connections: 4, exchanges: 1 }],
+    routes: [],
+  },
+  services: [
+    {
+      name: 'web',
+      kind: 'command',
+      balance: 'round-robin',
+      mode: 'panic: 0 of 1 healthy',
+      instances: { min: 1, max: 2, wanted: 2, ready: 1 },
+      pending: 3,
+      trouble: 'degraded: 1 of 2 ready',
+      members: [member],
+    },
+    {
+      name: 'api',
+      kind: 'addresses',
+      balance: 'random',
+      mode: 'normal',
+      instances: null,
+      pending: 0,
+      trouble: '',
+      members: [],
+    },
+  ],
+  decisions: [{ at, kind: 'decision', subject: 'web/web-1', text: 'ejected: 5 failures in a row' }],
+}
+
+test('a status says what listens, what serves and why what does not serve does not', () => {
+  const lines = statusText(status, plain).split('\n')
+  assert.deepEqual(lines.slice(0, 11), [
+    'shop  running, not ready  up 1 min 1 s  process 7  tenfold 0.1.0',
+    'file     /shop/tenfold.config.ts (production), watched',
+    'control  http://127.0.0.1:9900',
+    'waiting  api has no ready member: starting',
+    'warning  Services run as root.',
+    lines[5],
+    '',
+    'edge  running  process 8, 1 worker, 4 connections, 1 requests in flight, 2 restarts',
+    '  http  http://127.0.0.1:8080',
+    '',
+    'web  1 of 2 ready (min 1, max 2)  round-robin  panic: 0 of 1 healthy  3 pending',
+  ])
+  assert.match(lines[5] ?? '', /^reload {3}refused at \d\d:\d\d:\d\d: name cannot change live$/)
+  assert.equal(lines[11], '  degraded: 1 of 2 ready')
+  assert.match(lines[12] ?? '', /^ {2}MEMBER {2}STATE +TRAFFIC +ADDRESS +PID/)
+  assert.match(
+    lines[13] ?? '',
+    /^ {2}web-1 +ready\* +ejected +127\.0\.0\.1:4000 +9 +- +1 +12% +64 MB +40 +5 +2 +1\.5 ms +ejected: 5 failures in a row, back in 8 s$/,
+  )
+  assert.match(lines.slice(14).join('\n'), /api {2}0 addresses {2}random\n {2}no members/)
+  assert.match(lines.at(-1) ?? '', /web\/web-1 {2}ejected: 5 failures in a row$/)
+})
+
+test('on a narrow terminal only the reason is cut', () => {
+  const lines = statusText(status, { ...plain, columns: 130 }).split('\n')
+  const row = lines[13] ?? ''
+  assert.ok(row.length <= 130)
+  assert.match(row, /ejected: .*…$/)
+})
+
+test('an event is one line: when, what, why', () => {
+  assert.match(
+    eventText({ at, kind: 'warning', subject: 'edge', text: 'died' }, plain),
+    /^\d\d:\d\d:\d\d {2}edge {2}died$/,
+  )
+})
