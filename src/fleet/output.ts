@@ -70,7 +70,7 @@ export class Output {
     if (this.#rotating.has(path)) return
     this.#rotating.add(path)
     try {
-      await rotateIfLarge(path, limits, () => this.#followers.get(path)?.poll(Number.POSITIVE_INFINITY))
+      await rotateIfLarge(path, limits, this.#followers.get(path))
     } catch (error) {
       const sentence = `${path} could not be rotated and grows on: ${(error as Error).message}`
       this.#log.warn({ service, member }, sentence)

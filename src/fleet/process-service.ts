@@ -256,9 +256,9 @@ export class ProcessService implements LifeOwner {
     slot.serving = life
     slot.lastFailure = null
     slot.thefts = 0
+    this.#decide('info', slot.member, `ready on port ${life.port}: ${life.reason}`)
     if (former) this.#retire(slot, former, `${former.replaceWhy ?? 'replaced'}; the next one is ready`)
     else void this.#publisher.publish()
-    this.#decide('info', slot.member, `ready on port ${life.port}: ${life.reason}`)
     this.#tick()
   }
 
@@ -457,10 +457,10 @@ export class ProcessService implements LifeOwner {
   }
 
   #endIn(slot: Slot, life: Life, why: string, timeoutMs?: number): void {
+    const listed = slot.published === life
     if (slot.serving === life) slot.serving = null
     if (slot.candidate === life) slot.candidate = null
     slot.leaving.add(life)
-    const listed = life.state === 'ready' || life.state === 'draining'
     void life.end(why, timeoutMs)
     if (listed) void this.#publisher.publish()
   }

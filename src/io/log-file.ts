@@ -96,6 +96,11 @@ export class LogFollower {
     this.#offset = from
   }
 
+  /** The file was cut to nothing. It may have grown past the old length before anybody looks again. */
+  rewind(): void {
+    this.#offset = 0
+  }
+
   /** Reads at most `bytesMax` of what is new, so that a flood in one file does not hold up the rest. */
   poll(bytesMax: number = 1 << 20): void {
     const size = logBytes(this.#path)
@@ -130,40 +135,47 @@ export class LogFollower {
 }
 
 /**
- * Rotates when the file is larger than its limit; true when it did. `beforeCut` is called when all that will be cut has
- * been copied, so that a follower can read it first. Of a file that has grown far past its limit only the end is kept.
+ * Rotates when the file is larger than its limit; true when it did. A follower reads what will be cut first, and begins
+ * anew after. Of a file that has grown past twice its limit only the end is kept, so an older file has at most three times
+ * the limit.
  */
 export async function rotateIfLarge(
   path: string,
   limits: LogLimits,
-  beforeCut: () => void = () => {},
+  follower?: LogFollower,
 ): Promise<boolean> {
   const size = logBytes(path)
   if (size <= limits.bytesMax) return false
   if (limits.filesMax <= 1) {
-    beforeCut()
-    cut(path)
+    const file = openSync(path, 'r+')
+    cut(file, follower)
+    closeSync(file)
     return true
   }
   const copy = `${path}.copy`
-  await copyTail(path, copy, limits.bytesMax, beforeCut)
+  await copyTail(path, copy, limits.bytesMax, follower)
   for (let number = limits.filesMax - 1; number > 1; number--)
     moveIfThere(`${path}.${number - 1}`, `${path}.${number}`)
   renameSync(copy, `${path}.1`)
   return true
 }
 
-async function copyTail(path: string, copy: string, bytesMax: number, beforeCut: () => void): Promise<void> {
+async function copyTail(
+  path: string,
+  copy: string,
+  bytesMax: number,
+  follower: LogFollower | undefined,
+): Promise<void> {
   const source = await open(path, 'r+')
   const target = await open(copy, 'w', 0o640)
   try {
-    let offset = Math.max(0, (await source.stat()).size - bytesMax)
+    let offset = Math.max(0, (await source.stat()).size - 2 * bytesMax)
     // What a fast writer adds while the copy is made is copied too, up to the limit again; the rest is given up.
-    const end = offset + 2 * bytesMax
+    const end = offset + 3 * bytesMax
     const buffer = Buffer.allocUnsafe(chunkBytes)
     while (offset < end) {
-      const { bytesRead } = await source.read(buffer, 0, chunkBytes, offset)
-      if (bytesRead < chunkBytes) break
+      const { bytesRead } = await source.read(buffer, 0, Math.min(chunkBytes, end - offset), offset)
+      if (bytesRead === 0) break
       await target.write(buffer, 0, bytesRead)
       offset += bytesRead
     }
@@ -172,17 +184,16 @@ async function copyTail(path: string, copy: string, bytesMax: number, beforeCut:
       target.fd,
       readAt(source.fd, offset, Math.max(0, Math.min(fstatSync(source.fd).size, end) - offset)),
     )
-    beforeCut()
-    ftruncateSync(source.fd, 0)
+    cut(source.fd, follower)
   } finally {
     await Promise.all([source.close(), target.close()])
   }
 }
 
-function cut(path: string): void {
-  const file = openSync(path, 'r+')
+function cut(file: number, follower: LogFollower | undefined): void {
+  follower?.poll(Number.POSITIVE_INFINITY)
   ftruncateSync(file, 0)
-  closeSync(file)
+  follower?.rewind()
 }
 
 function moveIfThere(from: string, to: string): void {
