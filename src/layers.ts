@@ -133,8 +133,8 @@ export const layers: readonly Layer[] = [
   },
 ]
 
-/** Modules that start a thread, a process or the product: reachable code begins here. */
-export const entries: readonly string[] = ['index.ts', 'cli/main.ts']
+/** Where reachable code begins. The Bun driver is the seam's second one: its contract test runs it, no program does yet. */
+export const entries: readonly string[] = ['index.ts', 'cli/main.ts', 'io/net-bun.ts']
 
 /** The table as ARCHITECTURE.md shows it. */
 export function layerTable(): string {

@@ -10,7 +10,7 @@ import { end } from '../lib/processes.ts'
 import { figure, median, percent, ratio, spread } from '../lib/statistics.ts'
 import type { BenchOptions } from '../run.ts'
 import { startOrigin } from './origin.ts'
-import { type Peer, peers, type StartedPeer } from './peers.ts'
+import { type Peer, type Place, peers, type StartedPeer } from './peers.ts'
 import {
   fixedRate,
   type Load,
@@ -94,11 +94,38 @@ function rateTable(results: ReadonlyMap<string, readonly OpenLoopResult[]>): str
   return `### Latency at ${fixedRate.toLocaleString('en')} small requests/s, open loop, 64 connections\n\n${table(head, rows)}`
 }
 
-async function idleTable(runners: Runners, rounds: number, setting: Setting): Promise<string> {
+/** A new process for each measurement: memory that an earlier one left behind would hide what the next one takes. */
+async function freshly<T>(
+  chosen: readonly Peer[],
+  rounds: number,
+  title: string,
+  place: Place,
+  measure: (peer: StartedPeer) => Promise<T>,
+): Promise<Map<string, T[]>> {
+  const results = new Map<string, T[]>(chosen.map(peer => [peer.name, []]))
+  for (let round = 1; round <= rounds; round++) {
+    for (const peer of chosen) {
+      progress(`${title}: round ${round} of ${rounds}, ${peer.name}`)
+      const started = await peer.start(place)
+      results.get(peer.name)!.push(await measure(started))
+      await started.stop()
+    }
+  }
+  progress('')
+  return results
+}
+
+async function idleTable(
+  chosen: readonly Peer[],
+  rounds: number,
+  place: Place,
+  setting: Setting,
+): Promise<string> {
   const count = 10_000
-  const results = await alternate(runners, Math.min(rounds, 3), 'idle connections', peer =>
-    measureIdle(peer, count, setting),
-  )
+  const results = await freshly(chosen, Math.min(rounds, 3), 'idle connections', place, async peer => {
+    await measureLoad(peer, loads[0]!, setting)
+    return measureIdle(peer, count, setting)
+  })
   const rows = [...results].map(([name, list]) => [
     name,
     figure(median(list.map(one => one.bytesPerConnection)) / 1024),
@@ -107,8 +134,13 @@ async function idleTable(runners: Runners, rounds: number, setting: Setting): Pr
   return `### Memory of 10,000 idle keep-alive connections\n\n${table(['', 'KB a connection', 'connections held'], rows)}`
 }
 
-async function manyTable(runners: Runners, requests: number, setting: Setting): Promise<string> {
-  const results = await alternate(runners, 1, `${requests} requests`, peer =>
+async function manyTable(
+  chosen: readonly Peer[],
+  requests: number,
+  place: Place,
+  setting: Setting,
+): Promise<string> {
+  const results = await freshly(chosen, 1, `${requests} requests`, place, peer =>
     measureMany(peer, requests, setting),
   )
   const rows = [...results].map(([name, [one]]) => [
@@ -121,26 +153,21 @@ async function manyTable(runners: Runners, requests: number, setting: Setting): 
   return `${title}\n\n${table(['', 'requests', 'MB when warm', 'MB after'], rows)}`
 }
 
-async function startPeers(
-  chosen: readonly Peer[],
-  folder: string,
-  originPort: number,
-): Promise<Map<string, StartedPeer>> {
+async function startPeers(chosen: readonly Peer[], place: Place): Promise<Map<string, StartedPeer>> {
   const runners = new Map<string, StartedPeer>()
-  for (const peer of chosen) {
-    if (peer.version() === undefined) console.error(`${peer.name} is not there: left out`)
-    else runners.set(peer.name, await peer.start({ folder, core: proxyCore, originPort }))
-  }
+  for (const peer of chosen) runners.set(peer.name, await peer.start(place))
   return runners
 }
 
-async function report(runners: Runners, options: BenchOptions, folder: string): Promise<string> {
-  const rounds = options.quick ? 1 : 5
-  const setting: Setting = { folder, core: loadCore, seconds: options.quick ? 2 : 4 }
-  const wanted = (name: string): boolean => options.scenarios.length === 0 || options.scenarios.includes(name)
+/** What is measured while all proxies run beside each other; those that wait cost nothing. */
+async function loadTables(
+  runners: Runners,
+  wanted: Wanted,
+  rounds: number,
+  setting: Setting,
+): Promise<string[]> {
   const parts: string[] = []
-
-  await alternate(runners, 1, 'warming up', peer => measureLoad(peer, loads[0]!, { ...setting, seconds: 4 }))
+  await alternate(runners, 1, 'warming up', peer => measureLoad(peer, loads[0]!, setting))
   for (const load of loads.filter(one => wanted(one.name))) {
     parts.push(
       loadTable(load, await alternate(runners, rounds, load.name, peer => measureLoad(peer, load, setting))),
@@ -151,13 +178,44 @@ async function report(runners: Runners, options: BenchOptions, folder: string): 
       rateTable(await alternate(runners, rounds, 'fixed rate', peer => measureFixedRate(peer, setting))),
     )
   }
-  const lasting = new Map([...runners].filter(([name]) => !name.startsWith('bare')))
-  if (wanted('idle') && !options.quick) parts.push(await idleTable(lasting, rounds, setting))
-  if (wanted('many') && !options.quick) {
-    const few = new Map([...runners].filter(([name]) => name === 'tenfold' || name === 'nginx'))
-    parts.push(await manyTable(few, 1_000_000, { ...setting, seconds: 10 }))
+  return parts
+}
+
+type Wanted = (scenario: string) => boolean
+
+async function report(chosen: readonly Peer[], options: BenchOptions, place: Place): Promise<string> {
+  const rounds = options.quick ? 1 : 5
+  const setting: Setting = { folder: place.folder, core: loadCore, seconds: options.quick ? 2 : 4 }
+  const named = (scenario: string): boolean => options.scenarios.includes(scenario)
+  const wanted: Wanted = scenario => options.scenarios.length === 0 || named(scenario)
+  const parts: string[] = []
+
+  if ([...loads.map(one => one.name), 'rate'].some(wanted)) {
+    const runners = await startPeers(chosen, place)
+    try {
+      parts.push(...(await loadTables(runners, wanted, rounds, setting)))
+    } finally {
+      for (const peer of runners.values()) await peer.stop()
+    }
+  }
+  // A floor has no limits to keep; a quick run is over before these begin.
+  const whole = chosen.filter(peer => !peer.name.startsWith('bare'))
+  if (options.quick ? named('idle') : wanted('idle'))
+    parts.push(await idleTable(whole, rounds, place, setting))
+  if (options.quick ? named('many') : wanted('many')) {
+    const few = whole.filter(peer => peer.name === 'tenfold' || peer.name === 'nginx')
+    parts.push(await manyTable(few, 1_000_000, place, { ...setting, seconds: 10 }))
   }
   return parts.join('\n\n')
+}
+
+function choose(options: BenchOptions): Peer[] {
+  const named = peers.filter(
+    peer => options.only.length === 0 || options.only.includes(peer.name.replace(' ', '-')),
+  )
+  const there = named.filter(peer => peer.version() !== undefined)
+  for (const peer of named) if (!there.includes(peer)) console.error(`${peer.name} is not there: left out`)
+  return there
 }
 
 export async function run(options: BenchOptions): Promise<string> {
@@ -166,17 +224,14 @@ export async function run(options: BenchOptions): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'tenfold-bench-'))
   // nginx's workers run as another user and read the origin's files.
   chmodSync(folder, 0o755)
-  const chosen = peers.filter(
-    peer => options.only.length === 0 || options.only.includes(peer.name.replace(' ', '-')),
-  )
+  const chosen = choose(options)
   const origin = await startOrigin(folder, loadCore)
-  const runners = await startPeers(chosen, folder, origin.port)
   try {
-    const versions = chosen.map(peer => `${peer.name} ${peer.version() ?? '(absent)'}`).join(', ')
-    const rounds = options.quick ? 'one short round' : 'medians of 5 alternating rounds of 4 s'
-    return `${await report(runners, options, folder)}\n\n${versions}; ${rounds}.`
+    const tables = await report(chosen, options, { folder, core: proxyCore, originPort: origin.port })
+    const versions = chosen.map(peer => `${peer.name} ${peer.version()}`).join(', ')
+    const rounds = options.quick ? 'one short round' : 'medians of 5 alternating rounds of 4 s (idle: 3)'
+    return `${tables}\n\n${versions}; ${rounds}.`
   } finally {
-    for (const peer of runners.values()) await peer.stop()
     await end(origin.running)
     rmSync(folder, { recursive: true, force: true })
   }

@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { packageVersion, versionOf } from '../lib/machine.ts'
 import { end, freePort, listening, type Running, start, treeOf, until } from '../lib/processes.ts'
 
@@ -35,6 +36,8 @@ const peerFile = (name: string): string => join(import.meta.dirname, 'peers', na
 
 async function started(running: Running, port: number): Promise<StartedPeer> {
   await listening(running, port)
+  // nginx listens before its worker begins.
+  await sleep(500)
   return { port, pids: treeOf(running.pid), stop: () => end(running) }
 }
 

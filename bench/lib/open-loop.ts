@@ -6,6 +6,7 @@
 // tick. Without a free connection it waits, and the wait counts. How late ticks came is told apart.
 
 import { connect, type Socket } from 'node:net'
+import { boundedQueue } from '../../src/kit/bounded-queue.ts'
 import { createHistograms } from '../../src/kit/histogram.ts'
 
 export interface OpenLoopResult {
@@ -43,7 +44,7 @@ function run(
 ): Promise<OpenLoopResult> {
   const histograms = createHistograms(2)
   const free: Lane[] = []
-  const waiting: number[] = []
+  const waiting = boundedQueue<number>(rate * seconds)
   const request = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`
   let errors = 0
   let answered = 0

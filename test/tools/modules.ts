@@ -116,13 +116,24 @@ const importPatterns = [
   /\b(type\s+)?new URL\(\s*'(\.[^']+\.(?:ts|mjs|js))'/g,
 ]
 
+/** Threads and processes start a module by its name, whose ending depends on whether sources or the build run. */
+const startPatterns = [
+  /\bstartThread\(\s*import\.meta\.url,\s*'([\w-]+)'/g,
+  /\bnew URL\(\s*`\.\/([\w-]+)\.?\$\{/g,
+]
+
 export function importsOf(text: string): Import[] {
   const plain = withoutComments(text)
   const code = codeOf(text)
   const begins = (match: RegExpMatchArray): boolean => /\S/.test(code.slice(match.index, match.index! + 8))
-  return importPatterns
-    .flatMap(pattern => [...plain.matchAll(pattern)].filter(begins))
-    .map(match => ({ specifier: match[2]!, typeOnly: match[1] !== undefined }))
+  const find = (patterns: readonly RegExp[]): RegExpMatchArray[] =>
+    patterns.flatMap(pattern => [...plain.matchAll(pattern)].filter(begins))
+  const written = find(importPatterns).map(match => ({
+    specifier: match[2]!,
+    typeOnly: match[1] !== undefined,
+  }))
+  const started = find(startPatterns).map(match => ({ specifier: `./${match[1]}.ts`, typeOnly: false }))
+  return [...written, ...started]
 }
 
 function toPath(from: string, specifier: string): string {
