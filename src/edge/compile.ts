@@ -116,9 +116,13 @@ export function compileSnapshot(
   slots: SnapshotSlots,
   cells: EdgeCells,
   worker: number,
+  before: CompiledSnapshot | null,
 ): CompiledSnapshot {
   const groups = new Map(
-    snapshot.upstreams.map(upstream => [upstream.name, new MemberGroup(upstream, slots, cells, worker)]),
+    snapshot.upstreams.map(upstream => [
+      upstream.name,
+      new MemberGroup(upstream, slots, cells, worker, before?.groups.get(upstream.name)),
+    ]),
   )
   const rowOf = (id: string): number => worker * routeSlots + (slots.routes.get(id) as number)
   const routes = snapshot.routes.map((spec, index): CompiledRoute => {

@@ -46,7 +46,14 @@ export class MemberGroup implements Group {
   /** Idle connections of this worker to member i; the shell tells, for the connection limit. */
   idleOf: (i: number) => number = () => 0
 
-  constructor(spec: UpstreamSpec, slots: SnapshotSlots, cells: EdgeCells, worker: number) {
+  /** `before`: the group of the same upstream in the snapshot in use; its tables serve on where nothing they hold changed. */
+  constructor(
+    spec: UpstreamSpec,
+    slots: SnapshotSlots,
+    cells: EdgeCells,
+    worker: number,
+    before: MemberGroup | undefined,
+  ) {
     this.spec = spec
     this.count = spec.members.length
     this.slot = slots.upstreams.get(spec.name) as number
@@ -65,9 +72,21 @@ export class MemberGroup implements Group {
     this.#tried = new Uint8Array(this.count)
     this.#limited = spec.limits.inFlightMax > 0 || spec.limits.connectionsMax > 0
     this.#slowStartMs = spec.slowStartMs
-    this.#balancer = createBalancer(spec.balance)
-    this.#balancer.rebuild(this)
+    this.#balancer = before?.balancerFor(spec) ?? this.#newBalancer()
     this.#lastReason = this.#balancer
+  }
+
+  #newBalancer(): Balancer {
+    const balancer = createBalancer(this.spec.balance)
+    balancer.rebuild(this)
+    return balancer
+  }
+
+  /** This group's balancer when `spec` has the same policy over the same members: Maglev and ring tables take milliseconds. */
+  balancerFor(spec: UpstreamSpec): Balancer | undefined {
+    const shape = ({ balance, members }: UpstreamSpec): string =>
+      JSON.stringify([balance, members.map(member => [member.id, member.weight])])
+    return shape(spec) === shape(this.spec) ? this.#balancer : undefined
   }
 
   member(i: number): MemberSpec {

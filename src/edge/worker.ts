@@ -71,7 +71,7 @@ class EdgeWorker implements WorkerContext {
     this.pending = new PendingQueues(this)
     this.hedgeDelays = new HedgeDelays(this)
     this.sticky = new StickyCookies(start.snapshot.stickySecret)
-    this.snapshot = this.#compile(start.snapshot, start.slots)
+    this.snapshot = this.#compile(start.snapshot, start.slots, null)
     this.#use(this.snapshot)
     setInterval(() => this.#tick(), tickUs / 1000)
     setInterval(() => void this.log?.flush(), logFlushMs).unref()
@@ -101,8 +101,8 @@ class EdgeWorker implements WorkerContext {
 
   // --- snapshots ----------------------------------------------------------------------------------------------
 
-  #compile(spec: EdgeSnapshot, slots: SnapshotSlots): CompiledSnapshot {
-    const snapshot = compileSnapshot(spec, slots, this.cells, this.index)
+  #compile(spec: EdgeSnapshot, slots: SnapshotSlots, before: CompiledSnapshot | null): CompiledSnapshot {
+    const snapshot = compileSnapshot(spec, slots, this.cells, this.index, before)
     for (const [name, group] of snapshot.groups) {
       group.waiting = this.pending.of(name)
       group.idleOf = i => this.pools.of(group.memberSlot(i))?.idleCount ?? 0
@@ -115,7 +115,7 @@ class EdgeWorker implements WorkerContext {
   /** Exchanges that began earlier keep the snapshot that they have. */
   async apply(spec: EdgeSnapshot, slots: SnapshotSlots, ports: ReadonlyMap<string, number>): Promise<void> {
     this.refresh()
-    const next = this.#compile(spec, slots)
+    const next = this.#compile(spec, slots, this.snapshot)
     const before = this.snapshot
     if (before.uses > 0) this.#older.add(before)
     if (spec.stickySecret !== before.spec.stickySecret) this.sticky = new StickyCookies(spec.stickySecret)
