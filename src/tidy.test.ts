@@ -12,7 +12,7 @@ import { entries, type Layer, layers, layerTable } from './layers.ts'
 const everything = readModules(['src', 'test', 'bench', 'scripts'])
 const isTest = (path: string): boolean => path.endsWith('.test.ts')
 /** Helpers of tests: they may use what tests may. */
-const isHelper = (path: string): boolean => /\/(testing|fixtures)\//.test(path)
+const isHelper = (path: string): boolean => /\/(testing|fixtures)\/|\/testing\.ts$/.test(path)
 const sources = everything.filter(one => one.path.startsWith('src/'))
 const products = sources.filter(
   one => !isTest(one.path) && !isHelper(one.path) && one.path !== 'src/layers.ts',
