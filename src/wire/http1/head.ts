@@ -54,7 +54,7 @@ export abstract class Http1Head implements Head {
   protected fieldsEnd = 0
   /** Offset of the field line at which a resumed parse goes on. */
   protected position = 0
-  /** The value of the line at `position` is known to be good up to here. */
+  /** The value of the line at `position` is good up to here; an offset of a line before says nothing. */
   #valueSeen = 0
   protected limits: HeadLimits
   #fields: Int32Array
@@ -214,7 +214,6 @@ export abstract class Http1Head implements Head {
       if (id === 0 && kinds > 1 && isAmbiguous(this.text, nameFrom, nameTo)) return problem.ambiguousName
       if (this.count >= this.limits.headerCountMax) return problem.fieldCount
       this.#add(id, nameFrom, nameTo, valueFrom, valueTo)
-      this.#valueSeen = 0
       this.position = at
     }
   }
