@@ -50,14 +50,15 @@ test('an instance is not published before its health path answers as expected', 
 
 test('an instance that is not ready in time is ended, and the failure quotes what it wrote last', async context => {
   const { fleet } = rig(context)
-  const ready = { ...service('web').ready, timeoutMs: 600 }
-  const report = await fleet.apply([service('web', { ready, env: { NEVER_LISTEN: '1' } })])
+  const ready = { ...service('web').ready, timeoutMs: 1000 }
+  const command = 'echo "started $TENFOLD_INSTANCE"; exec sleep 600'
+  const report = await fleet.apply([service('web', { ready, command })])
   const [web] = report.services
   assert.equal(web?.outcome, 'failed')
   assert.equal(web?.failures[0]?.code, 'FLEET_NOT_READY_IN_TIME')
   assert.match(
     web?.failures[0]?.message ?? '',
-    /web-1 was not ready within 600 ms: it does not listen on 127\.0\.0\.1:\d+\. Last output:\n {4}started web-1 on/,
+    /web-1 was not ready within 1 s: it does not listen on 127\.0\.0\.1:\d+\. Last output:\n {4}started web-1/,
   )
 })
 

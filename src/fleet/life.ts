@@ -15,7 +15,7 @@ import { lastLines, logBytes } from '../io/log-file.ts'
 import { type LifeExit, type LifeIdentity, leaderAlive, startLife, whyNotStartable } from '../io/process.ts'
 import type { Clock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
-import type { ProcessSpec } from './contract.ts'
+import type { FleetLog, ProcessSpec } from './contract.ts'
 import { type EndReport, endLife } from './ending.ts'
 import { instanceEnvironment, type RunAs } from './environment.ts'
 import { fleetFailures } from './failures.ts'
@@ -34,6 +34,7 @@ export interface LifeContext {
   readonly inherited: Readonly<Record<string, string | undefined>>
   runAs(spec: ProcessSpec): RunAs | null
   logFile(service: string, member: string): string
+  readonly log: FleetLog
   /** Aborts when everything is to be killed. */
   readonly cut: AbortSignal
 }
@@ -346,7 +347,7 @@ export class Life {
   #write(): void {
     const { service, slot, member } = this.place
     if (this.state === 'gone') return
-    this.#context.records.write({
+    const record: LifeRecord = {
       service,
       slot,
       member,
@@ -359,7 +360,13 @@ export class Life {
       version: this.version,
       state: this.state,
       stop: this.#stop,
-    })
+    }
+    try {
+      this.#context.records.write(record)
+    } catch (error) {
+      const sentence = `${member}: its record could not be written, a next supervisor may not take it back: ${(error as Error).message}`
+      this.#context.log.error({ service, member }, sentence)
+    }
   }
 }
 

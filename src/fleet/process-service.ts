@@ -11,7 +11,6 @@ import type { Random } from '../kit/random.ts'
 import { decideRoll, newRollState, type RollState, type RollStep } from '../policy/roll.ts'
 import type {
   FleetDecision,
-  FleetLog,
   FleetMember,
   FrontPort,
   ProcessSpec,
@@ -36,7 +35,6 @@ const utilisationPauseUs = 2_000_000
 export interface ServiceContext extends LifeContext {
   readonly random: Random
   readonly front: FrontPort
-  readonly log: FleetLog
   decided(decision: Omit<FleetDecision, 'atMs'>): void
   changed(service: string): void
 }

@@ -106,8 +106,9 @@ test('a new version that does not come up is given up, and the old instances ser
 test('a restart whose new instance is not ready in time leaves the old one serving', async context => {
   const { fleet, front, stateDirectory } = rig(context)
   const command = `if [ -e up ]; then exec sleep 60; fi; touch up; exec "${process.execPath}" ${service('web').command[1]}`
-  const ready = { ...service('web').ready, timeoutMs: 3000 }
-  await fleet.apply([service('web', { command, directory: stateDirectory, ready })])
+  const spec = service('web', { command, directory: stateDirectory })
+  await fleet.apply([spec])
+  await fleet.apply([{ ...spec, ready: { ...spec.ready, timeoutMs: 600 } }])
   const before = front.active('web')
   const report = await fleet.restart('web')
   assert.equal(report.outcome, 'kept')
