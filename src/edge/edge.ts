@@ -179,10 +179,11 @@ export class Edge {
         slot: this.#slots.members.get(memberKey(upstream.name, member.id, member.epoch)) as number,
       })),
     )
-    for (const { slot, member } of members) {
+    for (const { slot, member, upstream } of members) {
       const cells = this.#cells.member
       if (cells.sinceUs[slot] === 0) cells.sinceUs[slot] = now
-      if (member.utilisation !== undefined) cells.utilisation[slot] = member.utilisation + 1
+      if (member.utilisation !== undefined && upstream.utilisationHeader === undefined)
+        cells.utilisation[slot] = member.utilisation + 1
     }
     this.#prober.update(members)
     Atomics.add(this.#cells.common.healthEpoch, 0, 1)
@@ -459,8 +460,8 @@ function shownHost(host: string): string {
 
 /** A port that is free now on that host. */
 async function freePort(host: string): Promise<number> {
-  const { nodeNet } = await import('../io/net-node.ts')
-  const listener = await nodeNet.listen({
+  const { netHere } = await import('../io/net-here.ts')
+  const listener = await netHere.listen({
     host,
     port: 0,
     reusePort: false,

@@ -2,8 +2,8 @@
 // Listens, accepts, swaps snapshots in one assignment, drains. Counts only in its own rows of the shared cells.
 
 import { hostClock } from '../io/clock.ts'
-import type { Listener } from '../io/net.ts'
-import { nodeNet } from '../io/net-node.ts'
+import type { Listener, Net } from '../io/net.ts'
+import { netHere } from '../io/net-here.ts'
 import { threadContext } from '../io/threads.ts'
 import { SECOND } from '../kit/clock.ts'
 import { type Random, seededRandom } from '../kit/random.ts'
@@ -34,7 +34,7 @@ const listenBacklog = 4_096
 
 class EdgeWorker implements WorkerContext {
   readonly index: number
-  readonly net: typeof nodeNet = nodeNet
+  readonly net: Net = netHere
   readonly clock: typeof hostClock = hostClock
   now: number = hostClock.monotonic()
   readonly wheel: TimerWheel
