@@ -116,3 +116,15 @@ test('a service may change between processes and addresses', async context => {
   assert.deepEqual(listed(front), ['live-1 w1 t0'])
   assert.ok(mark)
 })
+
+test('a member that two services have is named with its service', async context => {
+  const { fleet, front } = rig(context)
+  const fixed: AddressSpec = {
+    ...named,
+    addresses: [{ kind: 'static', host: '10.0.0.5', port: 1, weight: 1, tier: 0 }],
+  }
+  await fleet.apply([fixed, { ...fixed, name: 'other' }])
+  await assert.rejects(fleet.drain('10.0.0.5:1'), { code: 'FLEET_MEMBER_AMBIGUOUS' })
+  await fleet.drain('other/10.0.0.5:1')
+  assert.deepEqual([front.active('live').length, front.active('other').length], [1, 0])
+})

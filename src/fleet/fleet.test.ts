@@ -1,7 +1,7 @@
 // The life of instances with real processes: start, exit, end, and what is said of it.
 
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -218,4 +218,22 @@ test('output goes to a file of the member, can be read at its end and followed',
   leave()
   assert.equal(front.active('api').length, 1)
   await assert.rejects(fleet.lastOutput({ service: 'nobody', lines: 1 }), { code: 'FLEET_SERVICE_UNKNOWN' })
+})
+
+test('the output of a member stays within its limits while it runs', async context => {
+  const { fleet, stateDirectory } = rig(context)
+  const command = `yes "a line that is written again and again" | head -c 3000000; echo done; exec sleep 600`
+  const logs = { bytesMax: 100_000, filesMax: 2 }
+  const applied = fleet.apply([service('web', { command, logs })])
+  const folder = join(stateDirectory, 'logs', 'web')
+  await until('it was rotated, and no more than two files are left', () => {
+    const names = existsSync(folder) ? readdirSync(folder).sort() : []
+    const bytes = names.reduce(
+      (sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    )
+    return names.join() === 'web-1.log,web-1.log.1' && bytes <= 4 * logs.bytesMax
+  })
+  await fleet.kill()
+  await applied
 })
