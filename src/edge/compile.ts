@@ -5,7 +5,7 @@ import { Failure } from '../kit/failure.ts'
 import { type AddressBlock, parseBlock } from '../policy/address.ts'
 import { compileRoutes, type RouteTable } from '../policy/route.ts'
 import { fieldId, fieldIdOf } from '../wire/fields.ts'
-import { requestDrop, responseDrop, withDropped } from '../wire/http1/index.ts'
+import { bodilessDrop, requestDrop, responseDrop, withDropped } from '../wire/http1/index.ts'
 import { type EdgeCells, memberSlots, routeSlots, upstreamSlots } from './cells.ts'
 import { edgeFailures } from './failures.ts'
 import { MemberGroup } from './group.ts'
@@ -40,6 +40,8 @@ export interface CompiledRoute {
   readonly trusted: CompiledRules
   readonly untrusted: CompiledRules
   readonly response: CompiledRules
+  /** A 204 has no Content-Length either (RFC 9110 8.6). */
+  readonly response204: CompiledRules
 }
 
 export interface CompiledSnapshot {
@@ -140,6 +142,7 @@ export function compileSnapshot(
       trusted: compileRules(withDropped(requestDrop, [...rewritten, ...traceDropped]), spec.requestHeaders),
       untrusted: compileRules(withDropped(requestDrop, [...claims, ...traceDropped]), spec.requestHeaders),
       response: compileRules(responseDrop, spec.responseHeaders),
+      response204: compileRules(bodilessDrop, spec.responseHeaders),
     }
   })
   return {

@@ -9,7 +9,7 @@ import type { Timed } from '../kit/timer-wheel.ts'
 import { hostOf, needsNormalising, normalisePath } from '../policy/route.ts'
 import { fieldId } from '../wire/fields.ts'
 import type { ResponseHead } from '../wire/head.ts'
-import { Http1RequestHead, type Http1ResponseHead, responseDrop } from '../wire/http1/index.ts'
+import { bodilessDrop, Http1RequestHead, type Http1ResponseHead } from '../wire/http1/index.ts'
 import { Attempts } from './attempts.ts'
 import type { CompiledRoute, CompiledRules, CompiledSnapshot } from './compile.ts'
 import type { WorkerContext } from './context.ts'
@@ -24,7 +24,7 @@ import { isRequestId } from './request-ids.ts'
 import { startTunnel } from './tunnel.ts'
 
 const noLimits = { requestLineBytesMax: 0, headerBytesMax: 0, headerCountMax: 128 }
-const interimRules: CompiledRules = { drop: responseDrop, alsoDrop: null, add: '', host: null }
+const interimRules: CompiledRules = { drop: bodilessDrop, alsoDrop: null, add: '', host: null }
 export class Exchange implements Timed {
   deadlineAt: number = Infinity
   wheelAt = 0
@@ -267,10 +267,11 @@ export class Exchange implements Timed {
   #sendHead(connection: Http1Upstream, head: Http1ResponseHead, group: MemberGroup): void {
     const { client } = this
     if (client === null) return
-    const rules = (this.route as CompiledRoute).response
+    const route = this.route as CompiledRoute
+    const rules = head.status === 204 ? route.response204 : route.response
     let { drop } = rules
     let extra = rules.add
-    const action = (this.route as CompiledRoute).spec.action
+    const { action } = route.spec
     if (
       action.kind === 'proxy' &&
       action.sticky?.by === 'cookie' &&

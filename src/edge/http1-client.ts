@@ -153,7 +153,7 @@ export class Http1Client implements StreamHandler, Timed {
       exchange = this.exchange = worker.takeExchange()
       exchange.head.reset(limits)
     }
-    const after = exchange.head.parse(text)
+    const after = exchange.head.parse(text, before === 0 && from === 0 ? bytes : null)
     if (after > 0) {
       this.#pending = ''
       this.#headDone(exchange, text, after, bytes, from + after - before, to)

@@ -210,7 +210,8 @@ export class Http1Upstream implements StreamHandler, Timed {
       const text = before === 0 ? bytes.latin1Slice(from, end) : this.#pending + bytes.latin1Slice(from, end)
       const head = this.#head ?? spareHead
       if (this.#head === null) head.reset(responseLimits)
-      const after = head.parse(text, this.exchange?.head.method as string)
+      const same = before === 0 && from === 0 ? bytes : null
+      const after = head.parse(text, this.exchange?.head.method as string, same)
       if (after < 0) {
         this.#fail(attemptEnd.bad, 'malformed response head')
         return

@@ -97,9 +97,13 @@ export abstract class Http1Head implements Head {
   /** Reads `bytes[0..length)`, the start of `this.text`: the offset after the head, `more`, or a problem. */
   protected abstract read(bytes: Uint8Array, length: number): number
 
-  /** Reads as much of the text as the head needs, by growing windows: a body behind a head is not copied. */
-  protected readText(text: string): number {
+  /**
+   * Reads as much of the text as the head needs, by growing windows: a body behind a head is not copied.
+   * @param same the text as bytes from offset 0 where the caller has them: nothing is copied then
+   */
+  protected readText(text: string, same: Uint8Array | null): number {
     this.text = text
+    if (same !== null) return this.read(same, text.length)
     for (let level = 0; ; level++) {
       const window = windowOf(level)
       if (window.length <= this.position) continue

@@ -31,9 +31,10 @@ export class Http1RequestHead extends Http1Head implements RequestHead {
   /**
    * Parses the head at the start of `text`. When it answers `more`, call again with the same text and what came
    * after it: finished lines are not read again. After a problem, `reset`.
+   * @param same bytes whose start is the whole text, where the caller has them: saves a copy
    */
-  parse(text: string): number {
-    return this.readText(text)
+  parse(text: string, same: Uint8Array | null = null): number {
+    return this.readText(text, same)
   }
 
   protected override read(bytes: Uint8Array, length: number): number {

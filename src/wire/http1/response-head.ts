@@ -25,9 +25,9 @@ export class Http1ResponseHead extends Http1Head implements ResponseHead {
   }
 
   /** As for requests; `method` is the request's, body framing depends on it (RFC 9112 6.3). */
-  parse(text: string, method: string): number {
+  parse(text: string, method: string, same: Uint8Array | null = null): number {
     this.#method = method
-    return this.readText(text)
+    return this.readText(text, same)
   }
 
   protected override read(bytes: Uint8Array, length: number): number {
