@@ -8,6 +8,8 @@ import type { Socket } from 'node:net'
 import type { Stream, StreamHandler } from './net.ts'
 import { ReadingSide } from './net-reading.ts'
 
+const nothing = Buffer.alloc(0)
+
 export type StreamSocket = Socket & { tenfold: PlainStream }
 
 export class PlainStream extends ReadingSide implements Stream {
@@ -56,11 +58,13 @@ export class PlainStream extends ReadingSide implements Stream {
     const socket = this.socket
     if (this.dead || this.finishing || socket.destroyed) return true
     if (data.length === 0) return !this.drainOwed
-    const written = (): void => this.settle()
-    if (typeof data === 'string') socket.write(data, 'latin1', written)
-    else socket.write(data, written)
-    if (socket.writableLength > 0) this.drainOwed = true
-    return !this.drainOwed
+    if (typeof data === 'string') socket.write(data, 'latin1')
+    else socket.write(data)
+    if (socket.writableLength === 0) return !this.drainOwed
+    this.drainOwed = true
+    // The socket tells of a drain only above its high-water mark; an empty write's callback tells of every one.
+    socket.write(nothing, () => this.settle())
+    return false
   }
 
   /** Is nothing of ours waiting for the system? */
