@@ -81,6 +81,7 @@ test('a name without an answer from the start fails, and joins when it answers',
   const { fleet, front } = rig(context, { nameServers: [server.address] })
   const report = await fleet.apply([named])
   assert.equal(report.services[0]?.outcome, 'failed')
+  assert.equal(report.services[0]?.failures[0]?.code, 'FLEET_NAME_UNRESOLVED')
   assert.match(
     report.services[0]?.failures[0]?.message ?? '',
     /live\.test: no such name \(NXDOMAIN\); it has no address yet/,

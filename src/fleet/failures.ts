@@ -10,7 +10,6 @@ type Names =
   | 'exited'
   | 'exitsTooOften'
   | 'portTaken'
-  | 'notEnded'
   | 'nameUnresolved'
   | 'serviceUnknown'
   | 'memberUnknown'
@@ -51,10 +50,6 @@ export const fleetFailures: Catalogue<Names> = defineFailures<Names>('fleet', {
     when: 'Other processes took the port of an instance between its choice and its use, several times in a row.',
     advice:
       'See what else takes ports on this machine. The command must listen itself: a process outside of its own group (a container started by it, for example) counts as another one.',
-  },
-  notEnded: {
-    when: 'Processes of an instance are still there although KILL was sent.',
-    advice: 'They hang in the kernel (usually on storage) or run as another user; end them by hand.',
   },
   nameUnresolved: {
     when: 'The addresses of a service could not be found out by name.',

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Failure } from '../kit/failure.ts'
 import { alive, ask, fixtures, marked, rig, service, until } from './fixtures/harness.ts'
 
 const app = [process.execPath, join(fixtures, 'app.mjs')]
@@ -87,6 +88,7 @@ test('an instance that exits again and again is given up, with its exit code and
     web?.failures[0]?.message ?? '',
     /4 exits in .*exited with code 3 after .*something is wrong here/s,
   )
+  assert.equal((web?.failures[0]?.cause as Failure | undefined)?.code, 'FLEET_EXITED')
   assert.equal(fleet.status()[0]?.state, 'failed')
   assert.equal(fleet.status()[0]?.members[0]?.state, 'failed')
   assert.equal(decisions.filter(decision => /again in/.test(decision.text)).length, 3)
@@ -142,6 +144,19 @@ test('an instance that lost its port to another process is started on another on
   assert.equal(report.services[0]?.outcome, 'ready')
   assert.notEqual(front.active('web')[0]?.port, port)
   assert.ok(decisions.some(decision => /its port \d+ was taken by .*\(pid \d+\)/.test(decision.text)))
+})
+
+test('an instance whose port is always answered by a process outside of it fails, and says by which', async context => {
+  const { fleet, mark } = rig(context)
+  const command = `env -u TENFOLD_NONCE setsid -f "${process.execPath}" "${app[1]}"; exec sleep 600`
+  const restart = { ...service('web').restart, exitsMax: 0 }
+  const report = await fleet.apply([service('web', { command, restart })])
+  const [failure] = report.services[0]?.failures ?? []
+  assert.equal((failure?.cause as Failure | undefined)?.code, 'FLEET_PORT_TAKEN')
+  assert.match(failure?.message ?? '', /its port \d+ was taken by .*\(pid \d+\)/)
+  await fleet.stop()
+  // What gave up its nonce and its group is nobody's any more.
+  for (const pid of marked(mark)) process.kill(pid, 'SIGKILL')
 })
 
 function readPort(path: string): number | null {

@@ -18,7 +18,6 @@ import type {
   ServiceStatus,
 } from './contract.ts'
 import type { EndReport } from './ending.ts'
-import { fleetFailures } from './failures.ts'
 import { Life, type LifeContext, type LifeLoss, type LifeOwner, type LifeUsage } from './life.ts'
 import { afterMemorySample } from './memory.ts'
 import { observedOf, wantedVersion } from './observed.ts'
@@ -301,12 +300,8 @@ export class ProcessService implements LifeOwner {
     this.#slot(life.place.slot).leaving.delete(life)
     const { member, service } = life.place
     if (!report.gone) {
-      const pid = life.pid
-      this.#decide(
-        'error',
-        member,
-        `${fleetFailures.notEnded.when} First process: ${pid}. ${fleetFailures.notEnded.advice}`,
-      )
+      const sentence = `processes of it are still there although KILL was sent (the first was ${life.pid}): they hang in the kernel, usually on storage, or run as another user. End them by hand.`
+      this.#decide('error', member, sentence)
     } else if (report.killed && !this.#context.cut.aborted) {
       const limit = timeText(this.#spec.stop.timeoutMs * 1000)
       this.#decide('warn', member, `did not end within ${limit} of ${this.#spec.stop.signal}: killed`)
