@@ -213,7 +213,11 @@ export class Attempts {
     else this.primary = connection
     const text = this.#bodyText === '' ? this.#text : this.#text + this.#bodyText
     connection.send(exchange, text, this.#streams, exchange.head.framing === framing.chunked)
-    if (this.#streams && !connection.isConnecting) this.#startBody()
+    if (this.#streams) {
+      // Last: a body that has come already may be refused right here, and then the exchange is over.
+      if (!connection.isConnecting) this.#startBody()
+      return
+    }
     const { hedge: spec } = this.#route
     if (spec !== null && !hedge && this.#second === null) this.#planHedge(group, spec)
   }

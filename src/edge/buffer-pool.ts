@@ -10,9 +10,10 @@ export class BufferPool {
   readonly #free: Buffer[] = []
   #inUse = 0
 
-  take(): Buffer {
+  /** A buffer of at least `bytesMin`, which is at most what one read brings (`sharedReadBytes`). */
+  take(bytesMin = 0): Buffer {
     this.#inUse++
-    if (this.#inUse > fewMax) return Buffer.allocUnsafeSlow(smallBytes)
+    if (this.#inUse > fewMax && bytesMin <= smallBytes) return Buffer.allocUnsafeSlow(smallBytes)
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(largeBytes)
   }
 

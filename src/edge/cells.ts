@@ -66,6 +66,8 @@ const workerFields = {
   connections: 'i32',
   exchanges: 'i32',
   tunnels: 'i32',
+  /** Read buffers that streams hold, as of the last tick. */
+  buffers: 'i32',
   /** Oldest snapshot version that an exchange of this worker still uses. */
   oldestVersion: 'f64',
   version: 'f64',
@@ -180,6 +182,7 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
       worker.at.connections[index] = 0
       worker.at.exchanges[index] = 0
       worker.at.tunnels[index] = 0
+      worker.at.buffers[index] = 0
       worker.at.oldestVersion[index] = Infinity
     },
   }

@@ -177,8 +177,8 @@ export class Exchange implements Timed {
     if (action.kind === 'proxy') this.attempts.start(this.#bodyText, (this.client as Http1Client).bodyOpen)
     else if (action.kind === 'redirect') {
       const location = action.location
-        .replaceAll('{host}', hostOf(this.head.authority))
-        .replaceAll('{uri}', this.target)
+        .replaceAll('{host}', () => hostOf(this.head.authority))
+        .replaceAll('{uri}', () => this.target)
       this.respond(action.status, `Location: ${location}\r\nContent-Length: 0\r\n${route.response.add}`, '')
     } else {
       const length = Buffer.byteLength(action.body)
@@ -197,10 +197,8 @@ export class Exchange implements Timed {
 
   /** Ends what has begun and can't be completed: the client must see that it is not whole. */
   #cut(error: string): void {
-    const { client } = this
     this.error = error
     this.#finish(true)
-    client?.abort()
   }
 
   // --- the request body ---------------------------------------------------------------------------------------
@@ -222,12 +220,8 @@ export class Exchange implements Timed {
   requestBodyBad(failure: ClientFailure): void {
     const begun = this.responding
     this.attempts.cancel()
-    if (begun) {
-      const { client } = this
-      this.error = failure.code
-      this.#finish(true)
-      client?.abort()
-    } else this.refuse(failure)
+    if (begun) this.#cut(failure.code)
+    else this.refuse(failure)
   }
 
   // --- the response -------------------------------------------------------------------------------------------
@@ -415,7 +409,6 @@ export class Exchange implements Timed {
     }
     if (polite) client?.endResponse(null)
     this.#finish(!polite)
-    if (!polite) client?.abort()
   }
 
   get #isEventStream(): boolean {
@@ -425,12 +418,8 @@ export class Exchange implements Timed {
   /** The route's time is over. */
   expired(): void {
     this.attempts.cancel()
-    if (this.responding) {
-      const { client } = this
-      this.error = clientFailures.routeTimeout.code
-      this.#finish(true)
-      client?.abort()
-    } else this.refuse(clientFailures.routeTimeout)
+    if (this.responding) this.#cut(clientFailures.routeTimeout.code)
+    else this.refuse(clientFailures.routeTimeout)
   }
 
   /** A tunnel is over. */
@@ -454,7 +443,8 @@ export class Exchange implements Timed {
     if (--snapshot.uses === 0 && snapshot !== worker.snapshot) worker.snapshotReleased(snapshot)
     this.#reset()
     worker.giveExchange(this)
-    client?.exchangeDone()
+    if (aborted) client?.exchangeCut()
+    else client?.exchangeDone()
   }
 
   #reset(): void {

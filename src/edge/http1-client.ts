@@ -36,8 +36,10 @@ const place = { idle: 0, head: 1, busy: 2, tunnel: 3, linger: 4, closed: 5 } as 
 const smallReadBytes = 4_096
 /** A body that has arrived in one piece with its head, up to this size, is kept and can be sent again. */
 export const replayBytesMax = 16_384
+/** A connection that ends waits for a pause this long in what the peer still sends, at most `lingerMaxMs` and as many bytes. */
 const lingerMs = 2_000
-const lingerBytesMax = 1 << 20
+const lingerMaxMs = 30_000
+const lingerBytesMax = 64 << 20
 
 export class Http1Client implements StreamHandler, Timed {
   deadlineAt: number = Infinity
@@ -71,6 +73,7 @@ export class Http1Client implements StreamHandler, Timed {
   #lent: Buffer[] | null = null
   #blocked = false
   #lingered = 0
+  #lingerUntil = 0
   #chunkedOut = false
   #tunnel: Tunnel | null = null
   #next = false
@@ -121,7 +124,9 @@ export class Http1Client implements StreamHandler, Timed {
         return
       case place.linger:
         this.#lingered += length
-        if (this.#lingered > lingerBytesMax) this.stream.destroy()
+        // Not ended at once: the peer may still read the answer, which a reset would take from it.
+        if (this.#lingered > lingerBytesMax) this.stream.pause()
+        else if (!this.#blocked) this.#armLinger()
     }
   }
 
@@ -210,6 +215,8 @@ export class Http1Client implements StreamHandler, Timed {
   #openBody(head: Http1RequestHead): void {
     this.#bodyOpen = true
     this.#bodyPaused = true
+    // The deadline of the head, or of an idle connection, says nothing about a body that is not asked for yet.
+    this.worker.wheel.set(this, Infinity)
     this.#bodyLeft = head.contentLength
     if (head.framing !== framing.chunked) return
     this.#decoder ??= new ChunkedDecoder()
@@ -227,24 +234,27 @@ export class Http1Client implements StreamHandler, Timed {
       this.stream.readInto(this.#ownBuffer)
     }
     this.#armBody()
+    this.stream.resume()
     const backlog = this.#backlog
-    if (backlog !== null) {
-      this.#backlog = null
-      this.#readBody(backlog, 0, backlog.length)
-    }
-    if (!this.#bodyPaused && this.#backlog === null) this.stream.resume()
+    if (backlog === null) return
+    this.#backlog = null
+    this.#readBody(backlog, 0, backlog.length)
   }
 
-  /** The exchange can't take more for now. */
+  /**
+   * The exchange can't take more for now. Holds after the last piece too: the instance's connection still writes from
+   * the buffer into which the next request would be read.
+   */
   pauseBody(): void {
-    if (!this.#bodyOpen) return
     this.stream.pause()
-    this.worker.wheel.set(this, Infinity)
+    if (this.#bodyOpen) this.worker.wheel.set(this, Infinity)
   }
 
   resumeBody(): void {
-    if (!this.#bodyOpen || this.#bodyPaused) return
-    this.#armBody()
+    if (this.#bodyOpen) {
+      if (this.#bodyPaused) return
+      this.#armBody()
+    } else if (this.#backlog !== null) return
     this.stream.resume()
   }
 
@@ -392,7 +402,8 @@ export class Http1Client implements StreamHandler, Timed {
       if (this.#bodyOpen && !this.stream.paused) this.#armBody()
       else this.worker.wheel.set(this, Infinity)
       this.exchange?.clientDrained()
-    }
+    } else if (this.#state === place.idle) this.#awaitRequest()
+    else if (this.#state === place.linger) this.#armLinger()
   }
 
   /** `buffer` is what the last write still reads from: it goes back to the pool when that is over. */
@@ -424,10 +435,28 @@ export class Http1Client implements StreamHandler, Timed {
       return
     }
     this.#state = place.idle
+    // Who does not read answers gets no further ones: they would gather here. The send time-out goes on.
+    if (this.#blocked) this.stream.pause()
+    else this.#awaitRequest()
+  }
+
+  /** The response is over and it is not: no FIN may come before the reset, or the client takes it for whole (RFC 9112 8). */
+  exchangeCut(): void {
+    this.exchange = null
+    this.#bodyOpen = false
+    this.#state = place.linger
+    this.#backlog = null
+    this.#returnBuffer()
+    this.stream.reset()
+  }
+
+  #awaitRequest(): void {
     const { worker } = this
     const idleUs = worker.snapshot.spec.limits.idleTimeoutMs * 1000
     worker.wheel.set(this, worker.now + idleUs)
-    if (this.#backlog !== null && !this.#next) {
+    if (this.#backlog === null) {
+      if (this.stream.paused) this.stream.resume()
+    } else if (!this.#next) {
       this.#next = true
       setImmediate(nextRequest, this)
     }
@@ -457,10 +486,18 @@ export class Http1Client implements StreamHandler, Timed {
     this.stream.end()
     this.stream.resume()
     const { worker } = this
-    worker.wheel.set(this, worker.now + lingerMs * 1000)
+    this.#lingerUntil = worker.now + lingerMaxMs * 1000
+    // What is written goes first, in the time that a client has to take it.
+    if (this.#blocked) worker.wheel.set(this, worker.now + worker.snapshot.spec.limits.sendTimeoutMs * 1000)
+    else this.#armLinger()
   }
 
-  /** The response can't be completed: the client must see that (RFC 9112 8). */
+  #armLinger(): void {
+    const { worker } = this
+    worker.wheel.set(this, Math.min(worker.now + lingerMs * 1000, this.#lingerUntil))
+  }
+
+  /** The client takes nothing: it must see that what it has is not all. */
   abort(): void {
     if (this.#state !== place.closed) this.stream.reset()
   }
@@ -504,6 +541,11 @@ export class Http1Client implements StreamHandler, Timed {
       case place.tunnel:
         this.#tunnel?.clientEnded()
         return
+      case place.linger:
+        // Both sides have ended: the stream closes when what was written is gone.
+        if (this.#blocked) return
+        this.stream.destroy()
+        return
       default:
         this.stream.destroy()
     }
@@ -542,7 +584,8 @@ export class Http1Client implements StreamHandler, Timed {
     const limits = this.worker.snapshot.spec.limits
     switch (this.#state) {
       case place.idle:
-        this.#finish()
+        if (this.#blocked) this.abort()
+        else this.#finish()
         return
       case place.head:
         this.#refuse(clientFailures.headTimeout)

@@ -160,8 +160,15 @@ export class Http1Upstream implements StreamHandler, Timed {
       taken = this.stream.writeBytes(bytes, from, to)
       if (this.#chunkedOut) taken = this.stream.write('\r\n') && taken
     }
-    if (!taken) this.#blocked = true
+    if (!taken) this.#blockedByPeer()
     return !this.#blocked
+  }
+
+  /** An instance that does not take the request has as long as it may be silent in a response. */
+  #blockedByPeer(): void {
+    if (this.#blocked) return
+    this.#blocked = true
+    this.worker.wheel.set(this, this.worker.now + this.pool.spec.idleTimeoutMs * 1000)
   }
 
   bodyEnd(trailers: readonly string[] | null): void {
@@ -175,7 +182,14 @@ export class Http1Upstream implements StreamHandler, Timed {
     this.worker.refresh()
     this.#blocked = false
     if (this.#state === place.tunnel) this.#tunnel?.upstreamDrained()
-    else this.exchange?.attempts.drained(this)
+    else if (this.#state === place.busy) {
+      if (this.#inBody) this.#armBody()
+      else {
+        this.worker.wheel.set(this, Infinity)
+        this.#armResponse()
+      }
+      this.exchange?.attempts.drained(this)
+    }
   }
 
   // --- the response -------------------------------------------------------------------------------------------
@@ -286,11 +300,13 @@ export class Http1Upstream implements StreamHandler, Timed {
     if (from < to) {
       if (this.#ownBuffer !== null || to - from <= smallReadBytes) this.#readBody(bytes, from, to)
       else {
-        const copy = this.worker.buffers.take()
+        // The client of now: the exchange may be over when the body is read, and its client still writing from the copy.
+        const client = exchange?.client
+        const copy = this.worker.buffers.take(to - from)
         bytes.copy(copy, 0, from, to)
         this.#readBody(copy, 0, to - from)
-        exchange?.client?.lend(copy)
-        if (exchange?.client === null) this.worker.buffers.give(copy)
+        if (client) client.lend(copy)
+        else this.worker.buffers.give(copy)
       }
     }
     if (!this.#inBody || this.exchange !== exchange || exchange === null) return

@@ -261,6 +261,11 @@ export class Report {
       perWorker(worker.tunnels),
     )
     metrics.pull(
+      'gauge',
+      { name: 'edge_buffers', help: 'Read buffers in use by large bodies.', labels },
+      perWorker(worker.buffers),
+    )
+    metrics.pull(
       'counter',
       { name: 'edge_accepted_total', help: 'Client connections accepted.', labels },
       perWorker(worker.accepted),

@@ -96,6 +96,7 @@ class EdgeWorker implements WorkerContext {
     this.refresh()
     const { now } = this
     this.cells.worker.beatUs[this.index] = now
+    this.cells.worker.buffers[this.index] = this.buffers.inUse
     this.wheel.advance(now)
   }
 
