@@ -21,6 +21,8 @@ import {
 
 export interface CompiledRules {
   readonly drop: Uint8Array
+  /** The same, but Host stays where it is. */
+  readonly dropButHost: Uint8Array
   readonly alsoDrop: readonly string[] | null
   readonly add: string
   /** Host as a rule sets it. */
@@ -168,8 +170,12 @@ function compileRules(base: Uint8Array, rules: HeaderRules | undefined): Compile
     if (name.toLowerCase() === 'host') host = value
     else add += `${name}: ${value}\r\n`
   }
+  const drop = known.length > 0 ? withDropped(base, known) : base
+  const dropButHost = drop.slice()
+  dropButHost[fieldId.host] = 0
   return {
-    drop: known.length > 0 ? withDropped(base, known) : base,
+    drop,
+    dropButHost,
     alsoDrop: unknown.length > 0 ? unknown : null,
     add,
     host,

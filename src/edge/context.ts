@@ -42,6 +42,9 @@ export interface WorkerContext {
   draining: boolean
   /** Our name in Via and what tells a loop: unique for this edge process. */
   readonly pseudonym: string
+  /** `Via: 1.1 PSEUDONYM` and the start of the line with the request's id; for HTTP/1.0 requests with its version. */
+  readonly viaText: string
+  readonly viaTextOld: string
   takeExchange(): Exchange
   giveExchange(exchange: Exchange): void
   /** The client's connection is closed. */

@@ -24,7 +24,13 @@ import { isRequestId } from './request-ids.ts'
 import { startTunnel } from './tunnel.ts'
 
 const noLimits = { requestLineBytesMax: 0, headerBytesMax: 0, headerCountMax: 128 }
-const interimRules: CompiledRules = { drop: bodilessDrop, alsoDrop: null, add: '', host: null }
+const interimRules: CompiledRules = {
+  drop: bodilessDrop,
+  dropButHost: bodilessDrop,
+  alsoDrop: null,
+  add: '',
+  host: null,
+}
 export class Exchange implements Timed {
   deadlineAt: number = Infinity
   wheelAt = 0

@@ -328,8 +328,12 @@ export class Http1Client implements StreamHandler, Timed {
     const endless = bodyFraming === framing.chunked || bodyFraming === framing.untilClose
     this.#chunkedOut = endless && modern
     if (endless && !modern) this.closing = true
-    const reason = head.reason
-    this.#out = `HTTP/1.1 ${head.status} ${reason}\r\n${head.copyFields(drop, alsoDrop)}${extra}${this.#connectionFields()}\r\n`
+    const line =
+      head.versionMinor === 1
+        ? head.copyWithLine(drop, alsoDrop)
+        : `HTTP/1.1 ${head.status} ${head.reason}\r\n${head.copyFields(drop, alsoDrop)}`
+    const connection = this.#connectionFields()
+    this.#out = extra === '' && connection === '' ? `${line}\r\n` : `${line}${extra}${connection}\r\n`
   }
 
   /** A response of our own. */

@@ -16,8 +16,12 @@ export function requestText(exchange: Exchange): string {
   const snapshot = exchange.snapshot as CompiledSnapshot
   const rules = client.trusted ? route.trusted : route.untrusted
   exchange.upgrading = wantsUpgrade(exchange, route)
-  let drop = rules.drop
-  const trace = head.firstOf(fieldId.traceparent) < 0 ? '' : head.valueAt(head.firstOf(fieldId.traceparent))
+  const target = rewritten(exchange, route)
+  // Mostly the line and Host go on as they came, and are one piece of text with the fields around them.
+  const asSent = rules.host === null && head.versionMinor === 1 && head.originForm && target === head.target
+  let drop = asSent ? rules.dropButHost : rules.drop
+  const traceAt = head.firstOf(fieldId.traceparent)
+  const trace = traceAt < 0 ? '' : head.valueAt(traceAt)
   const keepTrace = trace !== '' && isTraceparent(trace)
   if (!keepTrace && head.firstOf(fieldId.tracestate) >= 0) {
     drop = drop.slice()
@@ -26,14 +30,15 @@ export function requestText(exchange: Exchange): string {
   let also = rules.alsoDrop
   if (head.connectionNames !== null)
     also = also === null ? head.connectionNames : [...also, ...head.connectionNames]
-  const host = rules.host ?? head.authority
-  let text = `${head.method} ${rewritten(exchange, route)} HTTP/1.1\r\nHost: ${host}\r\n${head.copyFields(drop, also)}${rules.add}`
+  let text = asSent
+    ? head.copyWithLine(drop, also)
+    : `${head.method} ${target} HTTP/1.1\r\nHost: ${rules.host ?? head.authority}\r\n${head.copyFields(drop, also)}`
+  if (rules.add !== '') text += rules.add
   if (head.framing === framing.chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.firstOf(fieldId['content-length']) >= 0) text += `Content-Length: ${head.contentLength}\r\n`
   text += forwardedFields(exchange, client, snapshot)
-  text += `Via: 1.${head.versionMinor} ${exchange.worker.pseudonym}\r\nX-Request-Id: ${exchange.requestId}\r\ntraceparent: ${
-    keepTrace ? trace : exchange.worker.ids.traceparent()
-  }\r\n`
+  const traceparent = keepTrace ? trace : exchange.worker.ids.traceparent()
+  text += `${head.versionMinor === 1 ? exchange.worker.viaText : exchange.worker.viaTextOld}${exchange.requestId}\r\ntraceparent: ${traceparent}\r\n`
   const hops = head.firstOf(fieldId['max-forwards'])
   if (hops >= 0 && head.method === 'OPTIONS') text += `Max-Forwards: ${hopsLeft(head.valueAt(hops))}\r\n`
   if (exchange.upgrading) text += `Connection: upgrade\r\nUpgrade: ${head.value(fieldId.upgrade)}\r\n`

@@ -6,7 +6,7 @@ export class SlotTable {
   readonly #byKey = new Map<string, number>()
   readonly #free: number[] = []
   #next = 0
-  #retired: { slot: number; version: number }[] = []
+  #retired: { key: string; slot: number; version: number }[] = []
   readonly #onReuse: (slot: number) => void
 
   /** `onReuse` zeroes the cells of a slot before it is handed out again. */
@@ -22,8 +22,9 @@ export class SlotTable {
     return fresh <= this.#free.length + (this.#capacity - this.#next)
   }
 
+  /** Also of a key that retired lately: requests to it may still be under way. */
   slotOf(key: string): number | undefined {
-    return this.#byKey.get(key)
+    return this.#byKey.get(key) ?? this.#retired.findLast(one => one.key === key)?.slot
   }
 
   /** The slots of exactly these keys from now on; others retire with `version`, the first snapshot without them. */
@@ -32,7 +33,7 @@ export class SlotTable {
     for (const [key, slot] of this.#byKey) {
       if (wanted.has(key)) continue
       this.#byKey.delete(key)
-      this.#retired.push({ slot, version })
+      this.#retired.push({ key, slot, version })
     }
     const slots = new Map<string, number>()
     for (const key of wanted) {

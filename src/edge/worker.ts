@@ -47,6 +47,8 @@ class EdgeWorker implements WorkerContext {
   readonly hedgeDelays: HedgeDelays
   readonly gates: readonly Gate[] = []
   readonly pseudonym: string
+  readonly viaText: string
+  readonly viaTextOld: string
   readonly #send: (message: FromWorker) => void
   readonly #reusePort: boolean
   readonly #clients = new Set<Http1Client>()
@@ -68,6 +70,8 @@ class EdgeWorker implements WorkerContext {
     this.random = seededRandom(Number.parseInt(start.seed.slice(0, 8), 16) + start.index)
     this.ids = new RequestIds(start.seed)
     this.pseudonym = start.pseudonym
+    this.viaText = `Via: 1.1 ${start.pseudonym}\r\nX-Request-Id: `
+    this.viaTextOld = `Via: 1.0 ${start.pseudonym}\r\nX-Request-Id: `
     this.pending = new PendingQueues(this)
     this.hedgeDelays = new HedgeDelays(this)
     this.sticky = new StickyCookies(start.snapshot.stickySecret)

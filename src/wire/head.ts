@@ -34,6 +34,8 @@ export interface RequestHead extends Head {
 }
 
 export interface ResponseHead extends Head {
+  /** `copyFields` after the status line as it was sent, for HTTP/1.1. */
+  copyWithLine(dropById: Uint8Array, alsoDrop: readonly string[] | null): string
   readonly status: number
   readonly reason: string
   readonly versionMinor: number

@@ -49,6 +49,8 @@ export abstract class Http1Head implements Head {
   text = ''
   count = 0
   /** Offset of the first field line; 0 until the start line is complete. The head's end is what `parse` answered. */
+  /** Offset of the request or status line. */
+  protected lineFrom = 0
   protected fieldsFrom = 0
   /** Offset of the empty line that ends the head. */
   protected fieldsEnd = 0
@@ -83,7 +85,7 @@ export abstract class Http1Head implements Head {
     this.text = ''
     this.count = 0
     this.position = 0
-    this.fieldsFrom = 0
+    this.fieldsFrom = this.lineFrom = 0
     this.fieldsEnd = 0
     this.#valueSeen = 0
     this.versionMinor = 1
@@ -153,17 +155,27 @@ export abstract class Http1Head implements Head {
   }
 
   copyFields(dropById: Uint8Array, alsoDrop: readonly string[] | null): string {
+    return this.#copyFrom(this.fieldsFrom, dropById, alsoDrop)
+  }
+
+  /** `copyFields` with the request or status line as it was sent before them: mostly one piece of the text. */
+  copyWithLine(dropById: Uint8Array, alsoDrop: readonly string[] | null): string {
+    return this.#copyFrom(this.lineFrom, dropById, alsoDrop)
+  }
+
+  #copyFrom(from: number, dropById: Uint8Array, alsoDrop: readonly string[] | null): string {
     let out = ''
-    let runFrom = this.fieldsFrom
+    let runFrom = from
     const fields = this.#fields
     for (let i = 0; i < this.count; i++) {
       const at = i * stride
       const id = fields[at] as number
-      const from = fields[at + 1] as number
+      const nameFrom = fields[at + 1] as number
       const dropped =
-        dropById[id] === 1 || (alsoDrop !== null && this.#isListed(alsoDrop, from, fields[at + 2] as number))
+        dropById[id] === 1 ||
+        (alsoDrop !== null && this.#isListed(alsoDrop, nameFrom, fields[at + 2] as number))
       if (!dropped) continue
-      if (from > runFrom) out += this.text.slice(runFrom, from)
+      if (nameFrom > runFrom) out += this.text.slice(runFrom, nameFrom)
       runFrom = i + 1 < this.count ? (fields[at + stride + 1] as number) : this.fieldsEnd
     }
     if (runFrom < this.fieldsEnd) out += this.text.slice(runFrom, this.fieldsEnd)

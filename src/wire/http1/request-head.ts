@@ -17,6 +17,8 @@ export class Http1RequestHead extends Http1Head implements RequestHead {
   method = ''
   target = ''
   authority = ''
+  /** The target was sent in origin form: a path, and nothing else. */
+  originForm = false
   /** Expect: 100-continue was there, in HTTP/1.1 and with a body to come. */
   expectContinue = false
 
@@ -25,6 +27,7 @@ export class Http1RequestHead extends Http1Head implements RequestHead {
     this.method = ''
     this.target = ''
     this.authority = ''
+    this.originForm = false
     this.expectContinue = false
   }
 
@@ -71,6 +74,7 @@ export class Http1RequestHead extends Http1Head implements RequestHead {
     if (c !== SP) return problem.target
     const version = this.#readVersion(bytes, at + 1, length)
     if (version <= 0) return version
+    this.lineFrom = from
     this.method = this.#methodOf(bytes[from] as number, from, methodTo)
     this.target = this.#targetOf(this.text.slice(targetFrom, at))
     return this.target === '' ? problem.target : at + versionBytes
@@ -103,7 +107,10 @@ export class Http1RequestHead extends Http1Head implements RequestHead {
   /** Origin form, or the path of absolute form (RFC 9112 3.2.2: its authority replaces Host), or `*`; '' = refused. */
   #targetOf(target: string): string {
     if (this.method === 'CONNECT') return /:[0-9]+$/.test(target) && isValidAuthority(target) ? target : ''
-    if (target.charCodeAt(0) === 47) return target
+    if (target.charCodeAt(0) === 47) {
+      this.originForm = true
+      return target
+    }
     if (target === '*') return this.method === 'OPTIONS' ? target : ''
     const absolute = /^https?:\/\/([^/?]+)(.*)$/i.exec(target)
     if (absolute === null) return ''
