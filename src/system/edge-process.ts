@@ -295,12 +295,14 @@ class DetachedEdge implements EdgeProcess {
       try {
         const client = await this.#connect()
         const status = await client.call('status', {}, 5_000)
-        if (status.nonce === life.nonce) {
+        // It answers before its workers listen.
+        const listens = status.workers.every(worker => worker.state === 'running')
+        if (status.nonce === life.nonce && listens) {
           this.#becomeRunning(client, status, false, 'started')
           return
         }
         client.close()
-        last = 'another edge answers on the control socket'
+        last = listens ? 'another edge answers on the control socket' : 'its workers do not listen yet'
       } catch (cause) {
         last = (cause as Error).message
       }

@@ -95,6 +95,9 @@ export function waitingFor(
 ): string[] {
   const missing: string[] = []
   if (edge === null) missing.push(`the edge is ${process.state}: ${process.reason}`)
+  if (edge !== null && !edge.workers.some(worker => worker.state === 'running')) {
+    missing.push('no worker of the edge runs')
+  }
   const listening = new Set(edge?.listeners.map(listener => listener.id))
   for (const { id } of edge === null ? [] : system.edge.listeners) {
     if (!listening.has(id)) missing.push(`the listener ${id} does not listen`)
