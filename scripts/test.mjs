@@ -1,6 +1,7 @@
 // Runs the tests with Node's own runner and prints ONE summary over all phases, so that the closing lines are true.
 //   node scripts/test.mjs all [WORD]     everything; a WORD keeps only the files whose path contains it
-//   node scripts/test.mjs check [WORD]   types, format, tidy and the unit tests: what one runs before a commit
+//   node scripts/test.mjs check [WORD]   types, format, tidy and the unit tests: what one runs before a commit;
+//                                        without a WORD not those that spend their time on starting processes
 // Phases: what is light runs several files at a time; `test/system/` starts whole systems and runs one file at a time.
 
 import { globSync } from 'node:fs'
@@ -16,6 +17,9 @@ const [mode = 'all', word = ''] = process.argv.slice(2)
 const counted = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo']
 /** A file that is still running after this long has hung; its process is ended. */
 const fileTimeoutMs = 10 * 60_000
+
+/** Tests that start dozens of processes: half of the CPU time of all unit tests. `npm test` runs them. */
+const startsProcesses = file => /^src\/(fleet\/|system\/load\.test|io\/net-)/.test(file)
 
 function phases() {
   const units = globSync(['src/**/*.test.ts', 'test/tools/*.test.ts'], { cwd: root })
