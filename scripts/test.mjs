@@ -18,20 +18,24 @@ const counted = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'tod
 /** A file that is still running after this long has hung; its process is ended. */
 const fileTimeoutMs = 10 * 60_000
 
-/** Tests that start dozens of processes: half of the CPU time of all unit tests. `npm test` runs them. */
-const startsProcesses = file => /^src\/(fleet\/|system\/load\.test|io\/net-)/.test(file)
+/** Tests that start dozens of processes: most of the time of all tests in src/. `npm test` runs them. */
+const startsProcesses = file =>
+  /^src\/(fleet\/|system\/load\.test|io\/(net|process)|cli\/(up|first))/.test(file)
+const find = (...patterns) => globSync(patterns, { cwd: root }).map(file => file.replaceAll('\\', '/'))
 
 function phases() {
-  const units = globSync(['src/**/*.test.ts', 'test/tools/*.test.ts'], { cwd: root })
-  if (mode === 'check')
-    return [{ files: ['test/code.test.ts', ...units], concurrency: availableParallelism() }]
-  const whole = globSync('test/*.test.ts', { cwd: root }).filter(
-    file => file !== join('test', 'code.test.ts'),
-  )
+  const units = find('src/**/*.test.ts', 'test/tools/*.test.ts')
+  const light = ['test/code.test.ts', ...units]
+  if (mode === 'check') {
+    const quick = light.filter(file => word !== '' || !startsProcesses(file))
+    return [{ files: quick, concurrency: availableParallelism() }]
+  }
+  const whole = find('test/**/*.test.ts').filter(file => !light.includes(file))
+  const alone = whole.filter(file => file.startsWith('test/system/'))
   return [
-    { files: ['test/code.test.ts', ...units], concurrency: availableParallelism() },
-    { files: whole, concurrency: 2 },
-    { files: globSync('test/system/**/*.test.ts', { cwd: root }), concurrency: 1 },
+    { files: light, concurrency: availableParallelism() },
+    { files: whole.filter(file => !alone.includes(file)), concurrency: 2 },
+    { files: alone, concurrency: 1 },
   ]
 }
 
