@@ -134,7 +134,10 @@ export const commands: readonly CommandDefinition[] = [
     summary: 'Stop the running system',
     details:
       'Drains as Ctrl-C does and waits for the end. Also ends what a supervisor that died left running.',
-    options: [{ flags: '--now', text: 'Do not wait for requests in flight' }],
+    options: [
+      { flags: '--now', text: 'Do not wait for requests in flight' },
+      { flags: '--wait <seconds>', text: 'How long to wait for the end', default: '900' },
+    ],
     examples: [
       ['stop', 'drain and stop'],
       ['stop --now', 'end everything at once'],

@@ -11,7 +11,7 @@ if (Number(process.versions.node.split('.')[0]) < nodeMajorMin) {
   process.exit(2)
 }
 
-await cacheCompiled()
+cacheCompiled()
 const { runProgram } = await import('./program.ts')
 await runProgram(process.argv)
 
@@ -19,12 +19,11 @@ await runProgram(process.argv)
  * Half of a small command's time is compiling. The cache is in the user's own folder: one in a folder where others may
  * write would let them choose the code we run.
  */
-async function cacheCompiled(): Promise<void> {
+function cacheCompiled(): void {
   const { XDG_CACHE_HOME, HOME } = process.env
   const caches = XDG_CACHE_HOME ?? (HOME === undefined ? undefined : `${HOME}/.cache`)
   if (caches === undefined || !caches.startsWith('/')) return
-  const module = await import('node:module')
-  module.enableCompileCache?.(`${caches}/tenfold/compiled`)
+  process.getBuiltinModule('node:module').enableCompileCache(`${caches}/tenfold/compiled`)
 }
 
 export {}

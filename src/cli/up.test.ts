@@ -140,6 +140,8 @@ test('TERM drains: a request in flight is answered before anything ends', async 
   )
   child.kill('SIGTERM')
   await until('it is waited for', () => lines.some(line => /waiting for 1 request/.test(String(line.text))))
+  assert.match((await shop.run('reload')).error, /SYSTEM_STOPPING/)
+  assert.match((await shop.run('stop', '--wait', '0')).error, /CLI_STOP_TIMED_OUT/)
   shop.write('release', '')
   assert.equal(await exited, 0)
   assert.equal(await answer, 'let go')

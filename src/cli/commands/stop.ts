@@ -6,13 +6,12 @@ import { Failure } from '../../kit/failure.ts'
 import { connectTo, stopLeftovers, supervisorOf } from '../../system/index.ts'
 import type { Action } from '../command.ts'
 import { cliFailures } from '../failures.ts'
-
-/** Beyond the longest drain and stop times that a file may set by a good deal. */
-const waitMaxMs = 15 * 60_000
+import { wholeNumber } from '../numbers.ts'
 
 export const stop: Action = async input => {
   const where = { file: input.file, stateDirectory: input.stateDirectory }
   const now = input.options.now === true
+  const waitMs = wholeNumber(String(input.options.wait), '--wait') * 1_000
   const supervisor = supervisorOf(where)
   if (supervisor.state === 'dead') {
     const ended = await stopLeftovers(where, { now })
@@ -20,10 +19,10 @@ export const stop: Action = async input => {
   }
   const answer = await connectTo(where).stop({ now })
   if (!input.json) input.terminal.live(answer.text)
-  const deadlineMs = performance.now() + waitMaxMs
+  const deadlineMs = performance.now() + waitMs
   while (supervisorOf(where).state === 'alive') {
     if (performance.now() > deadlineMs)
-      throw new Failure(cliFailures.stopTimedOut, 'The system has not ended yet.')
+      throw new Failure(cliFailures.stopTimedOut, `The system has not ended after ${waitMs / 1_000} s.`)
     await pause(50)
   }
   input.terminal.live(null)

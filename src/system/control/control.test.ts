@@ -264,6 +264,20 @@ test('a token may do what its scope includes and no more', async t => {
   assert.equal(await statusOf('POST', '/v1/stop', bearer(tokens.admin)), 202)
 })
 
+test('who is refused is told why', async t => {
+  const { server, directory } = await started(t)
+  const list = JSON.parse(readFileSync(join(directory, 'tokens.json'), 'utf8')) as {
+    tokens: { scope: string; token: string }[]
+  }
+  const metricsToken = list.tokens.find(entry => entry.scope === 'metrics')?.token ?? ''
+  const codeOf = async (headers: Record<string, string>): Promise<string> =>
+    failureSchema.parse(JSON.parse((await ask(server, '/v1/status', { headers })).body)).error.code
+  assert.equal(await codeOf({}), 'SYSTEM_UNAUTHORIZED')
+  assert.equal(await codeOf(bearer(metricsToken)), 'SYSTEM_FORBIDDEN')
+  assert.equal(await codeOf({ origin: 'http://evil.example' }), 'SYSTEM_FORBIDDEN')
+  assert.equal(await codeOf({ host: 'evil.example' }), 'SYSTEM_HOST_REFUSED')
+})
+
 test('a token that is added to tokens.json works at once, and one that is removed no longer', async t => {
   const { server, directory } = await started(t)
   const token = 'tf_added_while_it_runs_0001'
