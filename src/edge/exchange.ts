@@ -93,7 +93,8 @@ export class Exchange implements Timed {
       return
     }
     const snapshot = this.snapshot as CompiledSnapshot
-    const at = snapshot.table.match(hostOf(head.authority), this.path, head)
+    const { table } = snapshot
+    const at = table.match(table.usesHost ? hostOf(head.authority) : '', this.path, head)
     if (at < 0) {
       this.refuse(clientFailures.noRoute)
       return

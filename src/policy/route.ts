@@ -34,6 +34,8 @@ type Segment = { readonly literal: string } | { readonly name: string }
 
 export interface RouteTable {
   readonly count: number
+  /** Some route asks for a host; otherwise `match` does not look at it. */
+  readonly usesHost: boolean
   /**
    * Index of the first route that matches, or -1.
    * @param host lower case, without port (`hostOf`); '' when the request names none
@@ -49,6 +51,7 @@ export function compileRoutes(matches: readonly RouteMatch[]): RouteTable {
   const index = indexByFirstSegment(routes)
   return {
     count: routes.length,
+    usesHost: routes.some(route => route.host !== null || route.hostSuffix !== null),
     match: (host, path, request) => {
       const { byFirst, anyFirst } = index
       const candidates = byFirst.size === 0 ? anyFirst : (byFirst.get(firstSegment(path)) ?? anyFirst)

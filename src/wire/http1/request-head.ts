@@ -75,7 +75,7 @@ export class Http1RequestHead extends Http1Head implements RequestHead {
     const version = this.#readVersion(bytes, at + 1, length)
     if (version <= 0) return version
     this.lineFrom = from
-    this.method = this.#methodOf(bytes[from] as number, from, methodTo)
+    this.method = this.#methodOf(bytes, from, methodTo)
     this.target = this.#targetOf(this.text.slice(targetFrom, at))
     return this.target === '' ? problem.target : at + versionBytes
   }
@@ -96,12 +96,12 @@ export class Http1RequestHead extends Http1Head implements RequestHead {
   }
 
   /** A method that is known is one of our own strings, so that nobody keeps the head's text alive through it. */
-  #methodOf(first: number, from: number, to: number): string {
-    for (const method of knownMethods) {
-      const same = method.length === to - from && method.charCodeAt(0) === first
-      if (same && this.text.startsWith(method, from)) return method
-    }
-    return this.text.slice(from, to)
+  #methodOf(bytes: Uint8Array, from: number, to: number): string {
+    // Nearly every request: G, E, T.
+    if (to - from === 3 && bytes[from] === 71 && bytes[from + 1] === 69 && bytes[from + 2] === 84)
+      return 'GET'
+    const method = this.text.slice(from, to)
+    return knownMethods.find(known => known === method) ?? method
   }
 
   /** Origin form, or the path of absolute form (RFC 9112 3.2.2: its authority replaces Host), or `*`; '' = refused. */
