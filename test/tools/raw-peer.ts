@@ -34,7 +34,9 @@ export class RawPeer {
   over = ''
   receivedBytes = 0
   #parts: Buffer[] = []
+  #partBytes = 0
   #wakers: (() => void)[] = []
+  readonly #gone: Promise<void>
 
   constructor(socket: Socket) {
     this.socket = socket
@@ -42,11 +44,17 @@ export class RawPeer {
     socket.on('data', (bytes: Buffer) => {
       this.receivedBytes += bytes.length
       this.#parts.push(bytes)
+      this.#partBytes += bytes.length
       this.#wake()
     })
     socket.on('end', () => this.#finish('end'))
     socket.on('error', (error: NodeJS.ErrnoException) => this.#finish(error.code ?? 'error'))
-    socket.on('close', () => this.#finish('closed'))
+    this.#gone = new Promise(resolve => {
+      socket.on('close', () => {
+        this.#finish('closed')
+        resolve()
+      })
+    })
   }
 
   /** A connection to a port of this machine; the other side's FIN does not end ours. */
@@ -72,6 +80,7 @@ export class RawPeer {
     if (this.#parts.length === 0) return
     this.waiting = Buffer.concat([this.waiting, ...this.#parts])
     this.#parts = []
+    this.#partBytes = 0
   }
 
   /** Resolves when `condition` holds; it is asked whenever something came. Rejects, with what is there, when it never does. */
@@ -103,10 +112,10 @@ export class RawPeer {
 
   /** Resolves when the system has taken it, or the connection is over. */
   async send(data: string | Buffer): Promise<void> {
-    await new Promise<void>(resolve => {
-      this.socket.once('close', () => resolve())
+    const written = new Promise<void>(resolve => {
       this.socket.write(data as Buffer, 'latin1', () => resolve())
     })
+    await Promise.race([written, this.#gone])
   }
 
   /** FIN: nothing more will be written; reading goes on. */
@@ -130,11 +139,10 @@ export class RawPeer {
 
   /** The next `length` bytes; fewer only when the connection is over before. */
   async bytes(length: number): Promise<Buffer> {
-    let there = 0
-    const count = (): number => this.waiting.length + this.#parts.reduce((sum, part) => sum + part.length, 0)
-    await this.when(`${length} bytes`, () => (there = count()) >= length || this.over !== '')
+    const isThere = (): boolean => this.waiting.length + this.#partBytes >= length
+    await this.when(`${length} bytes`, () => isThere() || this.over !== '')
     this.#gather()
-    return this.#take(Math.min(length, there))
+    return this.#take(Math.min(length, this.waiting.length))
   }
 
   /** Up to and with the text; null when the connection is over before. */
