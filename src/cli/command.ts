@@ -15,6 +15,8 @@ export interface CommandDefinition {
   readonly examples: readonly (readonly [string, string])[]
   /** Does it take the system file as its last argument, and --state? Default true. */
   readonly takesFile?: boolean
+  /** Does it load the file itself, and take --env? Commands on a running system use what `up` was told. */
+  readonly takesEnvironment?: boolean
   readonly load: () => Promise<Action>
 }
 

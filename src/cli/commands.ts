@@ -23,6 +23,7 @@ export const commands: readonly CommandDefinition[] = [
     name: 'check',
     summary: 'Check the system file and say every problem at once',
     details: 'Starts nothing. Exit code 2 when there is a problem; warnings alone are no problem.',
+    takesEnvironment: true,
     examples: [
       ['check', 'check ./tenfold.config.ts'],
       ['check --env production shop.config.ts', 'check another file with the overrides of an environment'],
@@ -38,6 +39,7 @@ export const commands: readonly CommandDefinition[] = [
       { flags: '--no-watch', text: 'Do not reload by itself when the file changes' },
       { flags: '--user <name>', text: 'Who services run as, when started as root' },
     ],
+    takesEnvironment: true,
     examples: [
       ['up', 'run the system of this folder'],
       ['up examples/boxoffice/tenfold.config.ts', 'run another one'],
@@ -103,7 +105,7 @@ export const commands: readonly CommandDefinition[] = [
     name: 'reload',
     summary: 'Apply the changed system file to the running system',
     details:
-      'Checks the file first; a bad one changes nothing. New services are ready before routes lead to them, changed ones are replaced one by one. What cannot change live is refused with its reason.',
+      'Checks the file first; a bad one changes nothing. New services are ready before routes lead to them, changed ones are replaced one by one. What cannot change live is refused with its reason. The environment is the one that `up` was given.',
     options: [{ flags: '--dry-run', text: 'Only show what would change' }],
     examples: [
       ['reload --dry-run', 'see the difference'],
@@ -148,6 +150,7 @@ export const commands: readonly CommandDefinition[] = [
     name: 'doctor',
     summary: 'Look whether this machine is fit to run the system, with a remedy for each finding',
     details: 'Exit code 1 when something fails; warnings alone are 0.',
+    takesEnvironment: true,
     examples: [['doctor', 'ports, file limits, memory, disk, clock, permissions, versions']],
     load: async () => (await import('./commands/doctor.ts')).doctor,
   },
@@ -156,6 +159,7 @@ export const commands: readonly CommandDefinition[] = [
     summary: 'Print what other tools need to run the system',
     arguments: [{ name: 'what', text: 'systemd: a service unit', choices: ['systemd'] }],
     options: [{ flags: '--user <name>', text: 'The user of the unit' }],
+    takesEnvironment: true,
     examples: [
       ['export systemd --user shop > /etc/systemd/system/shop.service', 'a unit that runs as the user shop'],
     ],

@@ -42,12 +42,13 @@ async function parsed(line: string): Promise<CommandInput & { name: string }> {
 test('the system file is the last argument of every command that takes one, and the folder here without it', async () => {
   assert.equal((await parsed('up')).file, '.')
   assert.equal((await parsed('up shop.config.ts')).file, 'shop.config.ts')
-  const scaled = await parsed('scale web 3 shop.config.ts --state /s --env production --json')
+  const scaled = await parsed('scale web 3 shop.config.ts --state /s --json')
   assert.deepEqual(scaled.args, { service: 'web', count: '3' })
   assert.deepEqual(
     [scaled.file, scaled.stateDirectory, scaled.environment, scaled.json],
-    ['shop.config.ts', '/s', 'production', true],
+    ['shop.config.ts', '/s', undefined, true],
   )
+  assert.equal((await parsed('check --env production')).environment, 'production')
 })
 
 test('an optional argument that is clearly a path is the file', async () => {

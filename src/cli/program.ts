@@ -69,7 +69,7 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
 }
 
 function buildCommand(definition: CommandDefinition, terminal: Terminal, run: Run): Command {
-  const { name, summary, details, takesFile = true } = definition
+  const { name, summary, details, takesFile = true, takesEnvironment = false } = definition
   const command = new Command(name)
     .summary(summary)
     .description(details === undefined ? `${summary}.` : `${summary}.\n\n${details}`)
@@ -90,6 +90,8 @@ function buildCommand(definition: CommandDefinition, terminal: Terminal, run: Ru
   }
   if (takesFile) {
     command.option('--state <dir>', 'State directory of the system (default: .tenfold beside the file)')
+  }
+  if (takesEnvironment) {
     command.addOption(
       new Option('--env <name>', 'Environment whose overrides of the file apply').env('TENFOLD_ENV'),
     )

@@ -20,9 +20,9 @@ Generated from \`src/cli/commands.ts\` by \`npm run generate\`; do not edit.
 ${list.join('\n')}
 
 Commands on a running system talk to its control API and find it through the state directory: give the same file, or the
-same \`--state\`, as for \`up\`. Common options: \`--state DIR\` (default \`.tenfold\` beside the file), \`--env NAME\` (or
-\`TENFOLD_ENV\`: the environment whose overrides of the file apply), \`--json\` (for machines: one value, or one a line for
-what goes on), \`--help\`. Colour is used on a terminal only, and never with \`NO_COLOR\`.
+same \`--state\`, as for \`up\`. Common options: \`--state DIR\` (default \`.tenfold\` beside the file), \`--json\` (for machines:
+one value, or one a line for what goes on), \`--help\`; and where the file itself is loaded \`--env NAME\` (or \`TENFOLD_ENV\`:
+the environment whose overrides of the file apply). Colour is used on a terminal only, and never with \`NO_COLOR\`.
 
 \`\`\`
 ${exitCodesText}
@@ -34,7 +34,7 @@ ${commands.map(section).join('\n')}`
 }
 
 function section(definition: CommandDefinition): string {
-  const { name, summary, details, options = [] } = definition
+  const { name, summary, details, options = [], takesEnvironment } = definition
   const taken = argumentsOf(definition)
   const usage = taken.map(one => (one.optional ? `[${one.name}]` : `<${one.name}>`)).join(' ')
   const rows = [
@@ -44,6 +44,7 @@ function section(definition: CommandDefinition): string {
       return `| \`${one.flags}\` | ${one.text}${value} |`
     }),
   ]
+  if (takesEnvironment) rows.push('| `--env <name>` | Environment whose overrides of the file apply |')
   const table = rows.length === 0 ? '' : `\n| | |\n|---|---|\n${rows.join('\n')}\n`
   return `## tenfold ${name}
 

@@ -89,7 +89,7 @@ test('a status says what listens, what serves and why what does not serve does n
   assert.deepEqual(lines.slice(0, 11), [
     'shop  running, not ready  up 1 min 1 s  process 7  tenfold 0.1.0',
     'file     /shop/tenfold.config.ts (production), watched',
-    'control  http://127.0.0.1:9900',
+    'control  http://127.0.0.1:9900    services run as nobody',
     'waiting  api has no ready member: starting',
     'warning  Services run as root.',
     lines[5],

@@ -28,7 +28,7 @@ function headLines(status: StatusView, paint: Paint): string[] {
   const lines = [
     `${paint('bold', status.name)}  ${state}  up ${durationText(status.uptimeMs)}  process ${status.pid}  tenfold ${status.tenfold}`,
     `${paint('dim', 'file')}     ${status.file}${status.environment === null ? '' : ` (${status.environment})`}${status.watching ? ', watched' : ''}`,
-    `${paint('dim', 'control')}  ${status.controlUrl}`,
+    `${paint('dim', 'control')}  ${status.controlUrl}    ${paint('dim', 'services run as')} ${status.runsAs}`,
   ]
   for (const missing of status.waitingFor) lines.push(`${paint('yellow', 'waiting')}  ${missing}`)
   for (const warning of status.warnings) lines.push(`${paint('yellow', 'warning')}  ${warning}`)

@@ -29,6 +29,8 @@ export function createTerminal(
   error: NodeJS.WriteStream = process.stderr,
 ): Terminal {
   const interactive = out.isTTY === true
+  // A reader that went away (`tenfold up | head`) must not end a supervisor.
+  for (const stream of [out, error]) stream.on('error', () => {})
   let live: string | null = null
   let frame = 0
   let timer: NodeJS.Timeout | null = null

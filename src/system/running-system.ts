@@ -182,9 +182,10 @@ class ComposedSystem implements RunningSystem {
     const { state, changes } = this.#need('state', 'changes')
     const { current, loaded } = changes
     const { workers } = current.system.edge
+    const wanted = workers === 'cores' ? availableParallelism() : workers
     const edge = createEdgeProcess({
       state,
-      workers: workers === 'cores' ? availableParallelism() : workers,
+      workers: wanted,
       onEvent: event => this.#tell('decision', event.subject, event.text),
       onChange: (level, sentence) => this.#tell(level === 'warn' ? 'warning' : 'progress', 'edge', sentence),
     })
@@ -205,12 +206,21 @@ class ComposedSystem implements RunningSystem {
       this.#adopted = true
       // It serves by the snapshot it has until the fleet knows its instances again.
       if (edge.current !== null) this.#parts.publisher.seed(edge.current)
+      await this.#compareWorkers(wanted)
       return
     }
     this.#throwWhenStopping()
     await checkListenPorts(current.system.edge.listeners)
     this.#tell('progress', 'edge', 'starting')
     await edge.start(this.#parts.publisher.compile())
+  }
+
+  async #compareWorkers(wanted: number): Promise<void> {
+    const found = (await this.#edgeStatus())?.workers.length ?? wanted
+    if (found === wanted) return
+    const text = `the edge that was taken back has ${found} workers, the file wants ${wanted}: they change with \`tenfold stop\` and \`up\``
+    this.#warnings.push(text)
+    this.#tell('warning', 'edge', text)
   }
 
   async #startFleet(): Promise<void> {

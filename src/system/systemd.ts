@@ -34,7 +34,7 @@ WorkingDirectory=${directory}
 # Secrets as NAME=value lines, readable by root only; left out when the file is not there.
 EnvironmentFile=-/etc/tenfold/${name}.env
 ExecStart=${command('up', '--no-watch', ...env)}
-ExecReload=${command('reload', ...env)}
+ExecReload=${command('reload')}
 Restart=on-failure
 RestartSec=1
 # The edge and the instances run in sessions of their own and serve on when the supervisor dies; its restart takes them
