@@ -130,6 +130,38 @@ test('what a killed supervisor leaves serves on, is taken back by the next, and 
   assert.equal(await fetched(url), 'ECONNREFUSED')
 })
 
+test('a supervisor that comes back applies what the file says by now, or goes on with what ran', async t => {
+  const shop = project(t)
+  shop.configure({ ...base, edge, services: { web } })
+  const first = await shop.up('--no-watch')
+  const url = first.status.edge.listeners[0]?.url ?? ''
+  first.child.kill('SIGKILL')
+  await first.exited
+
+  const routes = [
+    { path: '/api/*', to: 'api' },
+    { path: '/*', to: 'web' },
+  ]
+  const api = { ...web, env: { GREETING: 'api' } }
+  shop.configure({ ...base, edge: { ...edge, routes }, services: { web, api } })
+  const second = await shop.up('--no-watch')
+  assert.equal(second.status.edge.adopted, true)
+  assert.match(await fetched(`${url}/api/x`), /^api-1 api/)
+  assert.equal(second.status.services[0]?.members[0]?.pid, first.status.services[0]?.members[0]?.pid)
+  second.child.kill('SIGKILL')
+  await second.exited
+
+  const dies = { command: 'exit 3', restart: { max: 0 } }
+  shop.configure({ ...base, edge: { ...edge, routes }, services: { web, api, dies } })
+  const third = await shop.up('--no-watch')
+  assert.equal(third.status.lastReload?.outcome, 'refused')
+  assert.deepEqual(
+    third.status.services.map(one => one.name),
+    ['web', 'api'],
+  )
+  assert.match(await fetched(`${url}/api/x`), /^api-1 api/)
+})
+
 test('TERM drains: a request in flight is answered before anything ends', async t => {
   const shop = project(t)
   shop.configure({ ...base, edge, services: { web } })

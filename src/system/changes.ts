@@ -55,6 +55,22 @@ export class Changes {
     }
   }
 
+  /**
+   * From what was found running to what the file says. When that fails, the former system runs on under this
+   * supervisor, as after a refused reload.
+   */
+  async takeOver(parts: ChangeParts, former: Compiled): Promise<void> {
+    const next = this.current
+    this.current = former
+    try {
+      await changeSystem(parts, former, next, text => this.#options.tell('progress', 'system', text))
+      this.current = next
+    } catch (cause) {
+      if (!(cause instanceof Failure)) throw cause
+      this.#outcome('refused', cause.message)
+    }
+  }
+
   /** The difference that a reload would make; those that it would refuse are among it. */
   async dryRun(): Promise<OperationResult> {
     const differences = diffSystems(this.current.system, (await this.#options.load()).system)

@@ -22,6 +22,8 @@ export interface HistoryRecord {
 export interface History {
   /** Writes the system down unless it is the one that was applied last. */
   record(system: CheckedSystem, text: string): void
+  /** What was applied last. */
+  newest(): HistoryRecord | null
   /** Newest first. */
   view(): HistoryView
   /** The named one, or the one before the newest. Throws SYSTEM_HISTORY_UNKNOWN. */
@@ -41,6 +43,7 @@ export function openHistory(folder: string): History {
       for (const old of records.slice(0, -entriesMax)) rmSync(fileOf(folder, old.number), { force: true })
       records = records.slice(-entriesMax)
     },
+    newest: () => records.at(-1) ?? null,
     view: () => ({
       entries: records.toReversed().map((entry, index) => ({
         number: entry.number,

@@ -90,6 +90,8 @@ class ComposedSystem implements RunningSystem {
   #state: 'starting' | 'running' | 'stopping' | 'stopped' = 'starting'
   /** Something was taken back: a failed start then leaves it running. */
   #adopted = false
+  /** Differs from the file: what a process that was taken back still serves by. */
+  #former: Compiled | null = null
   #warnings: string[] = []
   #stopping: Promise<void> | null = null
 
@@ -190,7 +192,12 @@ class ComposedSystem implements RunningSystem {
       onChange: (level, sentence) => this.#tell(level === 'warn' ? 'warning' : 'progress', 'edge', sentence),
     })
     this.#parts.edge = edge
-    this.#parts.publisher = createPublisher(current.system, {
+    const taken = await edge.adopt()
+    if (taken) {
+      this.#adopted = true
+      this.#former = this.#formerSystem(current)
+    }
+    this.#parts.publisher = createPublisher((this.#former ?? current).system, {
       edge,
       stickySecret: state.stickySecret,
       stateDirectory: state.path,
@@ -202,8 +209,7 @@ class ComposedSystem implements RunningSystem {
       reopen: () => edge.reopenLogs(),
       onTrouble: cause => this.#tell('warning', 'logs', `cannot rotate: ${(cause as Error).message}`),
     })
-    if (await edge.adopt()) {
-      this.#adopted = true
+    if (taken) {
       // It serves by the snapshot it has until the fleet knows its instances again.
       if (edge.current !== null) this.#parts.publisher.seed(edge.current)
       await this.#compareWorkers(wanted)
@@ -213,6 +219,19 @@ class ComposedSystem implements RunningSystem {
     await checkListenPorts(current.system.edge.listeners)
     this.#tell('progress', 'edge', 'starting')
     await edge.start(this.#parts.publisher.compile())
+  }
+
+  /** What the supervisor that died had applied last, where that is not what the file says now. */
+  #formerSystem(current: Compiled): Compiled | null {
+    const { history, changes } = this.#need('history', 'changes')
+    const newest = history.newest()
+    if (newest === null || JSON.stringify(newest.system) === JSON.stringify(current.system)) return null
+    try {
+      return this.#compile({ ...changes.loaded, system: newest.system })
+    } catch {
+      // A secret that it needs is gone: then the new system is all there is.
+      return null
+    }
   }
 
   async #compareWorkers(wanted: number): Promise<void> {
@@ -239,9 +258,16 @@ class ComposedSystem implements RunningSystem {
     const report = await fleet.adopt()
     if (report.adopted.length > 0) this.#adopted = true
     this.#throwWhenStopping()
+    if (this.#former === null) await this.#applyFirst(current)
+    else await changes.takeOver({ fleet, publisher }, this.#former)
+    this.#throwWhenStopping()
+  }
+
+  async #applyFirst(current: Compiled): Promise<void> {
+    const { fleet, publisher } = this.#need('fleet', 'publisher')
     const { services } = await fleet.apply(current.specs)
     this.#throwWhenStopping()
-    // With members taken back, routes of before may still lead somewhere else.
+    // Settings of before, where nothing is known of the system that the former supervisor ran.
     await publisher.replace(current.system)
     try {
       throwWhenFailed(services)
