@@ -45,7 +45,9 @@ export class Exchange implements Timed {
   client: Http1Client | null = null
   snapshot: CompiledSnapshot | null = null
   route: CompiledRoute | null = null
-  requestId = ''
+  /** The request's id is what a trusted proxy gave, or the worker's prefix and this. */
+  idSuffix = ''
+  #givenId = ''
   /** Normalised path without the query: what was matched. */
   path = ''
   /** Path and query as they are forwarded. */
@@ -69,6 +71,10 @@ export class Exchange implements Timed {
   constructor(worker: WorkerContext) {
     this.worker = worker
     this.attempts = new Attempts(this)
+  }
+
+  get requestId(): string {
+    return this.#givenId === '' ? this.worker.ids.prefix + this.idSuffix : this.#givenId
   }
 
   // --- from the head to the choice ----------------------------------------------------------------------------
@@ -122,8 +128,8 @@ export class Exchange implements Timed {
     this.startedAt = worker.now
     worker.cells.worker.exchanges[worker.index]!++
     const given = client.trusted ? this.head.value(fieldId['x-request-id']) : undefined
-    const own = worker.ids.next()
-    this.requestId = given !== undefined && isRequestId(given) ? given : own
+    this.idSuffix = worker.ids.next()
+    this.#givenId = given !== undefined && isRequestId(given) ? given : ''
   }
 
   #takeTarget(): boolean {
@@ -458,7 +464,7 @@ export class Exchange implements Timed {
     this.serial++
     this.attempts.reset()
     this.client = this.route = this.refusal = null
-    this.requestId = this.path = this.target = this.error = ''
+    this.idSuffix = this.#givenId = this.path = this.target = this.error = ''
     this.upgrading = this.responding = false
     this.#gate = 0
     this.#bodyText = ''

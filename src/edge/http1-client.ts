@@ -56,6 +56,8 @@ export class Http1Client implements StreamHandler, Timed {
   exchange: Exchange | null = null
   /** What instances are told about the client, where it is not a trusted proxy. */
   readonly forwardedText: string
+  #aboutAuthority = ''
+  #about = ''
   /** The connection ends after the exchange under way. */
   closing = false
   #state: number = place.idle
@@ -89,6 +91,17 @@ export class Http1Client implements StreamHandler, Timed {
     cells.worker.connections[index]!++
     cells.worker.accepted[index]!++
     worker.wheel.set(this, worker.now + snapshot.spec.limits.idleTimeoutMs * 1000)
+  }
+
+  /** The same with the host, our Via and the start of the request's id: nearly every request of a connection has one host. */
+  aboutText(authority: string): string {
+    if (authority !== this.#aboutAuthority || this.#about === '') {
+      const { viaText, ids } = this.worker
+      // A slice would keep the whole head that it was cut from alive.
+      this.#aboutAuthority = Buffer.from(authority, 'latin1').latin1Slice()
+      this.#about = `${this.forwardedText}X-Forwarded-Host: ${authority}\r\n${viaText}${ids.prefix}`
+    }
+    return this.#about
   }
 
   get isIdle(): boolean {

@@ -7,30 +7,32 @@ import { mix32 } from '../policy/hash.ts'
 const digits = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))
 
 export class RequestIds {
-  readonly #request: string
+  /** What all ids of this worker begin with: 16 digits. */
+  readonly prefix: string
   readonly #trace: string
   readonly #span: string
-  #count = 0
-  #last = ''
+  #count: number
 
   /** @param seed 32 random hexadecimal digits */
   constructor(seed: string) {
-    this.#request = seed.slice(0, 16)
+    this.prefix = seed.slice(0, 16)
+    this.#count = Number.parseInt(seed.slice(24, 32), 16)
     this.#trace = `00-${seed.slice(8, 32)}`
     this.#span = `-${seed.slice(0, 8)}`
   }
 
-  /** 24 hexadecimal digits. */
+  /** What tells one request of this worker from the next: 8 digits. Its id is `prefix` and this. */
   next(): string {
     const mixed = mix32(this.#count++)
-    this.#last = `${digits[mixed >>> 24]}${digits[(mixed >>> 16) & 255]}${digits[(mixed >>> 8) & 255]}${digits[mixed & 255]}`
-    return this.#request + this.#last
+    return `${digits[mixed >>> 24]}${digits[(mixed >>> 16) & 255]}${digits[(mixed >>> 8) & 255]}${digits[mixed & 255]}`
   }
 
-  /** A `traceparent` that begins a trace with the request of the last `next` (W3C Trace Context). Sampled, as a first
-   * service of a trace would say: the bit off would silence the default samplers of every service behind. */
-  traceparent(): string {
-    return `${this.#trace}${this.#last}${this.#span}${this.#last}-01`
+  /**
+   * A `traceparent` that begins a trace (W3C Trace Context). Sampled, as a first service of a trace would say: with the
+   * bit off the default samplers of every service behind would fall silent.
+   */
+  traceparent(suffix: string): string {
+    return `${this.#trace}${suffix}${this.#span}${suffix}-01`
   }
 }
 

@@ -36,9 +36,8 @@ export function requestText(exchange: Exchange): string {
   if (rules.add !== '') text += rules.add
   if (head.framing === framing.chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.firstOf(fieldId['content-length']) >= 0) text += `Content-Length: ${head.contentLength}\r\n`
-  text += forwardedFields(exchange, client, snapshot)
-  const traceparent = keepTrace ? trace : exchange.worker.ids.traceparent()
-  text += `${head.versionMinor === 1 ? exchange.worker.viaText : exchange.worker.viaTextOld}${exchange.requestId}\r\ntraceparent: ${traceparent}\r\n`
+  text += aboutClient(exchange, client, snapshot)
+  text += `\r\ntraceparent: ${keepTrace ? trace : exchange.worker.ids.traceparent(exchange.idSuffix)}\r\n`
   const hops = head.firstOf(fieldId['max-forwards'])
   if (hops >= 0 && head.method === 'OPTIONS') text += `Max-Forwards: ${hopsLeft(head.valueAt(hops))}\r\n`
   if (exchange.upgrading) text += `Connection: upgrade\r\nUpgrade: ${head.value(fieldId.upgrade)}\r\n`
@@ -71,10 +70,18 @@ function rewritten(exchange: Exchange, route: CompiledRoute): string {
   return joined.startsWith('/') ? joined : `/${joined}`
 }
 
+/** Who the client is, our Via, and the request's id without its line end. */
+function aboutClient(exchange: Exchange, client: Http1Client, snapshot: CompiledSnapshot): string {
+  const { head, worker } = exchange
+  if (snapshot.spec.forwarded === 'x-forwarded' && !client.trusted && head.versionMinor === 1)
+    return client.aboutText(head.authority) + exchange.idSuffix
+  const via = head.versionMinor === 1 ? worker.viaText : worker.viaTextOld
+  return forwardedFields(exchange, client, snapshot) + via + exchange.requestId
+}
+
 function forwardedFields(exchange: Exchange, client: Http1Client, snapshot: CompiledSnapshot): string {
   const mode = snapshot.spec.forwarded
   const host = exchange.head.authority
-  if (mode === 'x-forwarded' && !client.trusted) return `${client.forwardedText}X-Forwarded-Host: ${host}\r\n`
   if (mode === 'none') return ''
   let text = ''
   if (mode !== 'forwarded') text = xForwarded(exchange, client, host)
