@@ -71,8 +71,9 @@ before(() => {
   const packed = join(place, 'packed')
   mkdirSync(packed)
   mkdirSync(consumer)
-  for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
-    cpSync(join(root, name), join(packed, name))
+  for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'schema']) {
+    cpSync(join(root, name), join(packed, name), { recursive: true })
+  }
   must('node', [join(root, 'scripts', 'build.mjs'), '--out', join(packed, 'dist')], root)
   must('npm', ['pack', '--ignore-scripts', '--pack-destination', place], packed)
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
@@ -102,6 +103,7 @@ test('the tarball holds what is needed and no sources, tests or examples', () =>
     'README.md',
     'LICENSE',
     'CHANGELOG.md',
+    'schema/tenfold.schema.json',
   ]) {
     assert.ok(list.includes(`package/${wanted}`), `${wanted} is missing`)
   }
