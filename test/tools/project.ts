@@ -18,9 +18,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
-import { connectTo, type StatusView } from '../system/index.ts'
+import { connectTo, type StatusView } from '../../src/system/index.ts'
 
-const mainFile = join(import.meta.dirname, 'main.ts')
+const mainFile = join(import.meta.dirname, '../../src/cli/main.ts')
 /** Bounds on liveness only: nothing here is measured. */
 const patienceMs = 60_000
 
@@ -55,7 +55,7 @@ export function project(t: TestContext, options: { folder?: string } = {}): Proj
   mkdirSync(directory, { recursive: true })
   // Instances may run as another user.
   chmodSync(root, 0o755)
-  copyFileSync(join(import.meta.dirname, 'fixtures', 'web.mjs'), join(directory, 'web.mjs'))
+  copyFileSync(join(import.meta.dirname, 'web-service.mjs'), join(directory, 'web.mjs'))
   const started: ChildProcess[] = []
   t.after(async () => {
     for (const child of started) child.kill('SIGKILL')

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fetched, project, until } from './testing.ts'
+import { fetched, project, until } from '../tools/project.ts'
 
 const base = { name: 'shop', control: { listen: 0 } }
 const edge = { listen: { http: '127.0.0.1:0' }, workers: 1 }
