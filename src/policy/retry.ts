@@ -46,6 +46,11 @@ export interface AttemptFailure {
  *
  * An idle connection that the instance closed as we wrote says nothing about the instance: an idempotent request gets
  * one free attempt, outside the attempts and the budget (edges would otherwise fail requests in quiet hours).
+ *
+ * The budget does not hold back the first retry after a connection that failed or was lost: the attempt that it replaces
+ * is over, so no member does more work than before. Else an instance that dies with more than the budget's share of the
+ * requests would be felt. When all members fail like that, ejection ends it. Time-outs and statuses are held back: there
+ * the first attempt may still be worked on, or the members ask for less.
  * @param withinBudget from `retryBudgetAllows`
  */
 export function decideRetry(failure: AttemptFailure, settings: RetrySettings, withinBudget: boolean): number {
@@ -60,8 +65,12 @@ export function decideRetry(failure: AttemptFailure, settings: RetrySettings, wi
   if (failure.end === AttemptEnd.lost && failure.reused && !failure.staleUsed)
     return Reason.retryStaleConnection
   if (failure.attempts > settings.attempts) return Reason.noRetryAttempts
-  if (!withinBudget) return Reason.noRetryBudget
+  if (!withinBudget && !replacesAttempt(failure)) return Reason.noRetryBudget
   return neverLeft ? Reason.retryUnsent : reasonByEnd(failure.end)
+}
+
+function replacesAttempt({ end, attempts }: AttemptFailure): boolean {
+  return attempts === 1 && (end === AttemptEnd.connectFailed || end === AttemptEnd.lost)
 }
 
 function reasonByEnd(end: AttemptEndCode): number {
