@@ -1,16 +1,16 @@
 // For tests of whole systems on bad days: a project whose services keep a ledger of what they executed, the real command
-// line, the edge's control socket, and looks at the machine for what is left. Starting and ending is cli/testing.ts.
+// line, the edge's control socket, and looks at the machine for what is left. Starting and ending is project.ts.
 
 import assert from 'node:assert/strict'
 import { chmodSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type Project, project, type Up, until } from '../../src/cli/testing.ts'
 import type { StatusView } from '../../src/system/control/views.ts'
 import { connectEdge, type EdgeClient } from '../../src/system/edge-client.ts'
+import { type Project, project, type Up, until } from './project.ts'
 
-export { until } from '../../src/cli/testing.ts'
+export { until } from './project.ts'
 
 const serviceFile = join(import.meta.dirname, 'ledger-service.mjs')
 
