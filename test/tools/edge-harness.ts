@@ -224,7 +224,8 @@ export async function startEdge(context: Ending, setup: EdgeSetup = {}): Promise
       assert.equal(restarts, killed, 'no worker dies by itself')
       await control.call('stop', { drainMs })
     }
-    const code = await exited
+    await until('the edge to exit', () => child.exitCode !== null || child.signalCode !== null)
+    const code = child.exitCode
     assert.equal(output.errors(), '', 'nothing is said on standard error')
     assert.equal(code, 0, 'the edge exits with 0')
     assert.ok(!existsSync(join(stateDirectory, 'edge.sock')), 'the control socket is removed')
