@@ -98,7 +98,7 @@ test('a bad head gets its status and a closed connection, and nothing of it reac
     })
     assert.equal(response.status, status, what)
     // A path is refused after a head that was understood: what follows is the next request indeed.
-    if (status !== 400 || !/path|percent|NUL in the path|backslash/.test(what)) {
+    if (!/GET \/\S*(?:\.\.|%|\\)/.test(text.replaceAll('%2e', '..').slice(0, 40))) {
       assert.equal(response.fields.get('connection'), 'close', what)
       await client.rest()
       assert.equal(client.over, 'end', what)
@@ -371,7 +371,15 @@ test('bytes after an answer never become the answer of the next request', async 
 })
 
 test('error pages are HTML or JSON by Accept, with code and request id, without addresses or stacks', async t => {
-  const origin = await serve(edge, t, async peer => peer.reset(), { upstream: { retry: noRetry } })
+  const origin = await serve(
+    edge,
+    t,
+    async peer => {
+      await peer.head()
+      peer.reset()
+    },
+    { upstream: { retry: noRetry } },
+  )
   for (const [accept, type] of [
     ['', 'text/html; charset=utf-8'],
     ['Accept: text/html, application/json;q=0.9\r\n', 'text/html; charset=utf-8'],

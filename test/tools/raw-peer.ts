@@ -124,7 +124,12 @@ export class RawPeer {
   }
 
   reset(): void {
-    this.socket.resetAndDestroy()
+    const { socket } = this
+    if (socket.destroyed) return
+    // A shutdown that is under way refuses a reset, and Node then keeps the handle and spins at its exit.
+    if (socket.writableEnded && !socket.writableFinished)
+      socket.once('finish', () => socket.resetAndDestroy())
+    else socket.resetAndDestroy()
   }
 
   destroy(): void {
