@@ -3,6 +3,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { cliReference } from '../src/cli/reference.ts'
 import { inputTypes } from '../src/file/input-types.ts'
 import { systemJsonSchema } from '../src/file/json-schema.ts'
 import { referencePage } from '../src/file/reference.ts'
@@ -25,7 +26,7 @@ async function errors(): Promise<Generated> {
   return { 'docs/reference/errors.md': await errorsPage() }
 }
 
-const generators: readonly Generator[] = [systemFile, errors]
+const generators: readonly Generator[] = [systemFile, errors, cliReference]
 
 /** Everything that is generated, as it should be. */
 export async function generated(): Promise<Generated> {

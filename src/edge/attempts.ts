@@ -59,6 +59,8 @@ export class Attempts {
   retries = 0
   responseTimeoutMs = 0
   #count = 0
+  /** Of the retries those that the budget counts. */
+  #budgeted = 0
   #staleUsed = false
   /** Slots of members that failed this request. */
   #tried: number[] | null = null
@@ -268,7 +270,7 @@ export class Attempts {
     const { now, random } = this.#worker
     const member = group.pick(now, this.#key, random, [group.memberSlot(first.member)])
     if (member < 0) return
-    this.#countRetry(group, Reason.hedge)
+    this.#countRetry(group, Reason.hedge, false)
     this.why = Reason.hedge
     this.#attempt(group, member, true)
   }
@@ -280,11 +282,15 @@ export class Attempts {
     return retryBudgetAllows(retries, active, this.#retry)
   }
 
-  #countRetry(group: MemberGroup, why: number): void {
+  /** `replaces`: it only takes the place of an attempt that is over, and is outside the budget (policy/retry). */
+  #countRetry(group: MemberGroup, why: number, replaces: boolean): void {
     const { cells } = this.#worker
     this.retries++
     this.retryWhy = why
-    cells.upstreamWorker.retriesActive[(this.#countedOn ?? group).row]!++
+    if (!replaces) {
+      this.#budgeted++
+      cells.upstreamWorker.retriesActive[(this.#countedOn ?? group).row]!++
+    }
     cells.routeWorker.retries[this.#route.row]!++
   }
 
@@ -350,7 +356,8 @@ export class Attempts {
       this.#attempt(group, connection.member, false, true)
       return
     }
-    this.#countRetry(group, reason)
+    const replaces = this.#count === 1 && (reason === Reason.retryUnsent || reason === Reason.retryReset)
+    this.#countRetry(group, reason, replaces)
     ;(this.#tried ??= []).push(connection.row % memberSlots)
     const { backoffBaseMs, backoffMaxMs } = this.#retry
     // The first retry goes elsewhere at once; further ones wait, because elsewhere fails too.
@@ -417,12 +424,12 @@ export class Attempts {
     if (this.#countedOn !== null) {
       const { upstreamWorker } = this.#worker.cells
       upstreamWorker.active[this.#countedOn.row]!--
-      upstreamWorker.retriesActive[this.#countedOn.row]! -= this.retries
+      upstreamWorker.retriesActive[this.#countedOn.row]! -= this.#budgeted
       this.#countedOn = null
     }
     this.primary = this.#second = this.group = this.#tried = this.#timer = this.#hedgeTimer = null
     this.member = this.stickyMember = -1
-    this.why = this.retryWhy = this.retries = this.#count = 0
+    this.why = this.retryWhy = this.retries = this.#count = this.#budgeted = 0
     this.#staleUsed = this.#streams = this.#bodyBegun = this.#keyReady = false
     this.#text = this.#bodyText = ''
     this.waitingUntil = 0

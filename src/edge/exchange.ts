@@ -9,7 +9,7 @@ import type { Timed } from '../kit/timer-wheel.ts'
 import { hostOf, needsNormalising, normalisePath } from '../policy/route.ts'
 import { fieldId } from '../wire/fields.ts'
 import type { ResponseHead } from '../wire/head.ts'
-import { bodilessDrop, Http1RequestHead, type Http1ResponseHead } from '../wire/http1/index.ts'
+import { bodilessDrop, framing, Http1RequestHead, type Http1ResponseHead } from '../wire/http1/index.ts'
 import { Attempts } from './attempts.ts'
 import type { CompiledRoute, CompiledRules, CompiledSnapshot } from './compile.ts'
 import type { WorkerContext } from './context.ts'
@@ -57,6 +57,8 @@ export class Exchange implements Timed {
   refusal: GateRefusal | null = null
   startedAt = 0
   responding = false
+  /** The answer that has begun is an event stream. */
+  streamsEvents = false
   status = 0
   firstByteAt = 0
   bytesIn = 0
@@ -274,6 +276,9 @@ export class Exchange implements Timed {
   #sendHead(connection: Http1Upstream, head: Http1ResponseHead, group: MemberGroup): void {
     const { client } = this
     if (client === null) return
+    const endless = head.framing === framing.chunked || head.framing === framing.untilClose
+    this.streamsEvents =
+      endless && (head.value(fieldId['content-type'])?.startsWith('text/event-stream') ?? false)
     const route = this.route as CompiledRoute
     const rules = head.status === 204 ? route.response204 : route.response
     let { drop } = rules
@@ -414,7 +419,7 @@ export class Exchange implements Timed {
   endNow(): void {
     const { client } = this
     this.error = 'drained'
-    const polite = this.responding && this.attempts.primary !== null && this.#isEventStream
+    const polite = this.responding && this.attempts.primary !== null && this.streamsEvents
     this.attempts.cancel()
     if (!this.responding) {
       this.refuse(clientFailures.draining, 'Retry-After: 1\r\n')
@@ -422,10 +427,6 @@ export class Exchange implements Timed {
     }
     if (polite) client?.endResponse(null)
     this.#finish(!polite)
-  }
-
-  get #isEventStream(): boolean {
-    return this.head.value(fieldId.accept)?.includes('text/event-stream') ?? false
   }
 
   /** The route's time is over. */
@@ -465,7 +466,7 @@ export class Exchange implements Timed {
     this.attempts.reset()
     this.client = this.route = this.refusal = null
     this.idSuffix = this.#givenId = this.path = this.target = this.error = ''
-    this.upgrading = this.responding = false
+    this.upgrading = this.responding = this.streamsEvents = false
     this.#gate = 0
     this.#bodyText = ''
     this.status = this.firstByteAt = this.bytesIn = this.bytesOut = 0

@@ -36,6 +36,8 @@ const place = { idle: 0, head: 1, busy: 2, tunnel: 3, linger: 4, closed: 5 } as 
 const smallReadBytes = 4_096
 /** A body that has arrived in one piece with its head, up to this size, is kept and can be sent again. */
 export const replayBytesMax = 16_384
+/** A client that has ended its side and takes nothing of an answer that has begun for this long has gone. */
+const halfClosedMs = 10_000
 /** A connection that ends waits for a pause this long in what the peer still sends, at most `lingerMaxMs` and as many bytes. */
 const lingerMs = 2_000
 const lingerMaxMs = 30_000
@@ -75,6 +77,8 @@ export class Http1Client implements StreamHandler, Timed {
   #lent: Buffer[] | null = null
   #blocked = false
   #lingered = 0
+  #inputEnded = false
+  #outSeen = 0
   #lingerUntil = 0
   #chunkedOut = false
   #tunnel: Tunnel | null = null
@@ -417,6 +421,7 @@ export class Http1Client implements StreamHandler, Timed {
     if (this.#state === place.tunnel) this.#tunnel?.clientDrained()
     else if (this.#state === place.busy) {
       if (this.#bodyOpen && !this.stream.paused) this.#armBody()
+      else if (this.#inputEnded) this.worker.wheel.set(this, this.worker.now + halfClosedMs * 1000)
       else this.worker.wheel.set(this, Infinity)
       this.exchange?.clientDrained()
     } else if (this.#state === place.idle) this.#awaitRequest()
@@ -554,6 +559,7 @@ export class Http1Client implements StreamHandler, Timed {
         // A client may half-close after its request (RFC 9112 9.6); it still waits for the answer.
         this.closing = true
         if (this.#bodyOpen) this.#halfRequest()
+        else this.#halfClosed()
         return
       case place.tunnel:
         this.#tunnel?.clientEnded()
@@ -566,6 +572,32 @@ export class Http1Client implements StreamHandler, Timed {
       default:
         this.stream.destroy()
     }
+  }
+
+  /**
+   * FIN after a whole request: a client may do that and still want its answer (RFC 9112 9.6), or it has gone, which looks
+   * the same. Nobody half-closes an event stream; others are given up when an answer that has begun stands still. Before
+   * it begins, the instance's time-outs are the bound.
+   */
+  #halfClosed(): void {
+    const { exchange, worker } = this
+    if (exchange === null) return
+    if (exchange.streamsEvents) this.#halfRequest()
+    else {
+      this.#inputEnded = true
+      this.#outSeen = exchange.bytesOut
+      if (!this.#blocked) worker.wheel.set(this, worker.now + halfClosedMs * 1000)
+    }
+  }
+
+  /** Time is over for a client that ended its side: gone, unless the answer moved meanwhile. */
+  #stillThere(exchange: Exchange, now: number): void {
+    if (exchange.responding && exchange.bytesOut === this.#outSeen) {
+      this.#halfRequest()
+      return
+    }
+    this.#outSeen = exchange.bytesOut
+    this.worker.wheel.set(this, now + halfClosedMs * 1000)
   }
 
   /** FIN amid the request body: it can't be completed any more. */
@@ -610,6 +642,7 @@ export class Http1Client implements StreamHandler, Timed {
       case place.busy:
         if (this.#blocked) this.abort()
         else if (this.#bodyOpen) this.exchange?.requestBodyBad(clientFailures.bodyTimeout)
+        else if (this.#inputEnded && this.exchange !== null) this.#stillThere(this.exchange, now)
         else this.worker.wheel.set(this, now + limits.idleTimeoutMs * 1000)
         return
       case place.tunnel:

@@ -1,7 +1,7 @@
 // The edge's entry: the process role. Others use its contracts (`snapshot.ts`, `control-protocol.ts`) and this.
 
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { readJson } from '../io/json-file.ts'
 import { socketPath } from '../io/socket-path.ts'
 import { Failure } from '../kit/failure.ts'
 import { Edge } from './edge.ts'
@@ -22,8 +22,7 @@ export interface EdgeRoleOptions {
 export async function runEdge(options: EdgeRoleOptions): Promise<void> {
   process.title = 'tenfold edge'
   try {
-    const text = readFileSync(join(options.stateDirectory, 'edge', 'snapshot.json'), 'utf8')
-    const snapshot = JSON.parse(text) as EdgeSnapshot
+    const snapshot = readJson<EdgeSnapshot>(join(options.stateDirectory, 'edge', 'snapshot.json'))
     await new Promise<void>((resolve, reject) => {
       Edge.start({
         socket: socketPath(options.stateDirectory),
