@@ -69,6 +69,11 @@ export class Edge {
   #draining = false
   #swapped: (() => void)[] = []
   #applying: Promise<unknown> = Promise.resolve()
+  #started: () => void = () => {}
+  /** Every worker listens for the first time: nobody is answered before. */
+  readonly #ready: Promise<void> = new Promise(resolve => {
+    this.#started = resolve
+  })
 
   private constructor(options: EdgeOptions, reusePort: boolean) {
     this.#options = options
@@ -107,6 +112,7 @@ export class Edge {
     edge.#take(options.snapshot)
     edge.#server = await edge.#openControl()
     await Promise.all(edge.#seats.map((_, index) => edge.#startWorker(index)))
+    edge.#started()
     setInterval(() => edge.#prober.tick(), probeTickMs)
     setInterval(() => edge.#sweep(), sweepMs)
     setInterval(() => edge.#watch(), watchMs)
@@ -361,6 +367,7 @@ export class Edge {
 
   async #answer(peer: LineSocket, request: ControlRequest): Promise<void> {
     const id = typeof request?.id === 'number' ? request.id : 0
+    await this.#ready
     try {
       const call = this.#methods[request?.method]
       if (call === undefined)

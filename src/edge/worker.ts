@@ -31,6 +31,7 @@ const wheelBuckets = 1_200
 const sparesMax = 1_024
 const logFlushMs = 500
 const listenBacklog = 4_096
+const listenAgainMs = 1_000
 
 class EdgeWorker implements WorkerContext {
   readonly index: number
@@ -181,8 +182,17 @@ class EdgeWorker implements WorkerContext {
         this.#listeners.set(id, { listener, host: spec.host, port })
       } catch (error) {
         this.#send({ kind: 'failed', listener: id, code: (error as NodeJS.ErrnoException).code ?? 'ERROR' })
+        this.#listenAgain(ports)
       }
     }
+  }
+
+  /** The port was free a moment ago: who took it may let go of it. */
+  #listenAgain(ports: ReadonlyMap<string, number>): void {
+    const { version } = this.snapshot
+    setTimeout(() => {
+      if (this.snapshot.version === version && !this.draining) void this.listen(ports)
+    }, listenAgainMs)
   }
 
   #accept(stream: ConstructorParameters<typeof Http1Client>[1]): Http1Client {

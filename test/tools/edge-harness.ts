@@ -45,6 +45,7 @@ export interface EdgeUnderTest {
   readonly url: string
   readonly port: number
   readonly pid: number
+  readonly stateDirectory: string
   readonly snapshot: EdgeSnapshot
   readonly events: readonly ControlEvent[]
   status(): Promise<EdgeStatus>
@@ -240,6 +241,7 @@ export async function startEdge(context: Ending, setup: EdgeSetup = {}): Promise
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    stateDirectory,
     pid: child.pid as number,
     get snapshot() {
       return snapshot
