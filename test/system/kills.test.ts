@@ -20,7 +20,7 @@ test('instances that are killed again and again are not felt by what may be repe
   const web = shop.service({ instances: { min: 3, max: 3 }, restart: { max: 100 } })
   shop.describe({ services: { web } })
   const { url } = await shop.begin()
-  const load = startLoad(url, { clients: 12, ask: mixed })
+  const load = startLoad(t, url, { clients: 12, ask: mixed })
   const killed: number[] = []
   for (let kill = 0; kill < 10; kill++) {
     await load.more(60)
@@ -52,7 +52,7 @@ test('an edge that is killed is back by itself; clients that ask again get throu
   shop.describe({ services: { web: shop.service({ instances: { min: 2, max: 2 } }) } })
   const { url, status } = await shop.begin()
   const pids = status.services[0]?.members.map(member => member.pid)
-  const load = startLoad(url, { clients: 12, ask: mixed, resend: true })
+  const load = startLoad(t, url, { clients: 12, ask: mixed, resend: true })
   for (let kill = 1; kill <= 3; kill++) {
     await load.more(150)
     process.kill((await shop.status()).edge.pid as number, 'SIGKILL')
@@ -92,7 +92,7 @@ test('a worker thread that is ended takes only its own connections with it', asy
   const shop = site(t)
   shop.describe({ services: { web: shop.service({ instances: { min: 2, max: 2 } }) } })
   const { url } = await shop.begin()
-  const load = startLoad(url, { clients: 24, ask: mixed })
+  const load = startLoad(t, url, { clients: 24, ask: mixed })
   await load.more(200)
   const edge = await shop.edge()
   t.after(() => edge.close())
@@ -135,7 +135,7 @@ test('a killed supervisor is not felt, and the next one takes back what runs, re
   shop.describe({ edge: { routes }, services: { web: shop.service(web), other } })
   const first = await shop.begin()
   const before = first.status.services.flatMap(service => service.members)
-  const load = startLoad(first.url, {
+  const load = startLoad(t, first.url, {
     clients: 12,
     ask: n => ({ ...mixed(n), path: `${n % 2 === 0 ? '' : '/other'}${mixed(n).path}` }),
   })
@@ -158,7 +158,7 @@ test('a killed supervisor is not felt, and the next one takes back what runs, re
   const calm = await load.stop()
   assert.deepEqual(failed(calm), [])
   assert.deepEqual(mismatches(calm, shop.executions()), [])
-  const storm = startLoad(first.url, { clients: 12, ask: mixed })
+  const storm = startLoad(t, first.url, { clients: 12, ask: mixed })
   await storm.more(50)
   const victim = before.find(member => member.id === 'web-2')?.pid as number
   process.kill(victim, 'SIGKILL')
@@ -200,7 +200,7 @@ test('requests go elsewhere while an instance is frozen, and come back when it i
   shop.describe({ services: { web } })
   const { url } = await shop.begin()
   const frozen = await shop.member('web-1')
-  const load = startLoad(url, { clients: 8, ask: () => ({ method: 'GET', path: '/work' }) })
+  const load = startLoad(t, url, { clients: 8, ask: () => ({ method: 'GET', path: '/work' }) })
   await load.more(100)
   process.kill(frozen.pid as number, 'SIGSTOP')
   t.after(() => dead(frozen.pid as number) || process.kill(frozen.pid as number, 'SIGCONT'))

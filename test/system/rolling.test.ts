@@ -10,7 +10,7 @@ test('a rolling restart under load fails no request and executes each one exactl
   shop.describe({ services: { web: shop.service({ instances: { min: 3, max: 6 } }) } })
   const { url, child, exited } = await shop.begin()
   const before = await shop.members()
-  const load = startLoad(url, { clients: 16, ask: mixed })
+  const load = startLoad(t, url, { clients: 16, ask: mixed })
   await load.more(200)
   const restarted = await shop.run('restart', 'web')
   assert.equal(restarted.code, 0, restarted.error)

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
+import type { TestContext } from 'node:test'
 
 export interface Asked {
   readonly id: string
@@ -45,11 +46,16 @@ export const mixed: LoadOptions['ask'] = n => ({
 let loads = 0
 const requestTimeoutMs = 120_000
 
-export function startLoad(url: string, options: LoadOptions): Load {
+/** Ends with the test at the latest. */
+export function startLoad(t: TestContext, url: string, options: LoadOptions): Load {
   const asked: Asked[] = []
   const name = `${process.pid}-${loads++}`
   let going = true
   const clients = Array.from({ length: options.clients }, (_, client) => run(client))
+  t.after(() => {
+    going = false
+    return Promise.all(clients)
+  })
 
   async function run(client: number): Promise<void> {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
