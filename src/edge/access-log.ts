@@ -12,9 +12,13 @@ export class AccessLog {
   #waiting = ''
   #writing = false
   #lost = 0
+  #broken = false
+  readonly #tell: (sentence: string) => void
 
-  constructor(path: string) {
+  /** `tell`: said once when the file can't be written, and once when it can again. */
+  constructor(path: string, tell: (sentence: string) => void) {
     this.#path = path
+    this.#tell = tell
   }
 
   /** `line` ends in a line feed. */
@@ -32,19 +36,37 @@ export class AccessLog {
     if (this.#writing || this.#waiting === '') return
     this.#writing = true
     let block = this.#waiting
+    const lost = this.#lost
     this.#waiting = ''
-    if (this.#lost > 0) {
-      block += `${JSON.stringify({ level: 'warn', lostLines: this.#lost })}\n`
+    if (lost > 0) {
+      block += `${JSON.stringify({ level: 'warn', lostLines: lost })}\n`
       this.#lost = 0
     }
     try {
       this.#file ??= await openAppend(this.#path)
       await this.#file.append(block)
-    } catch {
-      this.#lost += block.split('\n').length - 1
+      this.#works(lost)
+    } catch (cause) {
+      // The line that says what was lost is none of them.
+      this.#lost += block.split('\n').length - 1 + (lost > 0 ? lost - 1 : 0)
       await this.#close()
+      this.#fails(cause as Error)
     }
     this.#writing = false
+  }
+
+  #fails(cause: Error): void {
+    if (this.#broken) return
+    this.#broken = true
+    this.#tell(
+      `the access log cannot be written, its lines are lost meanwhile: ${cause.message} (${this.#path})`,
+    )
+  }
+
+  #works(lost: number): void {
+    if (!this.#broken) return
+    this.#broken = false
+    this.#tell(`the access log is written again after ${lost} lost lines (${this.#path})`)
   }
 
   /** The file was rotated: go on in a new one of the same name. */

@@ -139,7 +139,7 @@ class EdgeWorker implements WorkerContext {
     const file = snapshot.spec.accessLog?.file ?? ''
     if (file !== this.#logFile) {
       void this.log?.reopen()
-      this.log = file === '' ? null : new AccessLog(file)
+      this.log = file === '' ? null : new AccessLog(file, text => this.tell(`worker ${this.index}`, text))
       this.#logFile = file
     }
     this.cells.worker.version[this.index] = snapshot.version
