@@ -1,0 +1,120 @@
+// The example in a real browser: somebody buys tickets while a web instance is killed at every step. The pages show no
+// error. The environment variable SCREENSHOTS names a folder in which to leave pictures of what was seen.
+
+import assert from 'node:assert/strict'
+import { cpSync, renameSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { chromium, type Page } from 'playwright-core'
+import { freePort, type Site, site, until } from '../tools/system-harness.ts'
+
+const root = join(import.meta.dirname, '../..')
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+const patienceMs = 60_000
+
+/** The example in a folder of its own, on free ports. */
+async function boxoffice(shop: Site): Promise<string> {
+  cpSync(join(root, 'examples', 'boxoffice'), shop.directory, {
+    recursive: true,
+    filter: path => !path.includes('.tenfold'),
+  })
+  symlinkSync(join(root, 'node_modules'), join(shop.directory, 'node_modules'))
+  renameSync(join(shop.directory, 'tenfold.config.ts'), join(shop.directory, 'example.config.ts'))
+  const port = await freePort()
+  shop.write(
+    'tenfold.config.mjs',
+    `process.env.BOXOFFICE_PORT = '${port}'
+const { default: system } = await import('./example.config.ts')
+export default { ...system, control: { listen: 0 } }
+`,
+  )
+  return `http://127.0.0.1:${port}`
+}
+
+/** Kills one ready instance of the pages, and waits for nothing. Resolves with its pid. */
+async function killOne(shop: Site): Promise<number> {
+  const [one] = (await shop.members('web')).filter(member => member.state === 'ready')
+  assert.ok(one?.pid)
+  process.kill(one.pid, 'SIGKILL')
+  return one.pid
+}
+
+/** Everything that a visitor would see as an error. */
+function troublesOf(page: Page): string[] {
+  const troubles: string[] = []
+  page.on('pageerror', error => troubles.push(`script: ${error.message}`))
+  page.on('console', message => {
+    if (message.type() === 'error') troubles.push(`console: ${message.text()}`)
+  })
+  page.on('response', response => {
+    if (response.status() >= 400) troubles.push(`${response.status()} ${response.url()}`)
+  })
+  page.on('requestfailed', request => {
+    // A page that is left ends its stream of seats itself.
+    if (!request.url().endsWith('/events')) troubles.push(`${request.failure()?.errorText} ${request.url()}`)
+  })
+  return troubles
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env.SCREENSHOTS
+  if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true })
+}
+
+test('tickets are bought in a browser while instances are killed, and no page shows an error', async t => {
+  const shop = site(t)
+  const url = await boxoffice(shop)
+  await shop.begin()
+  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: flags, headless: true })
+  t.after(() => browser.close())
+  const page = await browser.newPage({ viewport: { width: 1200, height: 800 } })
+  page.setDefaultTimeout(patienceMs)
+  const troubles = troublesOf(page)
+
+  await page.goto(url)
+  await picture(page, '1-programme')
+  await killOne(shop)
+  await page.getByRole('searchbox').fill('matrix')
+  await page.getByRole('searchbox').press('Enter')
+  await page.getByRole('heading', { name: /matrix/ }).waitFor()
+  await picture(page, '2-search')
+  await killOne(shop)
+  await page.getByRole('link', { name: 'The Matrix 1999' }).click()
+  await page.getByRole('heading', { name: 'Screenings' }).waitFor()
+  await picture(page, '3-film')
+  await killOne(shop)
+  await page.locator('a.time').last().click()
+  await page.getByRole('button', { name: 'Buy tickets' }).waitFor()
+  const free = page.locator('input[name=seat]:not([disabled])')
+  for (let chosen = 0; chosen < 2; chosen++) await free.nth(chosen + 3).check({ force: true })
+  await page.getByLabel('Name').fill('Ann')
+  await page.getByLabel('Email').fill('ann@example.org')
+  await picture(page, '4-seats')
+
+  // An order may not be sent twice: where its instance dies under it, it is lost. Here the instance is dead already.
+  const killed = await killOne(shop)
+  await until('its death is known', async () => (await shop.members('web')).every(one => one.pid !== killed))
+  await page.getByRole('button', { name: 'Buy tickets' }).click()
+  await page.getByRole('heading', { name: 'Enjoy the film, Ann' }).waitFor()
+  assert.equal(await page.locator('.ticket').count(), 2)
+  await picture(page, '5-tickets')
+  await killOne(shop)
+  await page.reload()
+  await page.getByRole('heading', { name: 'Enjoy the film, Ann' }).waitFor()
+
+  const phone = await browser.newPage({ viewport: { width: 390, height: 800 } })
+  phone.setDefaultTimeout(patienceMs)
+  await phone.goto(url)
+  await picture(phone, '6-phone')
+  assert.deepEqual(troubles, [])
+  const restarts = (await shop.members('web')).reduce((sum, member) => sum + member.restarts, 0)
+  assert.ok(restarts >= 4, 'the kills were real')
+})
