@@ -2,7 +2,7 @@
 // client's address added, no access log. Each as its own documentation does it; where a setting is ours it says why.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { packageVersion, versionOf } from '../lib/machine.ts'
@@ -167,6 +167,29 @@ const tenfold: Peer = {
   },
 }
 
+/** The same edge and the same snapshot under Bun: what the runtime costs. The supervisor that compiled it has gone. */
+const tenfoldOnBun: Peer = {
+  name: 'tenfold on Bun',
+  version: () => packageVersion('bun'),
+  start: async place => {
+    const home = join(place.folder, 'on-bun')
+    mkdirSync(home, { recursive: true })
+    const supervised = await tenfold.start({ ...place, folder: home })
+    await supervised.stop()
+    const state = join(home, 'tenfold', '.tenfold')
+    const file = join(state, 'edge', 'snapshot.json')
+    const port = await freePort()
+    const snapshot = JSON.parse(readFileSync(file, 'utf8')) as { listeners: { port: number }[] }
+    for (const listener of snapshot.listeners) listener.port = port
+    writeFileSync(file, JSON.stringify(snapshot))
+    const command = [bin('bun'), peerFile('edge-on-bun.ts'), state]
+    return started(
+      start('tenfold on Bun', command, { core: place.core, env: { NODE_ENV: 'production' } }),
+      port,
+    )
+  },
+}
+
 /** The edge is a process of its own that outlives a supervisor which had to be killed. */
 async function stopTenfold(supervisor: Running, pid: number): Promise<void> {
   await end(supervisor, 30_000)
@@ -202,6 +225,7 @@ export const peers: readonly Peer[] = [
   nginx,
   haproxy,
   tenfold,
+  tenfoldOnBun,
   script('bare Node', 'node', 'bare-node.mjs', () => process.versions.node),
   script('bare Bun', 'bun', 'bare-bun.mjs', () => packageVersion('bun')),
   script('http-proxy-3', 'node', 'http-proxy-3.mjs', () => packageVersion('http-proxy-3')),

@@ -1,0 +1,239 @@
+// What one worker thread of the edge owns: listeners, connections, the snapshot in use; `worker.ts` runs it.
+// Listens, accepts, swaps snapshots in one assignment, drains. Counts only in its own rows of the shared cells.
+
+import { hostClock } from '../io/clock.ts'
+import type { Listener, Net } from '../io/net.ts'
+import { netHere } from '../io/net-here.ts'
+import { SECOND } from '../kit/clock.ts'
+import { type Random, seededRandom } from '../kit/random.ts'
+import { TimerWheel } from '../kit/timer-wheel.ts'
+import { reasonText } from '../policy/reason.ts'
+import { AccessLog } from './access-log.ts'
+import { BufferPool } from './buffer-pool.ts'
+import { attachEdgeCells, type EdgeCells } from './cells.ts'
+import { type CompiledSnapshot, compileSnapshot } from './compile.ts'
+import type { WorkerContext } from './context.ts'
+import { Exchange } from './exchange.ts'
+import type { Gate } from './gate.ts'
+import { HedgeDelays } from './hedge-delays.ts'
+import { Http1Client } from './http1-client.ts'
+import type { FromWorker, WorkerStart } from './messages.ts'
+import { PendingQueues } from './pending.ts'
+import { UpstreamPools } from './pools.ts'
+import { RequestIds } from './request-ids.ts'
+import type { SnapshotSlots } from './slots.ts'
+import type { EdgeSnapshot } from './snapshot.ts'
+import { StickyCookies } from './sticky.ts'
+
+const tickUs = 50_000
+const wheelBuckets = 1_200
+const sparesMax = 1_024
+const logFlushMs = 500
+const listenBacklog = 4_096
+const listenAgainMs = 1_000
+
+export class EdgeWorker implements WorkerContext {
+  readonly index: number
+  readonly net: Net = netHere
+  readonly clock: typeof hostClock = hostClock
+  now: number = hostClock.monotonic()
+  readonly wheel: TimerWheel
+  readonly random: Random
+  readonly cells: EdgeCells
+  readonly buffers: BufferPool = new BufferPool()
+  readonly ids: RequestIds
+  readonly pools: UpstreamPools = new UpstreamPools()
+  readonly pending: PendingQueues
+  readonly hedgeDelays: HedgeDelays
+  readonly gates: readonly Gate[]
+  readonly pseudonym: string
+  readonly viaText: string
+  readonly viaTextOld: string
+  readonly #send: (message: FromWorker) => void
+  readonly #reusePort: boolean
+  readonly #clients = new Set<Http1Client>()
+  readonly #spares: Exchange[] = []
+  readonly #older = new Set<CompiledSnapshot>()
+  readonly #listeners = new Map<string, { listener: Listener; host: string; port: number }>()
+  sticky: StickyCookies
+  log: AccessLog | null = null
+  snapshot: CompiledSnapshot
+  draining = false
+  #logFile = ''
+
+  constructor(start: WorkerStart, send: (message: FromWorker) => void, gates: readonly Gate[] = []) {
+    this.gates = gates
+    this.index = start.index
+    this.#send = send
+    this.#reusePort = start.reusePort
+    this.cells = attachEdgeCells(start.memory)
+    this.wheel = new TimerWheel(this.clock.monotonic(), tickUs, wheelBuckets)
+    this.random = seededRandom(Number.parseInt(start.seed.slice(0, 8), 16) + start.index)
+    this.ids = new RequestIds(start.seed)
+    this.pseudonym = start.pseudonym
+    this.viaText = `Via: 1.1 ${start.pseudonym}\r\nX-Request-Id: `
+    this.viaTextOld = `Via: 1.0 ${start.pseudonym}\r\nX-Request-Id: `
+    this.pending = new PendingQueues(this)
+    this.hedgeDelays = new HedgeDelays(this)
+    this.sticky = new StickyCookies(start.snapshot.stickySecret)
+    this.snapshot = this.#compile(start.snapshot, start.slots, null)
+    this.#use(this.snapshot)
+    setInterval(() => this.#tick(), tickUs / 1000).unref()
+    setInterval(() => void this.log?.flush(), logFlushMs).unref()
+  }
+
+  takeExchange(): Exchange {
+    return this.#spares.pop() ?? new Exchange(this)
+  }
+  giveExchange(exchange: Exchange): void {
+    if (this.#spares.length < sparesMax) this.#spares.push(exchange)
+  }
+
+  tell(subject: string, text: string): void {
+    this.#send({ kind: 'decision', subject, text })
+  }
+
+  refresh(): void {
+    this.now = this.clock.monotonic()
+  }
+
+  #tick(): void {
+    this.refresh()
+    const { now } = this
+    this.cells.worker.beatUs[this.index] = now
+    this.cells.worker.buffers[this.index] = this.buffers.inUse
+    this.wheel.advance(now)
+  }
+
+  // --- snapshots ----------------------------------------------------------------------------------------------
+
+  #compile(spec: EdgeSnapshot, slots: SnapshotSlots, before: CompiledSnapshot | null): CompiledSnapshot {
+    const snapshot = compileSnapshot(spec, slots, this.cells, this.index, before)
+    for (const [name, group] of snapshot.groups) {
+      group.waiting = this.pending.of(name)
+      group.idleOf = i => this.pools.of(group.memberSlot(i))?.idleCount ?? 0
+      group.onEject = (i, reason, a, b) =>
+        this.tell(`${name}/${group.member(i).id}`, reasonText(reason, a, b))
+    }
+    return snapshot
+  }
+
+  /** Exchanges that began earlier keep the snapshot that they have. */
+  async apply(spec: EdgeSnapshot, slots: SnapshotSlots, ports: ReadonlyMap<string, number>): Promise<void> {
+    this.refresh()
+    const next = this.#compile(spec, slots, this.snapshot)
+    const before = this.snapshot
+    if (before.uses > 0) this.#older.add(before)
+    if (spec.stickySecret !== before.spec.stickySecret) this.sticky = new StickyCookies(spec.stickySecret)
+    this.snapshot = next
+    this.#use(next)
+    await this.listen(ports)
+    for (const group of next.groups.values()) if ((group.waiting?.count ?? 0) > 0) group.waiting?.wake()
+  }
+
+  #use(snapshot: CompiledSnapshot): void {
+    const members = [...snapshot.groups.values()].flatMap(group =>
+      group.spec.members.map((member, i) => ({ slot: group.memberSlot(i), member, spec: group.spec })),
+    )
+    this.pools.update(this, members)
+    const file = snapshot.spec.accessLog?.file ?? ''
+    if (file !== this.#logFile) {
+      void this.log?.reopen()
+      this.log = file === '' ? null : new AccessLog(file, text => this.tell(`worker ${this.index}`, text))
+      this.#logFile = file
+    }
+    this.cells.worker.version[this.index] = snapshot.version
+    this.#noteOldest()
+  }
+
+  snapshotReleased(snapshot: CompiledSnapshot): void {
+    this.#older.delete(snapshot)
+    this.#noteOldest()
+  }
+
+  #noteOldest(): void {
+    let oldest = this.snapshot.version
+    for (const snapshot of this.#older) oldest = Math.min(oldest, snapshot.version)
+    this.cells.worker.oldestVersion[this.index] = oldest
+  }
+
+  // --- listening ----------------------------------------------------------------------------------------------
+
+  /** Opens what the snapshot lists and is not open, closes what it does not list any more. */
+  async listen(ports: ReadonlyMap<string, number>): Promise<void> {
+    const wanted = new Map(this.snapshot.spec.listeners.map(spec => [spec.id, spec]))
+    for (const [id, open] of this.#listeners) {
+      const spec = wanted.get(id)
+      if (spec !== undefined && spec.host === open.host && ports.get(id) === open.port) continue
+      open.listener.close()
+      this.#listeners.delete(id)
+    }
+    for (const [id, spec] of wanted) {
+      if (this.#listeners.has(id) || this.draining) continue
+      const port = ports.get(id) as number
+      try {
+        const listener = await this.net.listen({
+          host: spec.host,
+          port,
+          reusePort: this.#reusePort,
+          backlog: listenBacklog,
+          handlerOf: stream => this.#accept(stream),
+        })
+        this.#listeners.set(id, { listener, host: spec.host, port })
+      } catch (error) {
+        this.#send({ kind: 'failed', listener: id, code: (error as NodeJS.ErrnoException).code ?? 'ERROR' })
+        this.#listenAgain(ports)
+      }
+    }
+  }
+
+  /** The port was free a moment ago: who took it may let go of it. */
+  #listenAgain(ports: ReadonlyMap<string, number>): void {
+    const { version } = this.snapshot
+    setTimeout(() => {
+      if (this.snapshot.version === version && !this.draining) void this.listen(ports)
+    }, listenAgainMs)
+  }
+
+  #accept(stream: ConstructorParameters<typeof Http1Client>[1]): Http1Client {
+    this.refresh()
+    const client = new Http1Client(this, stream)
+    const { connections, refused } = this.cells.worker
+    this.#clients.add(client)
+    if ((connections[this.index] as number) > this.snapshot.spec.limits.connectionsMax) {
+      refused[this.index]!++
+      stream.destroy()
+    }
+    return client
+  }
+
+  forgetClient(client: Http1Client): void {
+    this.#clients.delete(client)
+  }
+
+  // --- draining -----------------------------------------------------------------------------------------------
+
+  /** No new connections; idle ones end; what is in flight has `drainMs`. */
+  drain(drainMs: number): void {
+    if (this.draining) return
+    this.draining = true
+    for (const { listener } of this.#listeners.values()) listener.close()
+    for (const client of this.#clients) client.drain()
+    this.refresh()
+    const end = this.now + drainMs * 1000
+    const poll = setInterval(() => {
+      this.refresh()
+      const { now } = this
+      if (this.#clients.size === 0 || now >= end + 3 * SECOND) {
+        clearInterval(poll)
+        this.pools.closeIdle()
+        void this.#sayDrained()
+      } else if (now >= end) for (const client of this.#clients) client.endNow()
+    }, 20)
+  }
+
+  async #sayDrained(): Promise<void> {
+    await this.log?.flush()
+    this.#send({ kind: 'drained' })
+  }
+}
