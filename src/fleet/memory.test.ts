@@ -38,6 +38,12 @@ test('an instance that is always above its limit is replaced at growing distance
   assert.equal(afterMemorySample(again, (quiet + 2) * second, 120, 100)[1], 'replace')
 })
 
+test('a replacement that leaks as fast does not outgrow the pause', () => {
+  const [state] = afterMemorySample(newMemoryState, 0, 151, 100)
+  assert.equal(afterMemorySample(state, second, 300, 100)[1], 'keep')
+  assert.equal(afterMemorySample(state, second, 301, 100)[1], 'drainNow')
+})
+
 test('an instance above its memory limit is replaced by a ready one before it drains', async context => {
   const { fleet, front, decisions } = rig(context)
   const spec = service('web', { memoryBytesMax: 130 * MB, env: { HOARD_BYTES: String(90 * MB) } })
