@@ -28,10 +28,10 @@ const firstPauseMs = 25
 export async function untilReady(target: ReadyTarget, cancelled: AbortSignal): Promise<ReadyOutcome> {
   const { ready, host, port } = target
   const deadline = performance.now() + ready.timeoutMs
-  let last = `does not listen on ${host}:${port}`
+  let last: string | undefined
   for (let pauseMs = firstPauseMs; !cancelled.aborted; pauseMs = Math.min(ready.intervalMs, pauseMs * 1.5)) {
     const left = deadline - performance.now()
-    if (left <= 0) return { kind: 'late', text: last }
+    if (left <= 0) return { kind: 'late', text: last ?? `does not listen on ${host}:${port}` }
     const answer = await probe({
       kind: ready.kind,
       host,
@@ -39,10 +39,11 @@ export async function untilReady(target: ReadyTarget, cancelled: AbortSignal): P
       path: ready.path,
       ...(ready.host === undefined ? {} : { hostHeader: ready.host }),
       expectStatus: ready.expectStatus,
-      timeoutMs: Math.max(1, Math.min(ready.probeTimeoutMs, left)),
+      timeoutMs: Math.max(1, Math.ceil(Math.min(ready.probeTimeoutMs, left))),
     })
     if (cancelled.aborted) break
-    last = answer.text
+    // One that the deadline cut short would tell of the few milliseconds it had.
+    if (last === undefined || left >= ready.probeTimeoutMs) last = answer.text
     // Whatever answered, a process of another may be it.
     const thief = answer.refused ? null : listenerOtherThan(target)
     if (thief !== null) return { kind: 'stolen', by: thief }
