@@ -85,6 +85,9 @@ export function shownValue(path: PathOfKeys, value: Json | undefined): string | 
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 
+/** A screen or two; a generated file can have thousands. */
+const problemsShownMax = 50
+
 /**
  * Clear text for a terminal, one block a problem. `file` is the path as the reader knows it.
  *
@@ -99,7 +102,12 @@ export function renderProblems(
   kind: 'problem' | 'warning' = 'problem',
 ): string {
   const count = problems.length === 1 ? `1 ${kind}` : `${problems.length} ${kind}s`
-  return [`${file} has ${count}:`, ...problems.map(one => renderProblem(one))].join('\n\n')
+  const more = problems.length - problemsShownMax
+  return [
+    `${file} has ${count}:`,
+    ...problems.slice(0, problemsShownMax).map(one => renderProblem(one)),
+    ...(more > 0 ? [`  ... and ${more} more`] : []),
+  ].join('\n\n')
 }
 
 function renderProblem({ path, value, message, allowed, remedy }: Problem): string {
