@@ -133,9 +133,10 @@ class ComposedSystem implements RunningSystem {
       ),
       effectiveUserId: process.geteuid?.(),
     })
-    this.#warnings = [parts.user.warning, ...loaded.warnings.map(one => one.message)].filter(
-      text => text !== '',
-    )
+    this.#warnings = [
+      parts.user.warning,
+      ...loaded.warnings.map(one => `${one.path}: ${one.message}`),
+    ].filter(text => text !== '')
     for (const warning of this.#warnings) this.#tell('warning', 'file', warning)
     parts.history = openHistory(parts.state.snapshots)
     parts.changes = new Changes({
