@@ -84,8 +84,8 @@ export class RawPeer {
   }
 
   /** Resolves when `condition` holds; it is asked whenever something came. Rejects, with what is there, when it never does. */
-  async when(what: string, condition: () => boolean): Promise<void> {
-    const until = performance.now() + patienceMs
+  async when(what: string, condition: () => boolean, limitMs = patienceMs): Promise<void> {
+    const until = performance.now() + limitMs
     for (;;) {
       if (condition()) return
       const left = until - performance.now()
@@ -97,7 +97,7 @@ export class RawPeer {
         )
       }
       await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, left)
+        const timer = left === Infinity ? undefined : setTimeout(resolve, left)
         this.#wakers.push(() => {
           clearTimeout(timer)
           resolve()
@@ -180,6 +180,12 @@ export class RawPeer {
 
   /** The next request, body and all; null when the connection is over. */
   async request(): Promise<RawMessage | null> {
+    // An idle connection is no hang.
+    await this.when(
+      'a request',
+      () => this.waiting.length + this.#partBytes > 0 || this.over !== '',
+      Infinity,
+    )
     const head = await this.head()
     if (head === null) return null
     const fields = fieldsOf(head)
