@@ -5,7 +5,7 @@
 // (died or hung while it was wanted; again and again, with back-off) -> `running`. `stop`, `kill` and `release` lead to
 // `stopped` from everywhere.
 
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ControlEvent, ControlMethods, EdgeStatus } from '../edge/control-protocol.ts'
 import type { EdgeSnapshot } from '../edge/snapshot.ts'
@@ -17,7 +17,7 @@ import { Failure } from '../kit/failure.ts'
 import { backoffCeilingUs } from '../policy/backoff.ts'
 import { connectEdge, type EdgeClient } from './edge-client.ts'
 import { systemFailures } from './failures.ts'
-import { writePrivate } from './private-file.ts'
+import { removeIfPossible, writePrivate } from './private-file.ts'
 import type { StateDirectory } from './state-directory.ts'
 import { mainFile, tenfoldVersion } from './version.ts'
 
@@ -94,6 +94,7 @@ class DetachedEdge implements EdgeProcess {
   #returned: (() => void)[] = []
   /** Real ports by listener id: a listener of port 0 keeps its port over restarts. */
   #ports = new Map<string, number>()
+  #unwritable = false
   #deathsInARow = 0
   #upSinceMs = 0
 
@@ -163,7 +164,7 @@ class DetachedEdge implements EdgeProcess {
         if (pinned.listeners.some(listener => listener.port === 0))
           this.#learnPorts(await client.call('status', {}))
         this.#current = snapshot
-        this.#writeSnapshot(this.#pinned(snapshot))
+        this.#keep('the snapshot', () => this.#writeSnapshot(this.#pinned(snapshot)))
         return
       } catch (cause) {
         // It died on the way: what it had not confirmed is sent to the next one.
@@ -275,7 +276,7 @@ class DetachedEdge implements EdgeProcess {
       outputFile: this.#logFile,
     })
     this.#life = life
-    this.#writeRecord(life)
+    this.#keep('the record of its process', () => this.#writeRecord(life))
     let exit: string | null = null
     life.exited.then(
       ({ code, signal }) => {
@@ -298,6 +299,7 @@ class DetachedEdge implements EdgeProcess {
         // It answers before its workers listen.
         const listens = status.workers.every(worker => worker.state === 'running')
         if (status.nonce === life.nonce && listens) {
+          await this.#bringUpToDate(client, status)
           this.#becomeRunning(client, status, false, 'started')
           return
         }
@@ -309,6 +311,13 @@ class DetachedEdge implements EdgeProcess {
       await pause(20)
     }
     throw this.#startFailure(exit() ?? `did not answer in ${startTimeoutMs / 1000} s (${last})`)
+  }
+
+  /** Where the disk was full it has begun with an older snapshot than the last one that was applied. */
+  async #bringUpToDate(client: EdgeClient, status: EdgeStatus): Promise<void> {
+    const { current } = this
+    if (current === null || status.version >= current.version) return
+    await client.call('apply', { snapshot: this.#pinned(current) })
   }
 
   #startFailure(why: string): Failure {
@@ -334,7 +343,8 @@ class DetachedEdge implements EdgeProcess {
     const { pid } = status
     this.#client = client
     this.#learnPorts(status)
-    if (this.#current !== null) this.#writeSnapshot(this.#pinned(this.#current))
+    const { current } = this
+    if (current !== null) this.#keep('the snapshot', () => this.#writeSnapshot(this.#pinned(current)))
     this.#upSinceMs = performance.now()
     this.#set({ state: 'running', reason, pid, adopted })
     this.#options.onChange(
@@ -414,9 +424,9 @@ class DetachedEdge implements EdgeProcess {
     this.#client?.close()
     this.#client = null
     this.#life = null
-    rmSync(join(this.#options.state.edge, 'process.json'), { force: true })
+    removeIfPossible(join(this.#options.state.edge, 'process.json'))
     // A process that was killed leaves its socket behind.
-    rmSync(this.#socket, { force: true })
+    removeIfPossible(this.#socket)
     this.#set({ state: 'stopped', reason, pid: null })
     for (const tell of this.#returned.splice(0)) tell()
   }
@@ -434,6 +444,21 @@ class DetachedEdge implements EdgeProcess {
       listener.port === 0 ? { ...listener, port: this.#ports.get(listener.id) ?? 0 } : listener,
     )
     return { ...snapshot, listeners }
+  }
+
+  /** What the edge does comes before what is kept of it: a full disk is said, once, and nothing waits for it. */
+  #keep(what: string, write: () => void): void {
+    try {
+      write()
+      this.#unwritable = false
+    } catch (cause) {
+      if (this.#unwritable) return
+      this.#unwritable = true
+      this.#options.onChange(
+        'warn',
+        `${what} cannot be written to the state directory, a later start may not find it: ${(cause as Error).message}`,
+      )
+    }
   }
 
   #writeSnapshot(snapshot: EdgeSnapshot): void {

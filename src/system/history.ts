@@ -1,13 +1,13 @@
 // The last systems that were applied with success, for rollback. Owns STATE/snapshots: one file a system, the newest ten,
 // numbered for good. Secrets are references in them, as in every checked system.
 
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CheckedSystem } from '../file/index.ts'
 import { Failure } from '../kit/failure.ts'
 import type { HistoryView } from './control/views.ts'
 import { systemFailures } from './failures.ts'
-import { writePrivate } from './private-file.ts'
+import { removeIfPossible, writePrivate } from './private-file.ts'
 
 const entriesMax = 10
 
@@ -30,7 +30,8 @@ export interface History {
   find(number: number | null): HistoryRecord
 }
 
-export function openHistory(folder: string): History {
+/** `onTrouble`: an entry could not be written; it is kept in memory, so this run can still go back to it. */
+export function openHistory(folder: string, onTrouble: (cause: Error) => void): History {
   let records = readAll(folder)
   return {
     record: (system, text) => {
@@ -38,9 +39,13 @@ export function openHistory(folder: string): History {
       if (newest !== undefined && JSON.stringify(newest.system) === JSON.stringify(system)) return
       const number = (newest?.number ?? 0) + 1
       const entry: HistoryRecord = { format: 1, number, at: new Date().toISOString(), text, system }
-      writePrivate(fileOf(folder, number), `${JSON.stringify(entry)}\n`)
       records = [...records, entry]
-      for (const old of records.slice(0, -entriesMax)) rmSync(fileOf(folder, old.number), { force: true })
+      try {
+        writePrivate(fileOf(folder, number), `${JSON.stringify(entry)}\n`)
+      } catch (cause) {
+        onTrouble(cause as Error)
+      }
+      for (const old of records.slice(0, -entriesMax)) removeIfPossible(fileOf(folder, old.number))
       records = records.slice(-entriesMax)
     },
     newest: () => records.at(-1) ?? null,

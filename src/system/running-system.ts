@@ -138,7 +138,9 @@ class ComposedSystem implements RunningSystem {
       ...loaded.warnings.map(one => `${one.path}: ${one.message}`),
     ].filter(text => text !== '')
     for (const warning of this.#warnings) this.#tell('warning', 'file', warning)
-    parts.history = openHistory(parts.state.snapshots)
+    parts.history = openHistory(parts.state.snapshots, cause =>
+      this.#tell('warning', 'history', `cannot be written, a later run will not know it: ${cause.message}`),
+    )
     parts.changes = new Changes({
       loaded,
       current: this.#compile(loaded),

@@ -2,11 +2,11 @@
 // every refusal is a sentence with its remedy.
 
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startLoad } from '../tools/load.ts'
+import { failed, startLoad } from '../tools/load.ts'
 import { dead, freePort, type Site, site, until } from '../tools/system-harness.ts'
 
 async function busySite(shop: Site): Promise<void> {
@@ -123,6 +123,44 @@ test('an access log that cannot be written costs lines, not requests, and is sai
     (await shop.status()).decisions.some(event => /access log cannot be written.*ENOSPC/.test(event.text)),
   )
   for (let n = 0; n < 20; n++) assert.equal((await fetch(`${url}/work`)).status, 200)
+})
+
+test('a state directory that can no longer be written is said; what runs serves on, also without it', async t => {
+  const shop = site(t)
+  const services = { web: shop.service({ instances: { min: 2, max: 3 } }) }
+  shop.describe({ services })
+  const { url, child, exited } = await shop.begin()
+  const load = startLoad(t, url, { clients: 4, ask: () => ({ method: 'GET', path: '/work' }) })
+  const state = join(shop.directory, '.tenfold')
+  for (const folder of ['snapshots', 'edge', 'fleet']) {
+    renameSync(join(state, folder), join(state, `${folder}-before`))
+    shop.write(join('.tenfold', folder), 'a file where the folder was')
+  }
+  const scaled = await shop.run('scale', 'web', '3')
+  assert.equal(scaled.code, 0, scaled.error)
+  const routes = [{ path: '/*', to: 'web', responseHeaders: { set: { 'x-shop': 'open' } } }]
+  shop.describe({ services, edge: { routes } })
+  const reloaded = await shop.run('reload')
+  assert.equal(reloaded.code, 0, reloaded.error)
+  await load.more(100)
+  assert.deepEqual(failed(await load.stop()), [])
+  const said = (await shop.status()).decisions.map(event => `${event.subject}: ${event.text}`).join('\n')
+  assert.match(said, /edge: the snapshot cannot be written/)
+  assert.match(said, /history: cannot be written/)
+
+  // What the disk does not know, a new edge is told.
+  for (const folder of ['edge', 'fleet']) {
+    rmSync(join(state, folder))
+    renameSync(join(state, `${folder}-before`), join(state, folder))
+  }
+  process.kill((await shop.status()).edge.pid as number, 'SIGKILL')
+  await until('another edge runs', async () => {
+    const { edge } = await shop.status()
+    return edge.restarts === 1 && edge.state === 'running'
+  })
+  assert.equal((await fetch(`${url}/work`)).headers.get('x-shop'), 'open')
+  child.kill('SIGINT')
+  assert.equal(await exited, 0)
 })
 
 test('a state directory that cannot be used is refused before anything starts', async t => {
