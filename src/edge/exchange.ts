@@ -195,6 +195,9 @@ export class Exchange implements Timed {
         .replaceAll('{host}', () => hostOf(this.head.authority))
         .replaceAll('{uri}', () => this.target)
       this.respond(action.status, `Location: ${location}\r\nContent-Length: 0\r\n${route.response.add}`, '')
+    } else if (action.status === 204 || action.status === 304) {
+      // Neither has a body (RFC 9112 6.3): one that was sent would be taken for the next answer.
+      this.respond(action.status, route.response.add, '')
     } else {
       const length = Buffer.byteLength(action.body)
       const fields = `Content-Type: ${action.contentType}\r\nContent-Length: ${length}\r\n${route.response.add}`

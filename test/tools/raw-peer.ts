@@ -84,7 +84,7 @@ export class RawPeer {
   }
 
   /** Resolves when `condition` holds; it is asked whenever something came. Rejects, with what is there, when it never does. */
-  async when(what: string, condition: () => boolean, limitMs = patienceMs): Promise<void> {
+  async when(what: string, condition: () => boolean, limitMs: number = patienceMs): Promise<void> {
     const until = performance.now() + limitMs
     for (;;) {
       if (condition()) return
