@@ -82,7 +82,7 @@ export type RouteInput = {
      */
     readonly attempts?: number | undefined
     /**
-     * Retries may be at most this share of the active requests.
+     * Retries may be at most this share of the active requests. The first one after a lost connection is not counted: the attempt that it replaces is over.
      * Allowed: a number from 0 to 1.
      */
     readonly share?: number | undefined
@@ -505,7 +505,7 @@ export type ServiceInput = {
      */
     readonly attempts?: number | undefined
     /**
-     * Retries may be at most this share of the active requests.
+     * Retries may be at most this share of the active requests. The first one after a lost connection is not counted: the attempt that it replaces is over.
      * Allowed: a number from 0 to 1.
      * Default: 0.2.
      */

@@ -6,7 +6,11 @@ import { decimal, duration, off, Refused, type Schema, whole } from './values.ts
 
 const retryKeys = {
   attempts: whole('Further attempts after the first. 0 = none.', 0, 10),
-  share: decimal('Retries may be at most this share of the active requests.', 0, 1),
+  share: decimal(
+    'Retries may be at most this share of the active requests. The first one after a lost connection is not counted: the attempt that it replaces is over.',
+    0,
+    1,
+  ),
   budgetMin: whole('Retries that may always run at once, however few requests are active.', 0, 10_000),
   perTryTimeout: duration(
     'For one attempt, to the first byte of its response. Left out: only `timeouts.response`.',
