@@ -193,9 +193,9 @@ test('requests go elsewhere while an instance is frozen, and come back when it i
   const shop = site(t)
   const web = shop.service({
     instances: { min: 3, max: 3 },
-    health: { path: '/healthz', interval: '300ms', timeout: '300ms', passive: { ejectFor: '500ms' } },
+    health: { path: '/healthz', interval: '1s', timeout: '1s', passive: { ejectFor: '500ms' } },
     // Those that meet it at once are more than the budget would allow.
-    retry: { perTryTimeout: '500ms', budgetMin: 20 },
+    retry: { perTryTimeout: '2s', budgetMin: 20 },
   })
   shop.describe({ services: { web } })
   const { url } = await shop.begin()
