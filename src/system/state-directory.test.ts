@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { openTokens } from './control/tokens.ts'
 import { openStateDirectory, stateDirectoryOf } from './state-directory.ts'
 
 function root(t: TestContext): string {
@@ -49,4 +50,28 @@ test('a path that cannot be a directory is one sentence', t => {
     code: 'SYSTEM_STATE_UNUSABLE',
     message: /cannot be used/,
   })
+})
+
+test('a stamp that is damaged is named, with what to do', t => {
+  const path = root(t)
+  writeFileSync(join(path, 'state.json'), '{"for')
+  assert.throws(() => openStateDirectory(path), {
+    code: 'SYSTEM_STATE_UNUSABLE',
+    message: /state\.json is damaged/,
+  })
+})
+
+test('a key or a token that was cut short is made anew', t => {
+  const path = root(t)
+  const { stickySecret } = openStateDirectory(path)
+  const { admin } = openTokens(path)
+  for (const left of ['', stickySecret.slice(0, 12)]) {
+    writeFileSync(join(path, 'sticky.key'), left)
+    assert.equal(Buffer.from(openStateDirectory(path).stickySecret, 'base64').length, 32)
+  }
+  writeFileSync(join(path, 'token'), '')
+  const made = openTokens(path).admin
+  assert.match(made, /^tf_.{40,}$/)
+  assert.notEqual(made, admin)
+  assert.equal(openTokens(path).admin, made)
 })

@@ -10,6 +10,7 @@ import { writePrivate } from './private-file.ts'
 import { tenfoldVersion } from './version.ts'
 
 export const stateFormat = 1
+const stickySecretBytes = 32
 
 export interface StateDirectory {
   /** Absolute. */
@@ -64,7 +65,7 @@ function checkStamp(path: string): void {
     writeFileSync(join(path, '.gitignore'), '*\n')
     return
   }
-  const stamp = JSON.parse(readFileSync(file, 'utf8')) as { format?: unknown; tenfold?: unknown }
+  const stamp = readStamp(file)
   if (stamp.format === stateFormat) return
   throw new Failure(
     systemFailures.stateTooNew,
@@ -72,8 +73,25 @@ function checkStamp(path: string): void {
   )
 }
 
+function readStamp(file: string): { format?: unknown; tenfold?: unknown } {
+  const text = readFileSync(file, 'utf8')
+  try {
+    return JSON.parse(text) ?? {}
+  } catch (cause) {
+    throw new Failure(
+      systemFailures.stateUnusable,
+      `${file} is damaged: ${(cause as Error).message}. It should hold { "format": ${stateFormat} }.`,
+      { cause, details: { remedy: `Delete ${file}: it is written again. Or choose another --state.` } },
+    )
+  }
+}
+
 function stickySecretOf(path: string): string {
   const file = join(path, 'sticky.key')
-  if (!existsSync(file)) writePrivate(file, `${randomBytes(32).toString('base64')}\n`)
-  return readFileSync(file, 'utf8').trim()
+  const known = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
+  // A key that was cut short is none: cookies signed with it could be forged.
+  if (Buffer.from(known, 'base64').length >= stickySecretBytes) return known
+  const made = randomBytes(stickySecretBytes).toString('base64')
+  writePrivate(file, `${made}\n`)
+  return made
 }

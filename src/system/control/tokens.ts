@@ -22,6 +22,8 @@ export interface Tokens {
 }
 
 const scopes = ['metrics', 'read', 'admin'] as const
+/** Shorter ones could be guessed. */
+const tokenLengthMin = 16
 
 /** Does a token of scope `has` allow what needs `needs`? */
 export function allows(has: Scope, needs: Scope): boolean {
@@ -32,7 +34,10 @@ export function allows(has: Scope, needs: Scope): boolean {
 export function openTokens(stateDirectory: string): Tokens {
   const adminFile = join(stateDirectory, 'token')
   const listFile = join(stateDirectory, 'tokens.json')
-  if (!existsSync(adminFile)) writePrivate(adminFile, `${newToken()}\n`)
+  // A file that was cut short (a full disk, a lost edit) would lock everybody out.
+  if ((readAdminToken(stateDirectory)?.length ?? 0) < tokenLengthMin) {
+    writePrivate(adminFile, `${newToken()}\n`)
+  }
   if (!existsSync(listFile)) writePrivate(listFile, firstList())
   const admin = readFileSync(adminFile, 'utf8').trim()
   let read = { stamp: 0, tokens: readList(listFile) }
@@ -77,7 +82,10 @@ function readList(file: string): NamedToken[] {
   try {
     const { tokens } = JSON.parse(readFileSync(file, 'utf8')) as { tokens: NamedToken[] }
     return tokens.filter(
-      entry => scopes.includes(entry.scope) && typeof entry.token === 'string' && entry.token.length >= 16,
+      entry =>
+        scopes.includes(entry.scope) &&
+        typeof entry.token === 'string' &&
+        entry.token.length >= tokenLengthMin,
     )
   } catch (cause) {
     throw new Failure(
