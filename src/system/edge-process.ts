@@ -199,17 +199,24 @@ class DetachedEdge implements EdgeProcess {
   async stop(drainMs: number): Promise<void> {
     this.#wanted = false
     const life = this.#life
-    try {
-      await this.#client?.call('stop', { drainMs }, 5_000)
-    } catch {
-      // It does not answer: the signals below end it.
-    }
-    if (life !== null && !(await ended(life, drainMs + 2_000))) {
+    const begun = this.#state.state !== 'starting'
+    const drains = await this.#drain(drainMs)
+    if (life !== null && !(drains && (await ended(life, drainMs + 2_000)))) {
       signalLife(life, 'SIGTERM')
-      if (!(await ended(life, 2_000))) signalLife(life, 'SIGKILL')
+      // By this signal it drains as well, when it can.
+      if (!(await ended(life, drains || !begun ? 2_000 : drainMs + 2_000))) signalLife(life, 'SIGKILL')
       await ended(life, 5_000)
     }
     this.#forget('stopped')
+  }
+
+  /** False when it was not told: it is still starting, or does not answer. Then nobody need wait for its end yet. */
+  async #drain(drainMs: number): Promise<boolean> {
+    if (this.#client === null) return false
+    return await this.#client.call('stop', { drainMs }, 5_000).then(
+      () => true,
+      () => false,
+    )
   }
 
   async kill(): Promise<void> {
@@ -276,6 +283,7 @@ class DetachedEdge implements EdgeProcess {
       outputFile: this.#logFile,
     })
     this.#life = life
+    if (!this.#wanted) throw this.#startFailure('was stopped while it started')
     this.#keep('the record of its process', () => this.#writeRecord(life))
     let exit: string | null = null
     life.exited.then(
@@ -292,13 +300,13 @@ class DetachedEdge implements EdgeProcess {
   async #answering(life: LifeIdentity, exit: () => string | null): Promise<void> {
     const deadlineMs = performance.now() + startTimeoutMs
     let last = 'it does not listen on its control socket'
-    while (exit() === null && performance.now() < deadlineMs && this.#life === life) {
+    while (exit() === null && performance.now() < deadlineMs && this.#life === life && this.#wanted) {
       try {
         const client = await this.#connect()
         const status = await client.call('status', {}, 5_000)
         // It answers before its workers listen.
         const listens = status.workers.every(worker => worker.state === 'running')
-        if (status.nonce === life.nonce && listens) {
+        if (status.nonce === life.nonce && listens && this.#wanted) {
           await this.#bringUpToDate(client, status)
           this.#becomeRunning(client, status, false, 'started')
           return
@@ -310,6 +318,7 @@ class DetachedEdge implements EdgeProcess {
       }
       await pause(20)
     }
+    if (!this.#wanted) throw this.#startFailure('was stopped while it started')
     throw this.#startFailure(exit() ?? `did not answer in ${startTimeoutMs / 1000} s (${last})`)
   }
 
@@ -414,6 +423,7 @@ class DetachedEdge implements EdgeProcess {
         this.#deathsInARow += 1
         if (this.#life !== null) signalLife(this.#life, 'SIGKILL')
         this.#life = null
+        if (!this.#wanted) return
         this.#set({ state: 'restarting', reason: (cause as Error).message })
         this.#options.onChange('warn', (cause as Error).message)
       }

@@ -220,6 +220,7 @@ class ComposedSystem implements RunningSystem {
     }
     this.#throwWhenStopping()
     await checkListenPorts(current.system.edge.listeners)
+    this.#throwWhenStopping()
     this.#tell('progress', 'edge', 'starting')
     await edge.start(this.#parts.publisher.compile())
   }
