@@ -47,7 +47,8 @@ function installedNodeVersion() {
 }
 
 function runNpmInstall() {
-  const args = ['install', '--no-audit', '--no-fund']
+  // Its warnings name each package that wants a newer Node than the machine's own: the pinned one runs them.
+  const args = ['install', '--no-audit', '--no-fund', '--loglevel=error']
   const started = Date.now()
   say(`npm ${args.join(' ')} (packages are missing or package.json changed)`)
   const npm = process.env.npm_execpath
