@@ -14,6 +14,8 @@ export class MemberPool {
   spec: UpstreamSpec
   /** The member is in the snapshot in use; connections of one that is not are closed when they become idle. */
   current = true
+  /** The instance waits for its connections to end: none is kept. */
+  draining: boolean
   readonly #idle: Http1Upstream[] = []
 
   constructor(worker: WorkerContext, slot: number, member: MemberSpec, spec: UpstreamSpec) {
@@ -21,6 +23,7 @@ export class MemberPool {
     this.slot = slot
     this.host = member.host
     this.port = member.port
+    this.draining = member.state === 'draining'
     this.spec = spec
   }
 
@@ -41,7 +44,7 @@ export class MemberPool {
 
   giveBack(connection: Http1Upstream): void {
     const { connectionsMax, timeoutMs } = this.spec.keepAlive
-    if (!this.current || this.#idle.length >= connectionsMax) {
+    if (!this.current || this.draining || this.#idle.length >= connectionsMax) {
       connection.destroy()
       return
     }
@@ -98,8 +101,8 @@ export class UpstreamPools {
       if (pool === undefined) this.#bySlot.set(slot, new MemberPool(worker, slot, member, spec))
       else {
         pool.spec = spec
-        // A draining member's idle connections are of no more use, and the instance waits for them to end.
-        if (member.state === 'draining') pool.closeIdle()
+        pool.draining = member.state === 'draining'
+        if (pool.draining) pool.closeIdle()
       }
     }
   }

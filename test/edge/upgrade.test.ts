@@ -303,4 +303,5 @@ test('a drain ends WebSockets between two frames with 1001 when its time is over
   const codes = Promise.all([closeOf(socket), new Promise(resolve => inside?.once('close', resolve))])
   await other.call('stop', { drainMs: 200 })
   assert.deepEqual(await codes, [1001, 1001])
+  await other.exited()
 })
