@@ -63,6 +63,8 @@ export interface EdgeUnderTest {
   /** Waits until nothing is in flight: no exchange, no request at a member, nobody who waits, no buffer in use. */
   idle(): Promise<void>
   stop(drainMs?: number): Promise<void>
+  /** The test has told it to stop by itself: waits until its process is gone. */
+  exited(): Promise<void>
   connect(): Promise<RawPeer>
 }
 
@@ -241,6 +243,10 @@ export async function startEdge(context: Ending, setup: EdgeSetup = {}): Promise
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    exited: async () => {
+      stopped = true
+      await until('the edge to exit', () => child.exitCode !== null || child.signalCode !== null)
+    },
     stateDirectory,
     pid: child.pid as number,
     get snapshot() {
