@@ -29,10 +29,8 @@ test('Ctrl-C once lets a slow request and a slow upload end; then nothing is lef
   })
   child.kill('SIGINT')
   const asked = await load.stop()
-  assert.deepEqual(
-    asked.map(one => one.outcome),
-    [200, 200, 200, 200],
-  )
+  assert.deepEqual(failed(asked), [])
+  assert.ok(asked.length >= 4)
   assert.equal(await exited, 0)
   const pids = [status.edge.pid, ...(status.services[0]?.members.map(member => member.pid) ?? [])]
   assert.ok(pids.every(pid => dead(pid as number)))
