@@ -61,6 +61,8 @@ export type ServiceSpec = ProcessSpec | AddressSpec
 /** A checked service with its secrets resolved, its directory absolute, and a version. */
 export interface ProcessSpec extends Omit<CommandService, 'env' | 'upstream'> {
   readonly env: Readonly<Record<string, string>>
+  /** Names of the supervisor's environment that an instance does not inherit: they hold secrets of the file. */
+  readonly withheld?: readonly string[]
   /** Changes when running instances must be replaced: `specVersion(spec)`. */
   readonly version: string
   /** Members carry `utilisation`, republished as it changes (at most every 2 s): for `balance: 'resource'`. */

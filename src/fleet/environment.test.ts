@@ -27,6 +27,14 @@ test('an instance inherits the environment without tokens of ours and ties to a 
   })
 })
 
+test('a name that the file uses as a secret reaches only the services that ask for it, under their own key', () => {
+  const inherited = { DB_PASSWORD: 'hidden', OTHER: 'kept' }
+  const web = instanceEnvironment(inherited, service('web', { withheld: ['DB_PASSWORD'] }), instance, null)
+  assert.deepEqual([web.DB_PASSWORD, web.OTHER], [undefined, 'kept'])
+  const asking = service('api', { withheld: ['DB_PASSWORD'], env: { DB_PASSWORD: 'hidden' } })
+  assert.equal(instanceEnvironment(inherited, asking, instance, null).DB_PASSWORD, 'hidden')
+})
+
 test('another user has a home and a name of its own, unless the service says otherwise', () => {
   const runAs = { uid: 1, gid: 1, home: '/home/app', name: 'app' }
   const plain = instanceEnvironment({ HOME: '/root', USER: 'root' }, service('web'), instance, runAs)

@@ -1,5 +1,6 @@
 // What an instance finds in its environment, and as whom it runs. Inherited: everything that the supervisor has, except
-// its own TENFOLD_* variables (they may hold tokens) and what ties a Node process to its parent.
+// its own TENFOLD_* variables (they may hold tokens), what ties a Node process to its parent, and the names that the file
+// uses as secrets: a service gets a secret under the key that asks for it, and no other.
 
 import { userIds } from '../io/process.ts'
 import { Failure } from '../kit/failure.ts'
@@ -41,7 +42,8 @@ export function instanceEnvironment(
 ): Record<string, string> {
   const env: Record<string, string> = {}
   for (const [name, value] of Object.entries(inherited)) {
-    if (value !== undefined && !name.startsWith('TENFOLD_') && !notInherited.has(name)) env[name] = value
+    const kept = !name.startsWith('TENFOLD_') && !notInherited.has(name) && !spec.withheld?.includes(name)
+    if (value !== undefined && kept) env[name] = value
   }
   if (runAs?.home) env.HOME = runAs.home
   if (runAs?.name) env.USER = env.LOGNAME = runAs.name

@@ -2,7 +2,7 @@
 // directories, environments with their secrets, the user, versions.
 
 import { resolve } from 'node:path'
-import type { CheckedSystem, CommandService } from '../file/index.ts'
+import { type CheckedSystem, type CommandService, secretNames } from '../file/index.ts'
 import { type ProcessSpec, type ServiceSpec, specVersion } from '../fleet/index.ts'
 
 export interface FleetContext {
@@ -15,14 +15,19 @@ export interface FleetContext {
 }
 
 export function compileFleet(system: CheckedSystem, context: FleetContext): ServiceSpec[] {
+  const withheld = secretNames(system)
   return Object.values(system.services).map(service =>
     service.kind === 'command'
-      ? processSpec(service, context)
+      ? processSpec(service, context, withheld)
       : { kind: 'addresses', name: service.name, addresses: service.addresses },
   )
 }
 
-function processSpec(service: CommandService, context: FleetContext): ProcessSpec {
+function processSpec(
+  service: CommandService,
+  context: FleetContext,
+  withheld: readonly string[],
+): ProcessSpec {
   const { env: _, upstream, ...rest } = service
   const user = service.user ?? context.user
   const base = {
@@ -32,5 +37,6 @@ function processSpec(service: CommandService, context: FleetContext): ProcessSpe
     env: context.environments[service.name] ?? {},
   }
   const published = upstream.balance.kind === 'resource' ? { utilisationPublished: true } : {}
-  return { ...base, version: specVersion(base), ...published }
+  const hidden = withheld.length > 0 ? { withheld } : {}
+  return { ...base, version: specVersion(base), ...published, ...hidden }
 }
