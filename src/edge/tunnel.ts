@@ -27,7 +27,9 @@ export class Tunnel implements Timed {
   readonly #exchange: Exchange
   readonly #client: Http1Client
   readonly #upstream: Http1Upstream
+  /** Of what the instance sends, and the client; null: not a WebSocket. */
   readonly #frames: FrameTracker | null
+  readonly #clientFrames: FrameTracker | null
   readonly #idleUs: number
   #bytesIn = 0
   #bytesOut = 0
@@ -42,6 +44,7 @@ export class Tunnel implements Timed {
     this.#client = client
     this.#upstream = upstream
     this.#frames = isWebSocket ? new FrameTracker() : null
+    this.#clientFrames = isWebSocket ? new FrameTracker() : null
     this.#idleUs = upstream.pool.spec.upgradeIdleTimeoutMs * 1000
     this.#touch()
   }
@@ -53,6 +56,7 @@ export class Tunnel implements Timed {
   fromClient(bytes: Buffer, length: number): void {
     this.#bytesIn += length
     this.#touch()
+    this.#clientFrames?.push(bytes, 0, length)
     if (!pass(this.#upstream.stream, bytes, 0, length)) this.#client.stream.pause()
   }
 
@@ -106,7 +110,7 @@ export class Tunnel implements Timed {
   #closePolitely(): void {
     if (!this.#frames?.closed) {
       this.#client.stream.write(closeGoingAway)
-      this.#upstream.stream.write(closeGoingAwayMasked)
+      if (this.#clientFrames?.atBoundary) this.#upstream.stream.write(closeGoingAwayMasked)
     }
     this.#client.stream.end()
     this.#upstream.stream.end()

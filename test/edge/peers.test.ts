@@ -54,7 +54,7 @@ after(() => {
 })
 const nodePort = (node.address() as { port: number }).port
 const compressed =
-  'location /gzip/ { rewrite ^/gzip/(.*)$ /$1 break; gzip on; gzip_types *; gzip_min_length 1; }'
+  'location /gzip/ { rewrite ^/gzip/(.*)$ /$1 break; gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any; }'
 const nginx = await startNginx({ after }, compressed, files)
 const haproxy = await startHaproxy({ after }, nodePort)
 const edge = await startEdge(

@@ -305,3 +305,24 @@ test('a drain ends WebSockets between two frames with 1001 when its time is over
   assert.deepEqual(await codes, [1001, 1001])
   await other.exited()
 })
+
+test('a drain puts no close frame into the middle of a frame that a client has begun', async t => {
+  const own = await startEdge({ after: end => t.after(end) })
+  let got = ''
+  let headBytes = 0
+  const origin = await serve(own, t, async peer => {
+    headBytes = (await peer.head())?.length ?? 0
+    peer.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
+    got = (await peer.rest()).toString('latin1')
+  })
+  const client = await own.connect()
+  client.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
+  await client.response()
+  // A frame of five bytes, of which two come.
+  await client.send('\x81\x85\0\0\0\0he')
+  await until('the instance to have it', () => (origin.connections[0]?.receivedBytes ?? 0) === headBytes + 8)
+  await own.call('stop', { drainMs: 100 })
+  assert.equal((await client.rest()).toString('latin1'), '\x88\x02\x03\xe9', 'the client is told 1001')
+  await until('the instance to see the end', () => got !== '')
+  assert.equal(got, '\x81\x85\0\0\0\0he')
+})
