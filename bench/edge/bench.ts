@@ -211,7 +211,7 @@ async function report(chosen: readonly Peer[], options: BenchOptions, place: Pla
 
 function choose(options: BenchOptions): Peer[] {
   const named = peers.filter(
-    peer => options.only.length === 0 || options.only.includes(peer.name.replace(' ', '-')),
+    peer => options.only.length === 0 || options.only.includes(peer.name.replaceAll(' ', '-')),
   )
   const there = named.filter(peer => peer.version() !== undefined)
   for (const peer of named) if (!there.includes(peer)) console.error(`${peer.name} is not there: left out`)

@@ -45,6 +45,8 @@ export interface WorkerContext {
   /** `Via: 1.1 PSEUDONYM` and the start of the line with the request's id; for HTTP/1.0 requests with its version. */
   readonly viaText: string
   readonly viaTextOld: string
+  /** A Date field line for answers of our own. */
+  readonly dateText: string
   takeExchange(): Exchange
   giveExchange(exchange: Exchange): void
   /** The client's connection is closed. */

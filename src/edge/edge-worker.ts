@@ -60,6 +60,8 @@ export class EdgeWorker implements WorkerContext {
   snapshot: CompiledSnapshot
   draining = false
   #logFile = ''
+  #dateSecond = 0
+  #dateText = ''
 
   constructor(start: WorkerStart, send: (message: FromWorker) => void, gates: readonly Gate[] = []) {
     this.gates = gates
@@ -91,6 +93,16 @@ export class EdgeWorker implements WorkerContext {
 
   tell(subject: string, text: string): void {
     this.#send({ kind: 'decision', subject, text })
+  }
+
+  /** For answers of our own (RFC 9110 6.6.1): made once a second. */
+  get dateText(): string {
+    const second = Math.floor(this.clock.wall() / 1_000_000)
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second
+      this.#dateText = `Date: ${new Date(second * 1000).toUTCString()}\r\n`
+    }
+    return this.#dateText
   }
 
   refresh(): void {
@@ -200,7 +212,9 @@ export class EdgeWorker implements WorkerContext {
     const client = new Http1Client(this, stream)
     const { connections, refused } = this.cells.worker
     this.#clients.add(client)
-    if ((connections[this.index] as number) > this.snapshot.spec.limits.connectionsMax) {
+    let open = 0
+    for (const count of connections) open += count
+    if (open > this.snapshot.spec.limits.connectionsMax) {
       refused[this.index]!++
       stream.destroy()
     }

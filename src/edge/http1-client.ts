@@ -356,7 +356,8 @@ export class Http1Client implements StreamHandler, Timed {
   /** A response of our own. */
   beginOwnResponse(status: number, fields: string): void {
     this.#chunkedOut = false
-    this.#out = `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${fields}${this.#connectionFields()}\r\n`
+    const { dateText } = this.worker
+    this.#out = `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${dateText}${fields}${this.#connectionFields()}\r\n`
   }
 
   #connectionFields(): string {
