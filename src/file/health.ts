@@ -19,10 +19,7 @@ export function statusRange(about: string): Schema<{ readonly from: number; read
       const [from, to] =
         typeof value === 'number'
           ? [value, value]
-          : (String(value)
-              .match(/^(\d{3})-(\d{3})$/)
-              ?.slice(1)
-              .map(Number) ?? [])
+          : ((typeof value === 'string' ? /^(\d{3})-(\d{3})$/.exec(value) : null)?.slice(1).map(Number) ?? [])
       if (from === undefined || to === undefined || !Number.isInteger(from)) return undefined
       if (from < 100 || to > 599) return undefined
       return from <= to ? { from, to } : new Refused('ends before it begins')

@@ -117,7 +117,7 @@ export function duration(about: string, min: string, max: string): Schema<number
     parse: value => {
       const ms = parseDurationMs(value)
       if (ms === undefined)
-        return typeof value === 'number' || /^\d+$/.test(String(value))
+        return typeof value === 'number' || (typeof value === 'string' && /^\d+$/.test(value))
           ? new Refused('has no unit', `Write '${value}ms' or '${value}s'.`)
           : undefined
       if (ms < from) return new Refused(`is shorter than ${min}`)

@@ -4,7 +4,7 @@
 //
 // A stream reads while it is neither paused nor holding anything. What is held goes first, then the end, then the close.
 
-import type { StreamHandler } from './net.ts'
+import { type StreamHandler, sharedReadBytes } from './net.ts'
 
 export abstract class ReadingSide {
   handler: StreamHandler
@@ -61,7 +61,7 @@ export abstract class ReadingSide {
         return
       }
       const wanted = this.wanted
-      const size = wanted === null ? length - from : Math.min(wanted.length, length - from)
+      const size = Math.min(wanted?.length ?? sharedReadBytes, length - from)
       const part = wanted ?? bytes.subarray(from)
       if (wanted !== null) bytes.copy(wanted, 0, from, from + size)
       from += size

@@ -12,7 +12,7 @@
 export interface StreamHandler {
   /** A connection that we asked for is established. Not called for accepted ones. */
   opened(stream: Stream): void
-  /** `bytes[0..length)` arrived; valid only until this returns. */
+  /** `bytes[0..length)` arrived, at most `sharedReadBytes`; valid only until this returns. */
   data(stream: Stream, bytes: Buffer, length: number): void
   /** The peer will send no more (FIN); all that it sent was delivered. We may still write. */
   ended(stream: Stream): void
