@@ -251,9 +251,11 @@ export class Attempts {
 
   #planHedge(group: MemberGroup, spec: HedgeSpec): void {
     const exchange = this.#exchange
-    if (!isSafeMethod(exchange.head.method) || this.#streams || this.#bodyText !== '') return
     const delayUs = this.#worker.hedgeDelays.of(group, spec)
-    if (delayUs < 0) return
+    const bodyEmpty = !this.#streams && this.#bodyText === ''
+    // The budget is asked when the time has come.
+    const planned = decideHedge(delayUs, isSafeMethod(exchange.head.method), bodyEmpty, false, true)
+    if (planned !== Reason.hedge) return
     const { serial } = exchange
     this.#hedgeTimer = setTimeout(() => {
       this.#hedgeTimer = null

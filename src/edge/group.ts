@@ -99,9 +99,6 @@ export class MemberGroup implements Group {
   memberRow(i: number): number {
     return this.#worker * memberSlots + (this.#slots[i] as number)
   }
-  indexOf(id: string): number {
-    return this.spec.members.findIndex(member => member.id === id)
-  }
 
   weight(i: number): number {
     return this.#weights[i] as number

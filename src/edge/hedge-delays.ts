@@ -1,7 +1,7 @@
 // After how long an exchange is hedged, from the latencies that all workers saw: looked up at most once a second an
 // upstream, because it sums histograms.
 
-import { hedgeDelayFrom } from '../policy/hedge.ts'
+import { hedgeDelayUs } from '../policy/hedge.ts'
 import { upstreamSlots } from './cells.ts'
 import type { WorkerContext } from './context.ts'
 import type { MemberGroup } from './group.ts'
@@ -26,7 +26,7 @@ export class HedgeDelays {
     const { cells } = this.#worker
     const rows = Array.from({ length: cells.workers }, (_, worker) => worker * upstreamSlots + group.slot)
     const seen = cells.upstreamLatency.read(rows)
-    const delayUs = hedgeDelayFrom(seen.count, seen.quantile(spec.percentile / 100), spec)
+    const delayUs = hedgeDelayUs(seen, spec)
     if (this.#known.size > 1_000) this.#known.clear()
     this.#known.set(key, { delayUs, until: now + keptUs })
     return delayUs

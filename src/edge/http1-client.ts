@@ -108,12 +108,6 @@ export class Http1Client implements StreamHandler, Timed {
     return this.#about
   }
 
-  get isIdle(): boolean {
-    return this.#state === place.idle
-  }
-  get isTunnel(): boolean {
-    return this.#state === place.tunnel
-  }
   /** The request body is still to be read, at least in part. */
   get bodyOpen(): boolean {
     return this.#bodyOpen
@@ -314,11 +308,6 @@ export class Http1Client implements StreamHandler, Timed {
     this.#bodyOpen = false
     this.worker.wheel.set(this, Infinity)
     if (end < to) this.#keep(bytes, end, to)
-  }
-
-  /** A stream that lent the bytes it writes from must not read into them until they are gone. */
-  get bodyBuffer(): Buffer | null {
-    return this.#ownBuffer
   }
 
   // --- the response -------------------------------------------------------------------------------------------

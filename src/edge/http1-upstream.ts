@@ -88,10 +88,6 @@ export class Http1Upstream implements StreamHandler, Timed {
   get blocked(): boolean {
     return this.#blocked
   }
-  /** The first byte of a final response has come. */
-  get responded(): boolean {
-    return this.#inBody
-  }
 
   /** Takes the connection for an exchange and sends what is ready of the request. `more`: a body follows. */
   send(exchange: Exchange, text: string, more: boolean, chunked: boolean): void {

@@ -60,10 +60,6 @@ export class SlotTable {
       return false
     })
   }
-
-  get retiredCount(): number {
-    return this.#retired.length
-  }
 }
 
 /** Slots of one snapshot, as sent to workers with it. */

@@ -31,8 +31,3 @@ export function decideHedge(
   if (delayUs < 0) return Reason.noHedgeLatencyUnknown
   return withinBudget ? Reason.hedge : Reason.noHedgeBudget
 }
-
-/** The same from a histogram's summary: `count` samples, `quantileUs` their latency at `settings.percentile`. */
-export function hedgeDelayFrom(count: number, quantileUs: number, settings: HedgeSettings): number {
-  return count < hedgeSamplesMin ? -1 : Math.max(Math.round(quantileUs), settings.delayMinMs * 1_000)
-}
