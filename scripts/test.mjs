@@ -10,13 +10,15 @@ import { delimiter, dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const [mode = 'all', word = ''] = process.argv.slice(2)
 const counted = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo']
-/** A file that is still running after this long has hung; its process is ended. */
-const fileTimeoutMs = 10 * 60_000
+/** Loaded into each file's process: it ends what hangs. */
+const ending = pathToFileURL(join(root, 'scripts', 'test-end.mjs')).href
+/** All tests together; what `ending` cannot end (a loop that never yields) is ended by this. */
+const wholeLimitMs = 45 * 60_000
 
 /** Tests that start dozens of processes: most of the time of all tests in src/. `npm test` runs them. */
 const startsProcesses = file =>
@@ -71,7 +73,13 @@ function count(event) {
 async function* eventsOfAllPhases(list, signal) {
   const started = performance.now()
   for (const { files, concurrency } of list) {
-    for await (const event of run({ files, concurrency, timeout: fileTimeoutMs, signal, cwd: root })) {
+    for await (const event of run({
+      files,
+      concurrency,
+      execArgv: ['--import', ending],
+      signal,
+      cwd: root,
+    })) {
       if (event.type === 'test:summary') count(event)
       if (event.type !== 'test:summary' && !isSummaryLine(event)) yield event
     }
@@ -97,6 +105,12 @@ if (list.length === 0) {
 process.env.PATH = `${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH ?? ''}`
 const abort = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => abort.abort())
+setTimeout(() => {
+  console.error(`test: not done in ${wholeLimitMs / 60_000} minutes; what still runs is ended`)
+  abort.abort()
+  // Whoever holds the output of a file that is gone would hold us, too.
+  setTimeout(() => process.exit(1), 15_000).unref()
+}, wholeLimitMs).unref()
 
 const report = Readable.from(eventsOfAllPhases(list, abort.signal)).compose(spec)
 report.pipe(process.stdout)

@@ -191,6 +191,7 @@ export async function startEdge(context: Ending, setup: EdgeSetup = {}): Promise
   context.after(async () => {
     try {
       if (!stopped) await stop()
+      else await ended()
     } finally {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
       await exited
@@ -227,6 +228,10 @@ export async function startEdge(context: Ending, setup: EdgeSetup = {}): Promise
       assert.equal(restarts, killed, 'no worker dies by itself')
       await control.call('stop', { drainMs })
     }
+    await ended()
+  }
+
+  async function ended(): Promise<void> {
     await until('the edge to exit', () => child.exitCode !== null || child.signalCode !== null)
     const code = child.exitCode
     assert.equal(output.errors(), '', 'nothing is said on standard error')
@@ -245,7 +250,7 @@ export async function startEdge(context: Ending, setup: EdgeSetup = {}): Promise
     port,
     exited: async () => {
       stopped = true
-      await until('the edge to exit', () => child.exitCode !== null || child.signalCode !== null)
+      await ended()
     },
     stateDirectory,
     pid: child.pid as number,
@@ -267,7 +272,10 @@ export async function startEdge(context: Ending, setup: EdgeSetup = {}): Promise
     },
     memberIdle: (member, epoch, timeoutMs) =>
       control.call('memberIdle', { upstream: 'app', member, epoch, timeoutMs }, patienceMs),
-    call: (method, params, timeoutMs) => control.call(method, params, timeoutMs),
+    call: (method, params, timeoutMs) => {
+      if (method === 'stop') stopped = true
+      return control.call(method, params, timeoutMs)
+    },
     logLines: async count => {
       let lines: string[] = []
       await until(`${count} lines in the access log`, () => {
