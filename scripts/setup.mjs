@@ -17,8 +17,27 @@ const pinnedMajor = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** Program that must be on the path -> Debian package that brings it. */
 const programs = {
-  tests: { nginx: 'nginx', haproxy: 'haproxy', curl: 'curl', chromium: 'chromium', ps: 'procps' },
-  bench: { nginx: 'nginx', haproxy: 'haproxy', wrk: 'wrk', taskset: 'util-linux' },
+  tests: {
+    nginx: 'nginx',
+    haproxy: 'haproxy',
+    curl: 'curl',
+    chromium: 'chromium',
+    ps: 'procps',
+    openssl: 'openssl',
+    sslscan: 'sslscan',
+    pebble: 'pebble',
+    h2load: 'nghttp2-client',
+    keepalived: 'keepalived',
+    ip: 'iproute2',
+  },
+  bench: {
+    nginx: 'nginx',
+    haproxy: 'haproxy',
+    wrk: 'wrk',
+    taskset: 'util-linux',
+    h2load: 'nghttp2-client',
+    openssl: 'openssl',
+  },
 }
 
 function say(sentence) {
