@@ -23,11 +23,11 @@ import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { type ClientFailure, clientFailures } from './failures.ts'
 import type { MemberGroup } from './group.ts'
-import { attemptEnd, type Http1Upstream } from './http1-upstream.ts'
 import { keyOf } from './request-key.ts'
 import { requestText } from './request-text.ts'
 import type { HedgeSpec, RetrySpec } from './snapshot.ts'
 import { cookieValue } from './sticky.ts'
+import { attemptEnd, type UpstreamConnection } from './upstream.ts'
 
 /** One object for all: filled, judged, forgotten. */
 const seen: AttemptFailure = {
@@ -46,8 +46,8 @@ export class Attempts {
   readonly #exchange: Exchange
   readonly #worker: WorkerContext
   /** The connection that serves the exchange, and a hedge beside it until one of them answers. */
-  primary: Http1Upstream | null = null
-  #second: Http1Upstream | null = null
+  primary: UpstreamConnection | null = null
+  #second: UpstreamConnection | null = null
   /** The members from which one was chosen last; `member` is an index into it. */
   group: MemberGroup | null = null
   member = -1
@@ -99,7 +99,7 @@ export class Attempts {
 
   /** The members of now: the request's own snapshot may name instances that are gone. */
   #currentGroup(): MemberGroup {
-    const pinned = this.#route.group as MemberGroup
+    const pinned = this.#exchange.group as MemberGroup
     const { snapshot } = this.#worker
     if (snapshot === this.#exchange.snapshot) return (this.group = pinned)
     return (this.group = snapshot.groups.get(pinned.spec.name) ?? pinned)
@@ -225,7 +225,7 @@ export class Attempts {
   }
 
   /** A fresh connection is established and has been given the head. */
-  connected(connection: Http1Upstream): void {
+  connected(connection: UpstreamConnection): void {
     if (this.#streams && connection === this.primary) this.#startBody()
   }
 
@@ -240,7 +240,7 @@ export class Attempts {
     return this.primary === null || this.primary.body(bytes, from, to)
   }
 
-  drained(connection: Http1Upstream): void {
+  drained(connection: UpstreamConnection): void {
     if (connection !== this.primary || !this.#streams || !this.#bodyBegun) return
     const { client } = this.#exchange
     client?.startBody()
@@ -299,7 +299,7 @@ export class Attempts {
   // --- outcomes -----------------------------------------------------------------------------------------------
 
   /** A connection could not deliver: tried again here, or the exchange is told. `begun`: part of a response went out. */
-  failed(connection: Http1Upstream, end: number, begun: boolean): void {
+  failed(connection: UpstreamConnection, end: number, begun: boolean): void {
     const group = this.group as MemberGroup
     const reused = connection.served > 1
     // A stale keep-alive connection says nothing about the instance's health.
@@ -340,7 +340,7 @@ export class Attempts {
     seen.clientGone = this.#exchange.client === null
   }
 
-  observe(connection: Http1Upstream, failed: boolean): void {
+  observe(connection: UpstreamConnection, failed: boolean): void {
     const { member, row } = connection
     const { group } = this
     const now = this.#worker.now
@@ -348,7 +348,7 @@ export class Attempts {
       group.observe(member, failed, now - connection.sentAt, now)
   }
 
-  #tryAgain(group: MemberGroup, connection: Http1Upstream, reason: number): void {
+  #tryAgain(group: MemberGroup, connection: UpstreamConnection, reason: number): void {
     const { cells, random } = this.#worker
     cells.memberWorker.retries[connection.row]!++
     if (reason === Reason.retryStaleConnection) {
@@ -379,7 +379,7 @@ export class Attempts {
   }
 
   /** True: this status is tried again, and its response dropped. */
-  triesStatusAgain(connection: Http1Upstream, status: number): boolean {
+  triesStatusAgain(connection: UpstreamConnection, status: number): boolean {
     const retry = this.#retry
     if (!retry.onStatus.includes(status)) return false
     const group = this.group as MemberGroup
@@ -396,7 +396,7 @@ export class Attempts {
   }
 
   /** With two attempts under way the first answer wins; the other connection is given up. */
-  takeWinner(connection: Http1Upstream): void {
+  takeWinner(connection: UpstreamConnection): void {
     if (this.#hedgeTimer !== null) {
       clearTimeout(this.#hedgeTimer)
       this.#hedgeTimer = null

@@ -6,9 +6,14 @@ import { type AddressBlock, parseBlock } from '../policy/address.ts'
 import { compileRoutes, type RouteTable } from '../policy/route.ts'
 import { fieldId, fieldIdOf } from '../wire/fields.ts'
 import { bodilessDrop, requestDrop, responseDrop, withDropped } from '../wire/http1/index.ts'
+import { type CompiledAction, redirectAction, respondAction } from './action.ts'
 import { type EdgeCells, memberSlots, routeSlots, upstreamSlots } from './cells.ts'
-import { edgeFailures } from './failures.ts'
+import type { Exchange } from './exchange.ts'
+import { type ClientFailure, edgeFailures } from './failures.ts'
+import type { Gate } from './gate.ts'
 import { MemberGroup } from './group.ts'
+import type { Refusal } from './refusal.ts'
+import type { ResponseStep } from './response-sink.ts'
 import { memberKey, type SnapshotSlots } from './slots.ts'
 import {
   type EdgeSnapshot,
@@ -35,6 +40,12 @@ export interface CompiledRoute {
   /** Row in the worker's route cells. */
   readonly row: number
   readonly group: MemberGroup | null
+  /** Null: the request goes to an instance. */
+  readonly action: CompiledAction | null
+  /** Asked in order before the action: the worker's, then the route's own. Empty: costs nothing. */
+  readonly gates: readonly Gate[]
+  /** What may stand between the instance's answer and the client. */
+  readonly step: ResponseStep | null
   readonly retry: RetrySpec | null
   readonly hedge: HedgeSpec | null
   readonly bodyBytesMax: number
@@ -53,10 +64,19 @@ export interface CompiledSnapshot {
   readonly table: RouteTable
   readonly groups: ReadonlyMap<string, MemberGroup>
   readonly trustedProxies: readonly AddressBlock[]
+  /** Asked before the routes are looked at: redirect to HTTPS, maintenance, ... Empty: costs nothing. */
+  readonly doors: readonly Gate[]
+  /** The operator's error pages. */
+  readonly pages: ErrorPages | null
   /** Row for requests that no route takes. */
   readonly unroutedRow: number
   /** Exchanges that use this snapshot now. */
   uses: number
+}
+
+export interface ErrorPages {
+  /** Null: the edge's own page. The body is Latin-1 text of its bytes. */
+  of(failure: ClientFailure, exchange: Exchange): Refusal | null
 }
 
 /** Metrics of requests that no route matched. */
@@ -81,10 +101,27 @@ const rewritten: readonly number[] = [
 ]
 const traceDropped: readonly number[] = [fieldId.traceparent]
 
+/** What a worker fits into the snapshot beside the plain way of a request; made by `features.ts`. */
+export interface RouteFeatures {
+  doors(snapshot: EdgeSnapshot): readonly Gate[]
+  pages(snapshot: EdgeSnapshot): ErrorPages | null
+  gates(route: RouteSpec, groups: ReadonlyMap<string, MemberGroup>): readonly Gate[]
+  step(route: RouteSpec): ResponseStep | null
+  /** For kinds that `compile.ts` does not know itself. */
+  action(route: RouteSpec, added: string): CompiledAction | null
+}
+
 export function memberKeysOf(snapshot: EdgeSnapshot): string[] {
   return snapshot.upstreams.flatMap(upstream =>
     upstream.members.map(member => memberKey(upstream.name, member.id, member.epoch)),
   )
+}
+
+/** Every upstream that a route may send a request to. */
+export function upstreamsOf({ action }: RouteSpec): string[] {
+  if (action.kind !== 'proxy') return []
+  const others = [action.canary?.upstream, action.mirror?.upstream].filter(name => name !== undefined)
+  return [action.upstream, ...(action.split ?? []).map(part => part.upstream), ...others]
 }
 
 /** Throws a Failure that says what can't work. Pure but for that. */
@@ -106,8 +143,14 @@ export function checkSnapshot(snapshot: EdgeSnapshot): void {
   if (members.length > memberSlots)
     refuse(`There are ${members.length} members; at most ${memberSlots} are possible.`)
   for (const route of snapshot.routes) {
-    if (route.action.kind === 'proxy' && !names.has(route.action.upstream))
-      refuse(`Route ${route.id} leads to '${route.action.upstream}', which is not an upstream.`)
+    for (const upstream of upstreamsOf(route))
+      if (!names.has(upstream)) refuse(`Route ${route.id} leads to '${upstream}', which is not an upstream.`)
+  }
+  for (const listener of snapshot.listeners) {
+    if ((listener.kind === 'tcp' || listener.kind === 'udp') && !names.has(listener.upstream))
+      refuse(`Listener ${listener.id} leads to '${listener.upstream}', which is not an upstream.`)
+    if ('tls' in listener && listener.tls && snapshot.tls === undefined)
+      refuse(`Listener ${listener.id} is to speak TLS; the snapshot has no certificates.`)
   }
   for (const block of snapshot.trustedProxies) {
     if (parseBlock(block) === null)
@@ -121,6 +164,7 @@ export function compileSnapshot(
   cells: EdgeCells,
   worker: number,
   before: CompiledSnapshot | null,
+  features: RouteFeatures,
 ): CompiledSnapshot {
   const groups = new Map(
     snapshot.upstreams.map(upstream => [
@@ -132,18 +176,22 @@ export function compileSnapshot(
   const routes = snapshot.routes.map((spec, index): CompiledRoute => {
     const group = spec.action.kind === 'proxy' ? (groups.get(spec.action.upstream) as MemberGroup) : null
     const action = spec.action.kind === 'proxy' ? spec.action : null
+    const response = compileRules(responseDrop, spec.responseHeaders)
     return {
       index,
       spec,
       row: rowOf(spec.id),
       group,
+      action: actionOf(spec, response.add, features),
+      gates: features.gates(spec, groups),
+      step: group === null ? null : features.step(spec),
       retry: group === null ? null : { ...group.spec.retry, ...action?.retry },
       hedge: action?.hedge ?? group?.spec.hedge ?? null,
       bodyBytesMax: spec.bodyBytesMax ?? snapshot.limits.bodyBytesMax,
       timeoutUs: spec.timeoutMs === undefined ? Infinity : spec.timeoutMs * 1000,
       trusted: compileRules(withDropped(requestDrop, [...rewritten, ...traceDropped]), spec.requestHeaders),
       untrusted: compileRules(withDropped(requestDrop, [...claims, ...traceDropped]), spec.requestHeaders),
-      response: compileRules(responseDrop, spec.responseHeaders),
+      response,
       response204: compileRules(bodilessDrop, spec.responseHeaders),
     }
   })
@@ -154,9 +202,19 @@ export function compileSnapshot(
     table: compileRoutes(snapshot.routes.map(route => route.match)),
     groups,
     trustedProxies: snapshot.trustedProxies.map(block => parseBlock(block) as AddressBlock),
+    doors: features.doors(snapshot),
+    pages: features.pages(snapshot),
     unroutedRow: rowOf(unroutedId),
     uses: 0,
   }
+}
+
+function actionOf(spec: RouteSpec, added: string, features: RouteFeatures): CompiledAction | null {
+  const { action } = spec
+  if (action.kind === 'proxy') return null
+  if (action.kind === 'redirect') return redirectAction(action, added)
+  if (action.kind === 'respond') return respondAction(action, added)
+  return features.action(spec, added)
 }
 
 function compileRules(base: Uint8Array, rules: HeaderRules | undefined): CompiledRules {

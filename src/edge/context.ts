@@ -13,11 +13,18 @@ import type { CompiledSnapshot } from './compile.ts'
 import type { Exchange } from './exchange.ts'
 import type { Gate } from './gate.ts'
 import type { HedgeDelays } from './hedge-delays.ts'
-import type { Http1Client } from './http1-client.ts'
 import type { PendingQueues } from './pending.ts'
 import type { UpstreamPools } from './pools.ts'
 import type { RequestIds } from './request-ids.ts'
 import type { StickyCookies } from './sticky.ts'
+
+/** A connection of a client, whatever it speaks. */
+export interface Drainable {
+  /** No new requests on it: an idle one ends now, a busy one after what is under way. */
+  drain(): void
+  /** The drain's time is over. */
+  endNow(): void
+}
 
 export interface WorkerContext {
   readonly index: number
@@ -45,12 +52,14 @@ export interface WorkerContext {
   /** `Via: 1.1 PSEUDONYM` and the start of the line with the request's id; for HTTP/1.0 requests with its version. */
   readonly viaText: string
   readonly viaTextOld: string
+  readonly viaTextTwo: string
   /** A Date field line for answers of our own. */
   readonly dateText: string
   takeExchange(): Exchange
   giveExchange(exchange: Exchange): void
-  /** The client's connection is closed. */
-  forgetClient(client: Http1Client): void
+  /** A connection whose protocol has begun is here to be drained; and is closed. */
+  keepClient(client: Drainable): void
+  forgetClient(client: Drainable): void
   /** An exchange of an older snapshot ended: maybe that snapshot is free now. */
   snapshotReleased(snapshot: CompiledSnapshot): void
   /** A decision worth telling a person about. */

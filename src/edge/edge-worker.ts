@@ -2,7 +2,7 @@
 // Listens, accepts, swaps snapshots in one assignment, drains. Counts only in its own rows of the shared cells.
 
 import { hostClock } from '../io/clock.ts'
-import type { Listener, Net } from '../io/net.ts'
+import type { Net } from '../io/net.ts'
 import { netHere } from '../io/net-here.ts'
 import { SECOND } from '../kit/clock.ts'
 import { type Random, seededRandom } from '../kit/random.ts'
@@ -11,12 +11,13 @@ import { reasonText } from '../policy/reason.ts'
 import { AccessLog } from './access-log.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { attachEdgeCells, type EdgeCells } from './cells.ts'
-import { type CompiledSnapshot, compileSnapshot } from './compile.ts'
-import type { WorkerContext } from './context.ts'
+import { type CompiledSnapshot, compileSnapshot, type RouteFeatures } from './compile.ts'
+import type { Drainable, WorkerContext } from './context.ts'
 import { Exchange } from './exchange.ts'
+import { routeFeatures } from './features.ts'
 import type { Gate } from './gate.ts'
 import { HedgeDelays } from './hedge-delays.ts'
-import { Http1Client } from './http1-client.ts'
+import { Listeners } from './listeners.ts'
 import type { FromWorker, WorkerStart } from './messages.ts'
 import { PendingQueues } from './pending.ts'
 import { UpstreamPools } from './pools.ts'
@@ -29,8 +30,6 @@ const tickUs = 50_000
 const wheelBuckets = 1_200
 const sparesMax = 1_024
 const logFlushMs = 500
-const listenBacklog = 4_096
-const listenAgainMs = 1_000
 
 export class EdgeWorker implements WorkerContext {
   readonly index: number
@@ -49,12 +48,13 @@ export class EdgeWorker implements WorkerContext {
   readonly pseudonym: string
   readonly viaText: string
   readonly viaTextOld: string
+  readonly viaTextTwo: string
+  readonly #features: RouteFeatures
   readonly #send: (message: FromWorker) => void
-  readonly #reusePort: boolean
-  readonly #clients = new Set<Http1Client>()
+  readonly #clients = new Set<Drainable>()
   readonly #spares: Exchange[] = []
   readonly #older = new Set<CompiledSnapshot>()
-  readonly #listeners = new Map<string, { listener: Listener; host: string; port: number }>()
+  readonly #listeners: Listeners
   sticky: StickyCookies
   log: AccessLog | null = null
   snapshot: CompiledSnapshot
@@ -65,9 +65,12 @@ export class EdgeWorker implements WorkerContext {
 
   constructor(start: WorkerStart, send: (message: FromWorker) => void, gates: readonly Gate[] = []) {
     this.gates = gates
+    this.#features = routeFeatures(this)
     this.index = start.index
     this.#send = send
-    this.#reusePort = start.reusePort
+    this.#listeners = new Listeners(this, start.reusePort, (listener, code) =>
+      send({ kind: 'failed', listener, code }),
+    )
     this.cells = attachEdgeCells(start.memory)
     this.wheel = new TimerWheel(this.clock.monotonic(), tickUs, wheelBuckets)
     this.random = seededRandom(Number.parseInt(start.seed.slice(0, 8), 16) + start.index)
@@ -75,6 +78,7 @@ export class EdgeWorker implements WorkerContext {
     this.pseudonym = start.pseudonym
     this.viaText = `Via: 1.1 ${start.pseudonym}\r\nX-Request-Id: `
     this.viaTextOld = `Via: 1.0 ${start.pseudonym}\r\nX-Request-Id: `
+    this.viaTextTwo = `Via: 2.0 ${start.pseudonym}\r\nX-Request-Id: `
     this.pending = new PendingQueues(this)
     this.hedgeDelays = new HedgeDelays(this)
     this.sticky = new StickyCookies(start.snapshot.stickySecret)
@@ -120,7 +124,7 @@ export class EdgeWorker implements WorkerContext {
   // --- snapshots ----------------------------------------------------------------------------------------------
 
   #compile(spec: EdgeSnapshot, slots: SnapshotSlots, before: CompiledSnapshot | null): CompiledSnapshot {
-    const snapshot = compileSnapshot(spec, slots, this.cells, this.index, before)
+    const snapshot = compileSnapshot(spec, slots, this.cells, this.index, before, this.#features)
     for (const [name, group] of snapshot.groups) {
       group.waiting = this.pending.of(name)
       group.idleOf = i => this.pools.of(group.memberSlot(i))?.idleCount ?? 0
@@ -128,6 +132,10 @@ export class EdgeWorker implements WorkerContext {
         this.tell(`${name}/${group.member(i).id}`, reasonText(reason, a, b))
     }
     return snapshot
+  }
+
+  listen(ports: ReadonlyMap<string, number>): Promise<void> {
+    return this.#listeners.update(ports)
   }
 
   /** Exchanges that began earlier keep the snapshot that they have. */
@@ -139,7 +147,7 @@ export class EdgeWorker implements WorkerContext {
     if (spec.stickySecret !== before.spec.stickySecret) this.sticky = new StickyCookies(spec.stickySecret)
     this.snapshot = next
     this.#use(next)
-    await this.listen(ports)
+    await this.#listeners.update(ports)
     for (const group of next.groups.values()) if ((group.waiting?.count ?? 0) > 0) group.waiting?.wake()
   }
 
@@ -169,59 +177,12 @@ export class EdgeWorker implements WorkerContext {
     this.cells.worker.oldestVersion[this.index] = oldest
   }
 
-  // --- listening ----------------------------------------------------------------------------------------------
+  // --- connections --------------------------------------------------------------------------------------------
 
-  /** Opens what the snapshot lists and is not open, closes what it does not list any more. */
-  async listen(ports: ReadonlyMap<string, number>): Promise<void> {
-    const wanted = new Map(this.snapshot.spec.listeners.map(spec => [spec.id, spec]))
-    for (const [id, open] of this.#listeners) {
-      const spec = wanted.get(id)
-      if (spec !== undefined && spec.host === open.host && ports.get(id) === open.port) continue
-      open.listener.close()
-      this.#listeners.delete(id)
-    }
-    for (const [id, spec] of wanted) {
-      if (this.#listeners.has(id) || this.draining) continue
-      const port = ports.get(id) as number
-      try {
-        const listener = await this.net.listen({
-          host: spec.host,
-          port,
-          reusePort: this.#reusePort,
-          backlog: listenBacklog,
-          handlerOf: stream => this.#accept(stream),
-        })
-        this.#listeners.set(id, { listener, host: spec.host, port })
-      } catch (error) {
-        this.#send({ kind: 'failed', listener: id, code: (error as NodeJS.ErrnoException).code ?? 'ERROR' })
-        this.#listenAgain(ports)
-      }
-    }
-  }
-
-  /** The port was free a moment ago: who took it may let go of it. */
-  #listenAgain(ports: ReadonlyMap<string, number>): void {
-    const { version } = this.snapshot
-    setTimeout(() => {
-      if (this.snapshot.version === version && !this.draining) void this.listen(ports)
-    }, listenAgainMs)
-  }
-
-  #accept(stream: ConstructorParameters<typeof Http1Client>[1]): Http1Client {
-    this.refresh()
-    const client = new Http1Client(this, stream)
-    const { connections, refused } = this.cells.worker
+  keepClient(client: Drainable): void {
     this.#clients.add(client)
-    let open = 0
-    for (const count of connections) open += count
-    if (open > this.snapshot.spec.limits.connectionsMax) {
-      refused[this.index]!++
-      stream.destroy()
-    }
-    return client
   }
-
-  forgetClient(client: Http1Client): void {
+  forgetClient(client: Drainable): void {
     this.#clients.delete(client)
   }
 
@@ -231,7 +192,7 @@ export class EdgeWorker implements WorkerContext {
   drain(drainMs: number): void {
     if (this.draining) return
     this.draining = true
-    for (const { listener } of this.#listeners.values()) listener.close()
+    this.#listeners.close()
     for (const client of this.#clients) client.drain()
     this.refresh()
     const end = this.now + drainMs * 1000

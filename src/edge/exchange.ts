@@ -7,21 +7,28 @@
 
 import type { Timed } from '../kit/timer-wheel.ts'
 import { hostOf, needsNormalising, normalisePath } from '../policy/route.ts'
-import { fieldId } from '../wire/fields.ts'
+import { fieldId, knownIds } from '../wire/fields.ts'
 import type { ResponseHead } from '../wire/head.ts'
-import { bodilessDrop, framing, Http1RequestHead, type Http1ResponseHead } from '../wire/http1/index.ts'
+import {
+  bodilessDrop,
+  framing,
+  Http1RequestHead,
+  type Http1ResponseHead,
+  withDropped,
+} from '../wire/http1/index.ts'
 import { Attempts } from './attempts.ts'
+import type { ExchangeClient } from './client.ts'
 import type { CompiledRoute, CompiledRules, CompiledSnapshot } from './compile.ts'
 import type { WorkerContext } from './context.ts'
 import { recordExchange } from './exchange-record.ts'
 import { type ClientFailure, clientFailures } from './failures.ts'
-import { type GateRefusal, gateAnswer } from './gate.ts'
+import { type Gate, type GateRefusal, gateAnswer } from './gate.ts'
 import type { MemberGroup } from './group.ts'
-import type { Http1Client } from './http1-client.ts'
-import type { Http1Upstream } from './http1-upstream.ts'
 import { refusalFor } from './refusal.ts'
 import { isRequestId } from './request-ids.ts'
+import type { HeadEdits, LocalSource, ResponseSink } from './response-sink.ts'
 import { startTunnel } from './tunnel.ts'
+import type { UpstreamConnection } from './upstream.ts'
 
 const noLimits = { requestLineBytesMax: 0, headerBytesMax: 0, headerCountMax: 128 }
 const interimRules: CompiledRules = {
@@ -31,6 +38,13 @@ const interimRules: CompiledRules = {
   add: '',
   host: null,
 }
+/** Hears of an exchange's end, before it forgets everything: a trace, a slow-request log. Never changes anything. */
+export interface ExchangeWatcher {
+  ended(exchange: Exchange, aborted: boolean): void
+  /** `traceparent` for the instance instead of the one of the request's id; '' = none of its own. */
+  readonly traceparent: string
+}
+
 export class Exchange implements Timed {
   deadlineAt: number = Infinity
   wheelAt = 0
@@ -42,9 +56,11 @@ export class Exchange implements Timed {
   readonly head: Http1RequestHead = new Http1RequestHead(noLimits)
   /** Grows with each life of this object. */
   serial = 0
-  client: Http1Client | null = null
+  client: ExchangeClient | null = null
   snapshot: CompiledSnapshot | null = null
   route: CompiledRoute | null = null
+  /** The upstream that this request goes to: the route's, or what its split or canary chose. */
+  group: MemberGroup | null = null
   /** The request's id is what a trusted proxy gave, or the worker's prefix and this. */
   idSuffix = ''
   #givenId = ''
@@ -67,6 +83,18 @@ export class Exchange implements Timed {
   error = ''
   remoteAddress = ''
   readonly attempts: Attempts
+  /** Field lines that every answer of this exchange gets (CORS, HSTS, timing): set by doors, gates and steps. */
+  extraFields = ''
+  /** What a hook wants changed in the request as the instance gets it. */
+  requestEdits: HeadEdits | null = null
+  /** Stands between the instance's answer and the client; null: nothing does. */
+  #sink: ResponseSink | null = null
+  /** Feeds an answer of our own. */
+  #source: LocalSource | null = null
+  /** Whoever wants to hear of the end (a trace); asked for by `watch`. */
+  watcher: ExchangeWatcher | null = null
+  /** Whose answer it is. */
+  #answering: UpstreamConnection | null = null
   #gate = 0
   #bodyText = ''
 
@@ -82,7 +110,7 @@ export class Exchange implements Timed {
   // --- from the head to the choice ----------------------------------------------------------------------------
 
   /** The head is complete. `bodyText`: the whole body where it came with it; else it streams when `client.bodyOpen`. */
-  begin(client: Http1Client, bodyText: string): void {
+  begin(client: ExchangeClient, bodyText: string): void {
     const { worker, head } = this
     this.#start(client)
     this.#bodyText = bodyText
@@ -96,11 +124,12 @@ export class Exchange implements Timed {
       this.refuse(clientFailures.badPath)
       return
     }
+    const snapshot = this.snapshot as CompiledSnapshot
+    if (snapshot.doors.length > 0 && this.#atDoors(snapshot.doors)) return
     if (this.target === '*' || (method === 'OPTIONS' && head.value(fieldId['max-forwards']) === '0')) {
       this.respond(200, 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\nContent-Length: 0\r\n', '')
       return
     }
-    const snapshot = this.snapshot as CompiledSnapshot
     const { table } = snapshot
     const at = table.match(table.usesHost ? hostOf(head.authority) : '', this.path, head)
     if (at < 0) {
@@ -117,11 +146,12 @@ export class Exchange implements Timed {
       return
     }
     if (route.timeoutUs !== Infinity) worker.wheel.set(this, this.startedAt + route.timeoutUs)
-    if (worker.gates.length > 0) this.#enterGates()
+    this.group = route.group
+    if (route.gates.length > 0) this.#enterGates(route.gates)
     else this.#act()
   }
 
-  #start(client: Http1Client): void {
+  #start(client: ExchangeClient): void {
     const { worker } = this
     this.client = client
     this.remoteAddress = client.remoteAddress
@@ -161,11 +191,22 @@ export class Exchange implements Timed {
     )
   }
 
-  #enterGates(): void {
-    const { gates } = this.worker
+  /** Before the routes: true when one of them has answered. They never wait. */
+  #atDoors(doors: readonly Gate[]): boolean {
+    for (const door of doors) {
+      const answer = door.enter(this)
+      if (answer === gateAnswer.taken) return true
+      if (answer !== gateAnswer.refuse) continue
+      this.refuse(this.refusal ?? clientFailures.busy, this.refusal?.fields ?? '')
+      return true
+    }
+    return false
+  }
+
+  #enterGates(gates: readonly Gate[]): void {
     while (this.#gate < gates.length) {
       const answer = gates[this.#gate]!.enter(this)
-      if (answer === gateAnswer.pending) return
+      if (answer === gateAnswer.pending || answer === gateAnswer.taken) return
       if (answer === gateAnswer.refuse) {
         this.refuse(this.refusal ?? clientFailures.busy, this.refusal?.fields ?? '')
         return
@@ -177,35 +218,30 @@ export class Exchange implements Timed {
 
   /** A gate that said `pending` has decided. Does nothing when this exchange is over meanwhile. */
   resumeGate(serial: number, answer: number): void {
-    if (serial !== this.serial || this.client === null || this.#gate >= this.worker.gates.length) return
+    const gates = this.route?.gates
+    if (serial !== this.serial || this.client === null || gates === undefined || this.#gate >= gates.length)
+      return
     if (answer === gateAnswer.refuse)
       this.refuse(this.refusal ?? clientFailures.busy, this.refusal?.fields ?? '')
-    else {
+    else if (answer === gateAnswer.pass) {
       this.#gate++
-      this.#enterGates()
+      this.#enterGates(gates)
     }
   }
 
   #act(): void {
     const route = this.route as CompiledRoute
-    const { action } = route.spec
-    if (action.kind === 'proxy') this.attempts.start(this.#bodyText, (this.client as Http1Client).bodyOpen)
-    else if (action.kind === 'redirect') {
-      const location = action.location
-        .replaceAll('{host}', () => hostOf(this.head.authority))
-        .replaceAll('{uri}', () => this.target)
-      this.respond(action.status, `Location: ${location}\r\nContent-Length: 0\r\n${route.response.add}`, '')
-    } else if (action.status === 204 || action.status === 304) {
-      // Neither has a body (RFC 9112 6.3): one that was sent would be taken for the next answer.
-      this.respond(action.status, route.response.add, '')
-    } else {
-      const length = Buffer.byteLength(action.body)
-      const fields = `Content-Type: ${action.contentType}\r\nContent-Length: ${length}\r\n${route.response.add}`
-      this.respond(action.status, fields, Buffer.from(action.body).latin1Slice())
-    }
+    const { action } = route
+    if (action === null) this.attempts.start(this.#bodyText, (this.client as ExchangeClient).bodyOpen)
+    else action.run(this)
   }
 
   // --- from the attempts --------------------------------------------------------------------------------------
+
+  /** The whole request body where it came with the head. */
+  get bodyText(): string {
+    return this.#bodyText
+  }
 
   /** No attempt delivered and none will. `begun`: part of a response went out, so that nothing else may follow. */
   undelivered(failure: ClientFailure, begun: boolean): void {
@@ -251,7 +287,7 @@ export class Exchange implements Timed {
   }
 
   /** A final head: false when the exchange does not want this response (it tries again). */
-  response(connection: Http1Upstream, head: Http1ResponseHead): boolean {
+  response(connection: UpstreamConnection, head: Http1ResponseHead): boolean {
     const { worker, attempts } = this
     const group = this.attempts.group as MemberGroup
     const now = worker.now
@@ -262,30 +298,48 @@ export class Exchange implements Timed {
     if (utilisationHeader !== undefined) this.#noteUtilisation(group, connection, head, utilisationHeader)
     if (status >= 400 && attempts.triesStatusAgain(connection, status)) return false
     attempts.takeWinner(connection)
+    this.#answering = connection
     worker.cells.upstreamLatency.record(group.row, now - connection.sentAt)
     this.responding = true
     this.status = status
     this.firstByteAt = now
-    this.#sendHead(connection, head, group)
+    const { step } = this.route as CompiledRoute
+    if (step === null) {
+      this.sendHead(head, head.framing, null)
+      return true
+    }
+    this.#sink = step.begin(this, head)
+    if (this.#sink === null) this.sendHead(head, head.framing, null)
     return true
   }
 
-  #noteUtilisation(group: MemberGroup, connection: Http1Upstream, head: ResponseHead, name: string): void {
+  #noteUtilisation(
+    group: MemberGroup,
+    connection: UpstreamConnection,
+    head: ResponseHead,
+    name: string,
+  ): void {
     const value = head.find(name)
     const share = value === undefined ? Number.NaN : Number(value)
     if (share >= 0 && connection.member < group.count) group.setUtilisation(connection.member, share)
   }
 
-  #sendHead(connection: Http1Upstream, head: Http1ResponseHead, group: MemberGroup): void {
+  /**
+   * An instance's head goes to the client, as the route's rules and `edits` have it. A step calls it with the framing of
+   * what it will send.
+   */
+  sendHead(head: Http1ResponseHead, bodyFraming: number, edits: HeadEdits | null): void {
     const { client } = this
-    if (client === null) return
-    const endless = head.framing === framing.chunked || head.framing === framing.untilClose
+    const connection = this.#answering
+    if (client === null || connection === null) return
+    const group = this.attempts.group as MemberGroup
+    const endless = bodyFraming === framing.chunked || bodyFraming === framing.untilClose
     this.streamsEvents =
       endless && (head.value(fieldId['content-type'])?.startsWith('text/event-stream') ?? false)
     const route = this.route as CompiledRoute
     const rules = head.status === 204 ? route.response204 : route.response
     let { drop } = rules
-    let extra = rules.add
+    let extra = this.extraFields === '' ? rules.add : rules.add + this.extraFields
     const { action } = route.spec
     if (
       action.kind === 'proxy' &&
@@ -306,11 +360,16 @@ export class Exchange implements Timed {
     let also = rules.alsoDrop
     if (head.connectionNames !== null)
       also = also === null ? head.connectionNames : [...also, ...head.connectionNames]
-    client.beginResponse(head, head.framing, drop, also, extra)
+    if (edits !== null) {
+      drop = withDropped(drop, knownIds(edits.drop))
+      also = also === null ? edits.drop : [...also, ...edits.drop]
+      extra += edits.add
+    }
+    client.beginResponse(head, bodyFraming, drop, also, extra)
   }
 
   /** A redirect to the instance's own address becomes one to ours: addresses of instances stay hidden. */
-  #publicLocation(location: string, connection: Http1Upstream): string | null {
+  #publicLocation(location: string, connection: UpstreamConnection): string | null {
     const { host, port } = connection.pool
     const own = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
     if (!location.startsWith(own)) return null
@@ -322,29 +381,88 @@ export class Exchange implements Timed {
   /** The whole body, which came with the head. */
   responseText(text: string): void {
     this.bytesOut += text.length
-    this.client?.bodyText(text)
+    if (this.#sink === null) this.client?.bodyText(text)
+    else this.#sink.text(text)
   }
 
-  responseBytes(connection: Http1Upstream, bytes: Buffer, from: number, to: number): void {
+  responseBytes(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     this.bytesOut += to - from
+    if (this.#sink !== null) {
+      if (!this.#sink.bytes(bytes, from, to)) connection.pause()
+      return
+    }
     const { client } = this
     if (client !== null && !client.bodyBytes(bytes, from, to)) connection.pause()
   }
 
   clientDrained(): void {
+    if (this.#sink !== null) this.#sink.drained()
+    else if (this.#source !== null) this.#source.drained()
+    else this.attempts.primary?.resume()
+  }
+
+  /** A sink takes more of the instance's answer again. */
+  resumeResponse(): void {
     this.attempts.primary?.resume()
   }
 
   responseEnd(trailers: readonly string[] | null): void {
     this.attempts.primary = null
-    const { client } = this
-    client?.endResponse(trailers)
+    if (this.#sink !== null) this.#sink.end(trailers)
+    else this.#responseDone(trailers)
+  }
+
+  /** A sink has written all. */
+  sinkDone(trailers: readonly string[] | null): void {
+    this.#sink = null
+    this.#responseDone(trailers)
+  }
+
+  /** A sink can't go on: what the client has is not whole. */
+  sinkFailed(error: string): void {
+    this.attempts.cancel()
+    this.#cut(error)
+  }
+
+  #responseDone(trailers: readonly string[] | null): void {
+    this.client?.endResponse(trailers)
     this.#finish(false)
+  }
+
+  // --- answers of our own that come in pieces -----------------------------------------------------------------
+
+  /** Begins one: its head is sent here, its body by `source` through `client`. `chunked`: of unknown length. */
+  localBegin(status: number, fields: string, chunked: boolean, source: LocalSource | null): void {
+    this.status = status
+    this.responding = true
+    this.firstByteAt = this.worker.now
+    this.#source = source
+    const client = this.client as ExchangeClient
+    if (client.bodyOpen) client.closing = true
+    const { response } = this.route as CompiledRoute
+    client.beginOwnResponse(status, fields + response.add + this.extraFields, chunked)
+  }
+
+  /** A piece of it: as `ExchangeClient.bodyBytes`. */
+  localBytes(bytes: Buffer, from: number, to: number): boolean {
+    this.bytesOut += to - from
+    return this.client?.bodyBytes(bytes, from, to) ?? false
+  }
+
+  /** All of it has been written. */
+  localEnd(): void {
+    this.#source = null
+    this.#responseDone(null)
+  }
+
+  /** The rest can't be had: the client must see that what it has is not whole. */
+  localCut(error: string): void {
+    this.#cut(error)
   }
 
   /** 101: from here on bytes pass both ways. */
   switched(
-    connection: Http1Upstream,
+    connection: UpstreamConnection,
     head: Http1ResponseHead,
     bytes: Buffer,
     from: number,
@@ -371,7 +489,7 @@ export class Exchange implements Timed {
   // --- refusals and ends --------------------------------------------------------------------------------------
 
   /** Before any of the request is understood: the head is malformed or too slow. */
-  refuseUnread(client: Http1Client, failure: ClientFailure): void {
+  refuseUnread(client: ExchangeClient, failure: ClientFailure): void {
     this.#start(client)
     this.head.method ||= '-'
     this.path ||= '-'
@@ -380,12 +498,13 @@ export class Exchange implements Timed {
 
   refuse(failure: ClientFailure, fields = ''): void {
     this.error = failure.code
-    const { contentType, body } = refusalFor(failure, this.requestId, this.head.value(fieldId.accept))
+    const own = this.snapshot?.pages?.of(failure, this) ?? null
+    const { contentType, body } = own ?? refusalFor(failure, this.requestId, this.head.value(fieldId.accept))
     const allow = failure.status === 405 ? 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n' : ''
     const length = body.length
     this.respond(
       failure.status,
-      `Content-Type: ${contentType}\r\nContent-Length: ${length}\r\nCache-Control: no-store\r\nX-Request-Id: ${this.requestId}\r\n${allow}${fields}`,
+      `Content-Type: ${contentType}\r\nContent-Length: ${length}\r\nCache-Control: no-store\r\nX-Request-Id: ${this.requestId}\r\n${allow}${fields}${this.extraFields}`,
       body,
     )
   }
@@ -454,7 +573,11 @@ export class Exchange implements Timed {
     if (snapshot === null) return
     this.snapshot = null
     worker.wheel.remove(this)
+    const sink = this.#sink ?? this.#source
+    this.#sink = this.#source = this.#answering = null
+    sink?.cancel()
     recordExchange(this, snapshot, aborted)
+    if (this.watcher !== null) this.watcher.ended(this, aborted)
     const { cells } = worker
     cells.worker.exchanges[worker.index]!--
     if (--snapshot.uses === 0 && snapshot !== worker.snapshot) worker.snapshotReleased(snapshot)
@@ -467,8 +590,8 @@ export class Exchange implements Timed {
   #reset(): void {
     this.serial++
     this.attempts.reset()
-    this.client = this.route = this.refusal = null
-    this.idSuffix = this.#givenId = this.path = this.target = this.error = ''
+    this.client = this.route = this.refusal = this.group = this.requestEdits = this.watcher = null
+    this.idSuffix = this.#givenId = this.path = this.target = this.error = this.extraFields = ''
     this.upgrading = this.responding = this.streamsEvents = false
     this.#gate = 0
     this.#bodyText = ''

@@ -4,7 +4,8 @@
 import type { Exchange } from './exchange.ts'
 import type { ClientFailure } from './failures.ts'
 
-export const gateAnswer = { pass: 0, refuse: 1, pending: 2 } as const
+/** `taken`: the gate has answered the request itself. */
+export const gateAnswer = { pass: 0, refuse: 1, pending: 2, taken: 3 } as const
 
 export interface Gate {
   readonly name: string

@@ -10,7 +10,7 @@
 //   linger  all is said and FIN sent; input is dropped, so that the answer is not lost to a reset (RFC 9112 9.6) -> closed
 //   closed
 
-import type { Stream, StreamHandler } from '../io/net.ts'
+import type { Stream, StreamHandler, TlsInfo } from '../io/net.ts'
 import type { Timed } from '../kit/timer-wheel.ts'
 import { isInBlocks } from '../policy/address.ts'
 import type { ResponseHead } from '../wire/head.ts'
@@ -23,7 +23,9 @@ import {
   lastChunk,
   problemOf,
   reasonOf,
+  responseDrop,
 } from '../wire/http1/index.ts'
+import type { ExchangeClient } from './client.ts'
 import type { CompiledRules } from './compile.ts'
 import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
@@ -43,7 +45,7 @@ const lingerMs = 2_000
 const lingerMaxMs = 30_000
 const lingerBytesMax = 64 << 20
 
-export class Http1Client implements StreamHandler, Timed {
+export class Http1Client implements StreamHandler, Timed, ExchangeClient {
   deadlineAt: number = Infinity
   wheelAt = 0
   wheelBucket = -1
@@ -53,6 +55,7 @@ export class Http1Client implements StreamHandler, Timed {
   readonly worker: WorkerContext
   readonly stream: Stream
   readonly remoteAddress: string
+  readonly tls: TlsInfo | null
   /** The peer is a trusted proxy (of the snapshot in use when it connected). */
   readonly trusted: boolean
   exchange: Exchange | null = null
@@ -87,10 +90,11 @@ export class Http1Client implements StreamHandler, Timed {
   constructor(worker: WorkerContext, stream: Stream) {
     this.worker = worker
     this.stream = stream
+    this.tls = (stream as { readonly tls?: TlsInfo | null }).tls ?? null
     const address = stream.remoteAddress
     this.remoteAddress = address.startsWith('::ffff:') ? address.slice(7) : address
     const { snapshot, cells, index } = worker
-    this.forwardedText = `X-Forwarded-For: ${this.remoteAddress}\r\nX-Forwarded-Proto: http\r\n`
+    this.forwardedText = `X-Forwarded-For: ${this.remoteAddress}\r\nX-Forwarded-Proto: ${this.tls === null ? 'http' : 'https'}\r\n`
     this.trusted = isInBlocks(this.remoteAddress, snapshot.trustedProxies)
     cells.worker.connections[index]!++
     cells.worker.accepted[index]!++
@@ -111,6 +115,12 @@ export class Http1Client implements StreamHandler, Timed {
   /** The request body is still to be read, at least in part. */
   get bodyOpen(): boolean {
     return this.#bodyOpen
+  }
+  get httpVersion(): string {
+    return this.exchange?.head.versionMinor === 0 ? '1.0' : '1.1'
+  }
+  get side(): Stream {
+    return this.stream
   }
   /** The last write has not been taken yet. */
   get blocked(): boolean {
@@ -342,9 +352,10 @@ export class Http1Client implements StreamHandler, Timed {
     this.#out = extra === '' && connection === '' ? `${line}\r\n` : `${line}${extra}${connection}\r\n`
   }
 
-  /** A response of our own. */
-  beginOwnResponse(status: number, fields: string): void {
-    this.#chunkedOut = false
+  beginOwnResponse(status: number, fields: string, chunked = false): void {
+    const modern = this.exchange?.head.versionMinor === 1
+    this.#chunkedOut = chunked && modern
+    if (chunked && !modern) this.closing = true
     const { dateText } = this.worker
     this.#out = `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${dateText}${fields}${this.#connectionFields()}\r\n`
   }
@@ -527,13 +538,16 @@ export class Http1Client implements StreamHandler, Timed {
     else this.stream.destroy()
   }
 
-  becomeTunnel(tunnel: Tunnel, responseText: string): void {
+  becomeTunnel(tunnel: Tunnel, head: ResponseHead, protocol: string): void {
+    const fields = head.copyFields(responseDrop, null)
     this.#state = place.tunnel
     this.#tunnel = tunnel
     this.exchange = null
     this.worker.wheel.set(this, Infinity)
     this.worker.cells.worker.tunnels[this.worker.index]!++
-    this.#write(responseText)
+    this.#write(
+      `HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
+    )
     const backlog = this.#backlog
     this.#backlog = null
     if (backlog !== null) tunnel.fromClient(backlog, backlog.length)

@@ -18,11 +18,9 @@ import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import type { MemberPool } from './pools.ts'
 import type { Tunnel } from './tunnel.ts'
+import { attemptEnd, type UpstreamConnection } from './upstream.ts'
 
 const place = { connecting: 0, idle: 1, busy: 2, tunnel: 3, closed: 4 } as const
-
-/** How an attempt ended without a response. */
-export const attemptEnd = { connectFailed: 0, connectTimeout: 1, lost: 2, timeout: 3, bad: 4 } as const
 
 /** Instances are ours: their heads may be larger than a client's. */
 const responseLimits: HeadLimits = {
@@ -36,7 +34,7 @@ const interimMax = 16
 /** Heads are parsed here unless one comes in pieces: then the connection keeps the object, and a new one is made. */
 let spareHead = new Http1ResponseHead(responseLimits)
 
-export class Http1Upstream implements StreamHandler, Timed {
+export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
   deadlineAt: number = Infinity
   wheelAt = 0
   wheelBucket = -1
@@ -52,6 +50,7 @@ export class Http1Upstream implements StreamHandler, Timed {
   /** Row of the member in the worker's cells, while busy. */
   row = 0
   startedAt = 0
+  connectedAt = 0
   sentAt = 0
   /** Requests served before this one. */
   served = 0
@@ -88,12 +87,15 @@ export class Http1Upstream implements StreamHandler, Timed {
   get blocked(): boolean {
     return this.#blocked
   }
+  get side(): Stream {
+    return this.stream
+  }
 
   /** Takes the connection for an exchange and sends what is ready of the request. `more`: a body follows. */
   send(exchange: Exchange, text: string, more: boolean, chunked: boolean): void {
     const { worker } = this
     this.exchange = exchange
-    this.startedAt = this.sentAt = worker.now
+    this.startedAt = this.connectedAt = this.sentAt = worker.now
     this.#requestDone = !more
     this.#chunkedOut = chunked
     this.#interims = 0
@@ -126,6 +128,7 @@ export class Http1Upstream implements StreamHandler, Timed {
     this.#state = place.busy
     const text = this.#text
     this.#text = ''
+    this.connectedAt = this.worker.now
     this.worker.wheel.set(this, Infinity)
     this.#write(text)
     this.#armResponse()

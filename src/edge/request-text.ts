@@ -2,16 +2,17 @@
 // and what the edge says about the client (RFC 9110 7.6, RFC 7239). Made once per exchange; a retry sends the same text.
 
 import { isInBlocks } from '../policy/address.ts'
-import { fieldId } from '../wire/fields.ts'
-import { framing } from '../wire/http1/index.ts'
+import { fieldId, knownIds } from '../wire/fields.ts'
+import { framing, withDropped } from '../wire/http1/index.ts'
+import type { ExchangeClient } from './client.ts'
 import type { CompiledRoute, CompiledSnapshot } from './compile.ts'
+import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
-import type { Http1Client } from './http1-client.ts'
 import { isTraceparent } from './request-ids.ts'
 
 export function requestText(exchange: Exchange): string {
   const { head } = exchange
-  const client = exchange.client as Http1Client
+  const client = exchange.client as ExchangeClient
   const route = exchange.route as CompiledRoute
   const snapshot = exchange.snapshot as CompiledSnapshot
   const rules = client.trusted ? route.trusted : route.untrusted
@@ -27,17 +28,23 @@ export function requestText(exchange: Exchange): string {
     drop = drop.slice()
     drop[fieldId.tracestate] = 1
   }
+  const edits = exchange.requestEdits
   let also = rules.alsoDrop
+  if (edits !== null) {
+    drop = withDropped(drop, knownIds(edits.drop))
+    also = also === null ? edits.drop : [...also, ...edits.drop]
+  }
   if (head.connectionNames !== null)
     also = also === null ? head.connectionNames : [...also, ...head.connectionNames]
   let text = asSent
     ? head.copyWithLine(drop, also)
     : `${head.method} ${target} HTTP/1.1\r\nHost: ${rules.host ?? head.authority}\r\n${head.copyFields(drop, also)}`
   if (rules.add !== '') text += rules.add
+  if (edits !== null) text += edits.add
   if (head.framing === framing.chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.firstOf(fieldId['content-length']) >= 0) text += `Content-Length: ${head.contentLength}\r\n`
   text += aboutClient(exchange, client, snapshot)
-  text += `\r\ntraceparent: ${keepTrace ? trace : exchange.worker.ids.traceparent(exchange.idSuffix)}\r\n`
+  text += `\r\ntraceparent: ${exchange.watcher?.traceparent || (keepTrace ? trace : exchange.worker.ids.traceparent(exchange.idSuffix))}\r\n`
   const hops = head.firstOf(fieldId['max-forwards'])
   if (hops >= 0 && head.method === 'OPTIONS') text += `Max-Forwards: ${hopsLeft(head.valueAt(hops))}\r\n`
   if (exchange.upgrading) text += `Connection: upgrade\r\nUpgrade: ${head.value(fieldId.upgrade)}\r\n`
@@ -71,15 +78,20 @@ function rewritten(exchange: Exchange, route: CompiledRoute): string {
 }
 
 /** Who the client is, our Via, and the request's id without its line end. */
-function aboutClient(exchange: Exchange, client: Http1Client, snapshot: CompiledSnapshot): string {
+function aboutClient(exchange: Exchange, client: ExchangeClient, snapshot: CompiledSnapshot): string {
   const { head, worker } = exchange
   if (snapshot.spec.forwarded === 'x-forwarded' && !client.trusted && head.versionMinor === 1)
     return client.aboutText(head.authority) + exchange.idSuffix
-  const via = head.versionMinor === 1 ? worker.viaText : worker.viaTextOld
+  const via = viaOf(client, worker)
   return forwardedFields(exchange, client, snapshot) + via + exchange.requestId
 }
 
-function forwardedFields(exchange: Exchange, client: Http1Client, snapshot: CompiledSnapshot): string {
+function viaOf({ httpVersion }: ExchangeClient, worker: WorkerContext): string {
+  if (httpVersion === '1.1') return worker.viaText
+  return httpVersion === '1.0' ? worker.viaTextOld : worker.viaTextTwo
+}
+
+function forwardedFields(exchange: Exchange, client: ExchangeClient, snapshot: CompiledSnapshot): string {
   const mode = snapshot.spec.forwarded
   const host = exchange.head.authority
   if (mode === 'none') return ''
@@ -89,27 +101,31 @@ function forwardedFields(exchange: Exchange, client: Http1Client, snapshot: Comp
   return text
 }
 
-function xForwarded(exchange: Exchange, client: Http1Client, host: string): string {
+function xForwarded(exchange: Exchange, client: ExchangeClient, host: string): string {
   const { head } = exchange
   if (!client.trusted) return `${client.forwardedText}X-Forwarded-Host: ${host}\r\n`
   const before = head.find('x-forwarded-for')
   const addresses = before === undefined ? client.remoteAddress : `${before}, ${client.remoteAddress}`
   const proto = head.value(fieldId['x-forwarded-proto'])
-  const known = proto === 'https' || proto === 'http' ? proto : 'http'
+  const known = proto === 'https' || proto === 'http' ? proto : protoOf(client)
   const given = head.value(fieldId['x-forwarded-host']) ?? host
   return `X-Forwarded-For: ${addresses}\r\nX-Forwarded-Proto: ${known}\r\nX-Forwarded-Host: ${given}\r\n`
 }
 
+function protoOf(client: ExchangeClient): 'http' | 'https' {
+  return client.tls === null ? 'http' : 'https'
+}
+
 /** A further element in a field line of its own: lists may be split over lines (RFC 9110 5.3, RFC 7239 4). */
-function forwarded(_exchange: Exchange, client: Http1Client, host: string): string {
+function forwarded(_exchange: Exchange, client: ExchangeClient, host: string): string {
   const address = client.remoteAddress.includes(':') ? `"[${client.remoteAddress}]"` : client.remoteAddress
   const quoted = /^[\w.-]+$/.test(host) ? host : `"${host}"`
-  return `Forwarded: for=${address};host=${quoted};proto=http\r\n`
+  return `Forwarded: for=${address};host=${quoted};proto=${protoOf(client)}\r\n`
 }
 
 /** The client's address for keys and logs: the nearest one that is not a trusted proxy's. */
 export function clientAddress(exchange: Exchange): string {
-  const client = exchange.client as Http1Client
+  const client = exchange.client as ExchangeClient
   if (!client.trusted) return client.remoteAddress
   const list =
     exchange.head

@@ -22,15 +22,106 @@ export interface EdgeSnapshot {
   readonly upstreams: readonly UpstreamSpec[]
   /** Signs sticky cookies (HMAC-SHA-256); base64. Kept in the state directory, the same over restarts. */
   readonly stickySecret: string
+  readonly tls?: TlsSpec
+  /** Signs what instances are told of client certificates (HMAC-SHA-256); base64. */
+  readonly identitySecret?: string
+  /** Every request but those from `allow` gets this page. Absent: no maintenance. */
+  readonly maintenance?: MaintenanceSpec
+  /** By status (`404`) or class (`5xx`): pages instead of the edge's own. */
+  readonly errorPages?: Readonly<Record<string, PageSpec>>
+  readonly tracing?: TracingSpec
+  /** Requests slower than this, with their phases. */
+  readonly slowLog?: { readonly file: string; readonly thresholdMs: number }
+  /** `asked`: where the request has `X-Server-Timing: 1`. Absent: never. */
+  readonly serverTiming?: 'asked' | 'always'
+  /** Health listeners say 503: traffic should go to another edge, while this one still serves. */
+  readonly standDown?: string
 }
 
-export interface ListenerSpec {
+export interface PageSpec {
+  readonly contentType: string
+  /** `{status}`, `{reason}`, `{code}`, `{message}` and `{requestId}` are filled in (escaped in HTML). */
+  readonly body: string
+}
+
+export interface MaintenanceSpec extends PageSpec {
+  readonly retryAfterSeconds: number
+  /** CIDR blocks that are let through. */
+  readonly allow: readonly string[]
+}
+
+export interface TracingSpec {
+  /** OTLP/HTTP: `http://collector:4318/v1/traces`. */
+  readonly endpoint: string
+  readonly serviceName: string
+  /** Share of traces that begin here, 0..1; one that comes with a traceparent of a trusted proxy keeps its flag. */
+  readonly sampleShare: number
+  /** A file with header lines (`authorization: Bearer ...`) for the collector: secrets stay out of snapshots. */
+  readonly headersFile?: string
+}
+
+interface ListenerBase {
   /** Stable over snapshots, e.g. `http`. */
   readonly id: string
-  readonly kind: 'http'
   readonly host: string
   /** 0 = any free port; the edge reports the real one and keeps it over reloads. */
   readonly port: number
+  /** CIDR blocks: who connects from there must begin with a PROXY header (v1 or v2); nobody else may. Absent: never. */
+  readonly proxyProtocol?: readonly string[]
+}
+
+export type ListenerSpec =
+  | (ListenerBase & {
+      readonly kind: 'http'
+      /** HTTPS, with the snapshot's `tls`. */
+      readonly tls?: boolean
+      /** Not on HTTPS: everything but ACME challenges is sent to https on this port. Absent: not. */
+      readonly redirectToHttps?: number
+      /** HTTP/2 by ALPN, and by prior knowledge without TLS. Absent: true. */
+      readonly http2?: boolean
+    })
+  | (ListenerBase & {
+      readonly kind: 'tcp'
+      readonly upstream: string
+      readonly tls?: boolean
+      /** Written to the members before anything else. */
+      readonly sendProxy?: 'v1' | 'v2'
+      /** No byte in either direction for this long ends the connection. */
+      readonly idleTimeoutMs: number
+    })
+  | (ListenerBase & {
+      readonly kind: 'udp'
+      readonly upstream: string
+      /** A session is a client's address and port: it keeps its member until it is silent for this long. */
+      readonly sessionTimeoutMs: number
+      /** Per worker; further clients' datagrams are dropped and counted. */
+      readonly sessionsMax: number
+    })
+  | (ListenerBase & {
+      /** For who must know whether this edge should get traffic (keepalived, a balancer before it): 200, or 503 with why. */
+      readonly kind: 'health'
+      readonly path: string
+    })
+
+export interface TlsSpec {
+  /** The first is used where no other fits. Files are absolute; their content never enters a snapshot. */
+  readonly certificates: readonly CertificateSpec[]
+  readonly minVersion: '1.2' | '1.3'
+  readonly clientCertificates?: {
+    readonly caFile: string
+    /** `optional`: who has none passes without identity; one that does not verify is refused. */
+    readonly mode: 'optional' | 'required'
+  }
+  /** Ready value of Strict-Transport-Security. */
+  readonly hsts?: string
+}
+
+export interface CertificateSpec {
+  /** Exact names, and `*.example` for one label; empty: what the certificate itself names. */
+  readonly hosts: readonly string[]
+  readonly certFile: string
+  readonly keyFile: string
+  readonly source: 'file' | 'acme' | 'self-signed'
 }
 
 export interface EdgeLimits {
@@ -51,6 +142,8 @@ export interface EdgeLimits {
   readonly requestsPerConnectionMax: number
   /** After a drain or reload began: how long exchanges in flight may go on. */
   readonly drainTimeoutMs: number
+  /** Streams of one HTTP/2 connection at once. Absent: 128. */
+  readonly http2StreamsMax?: number
 }
 
 export interface RouteSpec {
@@ -71,6 +164,42 @@ export interface RouteSpec {
   /** From the route's match to the end of the response; absent: no overall limit. */
   readonly timeoutMs?: number
   readonly bodyBytesMax?: number
+  readonly cors?: CorsSpec
+  readonly compress?: CompressSpec
+  readonly hooks?: HooksSpec
+  /** Request bodies with a Content-Encoding are decoded on the way to count them: more than this is refused with 413. */
+  readonly decodedBytesMax?: number
+}
+
+export interface CorsSpec {
+  /** `['*']`, or exact origins and `https://*.example`. */
+  readonly origins: readonly string[]
+  readonly methods: readonly string[]
+  readonly requestHeaders: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  readonly credentials: boolean
+  readonly maxAgeSeconds: number
+}
+
+export interface CompressSpec {
+  /** In the order of our preference. */
+  readonly encodings: readonly ('zstd' | 'br' | 'gzip')[]
+  readonly bytesMin: number
+  /** Media types, `text/*` too. */
+  readonly types: readonly string[]
+  readonly level: 'fast' | 'balanced' | 'small'
+}
+
+/** Functions of the user's, named by module and export, loaded by content by each hook worker. */
+export interface HooksSpec {
+  /** Absolute path, and the SHA-256 of the module's content. */
+  readonly module: string
+  readonly hash: string
+  readonly onRequest?: string
+  readonly onResponse?: string
+  readonly deadlineMs: number
+  /** What happens to a request whose hook fails, throws or is late. */
+  readonly onFailure: 'refuse' | 'pass'
 }
 
 export interface HeaderRules {
@@ -90,6 +219,28 @@ export type RouteAction =
       /** Key of the hash policies; defaults to the upstream's. */
       readonly retry?: Partial<RetrySpec>
       readonly hedge?: HedgeSpec
+      /** Shares of the requests for several upstreams, `upstream` among them; they add up to 1. */
+      readonly split?: readonly { readonly upstream: string; readonly share: number }[]
+      readonly canary?: CanarySpec
+      readonly mirror?: MirrorSpec
+    }
+  | {
+      readonly kind: 'files'
+      /** Absolute path of a directory; nothing outside of it is ever served. */
+      readonly root: string
+      /** What the pattern's fixed prefix matched is taken off the path. */
+      readonly prefix: string
+      readonly index: readonly string[]
+      /** Served with 200 for paths without a file and without an extension: `/index.html` for a single-page application. */
+      readonly fallback?: string
+      /** `film.js.br`, `.zst`, `.gz` beside `film.js` are used where the client takes them. */
+      readonly precompressed: boolean
+      /** Cache-Control of every file, unless `immutable` matches it. */
+      readonly cacheControl?: string
+      /** Files whose name has a content hash (`app-3f9a1c.js`): a year, immutable. */
+      readonly immutable: boolean
+      /** `.git`, `.env`: only when true. */
+      readonly dotFiles: boolean
     }
   | { readonly kind: 'redirect'; readonly status: 301 | 302 | 303 | 307 | 308; readonly location: string }
   | {
@@ -98,6 +249,35 @@ export type RouteAction =
       readonly body: string
       readonly contentType: string
     }
+
+export interface CanarySpec {
+  readonly upstream: string
+  /** Share of the clients (by sticky value: cookie, else address), 0..1. */
+  readonly share: number
+  /** Requests with this header or cookie always go to the canary. */
+  readonly header?: { readonly name: string; readonly value: string }
+  readonly cookie?: { readonly name: string; readonly value: string }
+  /** When the canary is taken out by itself. Null: never. */
+  readonly rollback: CanaryRollbackSpec | null
+}
+
+export interface CanaryRollbackSpec {
+  readonly windowMs: number
+  /** Fewer canary requests than this in the window say nothing. */
+  readonly requestsMin: number
+  /** Error share of the canary minus that of the others, above which it is taken out (0..1). */
+  readonly errorShareExcess: number
+  /** p95 of the canary as a multiple of the others' above which it is taken out. 0 = off. */
+  readonly latencyFactor: number
+}
+
+export interface MirrorSpec {
+  readonly upstream: string
+  /** Share of the requests that are copied, 0..1. */
+  readonly share: number
+  /** Copies in flight at once, per worker; further ones are not made, and counted. */
+  readonly inFlightMax: number
+}
 
 /** `cookie` is issued by the edge, signed and HttpOnly; the others hash what the request carries. */
 export type StickySpec =
@@ -128,8 +308,22 @@ export interface UpstreamSpec {
   readonly upgradeIdleTimeoutMs: number
   /** Idle connections kept per member and worker, and for how long (shorter than the instance's own). */
   readonly keepAlive: { readonly connectionsMax: number; readonly timeoutMs: number }
+  /** `h2`: HTTP/2, by prior knowledge or over `tls` by ALPN. Absent: HTTP/1.1. */
+  readonly protocol?: 'http1' | 'h2'
+  /** TLS to the members. */
+  readonly tls?: UpstreamTlsSpec
   /** Response header in which an instance reports its utilisation (0..1), for `resource`. */
   readonly utilisationHeader?: string
+}
+
+export interface UpstreamTlsSpec {
+  /** Whose certificate is expected; absent: the member's host as written. */
+  readonly serverName?: string
+  /** Absolute. Absent: the system's authorities. */
+  readonly caFile?: string
+  readonly verify: boolean
+  readonly certFile?: string
+  readonly keyFile?: string
 }
 
 export type HashKeySpec =

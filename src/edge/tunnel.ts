@@ -1,16 +1,14 @@
 // An upgraded connection: bytes pass both ways unbuffered until both sides are done. WebSockets end politely: a close
 // frame 1001 between two frames, never inside one. Keeps its exchange (and so its member's place and its snapshot) until the end.
 
-import type { Stream } from '../io/net.ts'
 import type { Timed } from '../kit/timer-wheel.ts'
 import { fieldId } from '../wire/fields.ts'
 import type { ResponseHead } from '../wire/head.ts'
-import { responseDrop } from '../wire/http1/index.ts'
 import { closeGoingAway, closeGoingAwayMasked, FrameTracker } from '../wire/websocket.ts'
+import type { ExchangeClient, TunnelSide } from './client.ts'
 import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
-import type { Http1Client } from './http1-client.ts'
-import type { Http1Upstream } from './http1-upstream.ts'
+import type { UpstreamConnection } from './upstream.ts'
 
 const textBytesMax = 16_384
 /** How long an end waits for the frame under way to be over. */
@@ -25,8 +23,9 @@ export class Tunnel implements Timed {
 
   readonly #worker: WorkerContext
   readonly #exchange: Exchange
-  readonly #client: Http1Client
-  readonly #upstream: Http1Upstream
+  readonly #client: TunnelSide
+  readonly #upstream: TunnelSide
+  readonly #connection: UpstreamConnection
   /** Of what the instance sends, and the client; null: not a WebSocket. */
   readonly #frames: FrameTracker | null
   readonly #clientFrames: FrameTracker | null
@@ -38,11 +37,17 @@ export class Tunnel implements Timed {
   #ending = false
   #over = false
 
-  constructor(exchange: Exchange, client: Http1Client, upstream: Http1Upstream, isWebSocket: boolean) {
+  constructor(
+    exchange: Exchange,
+    client: ExchangeClient,
+    upstream: UpstreamConnection,
+    isWebSocket: boolean,
+  ) {
     this.#worker = exchange.worker
     this.#exchange = exchange
-    this.#client = client
-    this.#upstream = upstream
+    this.#client = client.side
+    this.#upstream = upstream.side
+    this.#connection = upstream
     this.#frames = isWebSocket ? new FrameTracker() : null
     this.#clientFrames = isWebSocket ? new FrameTracker() : null
     this.#idleUs = upstream.pool.spec.upgradeIdleTimeoutMs * 1000
@@ -57,36 +62,36 @@ export class Tunnel implements Timed {
     this.#bytesIn += length
     this.#touch()
     this.#clientFrames?.push(bytes, 0, length)
-    if (!pass(this.#upstream.stream, bytes, 0, length)) this.#client.stream.pause()
+    if (!pass(this.#upstream, bytes, 0, length)) this.#client.pause()
   }
 
   fromUpstream(bytes: Buffer, length: number, from = 0): void {
     this.#bytesOut += length - from
     this.#touch()
     this.#frames?.push(bytes, from, length)
-    if (!pass(this.#client.stream, bytes, from, length)) this.#upstream.stream.pause()
+    if (!pass(this.#client, bytes, from, length)) this.#upstream.pause()
     if (this.#ending && this.#frames?.atBoundary) this.#closePolitely()
   }
 
   clientDrained(): void {
-    this.#upstream.stream.resume()
+    this.#upstream.resume()
   }
   upstreamDrained(): void {
-    this.#client.stream.resume()
+    this.#client.resume()
   }
 
   clientEnded(): void {
     this.#clientDone = true
     if (this.#upstreamDone) this.#end()
-    else this.#upstream.stream.end()
+    else this.#upstream.end()
   }
 
   upstreamEnded(): void {
     this.#upstreamDone = true
     // An instance that dies says nothing; a browser told 1001 comes back at once.
-    if (this.#frames?.atBoundary && !this.#frames.closed) this.#client.stream.write(closeGoingAway)
+    if (this.#frames?.atBoundary && !this.#frames.closed) this.#client.write(closeGoingAway)
     if (this.#clientDone) this.#end()
-    else this.#client.stream.end()
+    else this.#client.end()
   }
 
   clientClosed(): void {
@@ -109,11 +114,11 @@ export class Tunnel implements Timed {
 
   #closePolitely(): void {
     if (!this.#frames?.closed) {
-      this.#client.stream.write(closeGoingAway)
-      if (this.#clientFrames?.atBoundary) this.#upstream.stream.write(closeGoingAwayMasked)
+      this.#client.write(closeGoingAway)
+      if (this.#clientFrames?.atBoundary) this.#upstream.write(closeGoingAwayMasked)
     }
-    this.#client.stream.end()
-    this.#upstream.stream.end()
+    this.#client.end()
+    this.#upstream.end()
     this.#worker.wheel.set(this, this.#worker.now + boundaryWaitMs * 1000)
     this.#clientDone = this.#upstreamDone = true
   }
@@ -127,14 +132,14 @@ export class Tunnel implements Timed {
     if (this.#over) return
     this.#over = true
     this.#worker.wheel.remove(this)
-    this.#upstream.tunnelDone()
-    this.#client.stream.destroy()
+    this.#connection.tunnelDone()
+    this.#client.destroy()
     this.#exchange.tunnelEnded(this.#bytesIn, this.#bytesOut)
   }
 }
 
 /** Text is copied by the stream; what is larger is copied here, because the bytes are the thread's shared buffer. */
-function pass(stream: Stream, bytes: Buffer, from: number, to: number): boolean {
+function pass(stream: TunnelSide, bytes: Buffer, from: number, to: number): boolean {
   if (to - from <= textBytesMax) return stream.write(bytes.latin1Slice(from, to))
   const copy = Buffer.from(bytes.subarray(from, to))
   return stream.writeBytes(copy, 0, copy.length)
@@ -143,8 +148,8 @@ function pass(stream: Stream, bytes: Buffer, from: number, to: number): boolean 
 /** RFC 9110 7.8, RFC 6455 4.2.2: the instance agreed; its answer goes to the client, then bytes flow. */
 export function startTunnel(
   exchange: Exchange,
-  client: Http1Client,
-  upstream: Http1Upstream,
+  client: ExchangeClient,
+  upstream: UpstreamConnection,
   head: ResponseHead,
   bytes: Buffer,
   from: number,
@@ -153,10 +158,6 @@ export function startTunnel(
   const protocol = head.value(fieldId.upgrade) ?? 'websocket'
   const tunnel = new Tunnel(exchange, client, upstream, protocol.toLowerCase() === 'websocket')
   upstream.becomeTunnel(tunnel)
-  const fields = head.copyFields(responseDrop, null)
-  client.becomeTunnel(
-    tunnel,
-    `HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
-  )
+  client.becomeTunnel(tunnel, head, protocol)
   if (from < to) tunnel.fromUpstream(bytes, to, from)
 }

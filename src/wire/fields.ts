@@ -126,3 +126,8 @@ const idByName: ReadonlyMap<string, number> = new Map(names.map((name, id) => [n
 export function fieldIdOf(name: string): number {
   return idByName.get(name) ?? idByName.get(name.toLowerCase()) ?? 0
 }
+
+/** The ids of those names that are interned. */
+export function knownIds(names: readonly string[]): number[] {
+  return names.map(fieldIdOf).filter(id => id !== 0)
+}

@@ -17,7 +17,7 @@ function checkKilled(asked: readonly Asked[], executions: ReadonlyMap<string, nu
 
 test('instances that are killed again and again are not felt by what may be repeated', async t => {
   const shop = site(t)
-  const web = shop.service({ instances: { min: 3, max: 3 }, restart: { max: 100 } })
+  const web = shop.service({ instances: { min: 3, max: 3 }, restart: { max: 100, backoffMax: '1s' } })
   shop.describe({ services: { web } })
   const { url } = await shop.begin()
   const load = startLoad(t, url, { clients: 12, ask: mixed })
@@ -27,9 +27,12 @@ test('instances that are killed again and again are not felt by what may be repe
     const { id, pid } = (await shop.members())[kill % 3] as { id: string; pid: number }
     process.kill(pid, 'SIGKILL')
     killed.push(pid)
+    let now = await shop.member(id)
     await until(`${id} runs again`, async () => {
-      const now = await shop.member(id)
+      now = await shop.member(id)
       return now.state === 'ready' && now.pid !== pid
+    }).catch((cause: Error) => {
+      throw new Error(`${cause.message}: ${JSON.stringify(now)}`)
     })
   }
   await load.more(60)

@@ -1,0 +1,18 @@
+// A stream that a listener has accepted, until a protocol speaks on it: plain HTTP/1.1 at once; what a listener asks for
+// before that (a PROXY header, a TLS handshake, the choice of HTTP/2) is done here.
+
+import type { Stream, StreamHandler } from '../io/net.ts'
+import type { WorkerContext } from './context.ts'
+import { Http1Client } from './http1-client.ts'
+import type { ListenerSpec } from './snapshot.ts'
+
+/** What hears the stream from now on; it has said `worker.keepClient(...)` of itself. */
+export function acceptHttp(
+  worker: WorkerContext,
+  _spec: Extract<ListenerSpec, { kind: 'http' }>,
+  stream: Stream,
+): StreamHandler {
+  const client = new Http1Client(worker, stream)
+  worker.keepClient(client)
+  return client
+}

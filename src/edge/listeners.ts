@@ -1,0 +1,102 @@
+// The listeners of one worker: opens what the snapshot lists and is not open, closes what it does not list any more, and
+// gives each accepted stream to what its kind speaks. One that can't be opened is tried again.
+
+import type { Listener, Stream, StreamHandler } from '../io/net.ts'
+import { acceptHttp } from './accept.ts'
+import type { WorkerContext } from './context.ts'
+import type { ListenerSpec } from './snapshot.ts'
+
+const listenBacklog = 4_096
+const listenAgainMs = 1_000
+const deaf: StreamHandler = { opened() {}, data() {}, ended() {}, drained() {}, closed() {} }
+
+interface OpenListener {
+  readonly listener: Pick<Listener, 'close'>
+  readonly host: string
+  readonly port: number
+  readonly kind: ListenerSpec['kind']
+}
+
+export class Listeners {
+  readonly #worker: WorkerContext
+  readonly #reusePort: boolean
+  readonly #failed: (listener: string, code: string) => void
+  readonly #open = new Map<string, OpenListener>()
+
+  constructor(worker: WorkerContext, reusePort: boolean, failed: (listener: string, code: string) => void) {
+    this.#worker = worker
+    this.#reusePort = reusePort
+    this.#failed = failed
+  }
+
+  /** The snapshot in use, with the real ports by listener id. */
+  async update(ports: ReadonlyMap<string, number>): Promise<void> {
+    const wanted = new Map(this.#worker.snapshot.spec.listeners.map(spec => [spec.id, spec]))
+    for (const [id, open] of this.#open) {
+      const spec = wanted.get(id)
+      if (spec?.kind === open.kind && spec.host === open.host && ports.get(id) === open.port) continue
+      open.listener.close()
+      this.#open.delete(id)
+    }
+    for (const [id, spec] of wanted) {
+      if (this.#open.has(id) || this.#worker.draining) continue
+      const port = ports.get(id) as number
+      try {
+        const listener = await this.#listen(spec, port)
+        this.#open.set(id, { listener, host: spec.host, port, kind: spec.kind })
+      } catch (error) {
+        this.#failed(id, (error as NodeJS.ErrnoException).code ?? 'ERROR')
+        this.#again(ports)
+      }
+    }
+  }
+
+  /** The port was free a moment ago: who took it may let go of it. */
+  #again(ports: ReadonlyMap<string, number>): void {
+    const worker = this.#worker
+    const { version } = worker.snapshot
+    setTimeout(() => {
+      if (worker.snapshot.version === version && !worker.draining) void this.update(ports)
+    }, listenAgainMs)
+  }
+
+  #listen(spec: ListenerSpec, port: number): Promise<Pick<Listener, 'close'>> {
+    return this.#worker.net.listen({
+      host: spec.host,
+      port,
+      reusePort: this.#reusePort,
+      backlog: listenBacklog,
+      handlerOf: stream => this.#accept(spec.id, stream),
+    })
+  }
+
+  /** By the snapshot of now: a listener outlives changes of what it does. */
+  #accept(id: string, stream: Stream): StreamHandler {
+    const worker = this.#worker
+    worker.refresh()
+    const spec = worker.snapshot.spec.listeners.find(one => one.id === id)
+    if (spec === undefined || this.#isFull()) {
+      worker.cells.worker.refused[worker.index]!++
+      stream.destroy()
+      return deaf
+    }
+    switch (spec.kind) {
+      case 'http':
+        return acceptHttp(worker, spec, stream)
+      default:
+        stream.destroy()
+        return deaf
+    }
+  }
+
+  #isFull(): boolean {
+    const { cells, snapshot } = this.#worker
+    let open = 0
+    for (const count of cells.worker.connections) open += count
+    return open >= snapshot.spec.limits.connectionsMax
+  }
+
+  close(): void {
+    for (const { listener } of this.#open.values()) listener.close()
+  }
+}
