@@ -9,6 +9,7 @@ import type { TimerWheel } from '../kit/timer-wheel.ts'
 import type { AccessLog } from './access-log.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { EdgeCells } from './cells.ts'
+import type { Challenges } from './challenges.ts'
 import type { CompiledSnapshot } from './compile.ts'
 import type { Exchange } from './exchange.ts'
 import type { Gate } from './gate.ts'
@@ -20,8 +21,11 @@ import type { StickyCookies } from './sticky.ts'
 
 /** A connection of a client, whatever it speaks. */
 export interface Drainable {
-  /** No new requests on it: an idle one ends now, a busy one after what is under way. */
-  drain(): void
+  /**
+   * It ends after what is under way. An idle one after `idleMs`: whoever asks again until then is answered, and told that
+   * the connection ends (another process listens already); 0 = now.
+   */
+  drain(idleMs: number): void
   /** The drain's time is over. */
   endNow(): void
 }
@@ -44,6 +48,8 @@ export interface WorkerContext {
   /** Asked in order before an exchange reaches its action. Empty: costs nothing. */
   readonly gates: readonly Gate[]
   sticky: StickyCookies
+  /** What an ACME authority may ask for now. */
+  challenges: Challenges
   log: AccessLog | null
   snapshot: CompiledSnapshot
   draining: boolean

@@ -35,8 +35,13 @@ export interface ControlMethods {
   }
   /** Reopen the access log after a rotation. */
   reopenLogs: { params: Record<string, never>; result: Record<string, never> }
-  /** No new connections; exchanges in flight end within the limit; then the process exits 0. */
-  stop: { params: { drainMs: number }; result: Record<string, never> }
+  /** Every worker answers these ACME challenges when this is answered, and no others: key authorizations by token. */
+  challenges: { params: { tokens: Readonly<Record<string, string>> }; result: Record<string, never> }
+  /**
+   * No new connections; exchanges in flight end within the limit; then the process exits 0. Idle connections end after
+   * `idleMs` (absent: now): time for their clients to hear with their next answer that they should connect anew.
+   */
+  stop: { params: { drainMs: number; idleMs?: number }; result: Record<string, never> }
   /** For tests and operators: ends one worker thread at once; it is replaced. */
   killWorker: { params: { worker: number }; result: Record<string, never> }
 }

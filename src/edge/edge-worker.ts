@@ -11,6 +11,7 @@ import { reasonText } from '../policy/reason.ts'
 import { AccessLog } from './access-log.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { attachEdgeCells, type EdgeCells } from './cells.ts'
+import type { Challenges } from './challenges.ts'
 import { type CompiledSnapshot, compileSnapshot, type RouteFeatures } from './compile.ts'
 import type { Drainable, WorkerContext } from './context.ts'
 import { Exchange } from './exchange.ts'
@@ -56,6 +57,7 @@ export class EdgeWorker implements WorkerContext {
   readonly #older = new Set<CompiledSnapshot>()
   readonly #listeners: Listeners
   sticky: StickyCookies
+  challenges: Challenges
   log: AccessLog | null = null
   snapshot: CompiledSnapshot
   draining = false
@@ -65,6 +67,7 @@ export class EdgeWorker implements WorkerContext {
 
   constructor(start: WorkerStart, send: (message: FromWorker) => void, gates: readonly Gate[] = []) {
     this.gates = gates
+    this.challenges = start.challenges
     this.#features = routeFeatures(this)
     this.index = start.index
     this.#send = send
@@ -188,13 +191,13 @@ export class EdgeWorker implements WorkerContext {
 
   // --- draining -----------------------------------------------------------------------------------------------
 
-  /** No new connections; idle ones end; what is in flight has `drainMs`. */
-  drain(drainMs: number): void {
+  /** No new connections; idle ones end after `idleMs`; what is in flight has `drainMs`. */
+  drain(drainMs: number, idleMs: number): void {
     if (this.draining) return
     this.draining = true
     this.#listeners.close()
-    for (const client of this.#clients) client.drain()
     this.refresh()
+    for (const client of this.#clients) client.drain(Math.min(idleMs, drainMs))
     const end = this.now + drainMs * 1000
     const poll = setInterval(() => {
       this.refresh()

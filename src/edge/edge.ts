@@ -12,6 +12,7 @@ import { Failure } from '../kit/failure.ts'
 import type { Metrics } from '../kit/metrics.ts'
 import { seededRandom } from '../kit/random.ts'
 import { createEdgeCells, type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from './cells.ts'
+import { type Challenges, readChallenges } from './challenges.ts'
 import { checkSnapshot, memberKeysOf } from './compile.ts'
 import type { ControlMethods, ControlRequest, EdgeStatus } from './control-protocol.ts'
 import { edgeFailures } from './failures.ts'
@@ -28,6 +29,8 @@ export interface EdgeOptions {
   readonly snapshot: EdgeSnapshot
   readonly nonce: string
   readonly workers: number
+  /** Another edge of ours listens on the same ports and will let go of them: they are not tried without sharing. */
+  readonly besideAnother?: boolean
   /** Called when `stop` is done; the process then exits. */
   readonly onStopped: () => void
 }
@@ -46,6 +49,8 @@ interface WorkerSeat {
   version: number
   restarts: number
   drained: boolean
+  /** Serial of the challenges that it knows. */
+  challenged: number
 }
 
 export class Edge {
@@ -67,6 +72,8 @@ export class Edge {
   #slots!: SnapshotSlots
   #server: LineServer | null = null
   #draining = false
+  #challenges: Challenges = new Map()
+  #challengesSerial = 0
   #swapped: (() => void)[] = []
   #applying: Promise<unknown> = Promise.resolve()
   #started: () => void = () => {}
@@ -89,6 +96,7 @@ export class Edge {
       version: 0,
       restarts: 0,
       drained: false,
+      challenged: 0,
     }))
     const tell = (subject: string, text: string): void => this.#tell(subject, text)
     const random = seededRandom(randomBytes(4).readUInt32LE())
@@ -142,7 +150,9 @@ export class Edge {
         this.#ports.set(id, await freePort(host))
         continue
       }
-      const trouble = await portTrouble(host, port)
+      // A snapshot that comes later may name ports that somebody else has.
+      const shared = this.#options.besideAnother === true && this.#server === null && this.#reusePort
+      const trouble = shared ? null : await portTrouble(host, port)
       if (trouble === null) {
         this.#ports.set(id, port)
         continue
@@ -237,13 +247,31 @@ export class Edge {
   }
 
   #allSwapped(version: number): Promise<void> {
+    return this.#until(seat => seat.version >= version)
+  }
+
+  /** Holds for every worker that runs. */
+  #until(holds: (seat: WorkerSeat) => boolean): Promise<void> {
     return new Promise(resolve => {
       const check = (): void => {
-        if (this.#seats.every(seat => seat.state === 'starting' || seat.version >= version)) resolve()
+        if (this.#seats.every(seat => seat.state === 'starting' || holds(seat))) resolve()
         else this.#swapped.push(check)
       }
       check()
     })
+  }
+
+  /** A worker that starts meanwhile is given them with its start. */
+  async #takeChallenges(tokens: unknown): Promise<Record<string, never>> {
+    const challenges = readChallenges(tokens)
+    if (challenges === null)
+      throw new Failure(edgeFailures.controlRequest, 'Challenges are key authorizations by token.')
+    const serial = ++this.#challengesSerial
+    this.#challenges = challenges
+    for (const seat of this.#seats)
+      seat.thread?.postMessage({ kind: 'challenges', serial, challenges } satisfies ToWorker)
+    await this.#until(seat => seat.challenged >= serial)
+    return {}
   }
 
   #notifySwapped(): void {
@@ -275,8 +303,10 @@ export class Edge {
       pseudonym: this.#pseudonym,
       seed: randomBytes(16).toString('hex'),
       reusePort: this.#reusePort,
+      challenges: this.#challenges,
     }
     const { version } = this.#snapshot
+    seat.challenged = this.#challengesSerial
     const thread = startThread(import.meta.url, 'worker', start)
     seat.thread = thread
     seat.state = 'starting'
@@ -312,7 +342,10 @@ export class Edge {
       this.#notifySwapped()
       this.#releaseSlots()
     } else if (message.kind === 'decision') this.#tell(message.subject, message.text)
-    else if (message.kind === 'failed')
+    else if (message.kind === 'challenged') {
+      seat.challenged = message.serial
+      this.#notifySwapped()
+    } else if (message.kind === 'failed')
       this.#tell(`worker ${index}`, `cannot listen for '${message.listener}': ${message.code}`)
     else seat.drained = true
   }
@@ -395,8 +428,9 @@ export class Edge {
       for (const seat of this.#seats) seat.thread?.postMessage({ kind: 'reopenLogs' } satisfies ToWorker)
       return {}
     },
-    stop: ({ drainMs }) => {
-      void this.stop(drainMs)
+    challenges: ({ tokens }) => this.#takeChallenges(tokens),
+    stop: ({ drainMs, idleMs }) => {
+      void this.stop(drainMs, idleMs)
       return {}
     },
     killWorker: async ({ worker }) => {
@@ -445,12 +479,12 @@ export class Edge {
   }
 
   /** No new connections; exchanges in flight have `drainMs`; then `onStopped`. */
-  async stop(drainMs: number): Promise<void> {
+  async stop(drainMs: number, idleMs = 0): Promise<void> {
     if (this.#draining) return
     this.#draining = true
     for (const seat of this.#seats) {
       if (seat.thread === null) seat.drained = true
-      else seat.thread.postMessage({ kind: 'drain', drainMs } satisfies ToWorker)
+      else seat.thread.postMessage({ kind: 'drain', drainMs, idleMs } satisfies ToWorker)
     }
     const end = Date.now() + drainMs + 5_000
     while (!this.#seats.every(seat => seat.drained) && Date.now() < end)

@@ -3,6 +3,7 @@
 // a route that does not use it gets nothing of it.
 
 import type { CompiledAction } from './action.ts'
+import { challengeDoors } from './challenges.ts'
 import type { RouteFeatures } from './compile.ts'
 import type { WorkerContext } from './context.ts'
 import type { Gate } from './gate.ts'
@@ -10,7 +11,7 @@ import type { ResponseStep } from './response-sink.ts'
 
 export function routeFeatures(worker: WorkerContext): RouteFeatures {
   return {
-    doors: () => [],
+    doors: snapshot => [...challengeDoors(worker, snapshot)],
     pages: () => null,
     gates: (): readonly Gate[] => worker.gates,
     step: (): ResponseStep | null => null,

@@ -114,6 +114,7 @@ async function startWorker(
       pseudonym: 'tenfold-test',
       seed: '00112233445566778899aabbccddeeff',
       reusePort: false,
+      challenges: new Map(),
     },
     () => {},
     gates,

@@ -1,6 +1,7 @@
 // What the edge's main thread and its workers say to each other.
 
 import type { EdgeMemory } from './cells.ts'
+import type { Challenges } from './challenges.ts'
 import type { SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
 
@@ -15,6 +16,7 @@ export interface WorkerStart {
   /** Hexadecimal, for ids and the random stream. */
   readonly seed: string
   readonly reusePort: boolean
+  readonly challenges: Challenges
 }
 
 export type ToWorker =
@@ -24,11 +26,13 @@ export type ToWorker =
       readonly slots: SnapshotSlots
       readonly ports: ReadonlyMap<string, number>
     }
-  | { readonly kind: 'drain'; readonly drainMs: number }
+  | { readonly kind: 'drain'; readonly drainMs: number; readonly idleMs: number }
   | { readonly kind: 'reopenLogs' }
+  | { readonly kind: 'challenges'; readonly serial: number; readonly challenges: Challenges }
 
 export type FromWorker =
   | { readonly kind: 'ready'; readonly version: number }
   | { readonly kind: 'failed'; readonly listener: string; readonly code: string }
   | { readonly kind: 'decision'; readonly subject: string; readonly text: string }
+  | { readonly kind: 'challenged'; readonly serial: number }
   | { readonly kind: 'drained' }

@@ -10,9 +10,12 @@ async function run(): Promise<void> {
   await worker.listen(data.ports)
   port.postMessage({ kind: 'ready', version: data.snapshot.version } satisfies FromWorker)
   port.on('message', (message: ToWorker) => {
-    if (message.kind === 'drain') worker.drain(message.drainMs)
+    if (message.kind === 'drain') worker.drain(message.drainMs, message.idleMs)
     else if (message.kind === 'reopenLogs') void worker.log?.reopen()
-    else
+    else if (message.kind === 'challenges') {
+      worker.challenges = message.challenges
+      port.postMessage({ kind: 'challenged', serial: message.serial } satisfies FromWorker)
+    } else
       void worker
         .apply(message.snapshot, message.slots, message.ports)
         .then(() =>
