@@ -2,6 +2,17 @@
 
 export { backoffCeilingUs, backoffUs } from './backoff.ts'
 export { createBalancer, usesKey } from './balance.ts'
+export {
+  belongsToCanary,
+  type CanaryDecision,
+  type CanaryObservation,
+  type CanaryRollbackSettings,
+  canaryText,
+  chooseShare,
+  decideCanary,
+  type SideCounts,
+} from './canary.ts'
+export { CanaryWindow } from './canary-window.ts'
 export { admission, isRefusal, memberRoom, retryAfterSeconds } from './circuit.ts'
 export { fadedEwma, peakEwma, ratePerSecond } from './ewma.ts'
 export type { Balancer, Group } from './group.ts'

@@ -72,11 +72,23 @@ export const Reason = {
   noHedgeBudget: 95,
   noHedgeLatencyUnknown: 96,
   noHedgeAlready: 97,
+  // canary
+  canaryGood: 110,
+  canaryFewRequests: 111,
+  canaryAlone: 112,
+  canaryByChance: 113,
+  canaryErrors: 114,
+  canarySlow: 115,
+  canaryStopped: 116,
+  canaryUnjudged: 117,
 } as const
 export type ReasonName = keyof typeof Reason
 export type ReasonCode = (typeof Reason)[ReasonName]
 
-/** `{a}` plain number, `{a:s}` the plural's s, `{a:us}` a duration from microseconds, `{a:share}` a percentage of 0..1. */
+/**
+ * `{a}` plain number, `{a:s}` the plural's s, `{a:us}` a duration from microseconds, `{a:share}` a percentage
+ * of 0..1, `{a:rate}` the same with one decimal below 10 %.
+ */
 const words: Readonly<Record<ReasonName, string>> = {
   none: 'no decision yet',
   roundRobin: 'round robin',
@@ -139,6 +151,14 @@ const words: Readonly<Record<ReasonName, string>> = {
   noHedgeBudget: 'not hedged: the budget is used up',
   noHedgeLatencyUnknown: 'not hedged: too few latencies known',
   noHedgeAlready: 'not hedged: a second attempt is on its way',
+  canaryGood: 'errors {a:rate} against {b:rate}',
+  canaryFewRequests: '{a} of {b} requests that a judgement needs',
+  canaryAlone: 'no other requests to compare with',
+  canaryByChance: 'errors {a:rate} against {b:rate}, which may be chance,',
+  canaryErrors: 'taken out: errors {a:rate} against {b:rate}',
+  canarySlow: 'taken out: p95 {a:us} against {b:us}',
+  canaryStopped: 'stopped by an operator',
+  canaryUnjudged: 'never taken out by itself',
 }
 
 const nameOf: ReadonlyMap<number, ReasonName> = new Map(
@@ -150,14 +170,20 @@ export function reasonText(code: number, a = 0, b = 0): string {
   const name = nameOf.get(code)
   if (name === undefined) return `reason ${code}`
   return words[name].replace(
-    /\{([ab])(?::(us|share|s))?\}/g,
+    /\{([ab])(?::(us|share|rate|s))?\}/g,
     (_, which: string, form: string | undefined) => {
       const value = which === 'a' ? a : b
       if (form === 'us') return durationText(value / 1_000)
       if (form === 's') return value === 1 ? '' : 's'
+      if (form === 'rate') return rateText(value)
       return form === 'share' ? `${Math.round(value * 100)} %` : `${Math.round(value * 1000) / 1000}`
     },
   )
+}
+
+function rateText(share: number): string {
+  const percent = share * 100
+  return `${percent < 10 ? Math.round(percent * 10) / 10 : Math.round(percent)} %`
 }
 
 /** Kebab-case name for metric labels and logs: `consecutive-failures`. */
