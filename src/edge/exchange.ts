@@ -38,11 +38,22 @@ const interimRules: CompiledRules = {
   add: '',
   host: null,
 }
-/** Hears of an exchange's end, before it forgets everything: a trace, a slow-request log. Never changes anything. */
+/** Hears of an exchange's phases: a trace, the slow-request log, Server-Timing. Never changes where a request goes. */
 export interface ExchangeWatcher {
-  ended(exchange: Exchange, aborted: boolean): void
-  /** `traceparent` for the instance instead of the one of the request's id; '' = none of its own. */
+  /** `traceparent` for the attempt that begins now, instead of the one of the request's id; '' = none of its own. */
   readonly traceparent: string
+  /** The gates are passed. */
+  acted(exchange: Exchange): void
+  /** An attempt is about to be sent over this connection: `exchange.attempts` knows to whom and why. */
+  attempt(exchange: Exchange, connection: UpstreamConnection): void
+  /** It is over without being the answer: with this status, or 0 and one of `attemptEnd`; -1: it lost a race. */
+  attemptOver(exchange: Exchange, connection: UpstreamConnection, status: number, end: number): void
+  /** This connection's answer is the answer. */
+  answered(exchange: Exchange, connection: UpstreamConnection): void
+  /** Field lines for the head of the answer, which goes out now. */
+  headFields(exchange: Exchange): string
+  /** Before the exchange forgets everything. */
+  ended(exchange: Exchange, aborted: boolean): void
 }
 
 export class Exchange implements Timed {
@@ -72,6 +83,7 @@ export class Exchange implements Timed {
   /** Set by a gate that refuses. */
   refusal: GateRefusal | null = null
   startedAt = 0
+  /** A head went out to the client: nothing else may. */
   responding = false
   /** The answer that has begun is an event stream. */
   streamsEvents = false
@@ -232,6 +244,7 @@ export class Exchange implements Timed {
   #act(): void {
     const route = this.route as CompiledRoute
     const { action } = route
+    if (this.watcher !== null) this.watcher.acted(this)
     if (action === null) this.attempts.start(this.#bodyText, (this.client as ExchangeClient).bodyOpen)
     else action.run(this)
   }
@@ -243,9 +256,9 @@ export class Exchange implements Timed {
     return this.#bodyText
   }
 
-  /** No attempt delivered and none will. `begun`: part of a response went out, so that nothing else may follow. */
+  /** No attempt delivered and none will. `begun`: part of a response came, and went out unless a step holds it. */
   undelivered(failure: ClientFailure, begun: boolean): void {
-    if (begun) this.#cut('response-cut')
+    if (begun && this.responding) this.#cut('response-cut')
     else this.refuse(failure)
   }
 
@@ -300,7 +313,7 @@ export class Exchange implements Timed {
     attempts.takeWinner(connection)
     this.#answering = connection
     worker.cells.upstreamLatency.record(group.row, now - connection.sentAt)
-    this.responding = true
+    if (this.watcher !== null) this.watcher.answered(this, connection)
     this.status = status
     this.firstByteAt = now
     const { step } = this.route as CompiledRoute
@@ -332,6 +345,7 @@ export class Exchange implements Timed {
     const { client } = this
     const connection = this.#answering
     if (client === null || connection === null) return
+    this.responding = true
     const group = this.attempts.group as MemberGroup
     const endless = bodyFraming === framing.chunked || bodyFraming === framing.untilClose
     this.streamsEvents =
@@ -365,6 +379,7 @@ export class Exchange implements Timed {
       also = also === null ? edits.drop : [...also, ...edits.drop]
       extra += edits.add
     }
+    if (this.watcher !== null) extra += this.watcher.headFields(this)
     client.beginResponse(head, bodyFraming, drop, also, extra)
   }
 
@@ -440,7 +455,8 @@ export class Exchange implements Timed {
     const client = this.client as ExchangeClient
     if (client.bodyOpen) client.closing = true
     const { response } = this.route as CompiledRoute
-    client.beginOwnResponse(status, fields + response.add + this.extraFields, chunked)
+    const timing = this.watcher === null ? '' : this.watcher.headFields(this)
+    client.beginOwnResponse(status, fields + response.add + this.extraFields + timing, chunked)
   }
 
   /** A piece of it: as `ExchangeClient.bodyBytes`. */
@@ -500,7 +516,8 @@ export class Exchange implements Timed {
     this.error = failure.code
     const own = this.snapshot?.pages?.of(failure, this) ?? null
     const { contentType, body } = own ?? refusalFor(failure, this.requestId, this.head.value(fieldId.accept))
-    const allow = failure.status === 405 ? 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n' : ''
+    const general = failure.status === 405 && !fields.startsWith('Allow:')
+    const allow = general ? 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n' : ''
     const length = body.length
     this.respond(
       failure.status,
@@ -520,7 +537,8 @@ export class Exchange implements Timed {
     }
     // A body that is not read to its end would be taken for the next request.
     if (client.bodyOpen || this.head.framing < 0) client.closing = true
-    client.beginOwnResponse(status, fields)
+    client.beginOwnResponse(status, this.watcher === null ? fields : fields + this.watcher.headFields(this))
+    this.bytesOut = 0
     if (this.head.method !== 'HEAD') {
       this.bytesOut += body.length
       client.bodyText(body)

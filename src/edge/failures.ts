@@ -70,6 +70,15 @@ type ClientFailureName =
   | 'routeTimeout'
   | 'connectTimeout'
   | 'draining'
+  | 'noFile'
+  | 'notAcceptable'
+  | 'preconditionFailed'
+  | 'rangeNotSatisfiable'
+  | 'fileUnreadable'
+  | 'filesBusy'
+  | 'contentCodingUnknown'
+  | 'contentCodingBad'
+  | 'decodedTooLarge'
 
 /** What the edge itself answers, beside the codec's refusals (`wire/http1`). */
 export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> = {
@@ -91,4 +100,13 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
   routeTimeout: client(504, 'route-timeout', 'The request took too long.'),
   connectTimeout: client(504, 'connect-timeout', 'The service could not be reached in time.'),
   draining: client(503, 'draining', 'This server is shutting down.'),
+  noFile: client(404, 'no-file', 'There is nothing at this address.'),
+  notAcceptable: client(406, 'not-acceptable', 'This is not available in an encoding that the client takes.'),
+  preconditionFailed: client(412, 'precondition-failed', 'A condition of the request does not hold.'),
+  rangeNotSatisfiable: client(416, 'range-not-satisfiable', 'The file does not have this range.'),
+  fileUnreadable: client(500, 'file-unreadable', 'The file could not be read.'),
+  filesBusy: client(503, 'files-busy', 'Too many files are being sent at the moment.'),
+  contentCodingUnknown: client(415, 'content-coding-unknown', 'The encoding of the body is not taken here.'),
+  contentCodingBad: client(400, 'content-coding-bad', 'The body is not what its encoding says.'),
+  decodedTooLarge: client(413, 'decoded-too-large', 'The request body is too large when it is decoded.'),
 }

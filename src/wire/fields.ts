@@ -41,6 +41,18 @@ const names = [
   'sec-websocket-key',
   'sec-websocket-version',
   'referer',
+  'accept-encoding',
+  'content-encoding',
+  'cache-control',
+  'vary',
+  'etag',
+  'last-modified',
+  'range',
+  'if-range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
 ] as const
 
 export type FieldName = Exclude<(typeof names)[number], ''>
