@@ -207,10 +207,16 @@ export class Attempts {
     if (!hedge) this.#count++
     this.member = member
     this.responseTimeoutMs = Math.min(this.#retry.perTryTimeoutMs ?? Infinity, group.spec.responseTimeoutMs)
-    if (this.#text === '') this.#text = requestText(exchange)
     const connection = pool.take(fresh)
     connection.row = row
     connection.member = member
+    const { watcher } = exchange
+    if (watcher !== null) {
+      watcher.attempt(exchange, connection)
+      // Each attempt of a traced request is told its own parent.
+      if (watcher.traceparent !== '') this.#text = ''
+    }
+    if (this.#text === '') this.#text = requestText(exchange)
     if (hedge) this.#second = connection
     else this.primary = connection
     const text = this.#bodyText === '' ? this.#text : this.#text + this.#bodyText
@@ -302,6 +308,7 @@ export class Attempts {
   failed(connection: UpstreamConnection, end: number, begun: boolean): void {
     const group = this.group as MemberGroup
     const reused = connection.served > 1
+    this.#exchange.watcher?.attemptOver(this.#exchange, connection, 0, end)
     // A stale keep-alive connection says nothing about the instance's health.
     if (begun || end !== attemptEnd.lost || !reused) this.observe(connection, true)
     if (connection === this.#second) {
@@ -390,6 +397,7 @@ export class Attempts {
     if (connection === this.#second) this.#second = null
     else this.primary = this.#second
     if (this.primary === this.#second) this.#second = null
+    this.#exchange.watcher?.attemptOver(this.#exchange, connection, status, 0)
     connection.cancel()
     if (this.primary === null) this.#tryAgain(group, connection, reason)
     return true
@@ -406,7 +414,9 @@ export class Attempts {
     const other = connection === this.primary ? this.#second : this.primary
     this.primary = connection
     this.#second = null
-    other?.cancel()
+    if (other === null) return
+    this.#exchange.watcher?.attemptOver(this.#exchange, other, -1, 0)
+    other.cancel()
   }
 
   /** Gives every connection up; nothing is told to the exchange. */

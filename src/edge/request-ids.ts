@@ -12,6 +12,7 @@ export class RequestIds {
   readonly #trace: string
   readonly #span: string
   #count: number
+  #flags = '-01'
 
   /** @param seed 32 random hexadecimal digits */
   constructor(seed: string) {
@@ -29,10 +30,15 @@ export class RequestIds {
 
   /**
    * A `traceparent` that begins a trace (W3C Trace Context). Sampled, as a first service of a trace would say: with the
-   * bit off the default samplers of every service behind would fall silent.
+   * bit off the default samplers of every service behind would fall silent. Where the edge itself traces, this is for
+   * requests that it did not sample, and says so (`sampled`).
    */
   traceparent(suffix: string): string {
-    return `${this.#trace}${suffix}${this.#span}${suffix}-01`
+    return `${this.#trace}${suffix}${this.#span}${suffix}${this.#flags}`
+  }
+
+  set sampled(sampled: boolean) {
+    this.#flags = sampled ? '-01' : '-00'
   }
 }
 

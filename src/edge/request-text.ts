@@ -23,7 +23,9 @@ export function requestText(exchange: Exchange): string {
   let drop = asSent ? rules.dropButHost : rules.drop
   const traceAt = head.firstOf(fieldId.traceparent)
   const trace = traceAt < 0 ? '' : head.valueAt(traceAt)
-  const keepTrace = trace !== '' && isTraceparent(trace)
+  // Where the edge traces, what is traced is decided by those it trusts.
+  const believed = client.trusted || snapshot.spec.tracing === undefined
+  const keepTrace = trace !== '' && believed && isTraceparent(trace)
   if (!keepTrace && head.firstOf(fieldId.tracestate) >= 0) {
     drop = drop.slice()
     drop[fieldId.tracestate] = 1
