@@ -106,7 +106,15 @@ export const layers: readonly Layer[] = [
     imports: [...decided, 'edge', 'fleet', 'index.ts'],
     pure: false,
     builtins: [...harmless, 'fs', 'fs/promises', 'http', 'module', 'net', 'readline'],
-    packages: ['zod', 'hono', '@hono/node-server', 'pino'],
+    packages: [
+      'zod',
+      'hono',
+      '@hono/node-server',
+      'pino',
+      '@peculiar/x509',
+      'reflect-metadata',
+      'acme-client',
+    ],
   },
   {
     name: 'cli',
