@@ -9,6 +9,10 @@ import { type HealthCells, healthLayout } from '../policy/health.ts'
 export const memberSlots = 1_024
 export const routeSlots = 512
 export const upstreamSlots = 256
+export const canarySlots = 64
+/** Rows of a canary slot in the per-worker table. */
+export const canarySide = { others: 0, canary: 1 } as const
+const canaryRows = canarySlots * 2
 
 /** One row a member slot. Written by several threads where it says so: last writer wins, no sum depends on it. */
 const memberFields = {
@@ -45,7 +49,23 @@ const memberWorkerFields = {
 } as const
 
 /** One row a worker and upstream slot. */
-const upstreamWorkerFields = { active: 'i32', retriesActive: 'i32', pending: 'i32' } as const
+const upstreamWorkerFields = {
+  active: 'i32',
+  retriesActive: 'i32',
+  pending: 'i32',
+  /** Answers of its instances, those that were tried again included. */
+  status1xx: 'f64',
+  status2xx: 'f64',
+  status3xx: 'f64',
+  status4xx: 'f64',
+  status5xx: 'f64',
+  /** Attempts without an answer that could be used, by what happened. */
+  connectFailures: 'f64',
+  timeouts: 'f64',
+  lost: 'f64',
+  invalid: 'f64',
+  refused: 'f64',
+} as const
 
 /** One row a worker and route slot. */
 const routeWorkerFields = {
@@ -59,7 +79,24 @@ const routeWorkerFields = {
   retries: 'f64',
   bytesIn: 'f64',
   bytesOut: 'f64',
+  /** Requests under way. */
+  active: 'i32',
+  hookCalls: 'f64',
+  hookFailures: 'f64',
+  hooksLate: 'f64',
+  /** Requests that were to be mirrored and were not: their body, or too many copies in flight. */
+  unmirroredBody: 'f64',
+  unmirroredBusy: 'f64',
 } as const
+
+/** One row a canary slot; the main thread alone writes it. */
+const canaryFields = {
+  /** 0 = it gets its share; else the reason why it gets nothing. Workers look at it with each request. */
+  outReason: 'i32',
+} as const
+
+/** One row a worker, canary slot and side. */
+const canaryWorkerFields = { requests: 'f64', errors: 'f64' } as const
 
 /** One row a worker. */
 const workerFields = {
@@ -73,7 +110,11 @@ const workerFields = {
   version: 'f64',
   accepted: 'f64',
   refused: 'f64',
+  /** Datagrams that were not passed on. */
+  dropped: 'f64',
   beatUs: 'f64',
+  hookRestarts: 'f64',
+  traceDrops: 'f64',
 } as const
 
 /** A single row: what concerns everybody. */
@@ -87,6 +128,8 @@ const memberLayout: Layout<typeof memberFields> = layoutOf(memberFields)
 const memberWorkerLayout: Layout<typeof memberWorkerFields> = layoutOf(memberWorkerFields)
 const upstreamWorkerLayout: Layout<typeof upstreamWorkerFields> = layoutOf(upstreamWorkerFields)
 const routeWorkerLayout: Layout<typeof routeWorkerFields> = layoutOf(routeWorkerFields)
+const canaryLayout: Layout<typeof canaryFields> = layoutOf(canaryFields)
+const canaryWorkerLayout: Layout<typeof canaryWorkerFields> = layoutOf(canaryWorkerFields)
 const workerLayout: Layout<typeof workerFields> = layoutOf(workerFields)
 const commonLayout: Layout<typeof commonFields> = layoutOf(commonFields)
 
@@ -97,17 +140,24 @@ export interface EdgeCells {
   readonly memberWorker: Columns<typeof memberWorkerFields>
   readonly upstreamWorker: Columns<typeof upstreamWorkerFields>
   readonly routeWorker: Columns<typeof routeWorkerFields>
+  readonly canary: Columns<typeof canaryFields>
+  readonly canaryWorker: Columns<typeof canaryWorkerFields>
   readonly worker: Columns<typeof workerFields>
   readonly common: Columns<typeof commonFields>
   /** Microseconds from head to end, one row a worker and route slot. */
   readonly routeLatency: Histograms
   /** Microseconds from dispatch to the response's head, one row a worker and upstream slot (hedging reads it). */
   readonly upstreamLatency: Histograms
+  /** Microseconds from a hook's call to its result, one row a worker and route slot. */
+  readonly hookLatency: Histograms
+  /** Microseconds to the first byte, one row a worker, canary slot and side (`canaryRow`). */
+  readonly canaryLatency: Histograms
   /** What another thread attaches to. */
   readonly memory: EdgeMemory
   zeroMember(slot: number): void
   zeroRoute(slot: number): void
   zeroUpstream(slot: number): void
+  zeroCanary(slot: number): void
   /** A worker died: what it held is given back, what it had counted stays. */
   repairWorker(worker: number): void
 }
@@ -130,6 +180,10 @@ export function createEdgeCells(workers: number): EdgeCells {
   const buffers = rows.map(([layout, count]) => new SharedArrayBuffer(layout.bytes(count)))
   buffers.push(createHistograms(workers * routeSlots, { shared: true }).buffer as SharedArrayBuffer)
   buffers.push(createHistograms(workers * upstreamSlots, { shared: true }).buffer as SharedArrayBuffer)
+  buffers.push(createHistograms(workers * routeSlots, { shared: true }).buffer as SharedArrayBuffer)
+  buffers.push(createHistograms(workers * canaryRows, { shared: true }).buffer as SharedArrayBuffer)
+  buffers.push(new SharedArrayBuffer(canaryLayout.bytes(canarySlots)))
+  buffers.push(new SharedArrayBuffer(canaryWorkerLayout.bytes(workers * canaryRows)))
   return attachEdgeCells({ workers, buffers })
 }
 
@@ -145,6 +199,10 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
   const common = commonLayout.attach(buffer(6), 1)
   const routeLatency = attachHistograms(buffer(7), workers * routeSlots)
   const upstreamLatency = attachHistograms(buffer(8), workers * upstreamSlots)
+  const hookLatency = attachHistograms(buffer(9), workers * routeSlots)
+  const canaryLatency = attachHistograms(buffer(10), workers * canaryRows)
+  const canary = canaryLayout.attach(buffer(11), canarySlots)
+  const canaryWorker = canaryWorkerLayout.attach(buffer(12), workers * canaryRows)
   const zeroOfAll = (cells: Cells<never>, slots: number, slot: number): void => {
     for (let row = slot; row < workers * slots; row += slots) cells.zero(row)
   }
@@ -156,10 +214,14 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
     memberWorker: memberWorker.at,
     upstreamWorker: upstreamWorker.at,
     routeWorker: routeWorker.at,
+    canary: canary.at,
+    canaryWorker: canaryWorker.at,
     worker: worker.at,
     common: common.at,
     routeLatency,
     upstreamLatency,
+    hookLatency,
+    canaryLatency,
     zeroMember: slot => {
       member.zero(slot)
       health.zero(slot)
@@ -167,18 +229,36 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
     },
     zeroRoute: slot => {
       zeroOfAll(routeWorker as unknown as Cells<never>, routeSlots, slot)
-      for (let row = slot; row < workers * routeSlots; row += routeSlots) routeLatency.zero(row)
+      for (let row = slot; row < workers * routeSlots; row += routeSlots) {
+        routeLatency.zero(row)
+        hookLatency.zero(row)
+      }
     },
     zeroUpstream: slot => {
       zeroOfAll(upstreamWorker as unknown as Cells<never>, upstreamSlots, slot)
       for (let row = slot; row < workers * upstreamSlots; row += upstreamSlots) upstreamLatency.zero(row)
+    },
+    zeroCanary: slot => {
+      canary.zero(slot)
+      for (let index = 0; index < workers; index++) {
+        for (const side of [canarySide.others, canarySide.canary]) {
+          const row = canaryRow(index, slot, side)
+          canaryWorker.zero(row)
+          canaryLatency.zero(row)
+        }
+      }
     },
     repairWorker: index => {
       for (let row = index * memberSlots; row < (index + 1) * memberSlots; row++) {
         memberWorker.at.inFlight[row] = 0
         memberWorker.at.connections[row] = 0
       }
-      for (let row = index * upstreamSlots; row < (index + 1) * upstreamSlots; row++) upstreamWorker.zero(row)
+      for (let row = index * upstreamSlots; row < (index + 1) * upstreamSlots; row++) {
+        upstreamWorker.at.active[row] = 0
+        upstreamWorker.at.retriesActive[row] = 0
+        upstreamWorker.at.pending[row] = 0
+      }
+      routeWorker.at.active.fill(0, index * routeSlots, (index + 1) * routeSlots)
       worker.at.connections[index] = 0
       worker.at.exchanges[index] = 0
       worker.at.tunnels[index] = 0
@@ -186,6 +266,11 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
       worker.at.oldestVersion[index] = Infinity
     },
   }
+}
+
+/** Row of a canary's side in the tables that each worker has of its own. */
+export function canaryRow(worker: number, slot: number, side: number): number {
+  return worker * canaryRows + slot * 2 + side
 }
 
 /** Sum of a per-worker column over all workers. */

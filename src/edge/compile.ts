@@ -19,6 +19,7 @@ import {
   type EdgeSnapshot,
   type HeaderRules,
   type HedgeSpec,
+  type ListenerSpec,
   type RetrySpec,
   type RouteSpec,
   snapshotFormat,
@@ -42,6 +43,8 @@ export interface CompiledRoute {
   readonly group: MemberGroup | null
   /** Null: the request goes to an instance. */
   readonly action: CompiledAction | null
+  /** Its requests are in the access log. */
+  readonly logged: boolean
   /** Asked in order before the action: the worker's, then the route's own. Empty: costs nothing. */
   readonly gates: readonly Gate[]
   /** What may stand between the instance's answer and the client. */
@@ -70,6 +73,8 @@ export interface CompiledSnapshot {
   readonly pages: ErrorPages | null
   /** Row for requests that no route takes. */
   readonly unroutedRow: number
+  /** Rows of listeners that speak no HTTP, by their id: a connection or session counts there as a request does. */
+  readonly listenerRows: ReadonlyMap<string, number>
   /** Exchanges that use this snapshot now. */
   uses: number
 }
@@ -81,6 +86,16 @@ export interface ErrorPages {
 
 /** Metrics of requests that no route matched. */
 export const unroutedId = '(no route)'
+
+/** Listeners that pass bytes on as they are. */
+export function plainListeners(snapshot: EdgeSnapshot): readonly ListenerSpec[] {
+  return snapshot.listeners.filter(({ kind }) => kind === 'tcp' || kind === 'udp')
+}
+
+/** What metrics and status name such a listener among the routes. */
+export function listenerRouteId({ kind, id }: ListenerSpec): string {
+  return `${kind}:${id}`
+}
 
 /** Fields that say who the client is: believed from trusted proxies only, dropped from everybody else. */
 const claims: readonly number[] = [
@@ -105,7 +120,7 @@ const traceDropped: readonly number[] = [fieldId.traceparent]
 export interface RouteFeatures {
   doors(snapshot: EdgeSnapshot): readonly Gate[]
   pages(snapshot: EdgeSnapshot): ErrorPages | null
-  gates(route: RouteSpec, groups: ReadonlyMap<string, MemberGroup>): readonly Gate[]
+  gates(route: RouteSpec, groups: ReadonlyMap<string, MemberGroup>, slots: SnapshotSlots): readonly Gate[]
   step(route: RouteSpec): ResponseStep | null
   /** For kinds that `compile.ts` does not know itself. */
   action(route: RouteSpec, added: string): CompiledAction | null
@@ -135,7 +150,11 @@ export function checkSnapshot(snapshot: EdgeSnapshot): void {
   if (names.size !== snapshot.upstreams.length) refuse('Two upstreams have the same name.')
   const ids = new Set(snapshot.routes.map(route => route.id))
   if (ids.size !== snapshot.routes.length) refuse('Two routes have the same id.')
-  if (ids.size >= routeSlots) refuse(`There are ${ids.size} routes; at most ${routeSlots - 1} are possible.`)
+  const places = ids.size + plainListeners(snapshot).length
+  if (places >= routeSlots)
+    refuse(`There are ${places} routes and TCP or UDP listeners; at most ${routeSlots - 1} are possible.`)
+  const listeners = new Set(snapshot.listeners.map(listener => listener.id))
+  if (listeners.size !== snapshot.listeners.length) refuse('Two listeners have the same id.')
   if (names.size > upstreamSlots)
     refuse(`There are ${names.size} upstreams; at most ${upstreamSlots} are possible.`)
   const members = memberKeysOf(snapshot)
@@ -151,6 +170,13 @@ export function checkSnapshot(snapshot: EdgeSnapshot): void {
       refuse(`Listener ${listener.id} leads to '${listener.upstream}', which is not an upstream.`)
     if ('tls' in listener && listener.tls && snapshot.tls === undefined)
       refuse(`Listener ${listener.id} is to speak TLS; the snapshot has no certificates.`)
+  }
+  for (const listener of snapshot.listeners) {
+    for (const block of listener.proxyProtocol ?? [])
+      if (parseBlock(block) === null)
+        refuse(
+          `Listener ${listener.id} has '${block}' in proxyProtocol, which is neither an address nor a CIDR block.`,
+        )
   }
   for (const block of snapshot.trustedProxies) {
     if (parseBlock(block) === null)
@@ -183,7 +209,8 @@ export function compileSnapshot(
       row: rowOf(spec.id),
       group,
       action: actionOf(spec, response.add, features),
-      gates: features.gates(spec, groups),
+      logged: true,
+      gates: features.gates(spec, groups, slots),
       step: group === null ? null : features.step(spec),
       retry: group === null ? null : { ...group.spec.retry, ...action?.retry },
       hedge: action?.hedge ?? group?.spec.hedge ?? null,
@@ -205,6 +232,9 @@ export function compileSnapshot(
     doors: features.doors(snapshot),
     pages: features.pages(snapshot),
     unroutedRow: rowOf(unroutedId),
+    listenerRows: new Map(
+      plainListeners(snapshot).map(listener => [listener.id, rowOf(listenerRouteId(listener))]),
+    ),
     uses: 0,
   }
 }

@@ -1,16 +1,26 @@
 // Requests that wait for a place on a member, first come first served, one queue an upstream and worker, kept over
 // snapshots. The bound is over all workers (policy/circuit); a place that another worker frees is noticed within `pollMs`.
 
-import type { Attempts } from './attempts.ts'
 import { upstreamSlots } from './cells.ts'
 import type { WorkerContext } from './context.ts'
+import type { MemberGroup } from './group.ts'
 
 const pollMs = 2
+
+/** A request, or a connection passed on as it is. */
+export interface Waiter {
+  readonly group: MemberGroup | null
+  /** Microseconds; 0 = it does not wait. */
+  waitingUntil: number
+  /** False: there was no place to take. */
+  offerPlace(): boolean
+  waitedTooLong(): void
+}
 
 export class PendingQueue {
   readonly #worker: WorkerContext
   readonly #name: string
-  #waiting: Attempts[] = []
+  #waiting: Waiter[] = []
   #timer: NodeJS.Timeout | null = null
   #waking = false
 
@@ -23,17 +33,17 @@ export class PendingQueue {
     return this.#waiting.length
   }
 
-  enter(attempts: Attempts): void {
-    this.#waiting.push(attempts)
+  enter(waiter: Waiter): void {
+    this.#waiting.push(waiter)
     this.#count(1)
     this.#timer ??= setInterval(() => this.#poll(), pollMs)
   }
 
-  leave(attempts: Attempts): void {
-    const at = this.#waiting.indexOf(attempts)
+  leave(waiter: Waiter): void {
+    const at = this.#waiting.indexOf(waiter)
     if (at < 0) return
     this.#waiting.splice(at, 1)
-    attempts.waitingUntil = 0
+    waiter.waitingUntil = 0
     this.#count(-1)
   }
 
@@ -65,9 +75,9 @@ export class PendingQueue {
     this.#worker.refresh()
     this.wake()
     const now = this.#worker.now
-    for (const attempts of this.#waiting.filter(one => one.waitingUntil <= now)) {
-      this.leave(attempts)
-      attempts.waitedTooLong()
+    for (const waiter of this.#waiting.filter(one => one.waitingUntil <= now)) {
+      this.leave(waiter)
+      waiter.waitedTooLong()
     }
     if (this.#waiting.length > 0 || this.#timer === null) return
     clearInterval(this.#timer)
@@ -89,12 +99,12 @@ export class PendingQueues {
     return queue
   }
 
-  enter(name: string, attempts: Attempts): void {
-    this.of(name).enter(attempts)
+  enter(name: string, waiter: Waiter): void {
+    this.of(name).enter(waiter)
   }
 
-  leave(attempts: Attempts): void {
-    const name = attempts.group?.spec.name
-    if (name !== undefined) this.#byName.get(name)?.leave(attempts)
+  leave(waiter: Waiter): void {
+    const name = waiter.group?.spec.name
+    if (name !== undefined) this.#byName.get(name)?.leave(waiter)
   }
 }

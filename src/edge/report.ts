@@ -1,16 +1,34 @@
 // What the edge tells about itself: status and Prometheus text, summed over workers from the shared cells.
 
 import { durationText } from '../kit/duration.ts'
-import type { Distribution } from '../kit/histogram.ts'
+import type { Distribution, Histograms } from '../kit/histogram.ts'
 import { createMetrics, type Metrics, type Sample } from '../kit/metrics.ts'
 import { type HealthState, healthReason, healthStateNames } from '../policy/health.ts'
 import { rotation, rotationText } from '../policy/panic.ts'
 import { reasonText } from '../policy/reason.ts'
 import { type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from './cells.ts'
-import { unroutedId } from './compile.ts'
+import { listenerRouteId, plainListeners, unroutedId } from './compile.ts'
 import type { EdgeStatus, MemberStatus, UpstreamStatus } from './control-protocol.ts'
 import { memberKey, type SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot, MemberSpec, UpstreamSpec } from './snapshot.ts'
+
+const statuses = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
+/** `reason` of edge_upstream_failures_total. */
+const failureReasons = {
+  connect: 'connectFailures',
+  timeout: 'timeouts',
+  lost: 'lost',
+  invalid: 'invalid',
+  refused: 'refused',
+} as const
+
+/** What the metrics are read from at each text. */
+interface Current {
+  readonly snapshot: EdgeSnapshot
+  readonly slots: SnapshotSlots
+  readonly now: number
+  readonly restarts: number
+}
 
 export class Report {
   readonly #cells: EdgeCells
@@ -118,21 +136,24 @@ export class Report {
     }
   }
 
-  #routeSum(column: Float64Array, slot: number): number {
+  #routeSum(column: Float64Array | Int32Array, slot: number): number {
     return sumOver(column, this.#cells.workers, routeSlots, slot)
   }
 
   #routeLatency(slot: number): Distribution {
-    const { workers, routeLatency } = this.#cells
-    return routeLatency.read(Array.from({ length: workers }, (_, worker) => worker * routeSlots + slot))
+    return this.#over(this.#cells.routeLatency, routeSlots, slot)
+  }
+
+  /** The rows of all workers together. */
+  #over(histograms: Histograms, slots: number, slot: number): Distribution {
+    const rows = Array.from({ length: this.#cells.workers }, (_, worker) => worker * slots + slot)
+    return histograms.read(rows)
   }
 
   /** Registers the edge's families; `current` gives the snapshot of the moment. */
-  metrics(
-    current: () => { snapshot: EdgeSnapshot; slots: SnapshotSlots; now: number; restarts: number },
-  ): Metrics {
+  metrics(current: () => Current): Metrics {
     const metrics = createMetrics()
-    const { cells } = { cells: this.#cells }
+    const cells = this.#cells
     const perRoute = function* (
       this: void,
       read: (slot: number, id: string) => Iterable<Sample>,
@@ -140,7 +161,6 @@ export class Report {
       const { snapshot, slots } = current()
       for (const id of routeIds(snapshot)) yield* read(slots.routes.get(id) as number, id)
     }
-    const statuses = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
     metrics.pull(
       'counter',
       {
@@ -177,15 +197,113 @@ export class Report {
       },
       () => perRoute((slot, route) => [{ labels: { route }, value: this.#routeLatency(slot) }]),
     )
+    metrics.pull(
+      'gauge',
+      { name: 'edge_requests_in_flight', help: 'Requests under way.', labels: ['route'] },
+      () =>
+        perRoute((slot, route) => [
+          { labels: { route }, value: this.#routeSum(cells.routeWorker.active, slot) },
+        ]),
+    )
+    this.#upstreamMetrics(metrics, current)
     this.#memberMetrics(metrics, current)
+    this.#hookMetrics(metrics, current)
     this.#workerMetrics(metrics, current)
     return metrics
   }
 
-  #memberMetrics(
-    metrics: Metrics,
-    current: () => { snapshot: EdgeSnapshot; slots: SnapshotSlots; now: number },
-  ): void {
+  #upstreamMetrics(metrics: Metrics, current: () => Current): void {
+    const { upstreamWorker, upstreamLatency, workers } = this.#cells
+    const sum = (column: Float64Array | Int32Array, slot: number): number =>
+      sumOver(column, workers, upstreamSlots, slot)
+    const perUpstream = function* (
+      this: void,
+      read: (slot: number, upstream: string) => Iterable<Sample>,
+    ): Iterable<Sample> {
+      const { snapshot, slots } = current()
+      for (const { name } of snapshot.upstreams) yield* read(slots.upstreams.get(name) as number, name)
+    }
+    metrics.pull(
+      'counter',
+      {
+        name: 'edge_upstream_requests_total',
+        help: 'Answers of instances by class of status, those that were tried again included.',
+        labels: ['upstream', 'status'],
+      },
+      () =>
+        perUpstream((slot, upstream) =>
+          statuses.map(status => ({
+            labels: { upstream, status },
+            value: sum(upstreamWorker[`status${status}`], slot),
+          })),
+        ),
+    )
+    metrics.pull(
+      'counter',
+      {
+        name: 'edge_upstream_failures_total',
+        help: 'Attempts without a whole answer: no connection, no answer in time, connection lost, not HTTP, refused.',
+        labels: ['upstream', 'reason'],
+      },
+      () =>
+        perUpstream((slot, upstream) =>
+          Object.entries(failureReasons).map(([reason, column]) => ({
+            labels: { upstream, reason },
+            value: sum(upstreamWorker[column], slot),
+          })),
+        ),
+    )
+    metrics.pullHistogram(
+      {
+        name: 'edge_upstream_seconds',
+        help: "From an attempt's beginning to the head of the instance's answer.",
+        labels: ['upstream'],
+      },
+      () =>
+        perUpstream((slot, upstream) => [
+          { labels: { upstream }, value: this.#over(upstreamLatency, upstreamSlots, slot) },
+        ]),
+    )
+    metrics.pull(
+      'gauge',
+      { name: 'edge_upstream_in_flight', help: 'Requests that have an attempt.', labels: ['upstream'] },
+      () =>
+        perUpstream((slot, upstream) => [{ labels: { upstream }, value: sum(upstreamWorker.active, slot) }]),
+    )
+  }
+
+  /** Only of routes that have hooks. */
+  #hookMetrics(metrics: Metrics, current: () => Current): void {
+    const { routeWorker, hookLatency } = this.#cells
+    const perHooked = function* (
+      this: void,
+      read: (slot: number, route: string) => Iterable<Sample>,
+    ): Iterable<Sample> {
+      const { snapshot, slots } = current()
+      for (const { id, hooks } of snapshot.routes)
+        if (hooks !== undefined) yield* read(slots.routes.get(id) as number, id)
+    }
+    const columns = [
+      ['edge_hook_calls_total', 'Calls of hooks that are over.', 'hookCalls'],
+      [
+        'edge_hook_failures_total',
+        'Calls that gave nothing usable: thrown, junk, crashed, late, not taken.',
+        'hookFailures',
+      ],
+      ['edge_hook_late_total', 'Calls that were past their deadline; they are failures too.', 'hooksLate'],
+    ] as const
+    for (const [name, help, column] of columns)
+      metrics.pull('counter', { name, help, labels: ['route'] }, () =>
+        perHooked((slot, route) => [{ labels: { route }, value: this.#routeSum(routeWorker[column], slot) }]),
+      )
+    metrics.pullHistogram(
+      { name: 'edge_hook_seconds', help: "From a hook's call to its result.", labels: ['route'] },
+      () =>
+        perHooked((slot, route) => [{ labels: { route }, value: this.#over(hookLatency, routeSlots, slot) }]),
+    )
+  }
+
+  #memberMetrics(metrics: Metrics, current: () => Current): void {
     const read = (value: (member: MemberStatus) => number) =>
       function* (this: Report): Iterable<Sample> {
         const { snapshot, slots, now } = current()
@@ -240,7 +358,7 @@ export class Report {
     )
   }
 
-  #workerMetrics(metrics: Metrics, current: () => { restarts: number; snapshot: EdgeSnapshot }): void {
+  #workerMetrics(metrics: Metrics, current: () => Current): void {
     const { worker, workers } = this.#cells
     const perWorker = (column: Int32Array | Float64Array) => (): Iterable<Sample> =>
       Array.from({ length: workers }, (_, i) => ({ labels: { worker: `${i}` }, value: column[i] as number }))
@@ -275,6 +393,20 @@ export class Report {
       { name: 'edge_refused_total', help: 'Client connections refused at the limit.', labels },
       perWorker(worker.refused),
     )
+    metrics.pull(
+      'counter',
+      { name: 'edge_datagrams_dropped_total', help: 'UDP datagrams that were not passed on.', labels },
+      perWorker(worker.dropped),
+    )
+    metrics.pull(
+      'counter',
+      {
+        name: 'edge_hook_restarts_total',
+        help: 'Hook threads that were ended or died, and replaced.',
+        labels,
+      },
+      perWorker(worker.hookRestarts),
+    )
     metrics.pull('counter', { name: 'edge_worker_restarts_total', help: 'Worker threads replaced.' }, () => [
       { value: current().restarts },
     ])
@@ -285,5 +417,6 @@ export class Report {
 }
 
 export function routeIds(snapshot: EdgeSnapshot): string[] {
-  return [...snapshot.routes.map(route => route.id), unroutedId]
+  const listeners = plainListeners(snapshot).map(listenerRouteId)
+  return [...snapshot.routes.map(route => route.id), ...listeners, unroutedId]
 }
