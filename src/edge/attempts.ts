@@ -29,6 +29,16 @@ import type { HedgeSpec, RetrySpec } from './snapshot.ts'
 import { cookieValue } from './sticky.ts'
 import { attemptEnd, type UpstreamConnection } from './upstream.ts'
 
+/** Which count of the upstream an `attemptEnd` belongs to. */
+const failureColumns = [
+  'connectFailures',
+  'connectFailures',
+  'lost',
+  'timeouts',
+  'invalid',
+  'refused',
+] as const
+
 /** One object for all: filled, judged, forgotten. */
 const seen: AttemptFailure = {
   end: 0,
@@ -308,6 +318,7 @@ export class Attempts {
   failed(connection: UpstreamConnection, end: number, begun: boolean): void {
     const group = this.group as MemberGroup
     const reused = connection.served > 1
+    this.#worker.cells.upstreamWorker[failureColumns[end] as 'lost'][group.row]!++
     this.#exchange.watcher?.attemptOver(this.#exchange, connection, 0, end)
     // A stale keep-alive connection says nothing about the instance's health.
     if (begun || end !== attemptEnd.lost || !reused) this.observe(connection, true)

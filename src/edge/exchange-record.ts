@@ -16,15 +16,43 @@ export function recordExchange(exchange: Exchange, snapshot: CompiledSnapshot, a
   routeWorker.bytesIn[row]! += exchange.bytesIn
   routeWorker.bytesOut[row]! += exchange.bytesOut
   if (aborted) routeWorker.aborted[row]!++
-  if (status >= 500) routeWorker.status5xx[row]!++
-  else if (status >= 400) routeWorker.status4xx[row]!++
-  else if (status >= 300) routeWorker.status3xx[row]!++
-  else if (status >= 200) routeWorker.status2xx[row]!++
-  else if (status > 0) routeWorker.status1xx[row]!++
+  countStatus(routeWorker, row, status)
   const { group, member } = attempts
   if (group?.countsBytes && member >= 0 && exchange.bytesOut > 0)
     group.countBytes(member, exchange.bytesOut, now)
-  if (worker.log !== null) worker.log.add(logLine(exchange, took, aborted))
+  if (exchange.sideRow >= 0) recordSide(exchange, now, aborted)
+  if (worker.log !== null && (exchange.route?.logged ?? true)) worker.log.add(logLine(exchange, took, aborted))
+}
+
+interface StatusColumns {
+  readonly status1xx: Float64Array
+  readonly status2xx: Float64Array
+  readonly status3xx: Float64Array
+  readonly status4xx: Float64Array
+  readonly status5xx: Float64Array
+}
+
+export function countStatus(columns: StatusColumns, row: number, status: number): void {
+  if (status >= 500) columns.status5xx[row]!++
+  else if (status >= 400) columns.status4xx[row]!++
+  else if (status >= 300) columns.status3xx[row]!++
+  else if (status >= 200) columns.status2xx[row]!++
+  else if (status > 0) columns.status1xx[row]!++
+}
+
+/**
+ * What a canary is judged by. Whoever left before an answer began says only that it took at least so long; latencies of
+ * errors say nothing.
+ */
+function recordSide(exchange: Exchange, now: number, aborted: boolean): void {
+  const { canaryWorker, canaryLatency } = exchange.worker.cells
+  const { sideRow, firstByteAt } = exchange
+  const gone = exchange.error === 'client-gone'
+  const failed = exchange.status >= 500 || (aborted && !gone)
+  canaryWorker.requests[sideRow]!++
+  if (failed) canaryWorker.errors[sideRow]!++
+  else if (firstByteAt > 0 || gone)
+    canaryLatency.record(sideRow, (firstByteAt > 0 ? firstByteAt : now) - exchange.startedAt)
 }
 
 const inMs = (us: number): number => Math.round(us / 10) / 100

@@ -20,7 +20,7 @@ import { Attempts } from './attempts.ts'
 import type { ExchangeClient } from './client.ts'
 import type { CompiledRoute, CompiledRules, CompiledSnapshot } from './compile.ts'
 import type { WorkerContext } from './context.ts'
-import { recordExchange } from './exchange-record.ts'
+import { countStatus, recordExchange } from './exchange-record.ts'
 import { type ClientFailure, clientFailures } from './failures.ts'
 import { type Gate, type GateRefusal, gateAnswer } from './gate.ts'
 import type { MemberGroup } from './group.ts'
@@ -70,6 +70,8 @@ export class Exchange implements Timed {
   client: ExchangeClient | null = null
   snapshot: CompiledSnapshot | null = null
   route: CompiledRoute | null = null
+  /** Row of the canary's side that this request is counted for; -1 without a canary. */
+  sideRow = -1
   /** The upstream that this request goes to: the route's, or what its split or canary chose. */
   group: MemberGroup | null = null
   /** The request's id is what a trusted proxy gave, or the worker's prefix and this. */
@@ -149,6 +151,7 @@ export class Exchange implements Timed {
       return
     }
     const route = (this.route = snapshot.routes[at] as CompiledRoute)
+    worker.cells.routeWorker.active[route.row]!++
     if (this.#hasPassedHere()) {
       this.refuse(clientFailures.loop)
       return
@@ -161,6 +164,21 @@ export class Exchange implements Timed {
     this.group = route.group
     if (route.gates.length > 0) this.#enterGates(route.gates)
     else this.#act()
+  }
+
+  /** A copy of another request, whose head was read already: neither doors nor routes nor gates are asked. */
+  beginCopy(client: ExchangeClient, route: CompiledRoute, path: string, target: string, bodyText: string): void {
+    const { worker } = this
+    this.#start(client)
+    this.#bodyText = bodyText
+    this.bytesIn = bodyText.length
+    this.path = path
+    this.target = target
+    this.route = route
+    worker.cells.routeWorker.active[route.row]!++
+    this.group = route.group
+    if (route.timeoutUs !== Infinity) worker.wheel.set(this, this.startedAt + route.timeoutUs)
+    this.#act()
   }
 
   #start(client: ExchangeClient): void {
@@ -306,6 +324,7 @@ export class Exchange implements Timed {
     const now = worker.now
     const { status } = head
     const failed = status === 502 || status === 503 || status === 504
+    countStatus(worker.cells.upstreamWorker, group.row, status)
     attempts.observe(connection, failed)
     const utilisationHeader = group.spec.utilisationHeader
     if (utilisationHeader !== undefined) this.#noteUtilisation(group, connection, head, utilisationHeader)
@@ -484,8 +503,9 @@ export class Exchange implements Timed {
     from: number,
     to: number,
   ): void {
-    const _group = this.attempts.group as MemberGroup
+    const group = this.attempts.group as MemberGroup
     const now = this.worker.now
+    countStatus(this.worker.cells.upstreamWorker, group.row, 101)
     if (!this.upgrading || this.client === null) {
       connection.cancel()
       this.attempts.primary = null
@@ -597,6 +617,7 @@ export class Exchange implements Timed {
     recordExchange(this, snapshot, aborted)
     if (this.watcher !== null) this.watcher.ended(this, aborted)
     const { cells } = worker
+    if (this.route !== null) cells.routeWorker.active[this.route.row]!--
     cells.worker.exchanges[worker.index]!--
     if (--snapshot.uses === 0 && snapshot !== worker.snapshot) worker.snapshotReleased(snapshot)
     this.#reset()
@@ -613,6 +634,7 @@ export class Exchange implements Timed {
     this.upgrading = this.responding = this.streamsEvents = false
     this.#gate = 0
     this.#bodyText = ''
+    this.sideRow = -1
     this.status = this.firstByteAt = this.bytesIn = this.bytesOut = 0
   }
 }
