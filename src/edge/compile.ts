@@ -7,7 +7,7 @@ import { compileRoutes, type RouteTable } from '../policy/route.ts'
 import { fieldId, fieldIdOf } from '../wire/fields.ts'
 import { bodilessDrop, requestDrop, responseDrop, withDropped } from '../wire/http1/index.ts'
 import { type CompiledAction, redirectAction, respondAction } from './action.ts'
-import { type EdgeCells, memberSlots, routeSlots, upstreamSlots } from './cells.ts'
+import { canarySlots, type EdgeCells, memberSlots, routeSlots, upstreamSlots } from './cells.ts'
 import type { Exchange } from './exchange.ts'
 import { type ClientFailure, edgeFailures } from './failures.ts'
 import type { Gate } from './gate.ts'
@@ -157,6 +157,9 @@ export function checkSnapshot(snapshot: EdgeSnapshot): void {
   if (listeners.size !== snapshot.listeners.length) refuse('Two listeners have the same id.')
   if (names.size > upstreamSlots)
     refuse(`There are ${names.size} upstreams; at most ${upstreamSlots} are possible.`)
+  const canaries = snapshot.routes.filter(({ action }) => action.kind === 'proxy' && action.canary).length
+  if (canaries > canarySlots)
+    refuse(`${canaries} routes have a canary; at most ${canarySlots} are possible.`)
   const members = memberKeysOf(snapshot)
   if (new Set(members).size !== members.length) refuse('Two members of an upstream have the same id.')
   if (members.length > memberSlots)

@@ -33,6 +33,8 @@ export interface ControlMethods {
     params: { upstream: string; member: string; epoch: string; timeoutMs: number }
     result: { idle: boolean; inFlight: number }
   }
+  /** Gives a route's canary its share again, or takes it out. */
+  canary: { params: { route: string; action: 'resume' | 'stop' }; result: CanaryStatus }
   /** Reopen the access log after a rotation. */
   reopenLogs: { params: Record<string, never>; result: Record<string, never> }
   /** Every worker answers these ACME challenges when this is answered, and no others: key authorizations by token. */
@@ -73,6 +75,28 @@ export interface EdgeStatus {
     readonly p99Ms: number
   }[]
   readonly upstreams: readonly UpstreamStatus[]
+  /** Of routes that have one. */
+  readonly canaries: readonly CanaryStatus[]
+}
+
+export interface CanaryStatus {
+  readonly route: string
+  readonly upstream: string
+  readonly share: number
+  readonly state: 'running' | 'taken-out' | 'stopped'
+  /** What its requests show, or why it gets none: `taken out: errors 12 % against 0.4 % of 500 requests`. */
+  readonly reason: string
+  /** Since when it gets none; wall clock, milliseconds. */
+  readonly outSinceMs: number | null
+  /** Of the window. */
+  readonly canary: CanarySideStatus
+  readonly others: CanarySideStatus
+}
+
+export interface CanarySideStatus {
+  readonly requests: number
+  readonly errors: number
+  readonly p95Ms: number
 }
 
 export interface UpstreamStatus {

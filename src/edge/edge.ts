@@ -11,7 +11,8 @@ import { startThread, type Worker } from '../io/threads.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Metrics } from '../kit/metrics.ts'
 import { seededRandom } from '../kit/random.ts'
-import { createEdgeCells, type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from './cells.ts'
+import { Canaries, canaryKeysOf } from './canaries.ts'
+import { canarySlots, createEdgeCells, type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from './cells.ts'
 import { type Challenges, readChallenges } from './challenges.ts'
 import { checkSnapshot, memberKeysOf } from './compile.ts'
 import type { ControlMethods, ControlRequest, EdgeStatus } from './control-protocol.ts'
@@ -31,6 +32,8 @@ export interface EdgeOptions {
   readonly workers: number
   /** Another edge of ours listens on the same ports and will let go of them: they are not tried without sharing. */
   readonly besideAnother?: boolean
+  /** Folder in which it is kept which canaries are out. */
+  readonly canaryFolder: string
   /** Called when `stop` is done; the process then exits. */
   readonly onStopped: () => void
 }
@@ -59,6 +62,8 @@ export class Edge {
   readonly #members: SlotTable
   readonly #routes: SlotTable
   readonly #upstreams: SlotTable
+  readonly #canarySlots: SlotTable
+  readonly #canaries: Canaries
   readonly #seats: WorkerSeat[]
   readonly #prober: Prober
   readonly #sweeper: Sweeper
@@ -90,6 +95,7 @@ export class Edge {
     this.#members = new SlotTable(memberSlots, slot => this.#cells.zeroMember(slot))
     this.#routes = new SlotTable(routeSlots, slot => this.#cells.zeroRoute(slot))
     this.#upstreams = new SlotTable(upstreamSlots, slot => this.#cells.zeroUpstream(slot))
+    this.#canarySlots = new SlotTable(canarySlots, slot => this.#cells.zeroCanary(slot))
     this.#seats = Array.from({ length: workers }, () => ({
       thread: null,
       state: 'starting',
@@ -102,6 +108,7 @@ export class Edge {
     const random = seededRandom(randomBytes(4).readUInt32LE())
     this.#prober = new Prober(this.#cells, hostClock, random, tell)
     this.#sweeper = new Sweeper(this.#cells, hostClock, tell)
+    this.#canaries = new Canaries(this.#cells, hostClock, tell, options.canaryFolder)
     this.#report = new Report(this.#cells)
     this.#snapshot = options.snapshot
     this.#metrics = this.#report.metrics(() => ({
@@ -185,7 +192,9 @@ export class Edge {
         snapshot.upstreams.map(upstream => upstream.name),
         version,
       ),
+      canaries: this.#canarySlots.assign(canaryKeysOf(snapshot), version),
     }
+    this.#canaries.take(snapshot, this.#slots)
     this.#snapshot = snapshot
     const now = hostClock.monotonic()
     const members = snapshot.upstreams.flatMap(upstream =>
@@ -223,7 +232,8 @@ export class Edge {
     if (
       !this.#members.fits(memberKeysOf(snapshot)) ||
       !this.#routes.fits(routeIds(snapshot)) ||
-      !this.#upstreams.fits(names)
+      !this.#upstreams.fits(names) ||
+      !this.#canarySlots.fits(canaryKeysOf(snapshot))
     )
       throw new Failure(
         edgeFailures.snapshotInvalid,
@@ -288,6 +298,7 @@ export class Edge {
     this.#members.release(oldest)
     this.#routes.release(oldest)
     this.#upstreams.release(oldest)
+    this.#canarySlots.release(oldest)
   }
 
   // --- workers ------------------------------------------------------------------------------------------------
@@ -379,6 +390,7 @@ export class Edge {
 
   #watch(): void {
     const now = hostClock.monotonic()
+    this.#canaries.judge(this.#snapshot)
     for (const [index, seat] of this.#seats.entries()) {
       const late = now - (this.#cells.worker.beatUs[index] as number)
       if (seat.state !== 'running' || late < beatLateUs) continue
@@ -424,6 +436,7 @@ export class Edge {
     status: () => this.status(),
     metrics: () => ({ text: this.#metrics.text() }),
     memberIdle: params => this.#memberIdle(params),
+    canary: ({ route, action }) => this.#canaries[action](this.#snapshot, route),
     reopenLogs: () => {
       for (const seat of this.#seats) seat.thread?.postMessage({ kind: 'reopenLogs' } satisfies ToWorker)
       return {}
@@ -461,6 +474,7 @@ export class Edge {
       })),
       routes: this.#report.routes(snapshot, this.#slots),
       upstreams: this.#report.upstreams(snapshot, this.#slots, hostClock.monotonic()),
+      canaries: this.#canaries.status(snapshot),
     }
   }
 

@@ -11,6 +11,7 @@ export const edgeFailures: Catalogue<
   | 'snapshotOld'
   | 'controlBusy'
   | 'controlRequest'
+  | 'canaryUnknown'
 > = defineFailures('edge', {
   portTaken: {
     when: 'A listener cannot be opened because another process holds its port.',
@@ -35,6 +36,11 @@ export const edgeFailures: Catalogue<
   controlBusy: {
     when: 'Another edge of the same state directory answers on the control socket.',
     advice: 'Use another --state directory, or stop the other system.',
+  },
+  canaryUnknown: {
+    when: 'A canary is resumed or stopped on a route that does not exist or has none.',
+    advice: 'Name a route as `tenfold canary` lists it.',
+    status: 404,
   },
   controlRequest: {
     when: 'A request on the control socket is malformed or unknown.',

@@ -109,6 +109,7 @@ async function startWorker(
           [unroutedId, 1],
         ]),
         upstreams: new Map([['app', 0]]),
+        canaries: new Map(),
       },
       ports: new Map([['http', port]]),
       pseudonym: 'tenfold-test',

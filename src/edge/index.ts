@@ -13,6 +13,10 @@ export interface EdgeRoleOptions {
   readonly stateDirectory: string
   readonly nonce: string
   readonly workers: number
+  /** Name of the control socket in the state directory. */
+  readonly socketName?: string
+  /** Another edge listens on the same ports and will let go of them. */
+  readonly besideAnother?: boolean
 }
 
 /**
@@ -25,7 +29,9 @@ export async function runEdge(options: EdgeRoleOptions): Promise<void> {
     const snapshot = readJson<EdgeSnapshot>(join(options.stateDirectory, 'edge', 'snapshot.json'))
     await new Promise<void>((resolve, reject) => {
       Edge.start({
-        socket: socketPath(options.stateDirectory),
+        socket: socketPath(options.stateDirectory, options.socketName),
+        besideAnother: options.besideAnother ?? false,
+        canaryFolder: join(options.stateDirectory, 'edge', 'canaries'),
         snapshot,
         nonce: options.nonce,
         workers: options.workers,

@@ -67,6 +67,8 @@ export interface SnapshotSlots {
   readonly members: ReadonlyMap<string, number>
   readonly routes: ReadonlyMap<string, number>
   readonly upstreams: ReadonlyMap<string, number>
+  /** By `canaryKey` (canaries.ts). */
+  readonly canaries: ReadonlyMap<string, number>
 }
 
 export function memberKey(upstream: string, id: string, epoch: string): string {
