@@ -28,6 +28,8 @@ export interface Drainable {
   drain(idleMs: number): void
   /** The drain's time is over. */
   endNow(): void
+  /** Another snapshot is in use: who keeps one for longer than a request lets go of the old one where it can. */
+  snapshotChanged?(): void
 }
 
 export interface WorkerContext {

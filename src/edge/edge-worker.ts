@@ -150,6 +150,7 @@ export class EdgeWorker implements WorkerContext {
     if (spec.stickySecret !== before.spec.stickySecret) this.sticky = new StickyCookies(spec.stickySecret)
     this.snapshot = next
     this.#use(next)
+    for (const client of this.#clients) client.snapshotChanged?.()
     await this.#listeners.update(ports)
     for (const group of next.groups.values()) if ((group.waiting?.count ?? 0) > 0) group.waiting?.wake()
   }

@@ -5,6 +5,7 @@ import type { Listener, Stream, StreamHandler } from '../io/net.ts'
 import { acceptHttp } from './accept.ts'
 import type { WorkerContext } from './context.ts'
 import type { ListenerSpec } from './snapshot.ts'
+import { acceptTcp } from './tcp-proxy.ts'
 
 const listenBacklog = 4_096
 const listenAgainMs = 1_000
@@ -83,6 +84,8 @@ export class Listeners {
     switch (spec.kind) {
       case 'http':
         return acceptHttp(worker, spec, stream)
+      case 'tcp':
+        return acceptTcp(worker, spec, stream)
       default:
         stream.destroy()
         return deaf
