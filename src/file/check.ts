@@ -106,13 +106,19 @@ function complete(
   const services: Record<string, CheckedService> = {}
   for (const [name, one] of Object.entries(parsed.services))
     services[name] = { name, ...one } as CheckedService
-  const routes = parsed.edge.routes ?? onlyRoute(Object.keys(services), found)
+  const { tracing, ...edge } = parsed.edge
+  const speaksHttp = edge.listeners.some(one => one.kind === 'http')
+  const routes = edge.routes ?? (speaksHttp ? onlyRoute(Object.keys(services), found) : [])
   return {
     format: systemFormat,
     name: parsed.name,
     environment,
     control: parsed.control,
-    edge: { ...parsed.edge, routes: withUniqueIds(routes, data, found) },
+    edge: {
+      ...edge,
+      routes: withUniqueIds(routes, data, found),
+      ...(tracing ? { tracing: { ...tracing, serviceName: tracing.serviceName ?? parsed.name } } : {}),
+    },
     services,
   }
 }

@@ -33,12 +33,97 @@ export interface CheckedEdge {
   /** `file: null` = `logs/access.log` in the state directory; else a path relative to the system file. */
   readonly accessLog: { readonly file: string | null } | null
   readonly routes: readonly CheckedRoute[]
+  /** There whenever a listener speaks TLS. */
+  readonly tls?: CheckedTls
+  /** What a maintenance shows; whether there is one is a command's, not the file's. */
+  readonly maintenance?: CheckedMaintenance
+  /** By status (`404`) or class (`5xx`): a file, as written. */
+  readonly errorPages?: Readonly<Record<string, string>>
+  readonly tracing?: CheckedTracing
+  /** `file: null` = `logs/slow.log` in the state directory; else a path relative to the system file. */
+  readonly slowLog?: { readonly file: string | null; readonly thresholdMs: number }
+  readonly serverTiming?: 'asked' | 'always'
 }
 
-export interface CheckedListener extends CheckedListen {
-  /** `http`, `http-2`, ... in the order of the file. */
+interface ListenerBase extends CheckedListen {
+  /** Stable over reloads: `http`, `http-2`, `https`, `tcp-7000`, `udp-53`, `health`. */
   readonly id: string
-  readonly kind: 'http'
+  /** CIDR blocks: who connects from there must begin with a PROXY header. */
+  readonly proxyProtocol?: readonly string[]
+}
+
+export type CheckedListener =
+  | (ListenerBase & {
+      readonly kind: 'http'
+      /** HTTPS. */
+      readonly tls?: true
+      /** Port of the https address that clients are sent to; 0: the one that the first HTTPS listener got. */
+      readonly redirectToHttps?: number
+      /** Absent: yes. */
+      readonly http2?: false
+    })
+  | (ListenerBase & {
+      readonly kind: 'tcp'
+      /** The service's name. */
+      readonly upstream: string
+      readonly tls?: true
+      readonly sendProxy?: 'v1' | 'v2'
+      readonly idleTimeoutMs: number
+    })
+  | (ListenerBase & {
+      readonly kind: 'udp'
+      readonly upstream: string
+      readonly sessionTimeoutMs: number
+      readonly sessionsMax: number
+    })
+  | (ListenerBase & { readonly kind: 'health'; readonly path: string })
+
+/** Files stay as written: relative to the system file's folder. */
+export interface CheckedTls {
+  /** None and no `acme`: a self-signed one for localhost. */
+  readonly certificates: readonly CheckedCertificate[]
+  readonly minVersion: '1.2' | '1.3'
+  readonly clientCertificates?: { readonly caFile: string; readonly mode: 'optional' | 'required' }
+  /** Ready value of Strict-Transport-Security. */
+  readonly hsts?: string
+  readonly acme?: CheckedAcme
+}
+
+export interface CheckedCertificate {
+  /** Exact names and `*.example`, lower case; empty: what the certificate itself names. */
+  readonly hosts: readonly string[]
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+/** Certificates from an authority that speaks ACME (RFC 8555), by HTTP-01. */
+export interface CheckedAcme {
+  /** URL of the authority's directory. */
+  readonly directory: string
+  readonly email?: string
+  /** Exact names, lower case. */
+  readonly hosts: readonly string[]
+  /** Authority of a private directory's own certificate (PEM), as written. */
+  readonly caFile?: string
+  /** Absent: when a third of a certificate's life is left. */
+  readonly renewBeforeMs?: number
+}
+
+export interface CheckedMaintenance {
+  /** A file, as written; null: Tenfold's own page. */
+  readonly page: string | null
+  readonly retryAfterSeconds: number
+  /** CIDR blocks that are let through. */
+  readonly allow: readonly string[]
+}
+
+export interface CheckedTracing {
+  readonly endpoint: string
+  readonly serviceName: string
+  /** 0..1. */
+  readonly sampleShare: number
+  /** As written. */
+  readonly headersFile?: string
 }
 
 export interface CheckedLimits {
@@ -52,6 +137,7 @@ export interface CheckedLimits {
   readonly sendTimeoutMs: number
   readonly connectionsMax: number
   readonly requestsPerConnectionMax: number
+  readonly http2StreamsMax: number
   readonly drainTimeoutMs: number
 }
 
@@ -69,6 +155,38 @@ export interface CheckedRoute {
   readonly responseHeaders?: CheckedHeaderRules
   readonly timeoutMs?: number
   readonly bodyBytesMax?: number
+  readonly cors?: CheckedCors
+  readonly compress?: CheckedCompress
+  readonly hooks?: CheckedHooks
+  readonly decodedBytesMax?: number
+}
+
+export interface CheckedCors {
+  /** `['*']`, or exact origins and `https://*.example`. */
+  readonly origins: readonly string[]
+  readonly methods: readonly string[]
+  /** Lower case; `['*']`: whatever is asked for. */
+  readonly requestHeaders: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  readonly credentials: boolean
+  readonly maxAgeSeconds: number
+}
+
+export interface CheckedCompress {
+  readonly encodings: readonly ('zstd' | 'br' | 'gzip')[]
+  readonly bytesMin: number
+  readonly types: readonly string[]
+  readonly level: 'fast' | 'balanced' | 'small'
+}
+
+export interface CheckedHooks {
+  /** As written. */
+  readonly module: string
+  /** Names of exports. */
+  readonly onRequest?: string
+  readonly onResponse?: string
+  readonly deadlineMs: number
+  readonly onFailure: 'refuse' | 'pass'
 }
 
 export interface CheckedHeaderRules {
@@ -86,6 +204,23 @@ export type CheckedAction =
       readonly sticky?: CheckedSticky
       readonly retry?: Partial<CheckedRetry>
       readonly hedge?: CheckedHedge
+      /** Shares add up to 1; `upstream` is among them. */
+      readonly split?: readonly { readonly upstream: string; readonly share: number }[]
+      readonly canary?: CheckedCanary
+      readonly mirror?: { readonly upstream: string; readonly share: number; readonly inFlightMax: number }
+    }
+  | {
+      readonly kind: 'files'
+      /** A folder, as written. */
+      readonly root: string
+      /** Taken off the path before the file is looked for; `/` takes off nothing. */
+      readonly prefix: string
+      readonly index: readonly string[]
+      readonly fallback?: string
+      readonly precompressed: boolean
+      readonly cacheControl?: string
+      readonly immutable: boolean
+      readonly dotFiles: boolean
     }
   | { readonly kind: 'redirect'; readonly status: 301 | 302 | 303 | 307 | 308; readonly location: string }
   | {
@@ -94,6 +229,20 @@ export type CheckedAction =
       readonly body: string
       readonly contentType: string
     }
+
+export interface CheckedCanary {
+  readonly upstream: string
+  /** 0..1. */
+  readonly share: number
+  readonly header?: { readonly name: string; readonly value: string }
+  readonly cookie?: { readonly name: string; readonly value: string }
+  readonly rollback: {
+    readonly windowMs: number
+    readonly requestsMin: number
+    readonly errorShareExcess: number
+    readonly latencyFactor: number
+  } | null
+}
 
 export type CheckedSticky =
   | {
@@ -206,6 +355,19 @@ export interface UpstreamSettings {
   readonly upgradeIdleTimeoutMs: number
   readonly keepAlive: { readonly connectionsMax: number; readonly timeoutMs: number }
   readonly utilisationHeader?: string
+  /** Absent: HTTP/1.1. */
+  readonly protocol?: 'h2'
+  readonly tls?: CheckedUpstreamTls
+}
+
+/** Files stay as written. */
+export interface CheckedUpstreamTls {
+  /** Absent: the member's host as written. */
+  readonly serverName?: string
+  readonly caFile?: string
+  readonly verify: boolean
+  readonly certFile?: string
+  readonly keyFile?: string
 }
 
 export type CheckedHashKey =

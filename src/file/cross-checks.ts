@@ -1,7 +1,14 @@
 // What no single key can know: services that routes name, places taken twice, keys that contradict each other, and what
 // is allowed but doubtful. One small check a rule; each is given the completed system.
 
-import type { CheckedListen, CheckedRoute, CheckedService, CheckedSystem } from './checked.ts'
+import type {
+  CheckedAction,
+  CheckedListen,
+  CheckedListener,
+  CheckedRoute,
+  CheckedService,
+  CheckedSystem,
+} from './checked.ts'
 import { fileFailures } from './failures.ts'
 import { parametersOf, routeCovers } from './patterns.ts'
 import { keyPath } from './plain.ts'
@@ -18,6 +25,8 @@ type Extra = Pick<Problem, 'allowed' | 'remedy' | 'value'>
 export function crossCheck(system: CheckedSystem): Findings {
   const found: Findings = { problems: [], warnings: [] }
   checkPlaces(system, found)
+  checkListeners(system, found)
+  checkTls(system, found)
   for (const [index, route] of system.edge.routes.entries()) checkRoute(system, route, index, found)
   for (const service of Object.values(system.services)) checkService(system, service, found)
   if (system.edge.trustedProxies.some(block => block.endsWith('/0')))
@@ -46,22 +55,38 @@ function overlap(a: CheckedListen, b: CheckedListen): boolean {
   return a.host === b.host || wildcards.includes(a.host) || wildcards.includes(b.host)
 }
 
+/** Where a listener stands in the file. */
+function keyOf(system: CheckedSystem, listener: CheckedListener): string {
+  const { kind } = listener
+  if (kind === 'http') return listener.tls ? 'edge.listen.https' : 'edge.listen.http'
+  if (kind === 'health') return 'edge.health'
+  const same = system.edge.listeners.filter(one => one.kind === kind)
+  return `edge.${kind}[${same.indexOf(listener)}].listen`
+}
+
 function checkPlaces(system: CheckedSystem, found: Findings): void {
   const { listeners } = system.edge
-  const other = 'Give one of them another port.'
-  if (listeners.some(one => overlap(one, system.control)))
-    conflict(found, 'control.listen', `and edge.listen.http both want port ${system.control.port}`, {
-      remedy: other,
-    })
+  const remedy = 'Give one of them another port.'
+  const streams = listeners.filter(one => one.kind !== 'udp')
+  const onControl = streams.find(one => overlap(one, system.control))
+  if (onControl)
+    conflict(
+      found,
+      'control.listen',
+      `and ${keyOf(system, onControl)} both want port ${system.control.port}`,
+      { remedy },
+    )
   listeners.forEach((one, index) => {
-    const earlier = listeners.slice(0, index).find(before => overlap(one, before))
-    if (earlier)
-      conflict(
-        found,
-        'edge.listen.http',
-        `both ${earlier.host}:${earlier.port} and ${one.host}:${one.port} want port ${one.port}`,
-        { remedy: other },
-      )
+    const earlier = listeners
+      .slice(0, index)
+      .find(before => (before.kind === 'udp') === (one.kind === 'udp') && overlap(one, before))
+    if (!earlier) return
+    const [key, other] = [keyOf(system, one), keyOf(system, earlier)]
+    const message =
+      key === other
+        ? `both ${earlier.host}:${earlier.port} and ${one.host}:${one.port} want port ${one.port}`
+        : `and ${other} both want port ${one.port}`
+    conflict(found, key, message, { remedy })
   })
   if (!isLoopback(system.control.host))
     doubt(
@@ -70,6 +95,47 @@ function checkPlaces(system: CheckedSystem, found: Findings): void {
       'can be reached from other machines; its token is all that protects it',
       'Listen on 127.0.0.1, and come by SSH.',
     )
+}
+
+function checkListeners(system: CheckedSystem, found: Findings): void {
+  const names = Object.keys(system.services)
+  for (const listener of system.edge.listeners) {
+    if (listener.kind !== 'tcp' && listener.kind !== 'udp') continue
+    const path = keyOf(system, listener).replace(/listen$/, 'to')
+    if (!names.includes(listener.upstream)) unknownService(listener.upstream, names, path, found)
+    else if (system.services[listener.upstream]?.upstream.tls)
+      doubt(
+        found,
+        path,
+        `leads to '${listener.upstream}', whose 'tls' is for HTTP: bytes pass here as they are`,
+        'Let the client speak TLS, or use a service without it.',
+      )
+  }
+}
+
+function checkTls(system: CheckedSystem, found: Findings): void {
+  const { tls, listeners } = system.edge
+  if (!tls) return
+  const http = listeners.filter(one => one.kind === 'http')
+  if (!listeners.some(one => (one.kind === 'http' || one.kind === 'tcp') && one.tls))
+    doubt(found, 'edge.tls', 'is not used: nothing listens with TLS', 'Add https: 8443 to edge.listen.')
+  if (tls.acme && !http.some(one => !one.tls))
+    conflict(found, 'edge.tls.acme', 'needs a plain HTTP listener, on which the authority asks', {
+      remedy: 'Add http: 80 to edge.listen.',
+    })
+  const seen = new Map<string, number>()
+  for (const [index, { hosts }] of tls.certificates.entries())
+    for (const host of hosts) {
+      const earlier = seen.get(host)
+      if (earlier !== undefined)
+        doubt(
+          found,
+          `edge.tls.certificates[${index}].hosts`,
+          `names '${host}', which certificates[${earlier}] has already`,
+          'Keep one: the first is used.',
+        )
+      else seen.set(host, index)
+    }
 }
 
 function checkRoute(system: CheckedSystem, route: CheckedRoute, index: number, found: Findings): void {
@@ -88,6 +154,15 @@ function checkRoute(system: CheckedSystem, route: CheckedRoute, index: number, f
   if (action.kind === 'redirect' && action.location === route.match.path)
     conflict(found, `${path}.redirect`, 'leads back to the same path', { remedy: 'Redirect elsewhere.' })
   if (action.kind === 'proxy') checkTarget(system, route, path, found)
+  if (action.kind === 'files' && route.match.methods?.every(method => method !== 'GET' && method !== 'HEAD'))
+    doubt(found, `${path}.methods`, 'has neither GET nor HEAD, and files answer nothing else', 'Add GET.')
+  if (route.decodedBytesMax !== undefined && route.decodedBytesMax < (route.bodyBytesMax ?? 0))
+    doubt(
+      found,
+      `${path}.decodedBodyMax`,
+      "is less than 'bodyMax'",
+      'A decoded body is rarely smaller than the body itself: raise it.',
+    )
 }
 
 function checkTarget(system: CheckedSystem, route: CheckedRoute, path: string, found: Findings): void {
@@ -102,6 +177,19 @@ function checkTarget(system: CheckedSystem, route: CheckedRoute, path: string, f
       remedy,
     })
   }
+  const { split, canary, mirror } = route.action
+  for (const part of split ?? [])
+    if (!names.includes(part.upstream))
+      unknownService(part.upstream, names, keyPath(`${path}.split`, part.upstream), found)
+  for (const [key, one] of Object.entries({ canary, mirror })) {
+    if (one === undefined) continue
+    if (!names.includes(one.upstream)) unknownService(one.upstream, names, `${path}.${key}.to`, found)
+    if (one.upstream === upstream && !split)
+      conflict(found, `${path}.${key}.to`, `is the service that the route leads to anyway`, {
+        remedy: 'Name another service.',
+      })
+  }
+  if (split) return
   if (!names.includes(upstream)) {
     unknownService(upstream, names, `${path}.to`, found)
     return
@@ -138,9 +226,9 @@ function checkService(system: CheckedSystem, service: CheckedService, found: Fin
       'is longer than the interval between two probes',
       'Make it shorter than the interval.',
     )
-  const routed = system.edge.routes.some(
-    ({ action }) => action.kind === 'proxy' && action.upstream === service.name,
-  )
+  const routed =
+    system.edge.routes.some(({ action }) => targetsOf(action).includes(service.name)) ||
+    system.edge.listeners.some(one => 'upstream' in one && one.upstream === service.name)
   if (!routed && system.edge.routes.length > 0)
     doubt(
       found,
@@ -151,6 +239,17 @@ function checkService(system: CheckedSystem, service: CheckedService, found: Fin
   checkBalance(service, path, found)
   if (service.kind === 'command') checkCommand(service, path, found)
   else checkAddresses(service, path, found)
+}
+
+/** Every service that an action can send a request to. */
+function targetsOf(action: CheckedAction): string[] {
+  if (action.kind !== 'proxy') return []
+  const { upstream, split = [], canary, mirror } = action
+  return [
+    upstream,
+    ...split.map(part => part.upstream),
+    ...[canary, mirror].flatMap(one => one?.upstream ?? []),
+  ]
 }
 
 function checkBalance(service: CheckedService, path: string, found: Findings): void {

@@ -65,7 +65,7 @@ test('listeners, limits and routes change live; routes are told by their id', ()
   assert.deepEqual(
     changes.map(change => change.path),
     [
-      'edge.listeners',
+      'edge.listeners.http-2',
       'edge.limits.headerCountMax',
       'edge.routes[/a].action.upgrade',
       'edge.routes[/c]',

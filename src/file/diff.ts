@@ -1,6 +1,6 @@
 // What a reload would do: the differences between two checked systems, each with its effect. Pure; values are redacted.
 
-import type { CheckedRoute, CheckedService, CheckedSystem } from './checked.ts'
+import type { CheckedListener, CheckedRoute, CheckedService, CheckedSystem } from './checked.ts'
 import { isObject, type Json, keyPath } from './plain.ts'
 import type { Change, ChangeEffect } from './results.ts'
 import { redactSystem } from './secrets.ts'
@@ -21,16 +21,34 @@ const refused = (key: string): ChangeEffect => ({ kind: 'refused', reason: refus
 /** From `before` to `after`, in the order of the file. Empty: a reload would change nothing. */
 export function diffSystems(before: CheckedSystem, after: CheckedSystem): Change[] {
   const [a, b] = [redactSystem(before), redactSystem(after)]
-  const { routes: routesBefore, workers: workersBefore, ...edgeBefore } = a.edge
-  const { routes: routesAfter, workers: workersAfter, ...edgeAfter } = b.edge
+  const { routes: routesBefore, workers: workersBefore, listeners: listenersBefore, ...edgeBefore } = a.edge
+  const { routes: routesAfter, workers: workersAfter, listeners: listenersAfter, ...edgeAfter } = b.edge
   return [
     ...differences('name', a.name, b.name, refused('name')),
     ...differences('control', a.control, b.control, refused('control')),
     ...differences('edge.workers', workersBefore, workersAfter, refused('workers')),
+    ...differences('edge.listeners', byId(listenersBefore), byId(listenersAfter), live),
     ...differences('edge', edgeBefore, edgeAfter, live),
     ...routeChanges(routesBefore, routesAfter),
+    ...identityChanges(before, after),
     ...serviceChanges(before, after, a, b),
   ]
+}
+
+const byId = (listeners: readonly CheckedListener[]): Record<string, CheckedListener> =>
+  Object.fromEntries(listeners.map(one => [one.id, one]))
+
+/** Instances learn by their environment how to check who a client is: they are replaced when that begins or ends. */
+function identityChanges(before: CheckedSystem, after: CheckedSystem): Change[] {
+  const [was, is] = [before, after].map(system => system.edge.tls?.clientCertificates !== undefined)
+  if (was === is) return []
+  return Object.values(after.services)
+    .filter(service => service.kind === 'command' && before.services[service.name]?.kind === 'command')
+    .map(service => ({
+      path: `${keyPath('services', service.name)}.env.TENFOLD_IDENTITY_SECRET`,
+      ...(was ? { from: '***' } : { to: '***' }),
+      effect: { kind: 'rolls', service: service.name } as const,
+    }))
 }
 
 function routeChanges(before: readonly CheckedRoute[], after: readonly CheckedRoute[]): Change[] {

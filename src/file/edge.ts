@@ -1,39 +1,23 @@
 // The keys of `edge`: listeners, workers, trust, limits, access log. Its routes are in routes.ts.
 
-import type { CheckedEdge, CheckedLimits, CheckedListen, CheckedListener, CheckedRoute } from './checked.ts'
-import { cidrBlocks, listenAt } from './network.ts'
+import type { CheckedEdge, CheckedLimits, CheckedListener, CheckedRoute, CheckedTls } from './checked.ts'
+import {
+  health,
+  httpListeners,
+  listen,
+  redirectToHttps,
+  tcp,
+  type UnnamedListener,
+  udp,
+  withListenerIds,
+} from './listen.ts'
+import { cidrBlocks } from './network.ts'
+import { accessLog, type ParsedTracing, serverTiming, slowLog, tracing } from './observe.ts'
+import { errorPages, maintenance } from './pages.ts'
 import { route } from './routes.ts'
-import { either, into, listOf, strict } from './shapes.ts'
-import { choice, duration, flag, Refused, type Schema, size, text, whole } from './values.ts'
-
-const httpListen = listenAt(
-  'Where to accept HTTP: a port on all addresses, or `host:port`. 0 = any free port.',
-  '0.0.0.0',
-)
-
-const listen: Schema<readonly CheckedListener[]> = into(
-  strict(
-    {
-      http: either(
-        'One place, or several.',
-        into(httpListen, at => [at] as readonly CheckedListen[]),
-        listOf('Several places.', httpListen, 16, 1),
-      ).prefault(8080),
-    },
-    { about: 'Where clients connect.', later: ['https', 'http3'] },
-  ),
-  ({ http }) => {
-    const fixed = http.filter(at => at.port !== 0).map(at => `${at.host}:${at.port}`)
-    const twice = fixed.find((place, index) => fixed.indexOf(place) !== index)
-    return twice
-      ? new Refused(`names ${twice} twice`, 'Keep one of them.')
-      : http.map((at, index) => ({
-          id: index === 0 ? 'http' : `http-${index + 1}`,
-          kind: 'http' as const,
-          ...at,
-        }))
-  },
-)
+import { defined, either, into, listOf, strict } from './shapes.ts'
+import { tls } from './tls.ts'
+import { choice, duration, Refused, type Schema, size, whole } from './values.ts'
 
 const limits: Schema<Omit<CheckedLimits, 'drainTimeoutMs'>> = into(
   strict(
@@ -70,6 +54,7 @@ const limits: Schema<Omit<CheckedLimits, 'drainTimeoutMs'>> = into(
         1,
         1_000_000_000,
       ).prefault(10_000),
+      http2Streams: whole('Requests at once on one HTTP/2 connection.', 1, 10_000).prefault(128),
     },
     { about: 'What one client may ask for.' },
   ),
@@ -84,66 +69,124 @@ const limits: Schema<Omit<CheckedLimits, 'drainTimeoutMs'>> = into(
     sendTimeoutMs: keys.sendTimeout,
     connectionsMax: keys.connections,
     requestsPerConnectionMax: keys.requestsPerConnection,
+    http2StreamsMax: keys.http2Streams,
   }),
 )
 
-const accessLog: Schema<CheckedEdge['accessLog']> = either(
-  'JSON lines, one a request: `true` = `logs/access.log` in the state directory, or a file. `false`: none.',
-  into(flag('On or off.'), on => (on ? { file: null } : null) as CheckedEdge['accessLog']),
-  into(
-    text("A file, relative to the system file's folder.", 'a path', { lengthMax: 4096 }),
-    file => ({ file }) as CheckedEdge['accessLog'],
-  ),
-)
-
-/** `edge` before the routes of a file without any are filled in. */
-export type ParsedEdge = Omit<CheckedEdge, 'routes'> & {
+/** `edge` before the routes of a file without any are filled in, and what has the system's name by default. */
+export type ParsedEdge = Omit<CheckedEdge, 'routes' | 'tracing'> & {
   readonly routes: readonly CheckedRoute[] | undefined
+  readonly tracing?: ParsedTracing
+}
+
+const edgeKeys = {
+  listen: listen.prefault({}),
+  redirectToHttps: redirectToHttps.optional(),
+  tls: tls.optional(),
+  tcp: tcp.optional(),
+  udp: udp.optional(),
+  health: health.optional(),
+  workers: either(
+    "Worker threads: `'cores'` = one for each core, or a number.",
+    choice('One for each core.', ['cores']),
+    whole('Worker threads.', 1, 256),
+  ).prefault('cores') as Schema<'cores' | number>,
+  trustedProxies: listOf(
+    'Whose `X-Forwarded-*`, `Forwarded`, `X-Request-Id` and `traceparent` are believed.',
+    cidrBlocks('A block of addresses.'),
+    1000,
+  ).prefault([]),
+  forwarded: choice('Which headers tell instances about the client.', [
+    'x-forwarded',
+    'forwarded',
+    'both',
+    'none',
+  ]).prefault('x-forwarded'),
+  limits: limits.prefault({}),
+  accessLog: accessLog.prefault(false),
+  slowLog: slowLog.optional(),
+  tracing: tracing.optional(),
+  serverTiming: serverTiming.optional(),
+  errorPages: errorPages.optional(),
+  maintenance: maintenance.optional(),
+  drainTimeout: duration('How long requests in flight may go on after a stop began.', '0ms', '24h').prefault(
+    '30s',
+  ),
+  routes: listOf(
+    'What goes where. Left out: everything goes to the only service.',
+    route,
+    2000,
+    1,
+  ).optional(),
 }
 
 export const edge: Schema<ParsedEdge> = into(
-  strict(
-    {
-      listen: listen.prefault({}),
-      workers: either(
-        "Worker threads: `'cores'` = one for each core, or a number.",
-        choice('One for each core.', ['cores']),
-        whole('Worker threads.', 1, 256),
-      ).prefault('cores') as Schema<'cores' | number>,
-      trustedProxies: listOf(
-        'Whose `X-Forwarded-*`, `Forwarded`, `X-Request-Id` and `traceparent` are believed.',
-        cidrBlocks('A block of addresses.'),
-        1000,
-      ).prefault([]),
-      forwarded: choice('Which headers tell instances about the client.', [
-        'x-forwarded',
-        'forwarded',
-        'both',
-        'none',
-      ]).prefault('x-forwarded'),
-      limits: limits.prefault({}),
-      accessLog: accessLog.prefault(false),
-      drainTimeout: duration(
-        'How long requests in flight may go on after a stop began.',
-        '0ms',
-        '24h',
-      ).prefault('30s'),
-      routes: listOf(
-        'What goes where. Left out: everything goes to the only service.',
-        route,
-        2000,
-        1,
-      ).optional(),
+  strict(edgeKeys, {
+    about: 'The front door.',
+    elsewhere: {
+      http: "'http' is a key of 'edge.listen'.",
+      https: "'https' is a key of 'edge.listen'.",
+      port: 'Write listen: { http: 8080 }.',
+      ssl: "Did you mean 'tls'?",
+      certificates: "'certificates' is a key of 'edge.tls'.",
+      acme: "'acme' is a key of 'edge.tls'.",
+      hsts: "'hsts' is a key of 'edge.tls'.",
+      letsencrypt: "'acme' is a key of 'edge.tls'.",
+      stream: "Did you mean 'tcp'?",
+      gzip: "'compress' is a key of routes.",
+      compress: "'compress' is a key of routes.",
+      cors: "'cors' is a key of routes.",
+      files: "'files' is a key of routes.",
+      upstreams: "Write 'services', beside 'edge'.",
+      services: "'services' stands beside 'edge'.",
+      entryPoints: "Did you mean 'listen'?",
+      routers: "Did you mean 'routes'?",
+      error_page: "Did you mean 'errorPages'?",
+      otel: "Did you mean 'tracing'?",
+      openTelemetry: "Did you mean 'tracing'?",
     },
-    { about: 'The front door.', later: ['tls', 'tcp'] },
-  ),
-  keys => ({
-    listeners: keys.listen,
-    workers: keys.workers,
-    trustedProxies: [...new Set(keys.trustedProxies.flat())],
-    forwarded: keys.forwarded,
-    limits: { ...keys.limits, drainTimeoutMs: keys.drainTimeout },
-    accessLog: keys.accessLog,
-    routes: keys.routes,
   }),
+  (keys): ParsedEdge | Refused => {
+    const secure =
+      keys.listen.https.length > 0 || (keys.tcp?.some(one => one.kind === 'tcp' && one.tls) ?? false)
+    const certified = (keys.tls?.certificates.length ?? 0) > 0 || keys.tls?.acme !== undefined
+    const listeners = allListeners(keys, certified)
+    if (listeners instanceof Refused) return listeners
+    return defined({
+      listeners,
+      workers: keys.workers,
+      trustedProxies: [...new Set(keys.trustedProxies.flat())],
+      forwarded: keys.forwarded,
+      limits: { ...keys.limits, drainTimeoutMs: keys.drainTimeout },
+      accessLog: keys.accessLog,
+      routes: keys.routes,
+      tls: keys.tls ?? (secure ? tlsDefaults : undefined),
+      maintenance: keys.maintenance,
+      errorPages: keys.errorPages,
+      tracing: keys.tracing,
+      slowLog: keys.slowLog,
+      serverTiming: keys.serverTiming,
+    }) as ParsedEdge
+  },
 )
+
+const tlsDefaults: CheckedTls = { certificates: [], minVersion: '1.2' }
+
+interface ListenKeys {
+  readonly listen: Parameters<typeof httpListeners>[0]
+  readonly redirectToHttps?: Parameters<typeof httpListeners>[1]
+  readonly tcp?: readonly UnnamedListener[] | undefined
+  readonly udp?: readonly UnnamedListener[] | undefined
+  readonly health?: CheckedListener | undefined
+}
+
+function allListeners(keys: ListenKeys, certified: boolean): readonly CheckedListener[] | Refused {
+  const http = httpListeners(keys.listen, keys.redirectToHttps, certified)
+  if (http instanceof Refused) return http
+  const streams = withListenerIds([...(keys.tcp ?? []), ...(keys.udp ?? [])], http)
+  if (streams instanceof Refused) return streams
+  const all = [...http, ...streams]
+  if (all.length === 0)
+    return new Refused('listens nowhere', 'Give edge.listen an http or https place, or add tcp or udp.')
+  return keys.health === undefined ? all : [...all, keys.health]
+}

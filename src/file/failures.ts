@@ -12,6 +12,7 @@ type FileFailure =
   | 'unknownEnvironment'
   | 'notPlain'
   | 'tooLarge'
+  | 'pathUnusable'
   | 'shadowed'
   | 'doubtful'
   | 'notFound'
@@ -68,6 +69,11 @@ export const fileFailures: Catalogue<FileFailure> = defineFailures('file', {
   tooLarge: {
     when: 'The exported system has too many values or is nested too deeply.',
     advice: 'Split the system, or remove what does not belong into the file.',
+    status: 422,
+  },
+  pathUnusable: {
+    when: 'A file or folder that the system file names is missing, can not be read, or is not what it should be.',
+    advice: 'Put it there, or correct the path: it is meant from the folder of the system file.',
     status: 422,
   },
   shadowed: {

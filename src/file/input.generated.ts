@@ -15,7 +15,7 @@ export type Overrides<T> = T extends readonly unknown[]
     ? { readonly [K in keyof T]?: Overrides<T[K]> | null | undefined }
     : T
 
-/** What is matched, and one of `to`, `redirect`, `respond`. The first route that matches wins. */
+/** What is matched, and one of `to`, `split`, `files`, `redirect`, `respond`. The first route that matches wins. */
 export type RouteInput = {
   /**
    * Its name in metrics and logs. Left out: methods, host and path.
@@ -41,6 +41,61 @@ export type RouteInput = {
    * Allowed: the name of a service, of at most 40 characters.
    */
   readonly to?: string | undefined
+  /** Several services by weight, instead of `to`: `{ shop: 90, next: 10 }`. A client stays with its service. */
+  readonly split?: { readonly [name: string]: number } | undefined
+  /** Serves files of a folder. */
+  readonly files?: string | {
+    /**
+     * The folder: nothing outside of it is ever served, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly root: string
+    /**
+     * Takes the pattern's fixed beginning off the path: with `path: '/assets/*'`, `/assets/a.css` is `a.css` of the folder. `false`: `assets/a.css`.
+     * Allowed: true or false.
+     * Default: true.
+     */
+    readonly strip?: boolean | undefined
+    /**
+     * What a folder is answered with: the first that is there.
+     * Default: ["index.html"].
+     */
+    readonly index?: readonly string[] | undefined
+    /**
+     * Paths without a file and without an extension get `/index.html` (200).
+     * Allowed: true or false.
+     */
+    readonly spa?: boolean | undefined
+    /**
+     * Like `spa`, with another file.
+     * Allowed: a path that begins with /, of at most 1024 characters.
+     */
+    readonly fallback?: string | undefined
+    /**
+     * Uses `a.js.zst`, `a.js.br` and `a.js.gz` beside `a.js`.
+     * Allowed: true or false.
+     * Default: true.
+     */
+    readonly precompressed?: boolean | undefined
+    /**
+     * Cache-Control of the files. The default: browsers keep them, and ask each time whether they are still right.
+     * Allowed: a header value without control characters, of at most 4096 characters.
+     * Default: "no-cache".
+     */
+    readonly cacheControl?: string | undefined
+    /**
+     * Files with a content hash in their names (`app-3f9a1c2b.js`) are kept for a year.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly immutable?: boolean | undefined
+    /**
+     * Serves names that begin with a dot, too.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly dotFiles?: boolean | undefined
+  } | undefined
   /**
    * Replaces the pattern's fixed beginning: with `path: '/api/*'`, `rewrite: '/'` turns `/api/films` into `/films`.
    * Allowed: a path that begins with /, of at most 1024 characters.
@@ -124,6 +179,80 @@ export type RouteInput = {
      */
     readonly delayMin?: Duration | undefined
   } | undefined
+  /** A new version of the service for some of the clients, taken out again when it is worse. */
+  readonly canary?: {
+    /**
+     * Name of a service.
+     * Allowed: the name of a service, of at most 40 characters.
+     */
+    readonly to: string
+    /**
+     * Share of the clients that get it.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: 0.
+     */
+    readonly share?: number | `${number}%` | undefined
+    /**
+     * Requests with this header always go to the canary.
+     * Allowed: a name and its value such as 'x-canary: 1', of at most 1024 characters.
+     */
+    readonly header?: string | undefined
+    /**
+     * Requests with this cookie always go to the canary.
+     * Allowed: a name and its value such as 'canary=1', of at most 1024 characters.
+     */
+    readonly cookie?: string | undefined
+    /**
+     * Takes the canary out by itself when it is worse than the others; `false`: never.
+     * Default: true.
+     */
+    readonly rollback?: boolean | {
+      /**
+       * How far back is looked.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 5s to 1h.
+       * Default: "1m".
+       */
+      readonly window?: Duration | undefined
+      /**
+       * Fewer requests to the canary in the window say nothing.
+       * Allowed: a whole number from 1 to 1000000.
+       * Default: 100.
+       */
+      readonly requestsMin?: number | undefined
+      /**
+       * Out when its share of errors (5xx, failures) is above the others' by more than this.
+       * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+       * Default: "5%".
+       */
+      readonly errors?: number | `${number}%` | undefined
+      /**
+       * Out when the time of its slowest twentieth (p95) is above this multiple of the others'. 0 = not looked at.
+       * Allowed: a number from 0 to 1000.
+       * Default: 3.
+       */
+      readonly latencyFactor?: number | undefined
+    } | undefined
+  } | undefined
+  /** Copies requests to another service; its answers are thrown away. Bodies of more than 16KB are not copied. */
+  readonly mirror?: string | {
+    /**
+     * Name of a service.
+     * Allowed: the name of a service, of at most 40 characters.
+     */
+    readonly to: string
+    /**
+     * Share of the requests that are copied.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: 1.
+     */
+    readonly share?: number | `${number}%` | undefined
+    /**
+     * Copies in flight at once, for each worker thread; further ones are not made, and counted.
+     * Allowed: a whole number from 1 to 100000.
+     * Default: 100.
+     */
+    readonly inFlight?: number | undefined
+  } | undefined
   /** Sends the client elsewhere. */
   readonly redirect?: string | {
     /**
@@ -169,6 +298,98 @@ export type RouteInput = {
    * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1024GB.
    */
   readonly bodyMax?: Size | undefined
+  /**
+   * Compressed request bodies are looked into on the way: one that becomes larger than this gets 413. Left out: they pass unseen.
+   * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1KB to 1024GB.
+   */
+  readonly decodedBodyMax?: Size | undefined
+  /** Compresses answers on the way, where the client takes it and nothing forbids it. Not for answers that hold a secret beside what a client sent (BREACH). Left out: no. */
+  readonly compress?: boolean | {
+    /**
+     * Which, the preferred first.
+     * Default: ["zstd","br","gzip"].
+     */
+    readonly encodings?: readonly ('zstd' | 'br' | 'gzip')[] | undefined
+    /**
+     * Answers that are known to be smaller pass as they are.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1GB.
+     * Default: "1KB".
+     */
+    readonly min?: Size | undefined
+    /**
+     * Content types that are compressed.
+     * Default: ["text/*","application/json","application/javascript","application/xml","application/manifest+json","application/ld+json","application/problem+json","application/xhtml+xml","application/rss+xml","application/atom+xml","application/wasm","application/graphql-response+json","image/svg+xml","image/x-icon","image/bmp","font/ttf","font/otf"].
+     */
+    readonly types?: readonly string[] | undefined
+    /**
+     * CPU time against size.
+     * Allowed: 'fast', 'balanced', 'small'.
+     * Default: "balanced".
+     */
+    readonly level?: 'fast' | 'balanced' | 'small' | undefined
+  } | undefined
+  /** Lets pages of other origins read the answers. `true`: of any origin, without credentials; or a list of origins. Left out: nothing is changed. */
+  readonly cors?: boolean | readonly string[] | {
+    /** Which origins: exact, `https://*.example`, or `*`. */
+    readonly origins: readonly string[]
+    /**
+     * Methods that pages may use.
+     * Default: ["GET","HEAD","POST","PUT","PATCH","DELETE"].
+     */
+    readonly methods?: readonly string[] | undefined
+    /**
+     * Headers that pages may send; `*`: all.
+     * Default: ["*"].
+     */
+    readonly headers?: readonly ('*' | string)[] | undefined
+    /**
+     * Headers of answers that pages may read.
+     * Default: [].
+     */
+    readonly expose?: readonly ('*' | string)[] | undefined
+    /**
+     * Pages may send cookies and certificates.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly credentials?: boolean | undefined
+    /**
+     * How long browsers remember it.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 24h.
+     * Default: "10m".
+     */
+    readonly maxAge?: Duration | undefined
+  } | undefined
+  /** Functions of yours at the edge, by module and export. */
+  readonly hooks?: {
+    /**
+     * The module (.ts, .mts, .js or .mjs), relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly module: string
+    /**
+     * Its export that sees each request before it is sent on.
+     * Allowed: the name of an export, of at most 100 characters.
+     */
+    readonly onRequest?: string | undefined
+    /**
+     * Its export that sees the head of each answer.
+     * Allowed: the name of an export, of at most 100 characters.
+     */
+    readonly onResponse?: string | undefined
+    /**
+     * A call that takes longer has failed, and its worker is replaced.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 10s.
+     * Default: "50ms".
+     */
+    readonly deadline?: Duration | undefined
+    /**
+     * What becomes of a request whose hook fails: 502, or on without the hook.
+     * Allowed: 'refuse', 'pass'.
+     * Default: "refuse".
+     */
+    readonly onFailure?: 'refuse' | 'pass' | undefined
+  } | undefined
   /** Changed on the way to the service. */
   readonly requestHeaders?: {
     /** Set, also where the header is already there. */
@@ -190,10 +411,263 @@ export type EdgeInput = {
   /** Where clients connect. */
   readonly listen?: {
     /**
-     * One place, or several.
+     * HTTP: one place, or several. `false`: none.
      * Default: 8080.
      */
-    readonly http?: number | string | readonly (number | string)[] | undefined
+    readonly http?: false | number | string | {
+      /**
+       * Where to accept HTTP: a port on all addresses, or `host:port`. 0 = any free port.
+       * Allowed: a port from 0 to 65535 (0 = any free one) or 'host:port' with an IP address or localhost, such as 8080 or '127.0.0.1:8080'.
+       */
+      readonly at: number | string
+      /** Balancers in front of this edge: who connects from there must begin with a PROXY header (v1 or v2); from elsewhere none is taken. */
+      readonly proxyProtocol?: readonly string[] | undefined
+      /**
+       * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.
+       * Allowed: true, false or a port from 1 to 65535.
+       */
+      readonly redirectToHttps?: boolean | number | undefined
+      /**
+       * `false`: no HTTP/2 here, neither by ALPN nor by prior knowledge.
+       * Allowed: true or false.
+       * Default: true.
+       */
+      readonly http2?: boolean | undefined
+    } | readonly (number | string | {
+      /**
+       * Where to accept HTTP: a port on all addresses, or `host:port`. 0 = any free port.
+       * Allowed: a port from 0 to 65535 (0 = any free one) or 'host:port' with an IP address or localhost, such as 8080 or '127.0.0.1:8080'.
+       */
+      readonly at: number | string
+      /** Balancers in front of this edge: who connects from there must begin with a PROXY header (v1 or v2); from elsewhere none is taken. */
+      readonly proxyProtocol?: readonly string[] | undefined
+      /**
+       * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.
+       * Allowed: true, false or a port from 1 to 65535.
+       */
+      readonly redirectToHttps?: boolean | number | undefined
+      /**
+       * `false`: no HTTP/2 here, neither by ALPN nor by prior knowledge.
+       * Allowed: true or false.
+       * Default: true.
+       */
+      readonly http2?: boolean | undefined
+    })[] | undefined
+    /**
+     * HTTPS, with the certificates of `edge.tls`: one place, or several. Left out: none.
+     * Default: false.
+     */
+    readonly https?: false | number | string | {
+      /**
+       * Where to accept HTTPS: a port on all addresses, or `host:port`. 0 = any free port.
+       * Allowed: a port from 0 to 65535 (0 = any free one) or 'host:port' with an IP address or localhost, such as 8080 or '127.0.0.1:8080'.
+       */
+      readonly at: number | string
+      /** Balancers in front of this edge: who connects from there must begin with a PROXY header (v1 or v2); from elsewhere none is taken. */
+      readonly proxyProtocol?: readonly string[] | undefined
+      /**
+       * `false`: no HTTP/2 here, neither by ALPN nor by prior knowledge.
+       * Allowed: true or false.
+       * Default: true.
+       */
+      readonly http2?: boolean | undefined
+    } | readonly (number | string | {
+      /**
+       * Where to accept HTTPS: a port on all addresses, or `host:port`. 0 = any free port.
+       * Allowed: a port from 0 to 65535 (0 = any free one) or 'host:port' with an IP address or localhost, such as 8080 or '127.0.0.1:8080'.
+       */
+      readonly at: number | string
+      /** Balancers in front of this edge: who connects from there must begin with a PROXY header (v1 or v2); from elsewhere none is taken. */
+      readonly proxyProtocol?: readonly string[] | undefined
+      /**
+       * `false`: no HTTP/2 here, neither by ALPN nor by prior knowledge.
+       * Allowed: true or false.
+       * Default: true.
+       */
+      readonly http2?: boolean | undefined
+    })[] | undefined
+  } | undefined
+  /**
+   * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.
+   * Allowed: true, false or a port from 1 to 65535.
+   */
+  readonly redirectToHttps?: boolean | number | undefined
+  /** TLS at the edge. Without certificates and `acme`, a self-signed one for localhost is made. */
+  readonly tls?: {
+    /**
+     * Certificates by their files, chosen by the name that a client asks for; the first where none fits. The files are read again when they change.
+     * Default: [].
+     */
+    readonly certificates?: readonly ({
+      /**
+       * Which hosts it is for: exact names, and `*.example` for one label. Left out: those that it names itself.
+       * Default: [].
+       */
+      readonly hosts?: readonly string[] | undefined
+      /**
+       * The certificate with its chain (PEM), relative to the system file's folder.
+       * Allowed: a path, of at most 4096 characters.
+       */
+      readonly certFile: string
+      /**
+       * Its private key (PEM), relative to the system file's folder.
+       * Allowed: a path, of at most 4096 characters.
+       */
+      readonly keyFile: string
+    })[] | undefined
+    /** Certificates by ACME (HTTP-01), issued and renewed by Tenfold itself. */
+    readonly acme?: {
+      /**
+       * The authority: `'letsencrypt'`, `'letsencrypt-staging'` for tries, or the URL of an ACME directory.
+       * Allowed: 'letsencrypt', 'letsencrypt-staging' or an https URL, of at most 2048 characters.
+       * Default: "letsencrypt".
+       */
+      readonly directory?: string | undefined
+      /**
+       * Where the authority writes to about the account.
+       * Allowed: an e-mail address, of at most 254 characters.
+       */
+      readonly email?: string | undefined
+      /** The hosts that certificates are for. Each must lead here on port 80. */
+      readonly hosts: readonly string[]
+      /**
+       * You agree to the authority's terms of service.
+       * Allowed: true.
+       */
+      readonly agreeTerms: true
+      /**
+       * The authority that a private directory's own certificate is from (PEM), relative to the system file's folder.
+       * Allowed: a path, of at most 4096 characters.
+       */
+      readonly caFile?: string | undefined
+      /**
+       * How long before its end a certificate is renewed. Left out: when a third of its life is left.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1h to 365d.
+       */
+      readonly renewBefore?: Duration | undefined
+    } | undefined
+    /**
+     * The oldest version of TLS.
+     * Allowed: '1.2', '1.3'.
+     * Default: "1.2".
+     */
+    readonly minVersion?: '1.2' | '1.3' | undefined
+    /** Asks clients for certificates; instances are told who they are in signed headers. */
+    readonly clientCertificates?: {
+      /**
+       * Authorities that client certificates must be from (PEM), relative to the system file's folder.
+       * Allowed: a path, of at most 4096 characters.
+       */
+      readonly caFile: string
+      /**
+       * `optional`: clients without one pass, without identity. One that does not verify is always refused.
+       * Allowed: 'optional', 'required'.
+       * Default: "required".
+       */
+      readonly mode?: 'optional' | 'required' | undefined
+    } | undefined
+    /** Strict-Transport-Security on every HTTPS answer: browsers then refuse plain HTTP for this host. `true`: for a year. Left out: none. */
+    readonly hsts?: boolean | {
+      /**
+       * How long browsers remember it. 0s: forget it.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 730d.
+       * Default: "365d".
+       */
+      readonly maxAge?: Duration | undefined
+      /**
+       * For all names below, too.
+       * Allowed: true or false.
+       * Default: false.
+       */
+      readonly includeSubDomains?: boolean | undefined
+      /**
+       * Asks for a place in the browsers' own lists; hard to take back.
+       * Allowed: true or false.
+       * Default: false.
+       */
+      readonly preload?: boolean | undefined
+    } | undefined
+  } | undefined
+  /** Layer 4: connections that go to a service as they are. */
+  readonly tcp?: readonly ({
+    /**
+     * Its name in status, metrics and logs. Left out: by its port.
+     * Allowed: a name of small letters, digits and -, of at most 40 characters.
+     */
+    readonly name?: string | undefined
+    /**
+     * Where to accept connections: a port on all addresses, or `host:port`. 0 = any free port.
+     * Allowed: a port from 0 to 65535 (0 = any free one) or 'host:port' with an IP address or localhost, such as 8080 or '127.0.0.1:8080'.
+     */
+    readonly listen: number | string
+    /**
+     * Name of the service that answers.
+     * Allowed: the name of a service, of at most 40 characters.
+     */
+    readonly to: string
+    /**
+     * Ends TLS here, with the certificates of `edge.tls`.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly tls?: boolean | undefined
+    /** Balancers in front of this edge: who connects from there must begin with a PROXY header (v1 or v2); from elsewhere none is taken. */
+    readonly proxyProtocol?: readonly string[] | undefined
+    /**
+     * Tells members about the client by a PROXY header of this version.
+     * Allowed: 'v1', 'v2'.
+     */
+    readonly sendProxy?: 'v1' | 'v2' | undefined
+    /**
+     * A connection that is silent in both directions for this long is ended.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 100ms to 30d.
+     * Default: "10m".
+     */
+    readonly idleTimeout?: Duration | undefined
+  })[] | undefined
+  /** Layer 4: datagrams that go to a service. */
+  readonly udp?: readonly ({
+    /**
+     * Its name in status, metrics and logs. Left out: by its port.
+     * Allowed: a name of small letters, digits and -, of at most 40 characters.
+     */
+    readonly name?: string | undefined
+    /**
+     * Where to accept datagrams: a port on all addresses, or `host:port`. 0 = any free port.
+     * Allowed: a port from 0 to 65535 (0 = any free one) or 'host:port' with an IP address or localhost, such as 8080 or '127.0.0.1:8080'.
+     */
+    readonly listen: number | string
+    /**
+     * Name of the service that answers.
+     * Allowed: the name of a service, of at most 40 characters.
+     */
+    readonly to: string
+    /**
+     * A client (address and port) keeps its member until it is silent for this long.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 100ms to 24h.
+     * Default: "30s".
+     */
+    readonly sessionTimeout?: Duration | undefined
+    /**
+     * Clients at once, for each worker thread; datagrams of further ones are dropped and counted.
+     * Allowed: a whole number from 1 to 1000000.
+     * Default: 10000.
+     */
+    readonly sessions?: number | undefined
+  })[] | undefined
+  /** Says 200 while this edge should get traffic, and 503 with the reason when not: for keepalived, or a balancer in front. Left out: none. */
+  readonly health?: number | string | {
+    /**
+     * Where to listen: a port on loopback, or `host:port`. 0 = any free port.
+     * Allowed: a port from 0 to 65535 (0 = any free one) or 'host:port' with an IP address or localhost, such as 8080 or '127.0.0.1:8080'.
+     */
+    readonly listen: number | string
+    /**
+     * The only path that is answered.
+     * Allowed: a path that begins with /, of at most 1024 characters.
+     * Default: "/health".
+     */
+    readonly path?: string | undefined
   } | undefined
   /**
    * Worker threads: `'cores'` = one for each core, or a number.
@@ -273,12 +747,79 @@ export type EdgeInput = {
      * Default: 10000.
      */
     readonly requestsPerConnection?: number | undefined
+    /**
+     * Requests at once on one HTTP/2 connection.
+     * Allowed: a whole number from 1 to 10000.
+     * Default: 128.
+     */
+    readonly http2Streams?: number | undefined
   } | undefined
   /**
    * JSON lines, one a request: `true` = `logs/access.log` in the state directory, or a file. `false`: none.
    * Default: false.
    */
   readonly accessLog?: boolean | string | undefined
+  /** Requests that take long, with the time of each phase, as JSON lines: a duration, or `true` for 1s. Left out: none. */
+  readonly slowLog?: boolean | Duration | {
+    /**
+     * Requests that take longer are written down.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 1h.
+     * Default: "1s".
+     */
+    readonly threshold?: Duration | undefined
+    /**
+     * The file, relative to the system file's folder. Left out: `logs/slow.log` in the state directory.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly file?: string | undefined
+  } | undefined
+  /** OpenTelemetry traces. Left out: none are made. */
+  readonly tracing?: string | {
+    /**
+     * Where traces are sent (OTLP over HTTP, JSON). Without a path: `/v1/traces`.
+     * Allowed: a URL such as 'http://127.0.0.1:4318', of at most 2048 characters.
+     */
+    readonly endpoint: string
+    /**
+     * Share of the traces that begin here which are made; one that a trusted proxy began keeps that proxy's choice.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: "1%".
+     */
+    readonly sample?: number | `${number}%` | undefined
+    /**
+     * `service.name` of the spans. Left out: the system's name.
+     * Allowed: a name, of at most 200 characters.
+     */
+    readonly service?: string | undefined
+    /**
+     * A file with header lines for the collector (`authorization: Bearer ...`), relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly headersFile?: string | undefined
+  } | undefined
+  /** `Server-Timing` in answers, with the edge's and the instance's part of the time. `'asked'`: where the request has `X-Server-Timing: 1`. Left out: never. */
+  readonly serverTiming?: boolean | 'asked' | 'always' | undefined
+  /** Pages instead of the edge's own where it answers itself with an error, by status (`404`) or class (`5xx`): `{status}`, `{reason}`, `{code}`, `{message}` and `{requestId}` are filled in. What instances answer passes as it is. */
+  readonly errorPages?: { readonly [name: string]: string } | undefined
+  /** What clients get (503) while `tenfold maintenance on` is in force. */
+  readonly maintenance?: {
+    /**
+     * The page: HTML, text or JSON of at most 64KB, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly page?: string | undefined
+    /**
+     * What Retry-After says.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1s to 30d.
+     * Default: "5m".
+     */
+    readonly retryAfter?: Duration | undefined
+    /**
+     * Who is let through meanwhile.
+     * Default: [].
+     */
+    readonly allow?: readonly string[] | undefined
+  } | undefined
   /**
    * How long requests in flight may go on after a stop began.
    * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 24h.
@@ -607,6 +1148,41 @@ export type ServiceInput = {
    * Allowed: a header name, of at most 100 characters.
    */
   readonly utilisationHeader?: string | undefined
+  /**
+   * `h2`: HTTP/2 to the members, by prior knowledge, or over `tls` by ALPN. gRPC needs it.
+   * Allowed: 'http1', 'h2'.
+   * Default: "http1".
+   */
+  readonly protocol?: 'http1' | 'h2' | undefined
+  /** TLS to the members, their certificates verified. Left out: none. */
+  readonly tls?: boolean | {
+    /**
+     * Whose certificate is expected. Left out: the member's host as written.
+     * Allowed: a host name, of at most 253 characters.
+     */
+    readonly serverName?: string | undefined
+    /**
+     * Authorities to trust (PEM) instead of the system's, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly caFile?: string | undefined
+    /**
+     * `false`: any certificate is taken. Only for tries.
+     * Allowed: true or false.
+     * Default: true.
+     */
+    readonly verify?: boolean | undefined
+    /**
+     * The certificate that the edge shows to members (PEM), relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly certFile?: string | undefined
+    /**
+     * Its private key (PEM), relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly keyFile?: string | undefined
+  } | undefined
   /** Weights of single instances: `{ 'web-1': 3 }`. The others weigh 1. */
   readonly weights?: { readonly [name: string]: number } | undefined
   /**

@@ -2,89 +2,15 @@
 // where they are derived. Whether the services it names exist is checked in cross-checks.ts.
 
 import { requestKey } from './balance.ts'
-import type { CheckedAction, CheckedHeaderRules, CheckedRoute, CheckedSticky } from './checked.ts'
+import type { CheckedAction, CheckedRoute, CheckedSticky } from './checked.ts'
+import { headerMap, headerRules } from './headers.ts'
 import { hostPattern } from './network.ts'
 import { fixedPrefix, pathPattern } from './patterns.ts'
 import { hedge, routeRetry } from './retry.ts'
-import { defined, either, into, listOf, mapOf, strict } from './shapes.ts'
+import { compress, files, filesAction, type ParsedFiles } from './route-files.ts'
+import { canary, cors, hooks, mirror, split } from './route-gateway.ts'
+import { defined, either, into, listOf, strict } from './shapes.ts'
 import { choice, duration, flag, leaf, Refused, type Schema, size, text, token, whole } from './values.ts'
-
-// RFC 9110 7.6.1 and framing: the edge alone writes these.
-const framingHeaders = [
-  'connection',
-  'content-length',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]
-
-function headerName(about: string, ownFraming: boolean): Schema<string> {
-  return leaf({
-    about,
-    allowed: 'a header name, of at most 256 characters',
-    json: { type: 'string', minLength: 1, maxLength: 256 },
-    parse: value => {
-      if (typeof value !== 'string' || value.length > 256 || !token.test(value)) return undefined
-      const name = value.toLowerCase()
-      return ownFraming && framingHeaders.includes(name)
-        ? new Refused('is a header that the edge alone writes', 'Leave it out.')
-        : name
-    },
-  })
-}
-
-/** RFC 9110 5.5 field-value, without leading or trailing white space. */
-const headerValue = leaf<string>({
-  about: 'The value.',
-  allowed: 'a header value without control characters, of at most 4096 characters',
-  json: { type: 'string', maxLength: 4096 },
-  parse: value => {
-    if (typeof value !== 'string' || value.length > 4096) return undefined
-    if (/[\r\n\0]/.test(value)) return new Refused('holds a line break or NUL')
-    return /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/.test(value)
-      ? value
-      : undefined
-  },
-})
-
-function headerMap(about: string): Schema<Record<string, string>> {
-  const map = mapOf(headerValue, {
-    about,
-    names: 'header names with their values',
-    pattern: token,
-    entriesMax: 100,
-  })
-  return into(map, headers => {
-    const lower: Record<string, string> = {}
-    for (const [name, value] of Object.entries(headers)) {
-      const key = name.toLowerCase()
-      if (Object.hasOwn(lower, key)) return new Refused(`names '${key}' twice, in different cases`)
-      lower[key] = value
-    }
-    return lower
-  })
-}
-
-function headerRules(about: string): Schema<CheckedHeaderRules> {
-  const rules = strict(
-    {
-      set: headerMap('Set, also where the header is already there.').optional(),
-      remove: listOf('Removed.', headerName('A header name.', true), 100).optional(),
-    },
-    { about },
-  )
-  return into(rules, keys => {
-    const framing = Object.keys(keys.set ?? {}).find(name => framingHeaders.includes(name))
-    if (framing) return new Refused(`sets '${framing}', which the edge alone writes`, 'Leave it out.')
-    const both = keys.remove?.find(name => Object.hasOwn(keys.set ?? {}, name))
-    if (both)
-      return new Refused(`both sets and removes '${both}'`, 'Keep one: setting replaces what was there.')
-    return defined({ set: keys.set, remove: keys.remove }) as CheckedHeaderRules
-  })
-}
 
 const stickyKey = requestKey(
   'Requests with the same value go to the same member. `path:id` is what `:id` of the route matched; `cookie` is issued by the edge.',
@@ -206,6 +132,8 @@ const routeKeys = {
   methods: listOf('Only these methods. `GET` does not include `HEAD`.', method, 32, 1).optional(),
   headers: headerMap("Only requests with these headers; `'*'` is any value.").optional(),
   to: text('Name of the service that answers.', 'the name of a service', { lengthMax: 40 }).optional(),
+  split: split.optional(),
+  files: files.optional(),
   rewrite: text(
     "Replaces the pattern's fixed beginning: with `path: '/api/*'`, `rewrite: '/'` turns `/api/films` into `/films`.",
     'a path that begins with /',
@@ -217,6 +145,8 @@ const routeKeys = {
   upgrade: flag('Lets WebSocket and other upgrades through.').optional(),
   retry: routeRetry.optional(),
   hedge: hedge.optional(),
+  canary: canary.optional(),
+  mirror: mirror.optional(),
   redirect: redirect.optional(),
   respond: respond.optional(),
   timeout: duration(
@@ -225,21 +155,62 @@ const routeKeys = {
     '24h',
   ).optional(),
   bodyMax: size('Largest request body. Left out: `edge.limits.body`.', '0B', '1024GB').optional(),
+  decodedBodyMax: size(
+    'Compressed request bodies are looked into on the way: one that becomes larger than this gets 413. Left out: they pass unseen.',
+    '1KB',
+    '1024GB',
+  ).optional(),
+  compress: compress.optional(),
+  cors: cors.optional(),
+  hooks: hooks.optional(),
   requestHeaders: headerRules('Changed on the way to the service.').optional(),
   responseHeaders: headerRules('Changed on the way to the client.').optional(),
 }
 
-const proxyOnly = ['rewrite', 'sticky', 'upgrade', 'retry', 'hedge'] as const
+const proxyOnly = [
+  'rewrite',
+  'sticky',
+  'upgrade',
+  'retry',
+  'hedge',
+  'canary',
+  'mirror',
+  'decodedBodyMax',
+] as const
+const actions = ['to', 'split', 'files', 'redirect', 'respond'] as const
+
+const elsewhere = {
+  service: "Did you mean 'to'?",
+  proxy: "Did you mean 'to'?",
+  proxy_pass: "Did you mean 'to'?",
+  reverse_proxy: "Did you mean 'to'?",
+  upstream: "Did you mean 'to'?",
+  backend: "Did you mean 'to'?",
+  method: "Did you mean 'methods'?",
+  root: "Write files: 'FOLDER'.",
+  alias: "Write files: 'FOLDER'.",
+  static: "Write files: 'FOLDER'.",
+  file_server: "Write files: 'FOLDER'.",
+  try_files: "Write files: { root: 'FOLDER', spa: true }.",
+  spa: "Write files: { root: 'FOLDER', spa: true }.",
+  gzip: "Did you mean 'compress'?",
+  brotli: "Did you mean 'compress'?",
+  encode: "Did you mean 'compress'?",
+  websocket: "Did you mean 'upgrade'?",
+  strip_prefix: "Write rewrite: '/'.",
+  stripPrefix: "Write rewrite: '/'.",
+  return: "Did you mean 'redirect' or 'respond'?",
+  weights: "Did you mean 'split'?",
+  client_max_body_size: "Did you mean 'bodyMax'?",
+  middlewares: 'What changes requests stands in the route itself: rewrite, requestHeaders, cors, hooks.',
+}
 
 export const route: Schema<CheckedRoute> = into(
   strict(routeKeys, {
-    about: 'What is matched, and one of `to`, `redirect`, `respond`. The first route that matches wins.',
-    later: ['guard', 'cache', 'files'],
-    elsewhere: {
-      service: "Did you mean 'to'?",
-      proxy: "Did you mean 'to'?",
-      method: "Did you mean 'methods'?",
-    },
+    about:
+      'What is matched, and one of `to`, `split`, `files`, `redirect`, `respond`. The first route that matches wins.',
+    later: ['guard', 'cache'],
+    elsewhere,
   }),
   (keys): CheckedRoute | Refused => {
     const { name, host, path, methods, headers, timeout, bodyMax, requestHeaders, responseHeaders } = keys
@@ -255,41 +226,65 @@ export const route: Schema<CheckedRoute> = into(
       responseHeaders,
       timeoutMs: timeout,
       bodyBytesMax: bodyMax,
+      cors: keys.cors,
+      compress: keys.compress,
+      hooks: keys.hooks,
+      decodedBytesMax: keys.decodedBodyMax,
     }) as CheckedRoute
   },
 )
 
+type Proxy = Extract<CheckedAction, { kind: 'proxy' }>
+
 interface ActionKeys {
   readonly to?: string | undefined
+  readonly split?: Proxy['split'] | undefined
+  readonly files?: ParsedFiles | undefined
   readonly rewrite?: string | undefined
   readonly sticky?: CheckedSticky | undefined
   readonly upgrade?: boolean | undefined
-  readonly retry?: Extract<CheckedAction, { kind: 'proxy' }>['retry'] | undefined
-  readonly hedge?: Extract<CheckedAction, { kind: 'proxy' }>['hedge'] | undefined
+  readonly retry?: Proxy['retry'] | undefined
+  readonly hedge?: Proxy['hedge'] | undefined
+  readonly canary?: Proxy['canary'] | undefined
+  readonly mirror?: Proxy['mirror'] | undefined
+  readonly decodedBodyMax?: number | undefined
+  readonly compress?: CheckedRoute['compress'] | undefined
   readonly redirect?: CheckedAction | undefined
   readonly respond?: CheckedAction | undefined
 }
 
 function actionOf(path: string, keys: ActionKeys): CheckedAction | Refused {
-  const given = (['to', 'redirect', 'respond'] as const).filter(key => keys[key] !== undefined)
+  const given = actions.filter(key => keys[key] !== undefined)
   if (given.length !== 1)
     return given.length === 0
-      ? new Refused('does nothing', "Add one of to: 'SERVICE', redirect: '/elsewhere', respond: 'text'.")
+      ? new Refused(
+          'does nothing',
+          "Add one of to: 'SERVICE', files: 'FOLDER', redirect: '/elsewhere', respond: 'text'.",
+        )
       : new Refused(`has ${given.map(key => `'${key}'`).join(' and ')}`, 'Keep one of them.')
-  const foreign = keys.to === undefined ? proxyOnly.find(key => keys[key] !== undefined) : undefined
+  const proxied = keys.to !== undefined || keys.split !== undefined
+  const foreign = proxied ? undefined : proxyOnly.find(key => keys[key] !== undefined)
   if (foreign)
     return new Refused(`has '${foreign}', which only routes with 'to' have`, `Leave out '${foreign}'.`)
-  return keys.redirect ?? keys.respond ?? proxyAction(path, keys.to as string, keys)
+  if (keys.redirect && keys.compress)
+    return new Refused("has 'compress', but a redirect has nothing to compress", "Leave out 'compress'.")
+  if (keys.files) return filesAction(path, keys.files)
+  return keys.redirect ?? keys.respond ?? proxyAction(path, keys)
 }
 
-function proxyAction(path: string, upstream: string, keys: ActionKeys): CheckedAction {
+function proxyAction(path: string, keys: ActionKeys): Proxy | Refused {
+  if (keys.split && keys.canary)
+    return new Refused("has 'split' and 'canary'", 'Keep one: a canary is a split that can be taken out.')
   return defined({
     kind: 'proxy' as const,
-    upstream,
+    upstream: keys.to ?? (keys.split?.[0]?.upstream as string),
     rewritePrefix: keys.rewrite === undefined ? undefined : { from: fixedPrefix(path), to: keys.rewrite },
     upgrade: keys.upgrade ?? false,
     sticky: keys.sticky,
     retry: keys.retry,
     hedge: keys.hedge,
-  }) as CheckedAction
+    split: keys.split,
+    canary: keys.canary,
+    mirror: keys.mirror,
+  }) as Proxy
 }

@@ -2,116 +2,27 @@
 // the proof that the checked system says no more than the file can (a test checks it again and compares).
 
 import type {
-  CheckedAction,
   CheckedAddress,
-  CheckedHeaderRules,
-  CheckedListen,
-  CheckedRetry,
-  CheckedRoute,
   CheckedService,
   CheckedSystem,
   CommandService,
   UpstreamSettings,
 } from './checked.ts'
-import type { Duration, SystemInput } from './input.generated.ts'
-import { isIpv6 } from './network.ts'
+import type { SystemInput } from './input.generated.ts'
 import { defined } from './shapes.ts'
-import { durationText } from './values.ts'
+import { spellEdge } from './spell-edge.ts'
+import { keyText, ms, place, retry } from './spell-values.ts'
 
 /** The system file's data that checks to the very same system, apart from the environment's name. */
 export function spellOut(system: CheckedSystem): SystemInput {
-  const { drainTimeoutMs, ...limits } = system.edge.limits
   return {
     name: system.name,
     control: { listen: place(system.control) },
-    edge: {
-      listen: { http: system.edge.listeners.map(place) },
-      workers: system.edge.workers,
-      trustedProxies: system.edge.trustedProxies,
-      forwarded: system.edge.forwarded,
-      limits: {
-        requestLine: limits.requestLineBytesMax,
-        headers: limits.headerBytesMax,
-        headerCount: limits.headerCountMax,
-        body: limits.bodyBytesMax,
-        headTimeout: ms(limits.headTimeoutMs),
-        idleTimeout: ms(limits.idleTimeoutMs),
-        bodyTimeout: ms(limits.bodyTimeoutMs),
-        sendTimeout: ms(limits.sendTimeoutMs),
-        connections: limits.connectionsMax,
-        requestsPerConnection: limits.requestsPerConnectionMax,
-      },
-      accessLog: system.edge.accessLog === null ? false : (system.edge.accessLog.file ?? true),
-      drainTimeout: ms(drainTimeoutMs),
-      routes: system.edge.routes.map(route),
-    },
+    edge: spellEdge(system.edge),
     services: Object.fromEntries(
       Object.values(system.services).map(one => [one.name, service(one)]),
     ) as NonNullable<SystemInput['services']>,
   }
-}
-
-const ms = (value: number): Duration => durationText(value) as Duration
-const place = ({ host, port }: CheckedListen): string => `${isIpv6(host) ? `[${host}]` : host}:${port}`
-
-type RouteInput = NonNullable<NonNullable<SystemInput['edge']>['routes']>[number]
-
-function route(one: CheckedRoute): RouteInput {
-  const { host, path, methods, headers } = one.match
-  const derived = [methods?.join(','), `${host ?? ''}${path}`].filter(Boolean).join(' ')
-  const named = one.id !== derived && !one.id.includes(' ')
-  return {
-    ...defined({ name: named ? one.id : undefined, host, path, methods, headers }),
-    ...action(one.action),
-    ...defined({
-      requestHeaders: one.requestHeaders && rules(one.requestHeaders),
-      responseHeaders: one.responseHeaders && rules(one.responseHeaders),
-      timeout: one.timeoutMs === undefined ? undefined : ms(one.timeoutMs),
-      bodyMax: one.bodyBytesMax,
-    }),
-  } as RouteInput
-}
-
-const rules = ({ set, remove }: CheckedHeaderRules): object => defined({ set, remove })
-
-function action(one: CheckedAction): object {
-  if (one.kind === 'redirect') return { redirect: { to: one.location, status: one.status } }
-  if (one.kind === 'respond')
-    return { respond: { status: one.status, body: one.body, contentType: one.contentType } }
-  const { sticky, hedge } = one
-  return defined({
-    to: one.upstream,
-    rewrite: one.rewritePrefix?.to,
-    upgrade: one.upgrade,
-    sticky:
-      sticky?.by === 'cookie'
-        ? defined({
-            by: `cookie:${sticky.name}`,
-            maxAge: sticky.maxAgeMs === undefined ? undefined : ms(sticky.maxAgeMs),
-            secure: sticky.secure,
-            sameSite: sticky.sameSite,
-          })
-        : sticky && { by: keyText(sticky) },
-    retry: one.retry && retry(one.retry),
-    hedge: hedge && { percentile: hedge.percentile, delayMin: ms(hedge.delayMinMs) },
-  })
-}
-
-const keyText = (key: { by: string; name?: string }): string =>
-  key.name === undefined ? key.by : `${key.by}:${key.name}`
-
-function retry(one: Partial<CheckedRetry>): object {
-  const time = (value: number | undefined): string | undefined =>
-    value === undefined ? undefined : ms(value)
-  return defined({
-    attempts: one.attempts,
-    share: one.budgetShare,
-    budgetMin: one.budgetMin,
-    perTryTimeout: time(one.perTryTimeoutMs),
-    backoff: time(one.backoffBaseMs),
-    backoffMax: time(one.backoffMaxMs),
-    onStatus: one.onStatus,
-  })
 }
 
 function service(one: CheckedService): object {
@@ -174,6 +85,8 @@ function upstream(one: UpstreamSettings, ready: CommandService['ready'] | undefi
     },
     keepAlive: { connections: one.keepAlive.connectionsMax, timeout: ms(one.keepAlive.timeoutMs) },
     utilisationHeader: one.utilisationHeader,
+    protocol: one.protocol ?? 'http1',
+    tls: one.tls ?? false,
   })
 }
 

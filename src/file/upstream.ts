@@ -7,12 +7,14 @@ import type {
   CheckedCircuit,
   CheckedHedge,
   CheckedRetry,
+  CheckedUpstreamTls,
   UpstreamSettings,
 } from './checked.ts'
 import { type CheckedProbing, health } from './health.ts'
 import { hedge, retry } from './retry.ts'
 import { defined, into, strict } from './shapes.ts'
-import { duration, type Schema, text, token, whole } from './values.ts'
+import { upstreamTls } from './tls.ts'
+import { choice, duration, type Schema, text, token, whole } from './values.ts'
 
 const limits: Schema<CheckedCircuit> = into(
   strict(
@@ -85,6 +87,8 @@ export const upstreamKeys: {
   readonly timeouts: Schema<{ connect: number; response: number; idle: number; upgradeIdle: number }>
   readonly keepAlive: Schema<UpstreamSettings['keepAlive']>
   readonly utilisationHeader: Schema<string | undefined>
+  readonly protocol: Schema<'http1' | 'h2'>
+  readonly tls: Schema<CheckedUpstreamTls | undefined>
 } = {
   balance: balance.prefault('round-robin'),
   health: health.prefault({}),
@@ -103,6 +107,11 @@ export const upstreamKeys: {
     'a header name',
     { pattern: token, lengthMax: 100 },
   ).optional(),
+  protocol: choice('`h2`: HTTP/2 to the members, by prior knowledge, or over `tls` by ALPN. gRPC needs it.', [
+    'http1',
+    'h2',
+  ]).prefault('http1'),
+  tls: upstreamTls.optional(),
 }
 
 export interface UpstreamInput {
@@ -115,6 +124,8 @@ export interface UpstreamInput {
   readonly timeouts: { connect: number; response: number; idle: number; upgradeIdle: number }
   readonly keepAlive: UpstreamSettings['keepAlive']
   readonly utilisationHeader?: string | undefined
+  readonly protocol: 'http1' | 'h2'
+  readonly tls?: CheckedUpstreamTls | undefined
 }
 
 export function upstreamSettings(keys: UpstreamInput): UpstreamSettings {
@@ -131,5 +142,7 @@ export function upstreamSettings(keys: UpstreamInput): UpstreamSettings {
     upgradeIdleTimeoutMs: keys.timeouts.upgradeIdle,
     keepAlive: keys.keepAlive,
     utilisationHeader: keys.utilisationHeader?.toLowerCase(),
+    protocol: keys.protocol === 'h2' ? ('h2' as const) : undefined,
+    tls: keys.tls,
   })
 }

@@ -5,6 +5,7 @@ import type { ApplyReport, ServiceSpec } from '../fleet/index.ts'
 import { Failure } from '../kit/failure.ts'
 import { type ChangeParts, type Compiled, changeSystem } from './change.ts'
 import { compileFleet } from './compile-fleet.ts'
+import { noEdgeFiles } from './edge-files.ts'
 import { systemFailures } from './failures.ts'
 
 function compiled(routeTo: string, ...services: string[]): Compiled {
@@ -16,7 +17,8 @@ function compiled(routeTo: string, ...services: string[]): Compiled {
   assert.ok(checked.ok)
   return {
     system: checked.system,
-    specs: compileFleet(checked.system, { baseDirectory: '/shop', environments: {} }),
+    specs: compileFleet(checked.system, { baseDirectory: '/shop', environments: {}, identitySecret: '' }),
+    files: noEdgeFiles,
   }
 }
 

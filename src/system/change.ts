@@ -4,13 +4,15 @@
 import type { CheckedSystem } from '../file/index.ts'
 import type { Fleet, ServiceReport, ServiceSpec } from '../fleet/index.ts'
 import { Failure } from '../kit/failure.ts'
+import type { EdgeFiles } from './edge-files.ts'
 import { remedyOf, systemFailures } from './failures.ts'
 import type { Publisher } from './publisher.ts'
 
-/** A checked system with what the fleet runs for it. */
+/** A checked system with what the fleet runs for it, and what stands in the files that it names. */
 export interface Compiled {
   readonly system: CheckedSystem
   readonly specs: readonly ServiceSpec[]
+  readonly files: EdgeFiles
 }
 
 export interface ChangeParts {
@@ -30,14 +32,14 @@ export async function changeSystem(
 ): Promise<void> {
   const both = unionOf(from, to)
   try {
-    await publisher.replace(both.system)
+    await publisher.replace(both.system, both.files)
     step('starting what is new, replacing what has changed')
     throwWhenFailed((await fleet.apply(both.specs)).services)
     step('routing by the new file')
-    await publisher.replace(to.system)
+    await publisher.replace(to.system, to.files)
   } catch (cause) {
     step('going back to what ran before')
-    await publisher.replace(from.system)
+    await publisher.replace(from.system, from.files)
     await fleet.apply(from.specs)
     throw reloadFailed(cause)
   }
@@ -55,6 +57,7 @@ function unionOf(from: Compiled, to: Compiled): Compiled {
       services: { ...from.system.services, ...to.system.services },
     },
     specs: [...to.specs, ...kept],
+    files: from.files,
   }
 }
 

@@ -134,8 +134,8 @@ export class Changes {
     try {
       throwWhenRefused(refusalsOf(differences))
       const next = compile(loaded)
-      // Also without a difference in the file: a secret may have another value.
-      if (sameSpecs(this.current, next) && changes.length === 0) {
+      // Also without a difference in the file: a secret or a page may be another one.
+      if (sameParts(this.current, next) && changes.length === 0) {
         return { text: this.#outcome('unchanged', 'nothing has changed'), changes }
       }
       await changeSystem(parts, this.current, next, text => {
@@ -165,5 +165,5 @@ function throwWhenRefused(refusals: readonly string[]): void {
   throw new Failure(systemFailures.reloadRefused, `Not applied: ${refusals.join('; ')}.`)
 }
 
-const sameSpecs = (one: Compiled, other: Compiled): boolean =>
-  JSON.stringify(one.specs) === JSON.stringify(other.specs)
+const sameParts = (one: Compiled, other: Compiled): boolean =>
+  JSON.stringify([one.specs, one.files]) === JSON.stringify([other.specs, other.files])

@@ -7,12 +7,17 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { MemberSpec } from '../edge/snapshot.ts'
 import { checkSystem } from '../file/index.ts'
-import { compileEdge } from './compile-edge.ts'
+import { type CompileContext, compileEdge, type EdgeSwitches } from './compile-edge.ts'
+import type { EdgeFiles } from './edge-files.ts'
 
 interface Golden {
   readonly about: string
   readonly input: unknown
   readonly members: Readonly<Record<string, readonly MemberSpec[]>>
+  readonly pages?: EdgeFiles['pages']
+  readonly hookHashes?: EdgeFiles['hookHashes']
+  readonly ownCertificates?: CompileContext['ownCertificates']
+  readonly switches?: EdgeSwitches
   readonly snapshot?: unknown
 }
 
@@ -33,8 +38,12 @@ for (const name of names) {
       version: 7,
       members: new Map(Object.entries(golden.members)),
       stickySecret: 'c2VjcmV0',
+      identitySecret: 'aWRlbnRpdHk=',
       stateDirectory: '/state',
       baseDirectory: '/shop',
+      files: { pages: golden.pages ?? {}, hookHashes: golden.hookHashes ?? {} },
+      ownCertificates: golden.ownCertificates ?? [],
+      switches: golden.switches ?? {},
     })
     if (process.env.UPDATE_GOLDEN === '1') {
       writeFileSync(file, `${JSON.stringify({ ...golden, snapshot }, null, 2)}\n`)

@@ -1,9 +1,21 @@
 // Checked system and members -> the edge's snapshot. Pure: the same arguments give the same snapshot, so a reload can be
-// compared with what runs. Owns what the snapshot adds to the file: members, version, the sticky key, absolute paths.
+// compared with what runs. Owns what the snapshot adds to the file: members, version, keys, pages, absolute paths, and
+// what was switched on by a command.
 
-import { isAbsolute, join } from 'node:path'
-import { type EdgeSnapshot, type MemberSpec, snapshotFormat } from '../edge/snapshot.ts'
-import type { CheckedService, CheckedSystem } from '../file/index.ts'
+import { join, resolve } from 'node:path'
+import {
+  type CertificateSpec,
+  type EdgeSnapshot,
+  type MaintenanceSpec,
+  type MemberSpec,
+  type PageSpec,
+  type RouteSpec,
+  snapshotFormat,
+  type TlsSpec,
+  type UpstreamSpec,
+} from '../edge/snapshot.ts'
+import type { CheckedRoute, CheckedService, CheckedSystem, CheckedTls } from '../file/index.ts'
+import type { EdgeFiles } from './edge-files.ts'
 
 export interface CompileContext {
   readonly version: number
@@ -11,10 +23,27 @@ export interface CompileContext {
   readonly members: ReadonlyMap<string, readonly MemberSpec[]>
   /** Base64; signs sticky cookies. */
   readonly stickySecret: string
-  /** Absolute: the access log's default place. */
+  /** Base64; signs what instances are told of client certificates. */
+  readonly identitySecret: string
+  /** Absolute: the logs' default place. */
   readonly stateDirectory: string
   /** Absolute: the folder of the system file, from which its paths are meant. */
   readonly baseDirectory: string
+  /** What stands in the files that the system names. */
+  readonly files: EdgeFiles
+  /** Made by Tenfold itself: of ACME, self-signed. Those of the file go before them. */
+  readonly ownCertificates: readonly CertificateSpec[]
+  readonly switches: EdgeSwitches
+}
+
+/** What commands have switched on; what they leave open the file says. */
+export interface EdgeSwitches {
+  readonly maintenance?: {
+    readonly page?: PageSpec
+    readonly retryAfterSeconds?: number
+    readonly allow?: readonly string[]
+  }
+  readonly standDown?: string
 }
 
 export function compileEdge(system: CheckedSystem, context: CompileContext): EdgeSnapshot {
@@ -27,20 +56,47 @@ export function compileEdge(system: CheckedSystem, context: CompileContext): Edg
     trustedProxies: edge.trustedProxies,
     forwarded: edge.forwarded,
     limits: edge.limits,
-    accessLog: edge.accessLog === null ? null : { file: accessLogFile(edge.accessLog.file, context) },
-    routes: edge.routes,
-    upstreams: Object.values(system.services).map(service => ({
-      name: service.name,
-      members: (context.members.get(service.name) ?? []).map(member => weighted(service, member)),
-      ...service.upstream,
-    })),
+    accessLog: edge.accessLog === null ? null : { file: logFile(edge.accessLog.file, 'access', context) },
+    routes: edge.routes.map(route => routeSpec(route, context)),
+    upstreams: Object.values(system.services).map(service => upstreamSpec(service, context)),
     stickySecret: context.stickySecret,
+    ...tlsPart(edge.tls, context),
+    ...pagesPart(system, context),
+    ...observedPart(system, context),
+    ...(context.switches.standDown === undefined ? {} : { standDown: context.switches.standDown }),
   }
 }
 
-function accessLogFile(file: string | null, context: CompileContext): string {
-  if (file === null) return join(context.stateDirectory, 'logs', 'access.log')
-  return isAbsolute(file) ? file : join(context.baseDirectory, file)
+const absolute = (file: string, { baseDirectory }: CompileContext): string => resolve(baseDirectory, file)
+
+function logFile(file: string | null, word: string, context: CompileContext): string {
+  return file === null ? join(context.stateDirectory, 'logs', `${word}.log`) : absolute(file, context)
+}
+
+function routeSpec({ action, hooks, ...route }: CheckedRoute, context: CompileContext): RouteSpec {
+  const hash = hooks && context.files.hookHashes[hooks.module]
+  return {
+    ...route,
+    action: action.kind === 'files' ? { ...action, root: absolute(action.root, context) } : action,
+    ...(hooks ? { hooks: { ...hooks, module: absolute(hooks.module, context), hash: hash ?? '' } } : {}),
+  }
+}
+
+function upstreamSpec(service: CheckedService, context: CompileContext): UpstreamSpec {
+  const { tls, ...upstream } = service.upstream
+  return {
+    name: service.name,
+    members: (context.members.get(service.name) ?? []).map(member => weighted(service, member)),
+    ...upstream,
+    ...(tls ? { tls: withAbsolute(tls, ['caFile', 'certFile', 'keyFile'], context) } : {}),
+  }
+}
+
+function withAbsolute<T extends object>(value: T, keys: readonly (keyof T)[], context: CompileContext): T {
+  const out = { ...value }
+  for (const key of keys)
+    if (typeof out[key] === 'string') out[key] = absolute(out[key], context) as T[keyof T]
+  return out
 }
 
 /** The file gives weights by member id; members of `addresses` come with theirs. */
@@ -48,4 +104,80 @@ function weighted(service: CheckedService, member: MemberSpec): MemberSpec {
   if (service.kind !== 'command') return member
   const weight = service.weights[member.id]
   return weight === undefined ? member : { ...member, weight }
+}
+
+function tlsPart(
+  tls: CheckedTls | undefined,
+  context: CompileContext,
+): Pick<EdgeSnapshot, 'tls' | 'identitySecret'> {
+  if (!tls) return {}
+  const { clientCertificates, hsts } = tls
+  const certificates = tls.certificates.map(one => ({
+    ...withAbsolute(one, ['certFile', 'keyFile'], context),
+    source: 'file' as const,
+  }))
+  const spec: TlsSpec = {
+    certificates: [...certificates, ...context.ownCertificates],
+    minVersion: tls.minVersion,
+    ...(clientCertificates
+      ? { clientCertificates: withAbsolute(clientCertificates, ['caFile'], context) }
+      : {}),
+    ...(hsts === undefined ? {} : { hsts }),
+  }
+  return { tls: spec, ...(clientCertificates ? { identitySecret: context.identitySecret } : {}) }
+}
+
+const ownMaintenancePage: PageSpec = {
+  contentType: 'text/html; charset=utf-8',
+  body: `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Back soon</title>
+<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem}</style>
+<h1>Back soon</h1>
+<p>This site is being worked on. Please try again in a few minutes.</p>
+</html>
+`,
+}
+
+function pagesPart(
+  { edge }: CheckedSystem,
+  { files, switches }: CompileContext,
+): Pick<EdgeSnapshot, 'errorPages' | 'maintenance'> {
+  const pages = Object.entries(edge.errorPages ?? {}).flatMap(([status, file]) => {
+    const page = files.pages[file]
+    return page ? [[status, page] as const] : []
+  })
+  return {
+    ...(pages.length > 0 ? { errorPages: Object.fromEntries(pages) } : {}),
+    ...(switches.maintenance ? { maintenance: maintenanceSpec(edge.maintenance, files, switches) } : {}),
+  }
+}
+
+function maintenanceSpec(
+  told: CheckedSystem['edge']['maintenance'],
+  files: EdgeFiles,
+  { maintenance: switched = {} }: EdgeSwitches,
+): MaintenanceSpec {
+  const page = switched.page ?? (told?.page ? files.pages[told.page] : undefined) ?? ownMaintenancePage
+  return {
+    ...page,
+    retryAfterSeconds: switched.retryAfterSeconds ?? told?.retryAfterSeconds ?? 300,
+    allow: switched.allow ?? told?.allow ?? [],
+  }
+}
+
+function observedPart(
+  { edge }: CheckedSystem,
+  context: CompileContext,
+): Pick<EdgeSnapshot, 'tracing' | 'slowLog' | 'serverTiming'> {
+  const { tracing, slowLog, serverTiming } = edge
+  return {
+    ...(tracing ? { tracing: withAbsolute(tracing, ['headersFile'], context) } : {}),
+    ...(slowLog
+      ? { slowLog: { file: logFile(slowLog.file, 'slow', context), thresholdMs: slowLog.thresholdMs } }
+      : {}),
+    ...(serverTiming ? { serverTiming } : {}),
+  }
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { type CheckedSystem, checkSystem, fileFailures, type Problem, renderProblems } from '../file/index.ts'
 import { type ChildOutcome, runChild } from '../io/run-child.ts'
 import { Failure } from '../kit/failure.ts'
+import { type EdgeFiles, readEdgeFiles } from './edge-files.ts'
 import type { ChildReport } from './load-child.ts'
 
 export interface LoadOptions {
@@ -24,7 +25,7 @@ export interface LoadedSystem {
   /** Absolute path of the system file, and its folder: what relative paths in it are relative to. */
   readonly file: string
   readonly directory: string
-  /** Absolute paths of the file and of all that it imported, packages excepted. */
+  /** Absolute paths of the file, of all that it imported (packages excepted), and of pages and hook modules it names. */
   readonly imported: readonly string[]
   /** What the file printed, at most 64 KB. */
   readonly output: string
@@ -61,9 +62,15 @@ export async function loadSystemFile(path: string, options: LoadOptions = {}): P
   if (!report) throw withoutReport(outcome, file, timeoutMs)
   if (report.kind !== 'system') throw reportedFailure(report, outcome, file)
   const result = checkSystem(report.data, { environment: options.environment ?? null })
-  const { imported } = report
   if (!result.ok) {
+    const { imported } = report
     const { problems, warnings } = result
+    throw failure('invalid', renderProblems(shown, problems), { file, imported, problems, warnings })
+  }
+  const { problems, watched } = readEdgeFiles(result.system, dirname(file))
+  const imported = [...new Set([...report.imported, ...watched])]
+  if (problems.length > 0) {
+    const { warnings } = result
     throw failure('invalid', renderProblems(shown, problems), { file, imported, problems, warnings })
   }
   const output = outcome.stdout + outcome.stderr
@@ -75,6 +82,13 @@ export async function loadSystemFile(path: string, options: LoadOptions = {}): P
     imported,
     output,
   }
+}
+
+/** What stands in the files that a system names, once more: for one that comes from the history. */
+export function requireEdgeFiles(system: CheckedSystem, directory: string): EdgeFiles {
+  const { files, problems } = readEdgeFiles(system, directory)
+  if (problems.length === 0) return files
+  throw new Failure(fileFailures.invalid, renderProblems('The system', problems), { details: { problems } })
 }
 
 /** The absolute path of a system file; a folder stands for the file of the usual name in it. */

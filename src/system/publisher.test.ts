@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { EdgeSnapshot } from '../edge/snapshot.ts'
 import { type CheckedSystem, checkSystem } from '../file/index.ts'
 import type { FleetMember } from '../fleet/index.ts'
+import { noEdgeFiles } from './edge-files.ts'
 import { createPublisher, type PublisherOptions } from './publisher.ts'
 
 function system(...services: string[]): CheckedSystem {
@@ -42,9 +43,10 @@ function publisherOf(
   first: CheckedSystem,
   port: PublisherOptions['edge'],
 ): ReturnType<typeof createPublisher> {
-  return createPublisher(first, {
+  return createPublisher(first, noEdgeFiles, {
     edge: port,
     stickySecret: '',
+    identitySecret: '',
     stateDirectory: '/state',
     baseDirectory: '/shop',
   })
@@ -86,7 +88,7 @@ test('versions grow from what the edge already has', async () => {
 test('a system that the edge refuses is not pushed again with the next members', async () => {
   const { port, pushes } = edge()
   const publisher = publisherOf(system('web'), port)
-  const replaced = publisher.replace(system('web', 'api'))
+  const replaced = publisher.replace(system('web', 'api'), noEdgeFiles)
   pushes[0]?.answer(new Error('refused'))
   await assert.rejects(replaced, /refused/)
   const published = publisher.publish('web', [member('web-1')])

@@ -1,24 +1,32 @@
 // Members and routes on their way to the edge: the fleet's front port. Owns the snapshot's version and what it is
 // compiled from (system, members). Several changes that come while one push is under way go out together in the next.
 
-import type { EdgeSnapshot } from '../edge/snapshot.ts'
+import type { CertificateSpec, EdgeSnapshot } from '../edge/snapshot.ts'
 import type { CheckedSystem } from '../file/index.ts'
 import type { FleetMember, FrontPort } from '../fleet/index.ts'
-import { type CompileContext, compileEdge } from './compile-edge.ts'
+import { type CompileContext, compileEdge, type EdgeSwitches } from './compile-edge.ts'
+import type { EdgeFiles } from './edge-files.ts'
 import type { EdgeProcess } from './edge-process.ts'
 
 export interface PublisherOptions {
   readonly edge: Pick<EdgeProcess, 'apply' | 'memberIdle' | 'current'>
   readonly stickySecret: string
+  readonly identitySecret: string
   readonly stateDirectory: string
   readonly baseDirectory: string
+  /** Asked at each compile. Absent: none. */
+  readonly ownCertificates?: () => readonly CertificateSpec[]
+  /** Asked at each compile. Absent: nothing is switched on. */
+  readonly switches?: () => EdgeSwitches
 }
 
 export interface Publisher extends FrontPort {
   /** The snapshot as it would be pushed now; each call has a higher version. */
   compile(): EdgeSnapshot
   /** Routes by another system from now on. Without effect when the edge refuses. */
-  replace(system: CheckedSystem): Promise<void>
+  replace(system: CheckedSystem, files: EdgeFiles): Promise<void>
+  /** Pushes again: what it asks for at each compile has changed. */
+  refresh(): Promise<void>
   /** Begins with the members that an edge which was taken back serves, until the fleet publishes its own. */
   seed(snapshot: EdgeSnapshot): void
 }
@@ -33,12 +41,14 @@ class EdgePublisher implements Publisher {
   readonly #options: PublisherOptions
   readonly #members = new Map<string, readonly FleetMember[]>()
   #system: CheckedSystem
+  #files: EdgeFiles
   #version = 0
   #next: Push | null = null
   #pushing = false
 
-  constructor(system: CheckedSystem, options: PublisherOptions) {
+  constructor(system: CheckedSystem, files: EdgeFiles, options: PublisherOptions) {
     this.#system = system
+    this.#files = files
     this.#options = options
   }
 
@@ -51,27 +61,39 @@ class EdgePublisher implements Publisher {
     return this.#options.edge.memberIdle({ upstream: service, member, epoch, timeoutMs })
   }
 
-  async replace(system: CheckedSystem): Promise<void> {
-    const before = this.#system
+  refresh(): Promise<void> {
+    return this.#push()
+  }
+
+  async replace(system: CheckedSystem, files: EdgeFiles): Promise<void> {
+    const [before, filesBefore] = [this.#system, this.#files]
     this.#system = system
+    this.#files = files
     try {
       await this.#push()
     } catch (cause) {
-      if (this.#system === system) this.#system = before
+      if (this.#system === system) {
+        this.#system = before
+        this.#files = filesBefore
+      }
       throw cause
     }
   }
 
   compile(): EdgeSnapshot {
-    const { edge, stickySecret, stateDirectory, baseDirectory } = this.#options
+    const { edge, stickySecret, identitySecret, stateDirectory, baseDirectory } = this.#options
     // A supervisor that was there before us has counted too.
     this.#version = Math.max(this.#version, edge.current?.version ?? 0) + 1
     const context: CompileContext = {
       version: this.#version,
       members: this.#members,
       stickySecret,
+      identitySecret,
       stateDirectory,
       baseDirectory,
+      files: this.#files,
+      ownCertificates: this.#options.ownCertificates?.() ?? [],
+      switches: this.#options.switches?.() ?? {},
     }
     return compileEdge(this.#system, context)
   }
@@ -109,6 +131,10 @@ function pushed(): Push {
   return { done: promise, resolve, reject }
 }
 
-export function createPublisher(system: CheckedSystem, options: PublisherOptions): Publisher {
-  return new EdgePublisher(system, options)
+export function createPublisher(
+  system: CheckedSystem,
+  files: EdgeFiles,
+  options: PublisherOptions,
+): Publisher {
+  return new EdgePublisher(system, files, options)
 }

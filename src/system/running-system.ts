@@ -25,7 +25,7 @@ import { createEvents, type Events } from './events.ts'
 import { systemFailures } from './failures.ts'
 import { type History, openHistory } from './history.ts'
 import { checkListenPorts } from './listen-check.ts'
-import { type LoadedSystem, loadSystemFile } from './load.ts'
+import { type LoadedSystem, loadSystemFile, requireEdgeFiles } from './load.ts'
 import { loadSecretValues, resolveSecrets } from './load-secrets.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { keepLogsBounded } from './log-keeper.ts'
@@ -200,11 +200,13 @@ class ComposedSystem implements RunningSystem {
       this.#adopted = true
       this.#former = this.#formerSystem(current)
     }
-    this.#parts.publisher = createPublisher((this.#former ?? current).system, {
+    const first = this.#former ?? current
+    this.#parts.publisher = createPublisher(first.system, first.files, {
       edge,
       stickySecret: state.stickySecret,
       stateDirectory: state.path,
       baseDirectory: loaded.directory,
+      identitySecret: state.identitySecret,
     })
     this.#parts.endLogKeeping = keepLogsBounded({
       logs: state.logs,
@@ -272,7 +274,7 @@ class ComposedSystem implements RunningSystem {
     const { services } = await fleet.apply(current.specs)
     this.#throwWhenStopping()
     // Settings of before, where nothing is known of the system that the former supervisor ran.
-    await publisher.replace(current.system)
+    await publisher.replace(current.system, current.files)
     try {
       throwWhenFailed(services)
     } catch (cause) {
@@ -377,7 +379,10 @@ class ComposedSystem implements RunningSystem {
     const environments = resolveSecrets(system, values)
     this.#redactor.learn(secretValues(system, values))
     const user = this.#parts.user?.user
-    return { system, specs: compileFleet(system, { baseDirectory: directory, environments, user }) }
+    const { identitySecret } = this.#need('state').state
+    this.#redactor.learn([identitySecret])
+    const specs = compileFleet(system, { baseDirectory: directory, environments, user, identitySecret })
+    return { system, specs, files: requireEdgeFiles(system, directory) }
   }
 
   #changeParts(): ChangeParts {

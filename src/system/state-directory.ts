@@ -10,7 +10,7 @@ import { writePrivate } from './private-file.ts'
 import { tenfoldVersion } from './version.ts'
 
 export const stateFormat = 1
-const stickySecretBytes = 32
+const secretBytes = 32
 
 export interface StateDirectory {
   /** Absolute. */
@@ -20,6 +20,8 @@ export interface StateDirectory {
   readonly snapshots: string
   /** Base64, 32 bytes: signs sticky cookies, the same over restarts. */
   readonly stickySecret: string
+  /** Base64, 32 bytes: signs what instances are told of client certificates, the same over restarts. */
+  readonly identitySecret: string
 }
 
 /** `.tenfold` beside the system file unless told otherwise. Absolute. */
@@ -42,7 +44,11 @@ export function openStateDirectory(path: string): StateDirectory {
     for (const folder of [state.logs, state.edge, state.snapshots]) {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
     }
-    return { ...state, stickySecret: stickySecretOf(path) }
+    return {
+      ...state,
+      stickySecret: secretOf(join(path, 'sticky.key')),
+      identitySecret: secretOf(join(path, 'identity.key')),
+    }
   } catch (cause) {
     if (cause instanceof Failure) throw cause
     throw unusable(path, cause)
@@ -86,12 +92,11 @@ function readStamp(file: string): { format?: unknown; tenfold?: unknown } {
   }
 }
 
-function stickySecretOf(path: string): string {
-  const file = join(path, 'sticky.key')
+function secretOf(file: string): string {
   const known = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
-  // A key that was cut short is none: cookies signed with it could be forged.
-  if (Buffer.from(known, 'base64').length >= stickySecretBytes) return known
-  const made = randomBytes(stickySecretBytes).toString('base64')
+  // A key that was cut short is none: what it signs could be forged.
+  if (Buffer.from(known, 'base64').length >= secretBytes) return known
+  const made = randomBytes(secretBytes).toString('base64')
   writePrivate(file, `${made}\n`)
   return made
 }

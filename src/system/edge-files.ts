@@ -1,0 +1,182 @@
+// Files that the system file names for the edge: found, and read where the snapshot holds what is in them (pages, and the
+// hash of hook modules). Owns the sentences of what is missing. Certificates are read by the edge itself, never here.
+
+import { createHash } from 'node:crypto'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { dirname, extname, resolve } from 'node:path'
+import type { PageSpec } from '../edge/snapshot.ts'
+import { type CheckedSystem, fileFailures, type Problem } from '../file/index.ts'
+
+export interface EdgeFiles {
+  /** By path as the file has it. */
+  readonly pages: Readonly<Record<string, PageSpec>>
+  /** SHA-256 (hex) of a hook module and of all that it imports by a relative path, by path as the file has it. */
+  readonly hookHashes: Readonly<Record<string, string>>
+}
+
+export interface EdgeFilesFound {
+  readonly files: EdgeFiles
+  readonly problems: readonly Problem[]
+  /** Absolute: a change of one of these is a change of the system. */
+  readonly watched: readonly string[]
+}
+
+export const noEdgeFiles: EdgeFiles = { pages: {}, hookHashes: {} }
+
+const pageBytesMax = 65_536
+const moduleBytesMax = 4 * 1_048_576
+const modulesMax = 500
+
+const pageTypes: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.htm': 'text/html; charset=utf-8',
+  '.txt': 'text/plain; charset=utf-8',
+  '.json': 'application/json',
+}
+
+/** Reads what the system names, from `baseDirectory` on; every problem at once. */
+export function readEdgeFiles(system: CheckedSystem, baseDirectory: string): EdgeFilesFound {
+  const found = new Finding(baseDirectory)
+  const { edge } = system
+  for (const [status, page] of Object.entries(edge.errorPages ?? {}))
+    found.page(`edge.errorPages.${status}`, page)
+  if (edge.maintenance?.page) found.page('edge.maintenance.page', edge.maintenance.page)
+  if (edge.tracing?.headersFile) found.readable('edge.tracing.headersFile', edge.tracing.headersFile)
+  edge.tls?.certificates.forEach(({ certFile, keyFile }, index) => {
+    found.readable(`edge.tls.certificates[${index}].certFile`, certFile)
+    found.readable(`edge.tls.certificates[${index}].keyFile`, keyFile)
+  })
+  const { clientCertificates, acme } = edge.tls ?? {}
+  if (clientCertificates) found.readable('edge.tls.clientCertificates.caFile', clientCertificates.caFile)
+  if (acme?.caFile) found.readable('edge.tls.acme.caFile', acme.caFile)
+  edge.routes.forEach(({ action, hooks }, index) => {
+    if (action.kind === 'files') found.folder(`edge.routes[${index}].files`, action.root)
+    if (hooks) found.module(`edge.routes[${index}].hooks.module`, hooks.module)
+  })
+  for (const { name, upstream } of Object.values(system.services))
+    for (const key of ['caFile', 'certFile', 'keyFile'] as const) {
+      const file = upstream.tls?.[key]
+      if (file !== undefined) found.readable(`services.${name}.tls.${key}`, file)
+    }
+  return found
+}
+
+/** A page's content; throws a sentence that completes "FILE ...". */
+export function readPage(file: string): PageSpec {
+  const contentType = pageTypes[extname(file).toLowerCase()]
+  if (contentType === undefined)
+    throw new Error(`is not a kind of page: ${Object.keys(pageTypes).join(', ')}`)
+  const bytes = readBounded(file, pageBytesMax)
+  return { contentType, body: bytes.toString('utf8') }
+}
+
+class Finding implements EdgeFilesFound {
+  readonly pages: Record<string, PageSpec> = {}
+  readonly hookHashes: Record<string, string> = {}
+  readonly problems: Problem[] = []
+  readonly #watched: Set<string> = new Set()
+  readonly #base: string
+
+  constructor(baseDirectory: string) {
+    this.#base = baseDirectory
+  }
+
+  get files(): EdgeFiles {
+    return { pages: this.pages, hookHashes: this.hookHashes }
+  }
+
+  get watched(): readonly string[] {
+    return [...this.#watched]
+  }
+
+  page(path: string, written: string): void {
+    const file = resolve(this.#base, written)
+    this.#watched.add(file)
+    this.#try(path, written, 'Write the page, or correct the path.', () => {
+      this.pages[written] = readPage(file)
+    })
+  }
+
+  module(path: string, written: string): void {
+    const file = resolve(this.#base, written)
+    this.#try(path, written, 'Write the module, or correct the path.', () => {
+      this.hookHashes[written] = hashModule(file, this.#watched)
+    })
+  }
+
+  readable(path: string, written: string): void {
+    this.#try(path, written, 'Put the file there, or correct the path and its permissions.', () => {
+      const file = resolve(this.#base, written)
+      if (!statOf(file).isFile()) throw new Error('is not a file')
+      accessSync(file, constants.R_OK)
+    })
+  }
+
+  folder(path: string, written: string): void {
+    this.#try(path, written, 'Make the folder (is it built yet?), or correct the path.', () => {
+      if (!statOf(resolve(this.#base, written)).isDirectory()) throw new Error('is not a folder')
+    })
+  }
+
+  #try(path: string, written: string, remedy: string, look: () => void): void {
+    try {
+      look()
+    } catch (cause) {
+      this.problems.push({
+        code: fileFailures.pathUnusable.code,
+        path,
+        value: JSON.stringify(written),
+        message: troubleOf(cause as NodeJS.ErrnoException),
+        remedy,
+      })
+    }
+  }
+}
+
+function troubleOf({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist'
+  if (code === 'EACCES' || code === 'EPERM') return 'may not be read by the user that runs Tenfold'
+  return code === undefined ? message : `can not be read: ${message}`
+}
+
+const statOf = (file: string): ReturnType<typeof statSync> & object => statSync(file) as never
+
+function readBounded(file: string, bytesMax: number): Buffer {
+  const stat = statOf(file)
+  if (!stat.isFile()) throw new Error('is not a file')
+  if (Number(stat.size) > bytesMax) throw new Error(`has ${stat.size} bytes; at most ${bytesMax} are allowed`)
+  return readFileSync(file)
+}
+
+// What stands after `from`, `import` or in `import(...)` and `require(...)`, where it is a relative path.
+const relativeImport = /(?:\bfrom|\bimport|\bimport\s*\(|\brequire\s*\()\s*(["'])(\.{1,2}\/[^"'\n]+)\1/g
+
+/** Of the module and of all that it imports by relative paths; each file read goes into `seen`. */
+function hashModule(file: string, seen: Set<string>): string {
+  const hash = createHash('sha256')
+  const waiting = [file]
+  const done = new Set<string>()
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (done.has(next)) continue
+    done.add(next)
+    seen.add(next)
+    if (done.size > modulesMax) throw new Error(`imports more than ${modulesMax} files`)
+    const text = importedText(next, next === file)
+    hash.update(`${done.size} ${text.length}\n${text}`)
+    const imports = [...text.matchAll(relativeImport)].map(match =>
+      resolve(dirname(next as string), match[2] as string),
+    )
+    waiting.push(...imports.toReversed())
+  }
+  return hash.digest('hex')
+}
+
+/** An import that is not there is the hook worker's to tell; here it only counts as empty. */
+function importedText(file: string, required: boolean): string {
+  try {
+    return readBounded(file, moduleBytesMax).toString('utf8')
+  } catch (cause) {
+    if (required) throw cause
+    return ''
+  }
+}
