@@ -8,9 +8,16 @@ import { RecordFolder } from '../io/record-file.ts'
 import type { Clock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Distribution } from '../kit/histogram.ts'
-import { type CanaryDecision, type CanaryObservation, canaryText, decideCanary, type SideCounts } from '../policy/canary.ts'
+import {
+  type CanaryDecision,
+  type CanaryObservation,
+  canaryText,
+  decideCanary,
+  type SideCounts,
+} from '../policy/canary.ts'
 import { CanaryWindow } from '../policy/canary-window.ts'
 import { Reason } from '../policy/reason.ts'
+import { canaryKey, canaryOf } from './canary-key.ts'
 import { canaryRow, canarySide, type EdgeCells } from './cells.ts'
 import type { CanarySideStatus, CanaryStatus } from './control-protocol.ts'
 import { edgeFailures } from './failures.ts'
@@ -34,19 +41,6 @@ interface Standing {
   out: Out | null
 }
 
-export function canaryOf({ action }: RouteSpec): CanarySpec | undefined {
-  return action.kind === 'proxy' ? action.canary : undefined
-}
-
-/** A canary that is described otherwise is another one: it begins anew. */
-export function canaryKey(route: RouteSpec): string {
-  return `${route.id}\n${JSON.stringify(canaryOf(route))}`
-}
-
-export function canaryKeysOf(snapshot: EdgeSnapshot): string[] {
-  return snapshot.routes.filter(route => canaryOf(route) !== undefined).map(canaryKey)
-}
-
 export class Canaries {
   readonly #cells: EdgeCells
   readonly #clock: Clock
@@ -55,12 +49,7 @@ export class Canaries {
   readonly #standings = new Map<string, Standing>()
 
   /** `folder`: where what is out is kept. */
-  constructor(
-    cells: EdgeCells,
-    clock: Clock,
-    tell: (subject: string, text: string) => void,
-    folder: string,
-  ) {
+  constructor(cells: EdgeCells, clock: Clock, tell: (subject: string, text: string) => void, folder: string) {
     this.#cells = cells
     this.#clock = clock
     this.#tell = tell

@@ -8,6 +8,7 @@ import { fieldId, fieldIdOf } from '../wire/fields.ts'
 import { bodilessDrop, requestDrop, responseDrop, withDropped } from '../wire/http1/index.ts'
 import { type CompiledAction, redirectAction, respondAction } from './action.ts'
 import { canarySlots, type EdgeCells, memberSlots, routeSlots, upstreamSlots } from './cells.ts'
+import { corsFields } from './cors.ts'
 import type { Exchange } from './exchange.ts'
 import { type ClientFailure, edgeFailures } from './failures.ts'
 import type { Gate } from './gate.ts'
@@ -20,6 +21,7 @@ import {
   type HeaderRules,
   type HedgeSpec,
   type ListenerSpec,
+  mirrorRouteId,
   type RetrySpec,
   type RouteSpec,
   snapshotFormat,
@@ -148,8 +150,10 @@ export function checkSnapshot(snapshot: EdgeSnapshot): void {
     refuse(`The snapshot has format ${snapshot.format}; this edge reads format ${snapshotFormat}.`)
   const names = new Set(snapshot.upstreams.map(upstream => upstream.name))
   if (names.size !== snapshot.upstreams.length) refuse('Two upstreams have the same name.')
-  const ids = new Set(snapshot.routes.map(route => route.id))
-  if (ids.size !== snapshot.routes.length) refuse('Two routes have the same id.')
+  const mirrors = snapshot.routes.filter(({ action }) => action.kind === 'proxy' && action.mirror)
+  const own = [...snapshot.routes, ...mirrors]
+  const ids = new Set([...snapshot.routes.map(one => one.id), ...mirrors.map(one => mirrorRouteId(one.id))])
+  if (ids.size !== own.length) refuse('Two routes have the same id.')
   const places = ids.size + plainListeners(snapshot).length
   if (places >= routeSlots)
     refuse(`There are ${places} routes and TCP or UDP listeners; at most ${routeSlots - 1} are possible.`)
@@ -158,8 +162,7 @@ export function checkSnapshot(snapshot: EdgeSnapshot): void {
   if (names.size > upstreamSlots)
     refuse(`There are ${names.size} upstreams; at most ${upstreamSlots} are possible.`)
   const canaries = snapshot.routes.filter(({ action }) => action.kind === 'proxy' && action.canary).length
-  if (canaries > canarySlots)
-    refuse(`${canaries} routes have a canary; at most ${canarySlots} are possible.`)
+  if (canaries > canarySlots) refuse(`${canaries} routes have a canary; at most ${canarySlots} are possible.`)
   const members = memberKeysOf(snapshot)
   if (new Set(members).size !== members.length) refuse('Two members of an upstream have the same id.')
   if (members.length > memberSlots)
@@ -205,7 +208,8 @@ export function compileSnapshot(
   const routes = snapshot.routes.map((spec, index): CompiledRoute => {
     const group = spec.action.kind === 'proxy' ? (groups.get(spec.action.upstream) as MemberGroup) : null
     const action = spec.action.kind === 'proxy' ? spec.action : null
-    const response = compileRules(responseDrop, spec.responseHeaders)
+    const responseHeaders = spec.cors === undefined ? spec.responseHeaders : withoutCors(spec.responseHeaders)
+    const response = compileRules(responseDrop, responseHeaders)
     return {
       index,
       spec,
@@ -222,14 +226,16 @@ export function compileSnapshot(
       trusted: compileRules(withDropped(requestDrop, [...rewritten, ...traceDropped]), spec.requestHeaders),
       untrusted: compileRules(withDropped(requestDrop, [...claims, ...traceDropped]), spec.requestHeaders),
       response,
-      response204: compileRules(bodilessDrop, spec.responseHeaders),
+      response204: compileRules(bodilessDrop, responseHeaders),
     }
   })
   return {
     spec: snapshot,
     version: snapshot.version,
     routes,
-    table: compileRoutes(snapshot.routes.map(route => route.match)),
+    table: compileRoutes(
+      snapshot.routes.map(({ match, cors }) => (cors === undefined ? match : { ...match, preflight: true })),
+    ),
     groups,
     trustedProxies: snapshot.trustedProxies.map(block => parseBlock(block) as AddressBlock),
     doors: features.doors(snapshot),
@@ -240,6 +246,11 @@ export function compileSnapshot(
     ),
     uses: 0,
   }
+}
+
+/** What an instance says about CORS is not what the route says. */
+function withoutCors(rules: HeaderRules | undefined): HeaderRules {
+  return { ...rules, remove: [...(rules?.remove ?? []), ...corsFields] }
 }
 
 function actionOf(spec: RouteSpec, added: string, features: RouteFeatures): CompiledAction | null {

@@ -11,8 +11,17 @@ import { startThread, type Worker } from '../io/threads.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Metrics } from '../kit/metrics.ts'
 import { seededRandom } from '../kit/random.ts'
-import { Canaries, canaryKeysOf } from './canaries.ts'
-import { canarySlots, createEdgeCells, type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from './cells.ts'
+import { Canaries } from './canaries.ts'
+import { canaryKeysOf } from './canary-key.ts'
+import {
+  canarySlots,
+  createEdgeCells,
+  type EdgeCells,
+  memberSlots,
+  routeSlots,
+  sumOver,
+  upstreamSlots,
+} from './cells.ts'
 import { type Challenges, readChallenges } from './challenges.ts'
 import { checkSnapshot, memberKeysOf } from './compile.ts'
 import type { ControlMethods, ControlRequest, EdgeStatus } from './control-protocol.ts'
@@ -23,6 +32,7 @@ import { Report, routeIds } from './report.ts'
 import { memberKey, SlotTable, type SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot, ListenerSpec } from './snapshot.ts'
 import { Sweeper } from './sweeper.ts'
+import { TraceExporter } from './trace-exporter.ts'
 
 export interface EdgeOptions {
   /** Path of the control socket. */
@@ -45,6 +55,8 @@ const watchMs = 1_000
 const beatLateUs = 30_000_000
 const idlePollMs = 10
 const restartPauseMs = 100
+/** For the last spans to reach the collector. */
+const traceEndMs = 2_000
 
 interface WorkerSeat {
   thread: Worker | null
@@ -69,6 +81,7 @@ export class Edge {
   readonly #sweeper: Sweeper
   readonly #report: Report
   readonly #metrics: Metrics
+  readonly #traces: TraceExporter
   readonly #pseudonym = `tenfold-${randomBytes(4).toString('hex')}`
   readonly #startedAt = Date.now()
   readonly #reusePort: boolean
@@ -110,6 +123,7 @@ export class Edge {
     this.#sweeper = new Sweeper(this.#cells, hostClock, tell)
     this.#canaries = new Canaries(this.#cells, hostClock, tell, options.canaryFolder)
     this.#report = new Report(this.#cells)
+    this.#traces = new TraceExporter(this.#pseudonym, random, text => tell('traces', text))
     this.#snapshot = options.snapshot
     this.#metrics = this.#report.metrics(() => ({
       snapshot: this.#snapshot,
@@ -117,6 +131,7 @@ export class Edge {
       now: hostClock.monotonic(),
       restarts: this.#seats.reduce((sum, seat) => sum + seat.restarts, 0),
     }))
+    this.#traces.register(this.#metrics)
   }
 
   /** Starts everything; rejects with a Failure when a port can't be had. */
@@ -196,6 +211,7 @@ export class Edge {
     }
     this.#canaries.take(snapshot, this.#slots)
     this.#snapshot = snapshot
+    this.#traces.update(snapshot.tracing)
     const now = hostClock.monotonic()
     const members = snapshot.upstreams.flatMap(upstream =>
       upstream.members.map(member => ({
@@ -358,6 +374,7 @@ export class Edge {
       this.#notifySwapped()
     } else if (message.kind === 'failed')
       this.#tell(`worker ${index}`, `cannot listen for '${message.listener}': ${message.code}`)
+    else if (message.kind === 'spans') this.#traces.take(message)
     else seat.drained = true
   }
 
@@ -461,9 +478,10 @@ export class Edge {
       startedAt: this.#startedAt,
       version: snapshot.version,
       draining: this.#draining,
-      listeners: snapshot.listeners.map(({ id, host }) => {
+      listeners: snapshot.listeners.map(listener => {
+        const { id, host } = listener
         const port = this.#ports.get(id) as number
-        return { id, host, port, url: `http://${shownHost(host)}:${port}` }
+        return { id, host, port, url: `${schemeOf(listener)}://${shownHost(host)}:${port}` }
       }),
       workers: this.#seats.map(({ state, restarts }, id) => ({
         id,
@@ -503,9 +521,15 @@ export class Edge {
     const end = Date.now() + drainMs + 5_000
     while (!this.#seats.every(seat => seat.drained) && Date.now() < end)
       await new Promise(resolve => setTimeout(resolve, idlePollMs))
+    await this.#traces.close(traceEndMs)
     this.#server?.close()
     this.#options.onStopped()
   }
+}
+
+function schemeOf(listener: ListenerSpec): string {
+  if (listener.kind === 'tcp' || listener.kind === 'udp') return listener.kind
+  return listener.kind === 'http' && listener.tls ? 'https' : 'http'
 }
 
 function shownHost(host: string): string {

@@ -21,7 +21,8 @@ export function recordExchange(exchange: Exchange, snapshot: CompiledSnapshot, a
   if (group?.countsBytes && member >= 0 && exchange.bytesOut > 0)
     group.countBytes(member, exchange.bytesOut, now)
   if (exchange.sideRow >= 0) recordSide(exchange, now, aborted)
-  if (worker.log !== null && (exchange.route?.logged ?? true)) worker.log.add(logLine(exchange, took, aborted))
+  if (worker.log !== null && (exchange.route?.logged ?? true))
+    worker.log.add(logLine(exchange, took, aborted))
 }
 
 interface StatusColumns {

@@ -56,6 +56,15 @@ export interface ExchangeWatcher {
   ended(exchange: Exchange, aborted: boolean): void
 }
 
+/** What a copy has of its original, beside the head. */
+export interface CopiedRequest {
+  readonly path: string
+  readonly target: string
+  readonly bodyText: string
+  readonly idSuffix: string
+  readonly edits: HeadEdits | null
+}
+
 export class Exchange implements Timed {
   deadlineAt: number = Infinity
   wheelAt = 0
@@ -167,13 +176,15 @@ export class Exchange implements Timed {
   }
 
   /** A copy of another request, whose head was read already: neither doors nor routes nor gates are asked. */
-  beginCopy(client: ExchangeClient, route: CompiledRoute, path: string, target: string, bodyText: string): void {
+  beginCopy(client: ExchangeClient, route: CompiledRoute, copy: CopiedRequest): void {
     const { worker } = this
     this.#start(client)
-    this.#bodyText = bodyText
-    this.bytesIn = bodyText.length
-    this.path = path
-    this.target = target
+    this.idSuffix = copy.idSuffix
+    this.#bodyText = copy.bodyText
+    this.bytesIn = copy.bodyText.length
+    this.path = copy.path
+    this.target = copy.target
+    this.requestEdits = copy.edits
     this.route = route
     worker.cells.routeWorker.active[route.row]!++
     this.group = route.group
@@ -332,9 +343,9 @@ export class Exchange implements Timed {
     attempts.takeWinner(connection)
     this.#answering = connection
     worker.cells.upstreamLatency.record(group.row, now - connection.sentAt)
-    if (this.watcher !== null) this.watcher.answered(this, connection)
     this.status = status
     this.firstByteAt = now
+    if (this.watcher !== null) this.watcher.answered(this, connection)
     const { step } = this.route as CompiledRoute
     if (step === null) {
       this.sendHead(head, head.framing, null)
@@ -516,6 +527,7 @@ export class Exchange implements Timed {
     this.attempts.observe(connection, false)
     this.status = 101
     this.firstByteAt = now
+    if (this.watcher !== null) this.watcher.answered(this, connection)
     this.responding = true
     const { wheel } = this.worker
     wheel.set(this, Infinity)

@@ -76,6 +76,8 @@ type ClientFailureName =
   | 'routeTimeout'
   | 'connectTimeout'
   | 'draining'
+  | 'maintenance'
+  | 'originNotAllowed'
   | 'noFile'
   | 'notAcceptable'
   | 'preconditionFailed'
@@ -105,6 +107,12 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
   responseTimeout: client(504, 'response-timeout', 'The service took too long to answer.'),
   routeTimeout: client(504, 'route-timeout', 'The request took too long.'),
   connectTimeout: client(504, 'connect-timeout', 'The service could not be reached in time.'),
+  maintenance: client(503, 'maintenance', 'This site is under maintenance and will be back soon.'),
+  originNotAllowed: client(
+    403,
+    'origin-not-allowed',
+    'Pages of this origin may not send such requests here.',
+  ),
   draining: client(503, 'draining', 'This server is shutting down.'),
   noFile: client(404, 'no-file', 'There is nothing at this address.'),
   notAcceptable: client(406, 'not-acceptable', 'This is not available in an encoding that the client takes.'),

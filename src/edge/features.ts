@@ -3,17 +3,35 @@
 // a route that does not use it gets nothing of it.
 
 import type { CompiledAction } from './action.ts'
+import { canaryKey } from './canary-key.ts'
 import { challengeDoors } from './challenges.ts'
 import type { RouteFeatures } from './compile.ts'
 import type { WorkerContext } from './context.ts'
+import { corsGates } from './cors.ts'
+import { errorPages } from './error-pages.ts'
 import type { Gate } from './gate.ts'
+import { maintenanceDoors } from './maintenance.ts'
+import { type MirrorLoads, mirrorGates } from './mirror.ts'
 import type { ResponseStep } from './response-sink.ts'
+import { splitGates } from './split.ts'
+import { watchDoors } from './watch-door.ts'
 
 export function routeFeatures(worker: WorkerContext): RouteFeatures {
+  const mirrors: MirrorLoads = new Map()
   return {
-    doors: snapshot => [...challengeDoors(worker, snapshot)],
-    pages: () => null,
-    gates: (): readonly Gate[] => worker.gates,
+    doors: snapshot => [
+      ...watchDoors(worker, snapshot),
+      ...challengeDoors(worker, snapshot),
+      ...maintenanceDoors(snapshot),
+    ],
+    pages: errorPages,
+    gates: (route, groups, slots): readonly Gate[] => [
+      // First, so that pages may read what the others refuse.
+      ...corsGates(route),
+      ...worker.gates,
+      ...splitGates(worker, route, groups, slots.canaries.get(canaryKey(route))),
+      ...mirrorGates(worker, route, groups, slots, mirrors),
+    ],
     step: (): ResponseStep | null => null,
     action: (): CompiledAction | null => null,
   }

@@ -34,7 +34,7 @@ function qualityOf(accept: string, type: RegExp): number {
   return best
 }
 
-function escapeHtml(text: string): string {
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 }
 

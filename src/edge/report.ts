@@ -10,7 +10,7 @@ import { type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from 
 import { listenerRouteId, plainListeners, unroutedId } from './compile.ts'
 import type { EdgeStatus, MemberStatus, UpstreamStatus } from './control-protocol.ts'
 import { memberKey, type SnapshotSlots } from './slots.ts'
-import type { EdgeSnapshot, MemberSpec, UpstreamSpec } from './snapshot.ts'
+import { type EdgeSnapshot, type MemberSpec, mirrorRouteId, type UpstreamSpec } from './snapshot.ts'
 
 const statuses = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
 /** `reason` of edge_upstream_failures_total. */
@@ -206,6 +206,7 @@ export class Report {
         ]),
     )
     this.#upstreamMetrics(metrics, current)
+    this.#mirrorMetrics(metrics, current)
     this.#memberMetrics(metrics, current)
     this.#hookMetrics(metrics, current)
     this.#workerMetrics(metrics, current)
@@ -300,6 +301,28 @@ export class Report {
       { name: 'edge_hook_seconds', help: "From a hook's call to its result.", labels: ['route'] },
       () =>
         perHooked((slot, route) => [{ labels: { route }, value: this.#over(hookLatency, routeSlots, slot) }]),
+    )
+  }
+
+  #mirrorMetrics(metrics: Metrics, current: () => Current): void {
+    const { routeWorker } = this.#cells
+    const columns = { body: routeWorker.unmirroredBody, busy: routeWorker.unmirroredBusy }
+    metrics.pull(
+      'counter',
+      {
+        name: 'edge_unmirrored_total',
+        help: 'Requests that were not mirrored: their body was too large or came too slowly, or too many copies were in flight.',
+        labels: ['route', 'reason'],
+      },
+      () => {
+        const { snapshot, slots } = current()
+        return mirroredIds(snapshot).flatMap(id =>
+          Object.entries(columns).map(([reason, column]) => ({
+            labels: { route: id, reason },
+            value: this.#routeSum(column, slots.routes.get(id) as number),
+          })),
+        )
+      },
     )
   }
 
@@ -418,5 +441,11 @@ export class Report {
 
 export function routeIds(snapshot: EdgeSnapshot): string[] {
   const listeners = plainListeners(snapshot).map(listenerRouteId)
-  return [...snapshot.routes.map(route => route.id), ...listeners, unroutedId]
+  return [...snapshot.routes.map(route => route.id), ...mirroredIds(snapshot), ...listeners, unroutedId]
+}
+
+/** Rows of copies. */
+function mirroredIds({ routes }: EdgeSnapshot): string[] {
+  const mirrored = routes.filter(({ action }) => action.kind === 'proxy' && action.mirror)
+  return mirrored.map(route => mirrorRouteId(route.id))
 }

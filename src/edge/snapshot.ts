@@ -271,6 +271,11 @@ export interface CanaryRollbackSpec {
   readonly latencyFactor: number
 }
 
+/** What metrics name a route's copies. */
+export function mirrorRouteId(routeId: string): string {
+  return `${routeId} (mirror)`
+}
+
 export interface MirrorSpec {
   readonly upstream: string
   /** Share of the requests that are copied, 0..1. */

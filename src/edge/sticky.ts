@@ -56,11 +56,28 @@ export class StickyCookies {
   }
 
   setCookieLine(spec: CookieSpec, upstream: string, memberId: string): string {
-    const age = spec.maxAgeMs === undefined ? '' : `; Max-Age=${Math.round(spec.maxAgeMs / 1000)}`
-    const secure = spec.secure ? '; Secure' : ''
-    const value = this.valueFor(upstream, memberId)
-    return `Set-Cookie: ${spec.name}=${value}; Path=/; HttpOnly; SameSite=${spec.sameSite}${secure}${age}\r\n`
+    return cookieLine(spec, spec.name, this.valueFor(upstream, memberId))
   }
+
+  /** Keeps a client's side of splits and canaries: a cookie of its own, because it outlives members and upstreams. */
+  setSideLine(spec: CookieSpec, name: string, hash: number): string {
+    const side = hash.toString(36)
+    return cookieLine(spec, name, `${side}.${this.#sign(sideScope, side)}`)
+  }
+
+  /** The client's hash that the cookie holds, or -1: none or forged. */
+  sideOf(value: string): number {
+    return this.#hashOf(sideScope, value)
+  }
+}
+
+/** No upstream has such a name. */
+const sideScope = ' side'
+
+function cookieLine(spec: CookieSpec, name: string, value: string): string {
+  const age = spec.maxAgeMs === undefined ? '' : `; Max-Age=${Math.round(spec.maxAgeMs / 1000)}`
+  const secure = spec.secure ? '; Secure' : ''
+  return `Set-Cookie: ${name}=${value}; Path=/; HttpOnly; SameSite=${spec.sameSite}${secure}${age}\r\n`
 }
 
 /** The value of a cookie in a Cookie field (RFC 6265 4.2.1), or undefined. */

@@ -10,6 +10,8 @@ export interface RouteMatch {
   readonly methods?: readonly string[]
   /** Lower-case name to value; `*` = present with any value. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Takes CORS preflights (Fetch 3.2.2) for what it matches too; they have neither its method nor its headers. */
+  readonly preflight?: boolean
 }
 
 /** What matching asks of a request. */
@@ -29,6 +31,7 @@ interface CompiledRoute {
   readonly open: boolean
   readonly methods: readonly string[] | null
   readonly headers: readonly (readonly [string, string])[] | null
+  readonly preflight: boolean
 }
 type Segment = { readonly literal: string } | { readonly name: string }
 
@@ -88,6 +91,7 @@ function compileRoute(match: RouteMatch): CompiledRoute {
     open,
     methods: match.methods ?? null,
     headers: match.headers ? Object.entries(match.headers) : null,
+    preflight: match.preflight ?? false,
   }
 }
 
@@ -127,8 +131,19 @@ function matchesAll(route: CompiledRoute, host: string, path: string, request: R
     !(host.endsWith(route.hostSuffix) && host.length > route.hostSuffix.length)
   )
     return false
+  if (route.preflight && request.method === 'OPTIONS' && isPreflightFor(route, request)) return true
   if (route.methods !== null && !route.methods.includes(request.method)) return false
   return route.headers === null || matchesHeaders(route.headers, request)
+}
+
+/** A preflight asks for another request: the method that it names is matched, and headers are only known by name. */
+function isPreflightFor({ methods, headers }: CompiledRoute, request: RouteRequest): boolean {
+  const method = request.find('access-control-request-method')
+  if (method === undefined || request.find('origin') === undefined) return false
+  if (methods !== null && !methods.includes(method)) return false
+  if (headers === null) return true
+  const asked = (request.find('access-control-request-headers') ?? '').toLowerCase().split(',', 100)
+  return headers.every(([name]) => asked.some(one => one.trim() === name))
 }
 
 function matchesPath(route: CompiledRoute, path: string): boolean {
