@@ -54,6 +54,7 @@ const status: StatusView = {
     pid: 8,
     adopted: false,
     restarts: 2,
+    leaving: [],
     snapshotVersion: 3,
     listeners: [{ id: 'http', host: '0.0.0.0', port: 8080, url: 'http://127.0.0.1:8080' }],
     workers: [{ id: 0, state: 'running', restarts: 0, connections: 4, exchanges: 1 }],
@@ -81,6 +82,8 @@ const status: StatusView = {
       members: [],
     },
   ],
+  acme: [],
+  standDown: null,
   decisions: [{ at, kind: 'decision', subject: 'web/web-1', text: 'ejected: 5 failures in a row' }],
 }
 

@@ -25,6 +25,11 @@ type Names =
   | 'stopping'
   | 'controlUnreachable'
   | 'internal'
+  | 'acmeUnreachable'
+  | 'acmeRefused'
+  | 'acmeLimited'
+  | 'certificateUnknown'
+  | 'pairInvalid'
 
 export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', {
   alreadyRunning: {
@@ -127,6 +132,36 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
       'Look whether `tenfold up` still runs; when its process hangs, end it and run `tenfold up` again.',
     status: 503,
     retry: true,
+  },
+  acmeUnreachable: {
+    when: 'The authority that certificates are asked of (ACME) does not answer, or is out of order.',
+    advice:
+      'It is tried again by itself, ever more rarely; until then the certificate that is there is served. Look whether this machine reaches the directory of `edge.tls.acme`.',
+    status: 502,
+    retry: true,
+  },
+  acmeRefused: {
+    when: 'The authority that certificates are asked of (ACME) refuses an order; mostly because it does not find this edge under the name.',
+    advice:
+      'The name must lead to this edge (DNS), and port 80 of that address to a plain HTTP listener of it. Then `tenfold renew` tries again at once.',
+    status: 422,
+  },
+  acmeLimited: {
+    when: 'The authority that certificates are asked of (ACME) wants no further request for a while.',
+    advice: 'It is asked again by itself when that time is over.',
+    status: 429,
+    retry: true,
+  },
+  certificateUnknown: {
+    when: '`tenfold renew` names a host that has no automatic certificate.',
+    advice:
+      "Name one of `edge.tls.acme.hosts`, or none for all of them; certificates that come from files are their owner's to renew.",
+    status: 404,
+  },
+  pairInvalid: {
+    when: '`tenfold export keepalived` is told something that keepalived could not work with, or the system file has no health listener.',
+    advice: 'See docs/operate/redundant-pair.md.',
+    status: 422,
   },
   internal: {
     when: 'A fault inside Tenfold: a bug of ours.',

@@ -35,6 +35,10 @@ export interface ControlClient {
   rollback(number?: number, onProgress?: OnProgress): Promise<DoneLine>
   drain(member: string): Promise<AcceptedView>
   undrain(member: string): Promise<AcceptedView>
+  /** Absent: all automatic certificates. */
+  renew(host?: string, onProgress?: OnProgress): Promise<DoneLine>
+  standDown(reason?: string): Promise<AcceptedView>
+  standUp(): Promise<AcceptedView>
   stop(options?: { now?: boolean }): Promise<AcceptedView>
   /** Ends when the latest lines are told, or with `follow` when the signal aborts or the system stops. */
   logs(
@@ -68,6 +72,10 @@ export function controlClient(address: ControlAddress): ControlClient {
       operate('/v1/rollback', number === undefined ? {} : { number }, onProgress),
     drain: member => json('POST', `/v1/members/${name(member)}/drain`),
     undrain: member => json('POST', `/v1/members/${name(member)}/undrain`),
+    renew: (host, onProgress) =>
+      operate('/v1/certificates/renew', host === undefined ? {} : { host }, onProgress),
+    standDown: reason => json('POST', '/v1/standdown', reason === undefined ? {} : { reason }),
+    standUp: () => json('POST', '/v1/standup'),
     stop: (options = {}) => json('POST', '/v1/stop', options),
     logs: async ({ service, lines = 100, follow = false, signal }, onLine) => {
       const query = new URLSearchParams({ lines: String(lines), follow: String(follow) })

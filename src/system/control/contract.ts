@@ -47,6 +47,9 @@ export type Operation =
   | 'undrain'
   | 'reload'
   | 'rollback'
+  | 'renew'
+  | 'standDown'
+  | 'standUp'
   | 'stop'
 
 const json = (schema: z.ZodType, ...statuses: number[]): Answer => ({
@@ -186,6 +189,30 @@ export const contract: Readonly<Record<Operation, RouteContract>> = {
     summary: 'Applies an earlier system of the history: the one before the current, or the one named.',
     body: z.strictObject({ number: z.int().min(1).optional().describe('Entry of the history') }),
     answer: lines(operationSchema),
+  },
+  renew: {
+    method: 'post',
+    path: '/v1/certificates/renew',
+    scope: 'admin',
+    summary: 'Asks the authority for a new certificate now: for the named host, or for all automatic ones.',
+    body: z.strictObject({ host: z.string().min(1).max(253).optional() }),
+    answer: lines(operationSchema),
+  },
+  standDown: {
+    method: 'post',
+    path: '/v1/standdown',
+    scope: 'admin',
+    summary: 'Health listeners say 503, so that traffic goes to another edge; this one still serves.',
+    body: z.strictObject({ reason: z.string().min(1).max(200).default('asked for by an operator') }),
+    answer: json(acceptedSchema),
+  },
+  standUp: {
+    method: 'post',
+    path: '/v1/standup',
+    scope: 'admin',
+    summary: 'Ends a stand-down: health listeners say again how the edge is.',
+    body: noBody,
+    answer: json(acceptedSchema),
   },
   stop: {
     method: 'post',

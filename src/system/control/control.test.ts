@@ -42,11 +42,14 @@ const status: StatusView = {
     pid: 8,
     adopted: false,
     restarts: 0,
+    leaving: [],
     snapshotVersion: 3,
     listeners: [{ id: 'http', host: '0.0.0.0', port: 8080, url: 'http://127.0.0.1:8080' }],
     workers: [{ id: 0, state: 'running', restarts: 0, connections: 1, exchanges: 0 }],
     routes: [{ id: '/*', requests: 5, errors: 0, p50Ms: 1.5, p99Ms: 3 }],
   },
+  acme: [{ host: 'shop.example', state: 'valid', text: 'renewed by itself', validUntil: at, nextTryAt: at }],
+  standDown: { at, reason: 'a new kernel' },
   services: [
     {
       name: 'web',
@@ -105,6 +108,12 @@ function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
       changes: [{ path: 'services.web.balance', from: 'a', to: 'b', effect: 'live', note: '' }],
     }),
     rollback: async number => ({ text: `back to ${number}` }),
+    renew: async (host, progress) => {
+      progress(host ?? 'all', 'asking')
+      return { text: `${host} is new` }
+    },
+    standDown: async reason => ({ text: `stands down: ${reason}` }),
+    standUp: async () => ({ text: 'serves' }),
     stop: () => ({ text: 'stopping' }),
     latestLogs: async () => [{ service: 'web', instance: 'web-1', at: null, text: 'hello' }],
     followLogs: (_, onLine) => {
@@ -204,6 +213,9 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   undrain: { path: '/v1/members/web-1/undrain' },
   reload: { path: '/v1/reload', body: { dryRun: true } },
   rollback: { path: '/v1/rollback', body: { number: 3 } },
+  renew: { path: '/v1/certificates/renew', body: { host: 'shop.example' } },
+  standDown: { path: '/v1/standdown', body: { reason: 'a new kernel' } },
+  standUp: { path: '/v1/standup', body: {} },
   stop: { path: '/v1/stop' },
 }
 
@@ -351,6 +363,9 @@ test('the client gives back answers, progress and failures', async t => {
   assert.equal(done.text, 'web has 2 instances')
   assert.equal((await client.reload({ dryRun: true })).changes?.length, 1)
   assert.equal((await client.rollback(2)).text, 'back to 2')
+  assert.equal((await client.renew('shop.example')).text, 'shop.example is new')
+  assert.equal((await client.standDown('a disk')).text, 'stands down: a disk')
+  assert.equal((await client.standUp()).text, 'serves')
   await assert.rejects(client.scale('no', 1), { code: 'FLEET_SERVICE_UNKNOWN' })
   await assert.rejects(client.restart('web'), {
     code: 'SYSTEM_START_FAILED',

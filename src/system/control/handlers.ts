@@ -25,6 +25,9 @@ export interface ControlHandlers {
   /** `null`: the system before the current one. */
   rollback(number: number | null, progress: Progress): Promise<OperationResult>
   /** Begins to stop and answers; the process ends later. */
+  renew(host: string | null, progress: Progress): Promise<OperationResult>
+  standDown(reason: string): Promise<AcceptedView>
+  standUp(): Promise<AcceptedView>
   stop(options: { now: boolean }): AcceptedView
   latestLogs(query: { service: string | undefined; lines: number }): Promise<readonly LogLine[]>
   /** Calls back until the returned function is called. */

@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import type {
   AcceptedView,
+  AcmeHostView,
   ChangeView,
   EdgeView,
   FailureView,
@@ -12,6 +13,7 @@ import type {
   MemberView,
   OperationLine,
   ServiceView,
+  StandDownView,
   StatusView,
   SystemEvent,
 } from './views.ts'
@@ -70,6 +72,7 @@ export const edgeSchema: z.ZodType<EdgeView> = z.strictObject({
   pid: z.int().nullable(),
   adopted: z.boolean(),
   restarts: z.int(),
+  leaving: z.array(z.int()).describe('Pids of former edge processes that drain'),
   snapshotVersion: z.int(),
   listeners: z.array(z.strictObject({ id: z.string(), host: z.string(), port: z.int(), url: z.string() })),
   workers: z.array(
@@ -91,6 +94,20 @@ export const edgeSchema: z.ZodType<EdgeView> = z.strictObject({
     }),
   ),
 })
+
+export const acmeHostSchema: z.ZodType<AcmeHostView> = z.strictObject({
+  host: z.string(),
+  state: z
+    .enum(['waiting', 'issuing', 'valid', 'failed'])
+    .describe('waiting: none yet; failed: the last try failed, a valid one is served on'),
+  text: z.string(),
+  validUntil: timestamp.nullable(),
+  nextTryAt: timestamp.describe('When the authority is asked next: a renewal, or another try'),
+})
+
+export const standDownSchema: z.ZodType<StandDownView> = z
+  .strictObject({ at: timestamp, reason: z.string() })
+  .describe('Traffic should go to another edge; this one still serves')
 
 export const eventSchema: z.ZodType<SystemEvent> = z.strictObject({
   at: timestamp,
@@ -123,6 +140,8 @@ export const statusSchema: z.ZodType<StatusView> = z.strictObject({
     .nullable(),
   warnings: z.array(z.string()),
   edge: edgeSchema,
+  acme: z.array(acmeHostSchema).describe('Automatic certificates, in the order of the file'),
+  standDown: standDownSchema.nullable(),
   services: z.array(serviceSchema),
   decisions: z.array(eventSchema).max(50).describe('The latest, oldest first'),
 })

@@ -165,6 +165,10 @@ function answerersOf({ handlers, version, onFault }: ControlServerOptions): Reco
       operation(progress => handlers.reload({ dryRun: body.dryRun as boolean }, progress)),
     rollback: (_, { body }) =>
       operation(progress => handlers.rollback((body.number as number | undefined) ?? null, progress)),
+    renew: (_, { body }) =>
+      operation(progress => handlers.renew((body.host as string | undefined) ?? null, progress)),
+    standDown: async (_, { body }) => Response.json(await handlers.standDown(body.reason as string)),
+    standUp: async () => Response.json(await handlers.standUp()),
     stop: (_, { body }) => Response.json(handlers.stop({ now: body.now as boolean }), { status: 202 }),
   }
 }

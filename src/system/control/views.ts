@@ -62,6 +62,8 @@ export interface EdgeView {
   readonly pid: number | null
   readonly adopted: boolean
   readonly restarts: number
+  /** Pids of former edge processes that drain. */
+  readonly leaving: readonly number[]
   readonly snapshotVersion: number
   readonly listeners: readonly {
     readonly id: string
@@ -83,6 +85,23 @@ export interface EdgeView {
     readonly p50Ms: number
     readonly p99Ms: number
   }[]
+}
+
+/** One host's automatic certificate. */
+export interface AcmeHostView {
+  readonly host: string
+  /** `waiting`: it has none yet; `failed`: the last try failed, one that is valid is served on. */
+  readonly state: 'waiting' | 'issuing' | 'valid' | 'failed'
+  readonly text: string
+  readonly validUntil: string | null
+  /** When the authority is asked next: a renewal, or another try. */
+  readonly nextTryAt: string
+}
+
+/** Traffic should go to another edge; this one still serves. */
+export interface StandDownView {
+  readonly at: string
+  readonly reason: string
 }
 
 export type SystemEventKind = 'progress' | 'decision' | 'warning' | 'ready' | 'reload' | 'stopping'
@@ -123,6 +142,9 @@ export interface StatusView {
   readonly lastReload: ReloadView | null
   readonly warnings: readonly string[]
   readonly edge: EdgeView
+  /** Automatic certificates, in the order of the file. */
+  readonly acme: readonly AcmeHostView[]
+  readonly standDown: StandDownView | null
   readonly services: readonly ServiceView[]
   /** The latest, oldest first; at most 50. */
   readonly decisions: readonly SystemEvent[]
