@@ -12,6 +12,7 @@ import type { ControlEvent, EdgeStatus, MemberStatus } from '../../src/edge/cont
 import type {
   EdgeLimits,
   EdgeSnapshot,
+  ListenerSpec,
   MemberSpec,
   RouteSpec,
   UpstreamSpec,
@@ -39,6 +40,8 @@ export interface EdgeSetup {
   readonly accessLog?: boolean
   readonly trustedProxies?: readonly string[]
   readonly forwarded?: EdgeSnapshot['forwarded']
+  /** Beside the plain one, `http`. */
+  readonly listeners?: readonly ListenerSpec[]
 }
 
 export interface EdgeUnderTest {
@@ -66,6 +69,8 @@ export interface EdgeUnderTest {
   /** The test has told it to stop by itself: waits until its process is gone. */
   exited(): Promise<void>
   connect(): Promise<RawPeer>
+  /** Of a listener by its id. */
+  portOf(listener: string): Promise<number>
 }
 
 export const limitsOfTests: EdgeLimits = {
@@ -153,7 +158,7 @@ function snapshotOf(setup: EdgeSetup, version: number, stateDirectory: string): 
     format: 1,
     version,
     name: 'trial',
-    listeners: [{ id: 'http', kind: 'http', host: '127.0.0.1', port: 0 }],
+    listeners: [{ id: 'http', kind: 'http', host: '127.0.0.1', port: 0 }, ...(setup.listeners ?? [])],
     trustedProxies: setup.trustedProxies ?? [],
     forwarded: setup.forwarded ?? 'x-forwarded',
     limits: { ...limitsOfTests, ...setup.limits },
@@ -288,6 +293,7 @@ export async function startEdge(context: Ending, setup: EdgeSetup = {}): Promise
     idle,
     stop,
     connect: () => connectEnding(context, port),
+    portOf: async listener => (await status()).listeners.find(one => one.id === listener)?.port as number,
   }
 }
 

@@ -150,6 +150,13 @@ export class RawPeer {
     return this.#take(Math.min(length, this.waiting.length))
   }
 
+  /** Whatever has come, at least a byte; empty only when the connection is over. Waits as long as it takes. */
+  async some(): Promise<Buffer> {
+    await this.when('a byte', () => this.waiting.length + this.#partBytes > 0 || this.over !== '', Infinity)
+    this.#gather()
+    return this.#take(this.waiting.length)
+  }
+
   /** Up to and with the text; null when the connection is over before. */
   async upTo(text: string): Promise<string | null> {
     let from = 0
