@@ -424,7 +424,7 @@ export type EdgeInput = {
       readonly proxyProtocol?: readonly string[] | undefined
       /**
        * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.
-       * Allowed: true, false or a port from 1 to 65535.
+       * Allowed: a port from 1 to 65535, true or false.
        */
       readonly redirectToHttps?: boolean | number | undefined
       /**
@@ -443,7 +443,7 @@ export type EdgeInput = {
       readonly proxyProtocol?: readonly string[] | undefined
       /**
        * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.
-       * Allowed: true, false or a port from 1 to 65535.
+       * Allowed: a port from 1 to 65535, true or false.
        */
       readonly redirectToHttps?: boolean | number | undefined
       /**
@@ -489,7 +489,7 @@ export type EdgeInput = {
   } | undefined
   /**
    * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.
-   * Allowed: true, false or a port from 1 to 65535.
+   * Allowed: a port from 1 to 65535, true or false.
    */
   readonly redirectToHttps?: boolean | number | undefined
   /** TLS at the edge. Without certificates and `acme`, a self-signed one for localhost is made. */

@@ -27,7 +27,7 @@ export type Redirect = boolean | number
 export const redirectToHttps: Schema<Redirect> = leaf({
   about:
     'Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.',
-  allowed: 'true, false or a port from 1 to 65535',
+  allowed: 'a port from 1 to 65535, true or false',
   json: { anyOf: [{ type: 'boolean' }, { type: 'integer', minimum: 1, maximum: 65_535 }] },
   parse: value => {
     if (typeof value === 'boolean') return value
@@ -72,7 +72,7 @@ const httpsPlace: Schema<HttpPlace> = strict(
 
 function elsewhereAt(): Readonly<Record<string, string>> {
   return {
-    port: "Write at: 8443 (or 'host:port').",
+    port: "Write at: PORT, or at: 'host:port'.",
     host: "Write at: 'host:port'.",
     listen: "Did you mean 'at'?",
     tls: "Listen on 'https', and put certificates into edge.tls.",

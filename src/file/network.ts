@@ -147,7 +147,7 @@ export function hostPattern(about: string): Schema<string> {
     parse: value => {
       if (typeof value !== 'string') return undefined
       if (/:\d+$/.test(value) && !isIpv6(value))
-        return new Refused('holds a port', 'Leave out the port: a route applies to every listener.')
+        return new Refused('holds a port', 'Leave out the port.')
       // As requests carry it in Host: IPv6 in brackets, names without the final dot.
       const bare = value.replace(/^\[(.*)\]$/, '$1')
       if (isIpv6(bare)) return `[${bare.toLowerCase()}]`

@@ -78,10 +78,12 @@ function problem({ path, refusal }: Found, data: Json): Problem {
   }
 }
 
-/** Short JSON. Environment variables are never shown: they may be secrets. */
+const urlPassword = /([a-z][a-z0-9+.-]*:\/\/[^/@:\s"]*):[^@\s"]*@/gi
+
+/** Short JSON, without passwords of URLs. Environment variables are never shown: they may be secrets. */
 export function shownValue(path: PathOfKeys, value: Json | undefined): string | undefined {
   if (value === undefined || path.includes('env') || path.includes('environments')) return undefined
-  const text = JSON.stringify(value)
+  const text = JSON.stringify(value).replace(urlPassword, '$1:***@')
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 

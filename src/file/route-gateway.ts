@@ -149,6 +149,7 @@ const origin = leaf<string>({
     if (value === '*' || value === 'null') return value
     const match = /^([a-z][a-z0-9+.-]*:\/\/)(\*\.)?([^\s/?#*]+)(.*)$/i.exec(value)
     if (!match) return new Refused('has no scheme', `Write 'https://${value}'.`)
+    if (match[4]?.startsWith('*')) return new Refused("has a '*' that is not its whole first label")
     if (match[4]) return new Refused('has a path', `Write '${match[1]}${match[2] ?? ''}${match[3]}'.`)
     return value.toLowerCase()
   },
