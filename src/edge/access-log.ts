@@ -14,11 +14,13 @@ export class AccessLog {
   #lost = 0
   #broken = false
   readonly #tell: (sentence: string) => void
+  readonly #name: string
 
   /** `tell`: said once when the file can't be written, and once when it can again. */
-  constructor(path: string, tell: (sentence: string) => void) {
+  constructor(path: string, tell: (sentence: string) => void, name = 'access log') {
     this.#path = path
     this.#tell = tell
+    this.#name = name
   }
 
   /** `line` ends in a line feed. */
@@ -59,14 +61,14 @@ export class AccessLog {
     if (this.#broken) return
     this.#broken = true
     this.#tell(
-      `the access log cannot be written, its lines are lost meanwhile: ${cause.message} (${this.#path})`,
+      `the ${this.#name} cannot be written, its lines are lost meanwhile: ${cause.message} (${this.#path})`,
     )
   }
 
   #works(lost: number): void {
     if (!this.#broken) return
     this.#broken = false
-    this.#tell(`the access log is written again after ${lost} lost lines (${this.#path})`)
+    this.#tell(`the ${this.#name} is written again after ${lost} lost lines (${this.#path})`)
   }
 
   /** The file was rotated: go on in a new one of the same name. */

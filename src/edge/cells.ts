@@ -114,7 +114,6 @@ const workerFields = {
   dropped: 'f64',
   beatUs: 'f64',
   hookRestarts: 'f64',
-  traceDrops: 'f64',
 } as const
 
 /** A single row: what concerns everybody. */

@@ -17,6 +17,7 @@ import type { HedgeDelays } from './hedge-delays.ts'
 import type { PendingQueues } from './pending.ts'
 import type { UpstreamPools } from './pools.ts'
 import type { RequestIds } from './request-ids.ts'
+import type { SpanQueue } from './span-queue.ts'
 import type { StickyCookies } from './sticky.ts'
 
 /** A connection of a client, whatever it speaks. */
@@ -53,6 +54,9 @@ export interface WorkerContext {
   /** What an ACME authority may ask for now. */
   challenges: Challenges
   log: AccessLog | null
+  slowLog: AccessLog | null
+  /** Where finished spans go; null: nothing is traced. */
+  spans: SpanQueue | null
   snapshot: CompiledSnapshot
   draining: boolean
   /** Our name in Via and what tells a loop: unique for this edge process. */

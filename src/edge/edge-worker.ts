@@ -25,6 +25,7 @@ import { UpstreamPools } from './pools.ts'
 import { RequestIds } from './request-ids.ts'
 import type { SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
+import { SpanQueue } from './span-queue.ts'
 import { StickyCookies } from './sticky.ts'
 
 const tickUs = 50_000
@@ -59,9 +60,12 @@ export class EdgeWorker implements WorkerContext {
   sticky: StickyCookies
   challenges: Challenges
   log: AccessLog | null = null
+  slowLog: AccessLog | null = null
+  spans: SpanQueue | null = null
   snapshot: CompiledSnapshot
   draining = false
   #logFile = ''
+  #slowLogFile = ''
   #dateSecond = 0
   #dateText = ''
 
@@ -88,7 +92,7 @@ export class EdgeWorker implements WorkerContext {
     this.snapshot = this.#compile(start.snapshot, start.slots, null)
     this.#use(this.snapshot)
     setInterval(() => this.#tick(), tickUs / 1000).unref()
-    setInterval(() => void this.log?.flush(), logFlushMs).unref()
+    setInterval(() => void this.#flush(), logFlushMs).unref()
   }
 
   takeExchange(): Exchange {
@@ -96,6 +100,18 @@ export class EdgeWorker implements WorkerContext {
   }
   giveExchange(exchange: Exchange): void {
     if (this.#spares.length < sparesMax) this.#spares.push(exchange)
+  }
+
+  /** What has gathered goes out. */
+  async #flush(): Promise<void> {
+    this.spans?.flush()
+    await Promise.all([this.log?.flush(), this.slowLog?.flush()])
+  }
+
+  /** The log files were rotated. */
+  reopenLogs(): void {
+    void this.log?.reopen()
+    void this.slowLog?.reopen()
   }
 
   tell(subject: string, text: string): void {
@@ -166,6 +182,17 @@ export class EdgeWorker implements WorkerContext {
       this.log = file === '' ? null : new AccessLog(file, text => this.tell(`worker ${this.index}`, text))
       this.#logFile = file
     }
+    const slow = snapshot.spec.slowLog?.file ?? ''
+    if (slow !== this.#slowLogFile) {
+      void this.slowLog?.reopen()
+      const tell = (text: string): void => this.tell(`worker ${this.index}`, text)
+      this.slowLog = slow === '' ? null : new AccessLog(slow, tell, 'slow-request log')
+      this.#slowLogFile = slow
+    }
+    // Those of exchanges that began before still have where to go.
+    if (snapshot.spec.tracing !== undefined)
+      this.spans ??= new SpanQueue(batch => this.#send({ kind: 'spans', ...batch }))
+    this.ids.sampled = snapshot.spec.tracing === undefined
     this.cells.worker.version[this.index] = snapshot.version
     this.#noteOldest()
   }
@@ -212,7 +239,7 @@ export class EdgeWorker implements WorkerContext {
   }
 
   async #sayDrained(): Promise<void> {
-    await this.log?.flush()
+    await this.#flush()
     this.#send({ kind: 'drained' })
   }
 }

@@ -4,6 +4,7 @@ import type { EdgeMemory } from './cells.ts'
 import type { Challenges } from './challenges.ts'
 import type { SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
+import type { SpanBatch } from './span-queue.ts'
 
 export interface WorkerStart {
   readonly index: number
@@ -36,3 +37,4 @@ export type FromWorker =
   | { readonly kind: 'decision'; readonly subject: string; readonly text: string }
   | { readonly kind: 'challenged'; readonly serial: number }
   | { readonly kind: 'drained' }
+  | ({ readonly kind: 'spans' } & SpanBatch)

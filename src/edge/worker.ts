@@ -11,7 +11,7 @@ async function run(): Promise<void> {
   port.postMessage({ kind: 'ready', version: data.snapshot.version } satisfies FromWorker)
   port.on('message', (message: ToWorker) => {
     if (message.kind === 'drain') worker.drain(message.drainMs, message.idleMs)
-    else if (message.kind === 'reopenLogs') void worker.log?.reopen()
+    else if (message.kind === 'reopenLogs') worker.reopenLogs()
     else if (message.kind === 'challenges') {
       worker.challenges = message.challenges
       port.postMessage({ kind: 'challenged', serial: message.serial } satisfies FromWorker)
