@@ -61,7 +61,7 @@ const inMs = (us: number): number => Math.round(us / 10) / 100
 function logLine(exchange: Exchange, took: number, aborted: boolean): string {
   const { head, attempts, route, worker } = exchange
   const at = new Date(worker.clock.wall() / 1000).toISOString()
-  let line = `{"at":"${at}","id":${jsonText(exchange.requestId)},"client":"${exchange.remoteAddress}","method":${jsonText(head.method)},"host":${jsonText(head.authority)},"path":${jsonText(exchange.path)},"status":${exchange.status},"bytesIn":${exchange.bytesIn},"bytesOut":${exchange.bytesOut},"ms":${inMs(took)}`
+  let line = `{"at":"${at}","id":${jsonText(exchange.requestId)},"client":"${exchange.remoteAddress}","method":${jsonText(head.method)},"host":${jsonText(head.authority)},"path":${jsonText(exchange.path)},"protocol":"${exchange.httpVersion}","status":${exchange.status},"bytesIn":${exchange.bytesIn},"bytesOut":${exchange.bytesOut},"ms":${inMs(took)}`
   if (route !== null) line += `,"route":${jsonText(route.spec.id)}`
   if (attempts.member >= 0 && attempts.group !== null) {
     const { id } = attempts.group.member(attempts.member)

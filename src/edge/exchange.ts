@@ -105,6 +105,8 @@ export class Exchange implements Timed {
   /** Stable code of what went wrong, for the log. */
   error = ''
   remoteAddress = ''
+  /** As `ExchangeClient.httpVersion`, kept for the log. */
+  httpVersion = '1.1'
   readonly attempts: Attempts
   /** Field lines that every answer of this exchange gets (CORS, HSTS, timing): set by doors, gates and steps. */
   extraFields = ''
@@ -196,6 +198,7 @@ export class Exchange implements Timed {
     const { worker } = this
     this.client = client
     this.remoteAddress = client.remoteAddress
+    this.httpVersion = client.httpVersion
     this.snapshot = worker.snapshot
     this.snapshot.uses++
     this.startedAt = worker.now

@@ -10,7 +10,8 @@
 //   linger  all is said and FIN sent; input is dropped, so that the answer is not lost to a reset (RFC 9112 9.6) -> closed
 //   closed
 
-import type { Stream, StreamHandler, TlsInfo } from '../io/net.ts'
+import type { Stream, StreamHandler } from '../io/net.ts'
+import type { TlsInfo } from '../io/tls.ts'
 import type { Timed } from '../kit/timer-wheel.ts'
 import { isInBlocks } from '../policy/address.ts'
 import type { ResponseHead } from '../wire/head.ts'
@@ -25,12 +26,16 @@ import {
   reasonOf,
   responseDrop,
 } from '../wire/http1/index.ts'
+import { connectionPreface } from '../wire/http2/index.ts'
 import type { ExchangeClient } from './client.ts'
 import type { CompiledRules } from './compile.ts'
 import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { type ClientFailure, clientFailures } from './failures.ts'
 import type { Tunnel } from './tunnel.ts'
+
+/** Takes a connection over that turns out to speak HTTP/2. */
+export type Http2Door = (client: Http1Client) => void
 
 const place = { idle: 0, head: 1, busy: 2, tunnel: 3, linger: 4, closed: 5 } as const
 
@@ -65,6 +70,8 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
   #about = ''
   /** The connection ends after the exchange under way. */
   closing = false
+  /** Where HTTP/2 by prior knowledge is spoken on this listener. */
+  http2Door: Http2Door | null = null
   #state: number = place.idle
   #pending = ''
   /** Bytes that came while nobody could take them: of the body, or of the next request. */
@@ -184,7 +191,9 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
       this.#pending = ''
       this.#headDone(exchange, text, after, bytes, from + after - before, to)
     } else if (after === 0) this.#waitForHead(text)
-    else this.#refuseHead(exchange, after)
+    else if (this.http2Door !== null && this.#isPreface(text)) {
+      this.#becomeHttp2(this.http2Door, text.slice(0, before), bytes.subarray(from, to))
+    } else this.#refuseHead(exchange, after)
   }
 
   #waitForHead(text: string): void {
@@ -194,6 +203,26 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
     const { worker } = this
     const timeoutMs = worker.snapshot.spec.limits.headTimeoutMs
     worker.wheel.set(this, worker.now + timeoutMs * 1000)
+  }
+
+  /** RFC 9113 3.4: a client that knows that HTTP/2 is spoken here. Asked only of what is no HTTP/1.1. */
+  #isPreface(text: string): boolean {
+    return this.#requests === 0 && connectionPreface.startsWith(text.slice(0, connectionPreface.length))
+  }
+
+  /** All that came is given back, and this object is done: another speaks on the connection. */
+  #becomeHttp2(door: Http2Door, before: string, bytes: Buffer): void {
+    const { worker, stream, exchange } = this
+    this.#state = place.closed
+    this.#pending = ''
+    this.exchange = null
+    if (exchange !== null) worker.giveExchange(exchange)
+    worker.wheel.remove(this)
+    worker.forgetClient(this)
+    worker.cells.worker.connections[worker.index]!--
+    worker.cells.worker.accepted[worker.index]!--
+    stream.unshift(before === '' ? bytes : Buffer.concat([Buffer.from(before, 'latin1'), bytes]))
+    door(this)
   }
 
   #refuseHead(exchange: Exchange, code: number): void {
@@ -525,10 +554,12 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
     if (this.#state !== place.closed) this.stream.reset()
   }
 
-  /** Draining: an idle connection ends now, a busy one after its exchange. */
-  drain(): void {
+  /** Draining: an idle connection ends after `idleMs`, a busy one after its exchange. */
+  drain(idleMs: number): void {
     this.closing = true
-    if (this.#state === place.idle) this.#finish()
+    if (this.#state !== place.idle) return
+    if (idleMs === 0) this.#finish()
+    else if (!this.#blocked) this.worker.wheel.set(this, this.worker.now + idleMs * 1000)
   }
 
   /** The drain's time is over: a stream of events ends as if it were complete, a tunnel politely, others are cut. */
