@@ -30,6 +30,7 @@ const worldly: readonly string[] = [
   'net',
   'tls',
   'worker_threads',
+  'zlib',
 ]
 const harmless: readonly string[] = [
   'crypto',

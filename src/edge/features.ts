@@ -9,6 +9,7 @@ import type { RouteFeatures } from './compile.ts'
 import type { WorkerContext } from './context.ts'
 import { corsGates } from './cors.ts'
 import { errorPages } from './error-pages.ts'
+import { FileStore, filesAction } from './files/index.ts'
 import type { Gate } from './gate.ts'
 import { maintenanceDoors } from './maintenance.ts'
 import { type MirrorLoads, mirrorGates } from './mirror.ts'
@@ -18,6 +19,7 @@ import { watchDoors } from './watch-door.ts'
 
 export function routeFeatures(worker: WorkerContext): RouteFeatures {
   const mirrors: MirrorLoads = new Map()
+  const files = new FileStore(worker)
   return {
     doors: snapshot => [
       ...watchDoors(worker, snapshot),
@@ -33,6 +35,7 @@ export function routeFeatures(worker: WorkerContext): RouteFeatures {
       ...mirrorGates(worker, route, groups, slots, mirrors),
     ],
     step: (): ResponseStep | null => null,
-    action: (): CompiledAction | null => null,
+    action: (route, added): CompiledAction | null =>
+      route.action.kind === 'files' ? filesAction(files, route, route.action, added) : null,
   }
 }

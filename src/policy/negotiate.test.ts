@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { acceptanceOf, bestCoding, type Coding } from './negotiate.ts'
+import { acceptanceOf, bestCoding, type Coding, isOfTypes } from './negotiate.ts'
 
 const ours: readonly Coding[] = ['zstd', 'br', 'gzip']
 const table: readonly (readonly [string | undefined, readonly Coding[], Coding | 'identity' | null])[] = [
@@ -39,4 +39,12 @@ const table: readonly (readonly [string | undefined, readonly Coding[], Coding |
 test('the best coding is what the client weighs most, then what we prefer; identity unless it is refused', () => {
   for (const [field, offered, expected] of table)
     assert.equal(bestCoding(acceptanceOf(field), offered), expected, JSON.stringify(field))
+})
+
+test('a media type is found by its name or its family, whatever its parameters', () => {
+  const types = ['text/*', 'application/json']
+  for (const type of ['text/html', 'Text/HTML; charset=utf-8', 'application/json ;x=y', 'text/css'])
+    assert.equal(isOfTypes(type, types), true, type)
+  for (const type of ['', 'text', 'application/jsonp', 'image/png', '/json', 'texture/x'])
+    assert.equal(isOfTypes(type, types), false, type)
 })

@@ -60,3 +60,12 @@ export function bestCoding(accepted: Acceptance, offered: readonly Coding[]): Co
   if (accepted.identity > weight) return 'identity'
   return best
 }
+
+/** Is a Content-Type one of `types`, where `text/*` means every subtype? Parameters do not count. */
+export function isOfTypes(contentType: string, types: readonly string[]): boolean {
+  const end = contentType.indexOf(';')
+  const type = (end < 0 ? contentType : contentType.slice(0, end)).trim().toLowerCase()
+  const slash = type.indexOf('/')
+  if (slash <= 0) return false
+  return types.includes(type) || types.includes(`${type.slice(0, slash)}/*`) || types.includes('*/*')
+}
