@@ -2,6 +2,7 @@
 // the snapshot; `run` answers the exchange, at once or in pieces, and never throws.
 
 import { hostOf } from '../policy/route.ts'
+import type { CompiledRoute, CompiledSnapshot } from './compile.ts'
 import type { Exchange } from './exchange.ts'
 import type { RouteAction } from './snapshot.ts'
 
@@ -9,19 +10,54 @@ export interface CompiledAction {
   run(exchange: Exchange): void
 }
 
+/**
+ * `{host}`, `{path}`, `{query}` (with its `?`, or nothing), `{uri}` (both), `{rest}` (what a final `*` matched, without
+ * leading slashes: `/{rest}` must not lead to another host) and `{name}` for a `:name` of the route's path.
+ */
+const placeholder = /\{(\w+)\}/
+
 export function redirectAction(
   spec: Extract<RouteAction, { kind: 'redirect' }>,
   added: string,
 ): CompiledAction {
+  const parts = spec.location.split(placeholder)
   return {
     run(exchange) {
-      const location = spec.location
-        .replaceAll('{host}', () => hostOf(exchange.head.authority))
-        .replaceAll('{uri}', () => exchange.target)
+      // Every second part is a placeholder's name.
+      const location = parts
+        .map((part, at) => (at % 2 === 0 ? part : (placeholderValue(exchange, part) ?? `{${part}}`)))
+        .join('')
       const fields = `Location: ${location}\r\nContent-Length: 0\r\n${added}${exchange.extraFields}`
       exchange.respond(spec.status, fields, '')
     },
   }
+}
+
+function placeholderValue(exchange: Exchange, name: string): string | undefined {
+  const { path, target } = exchange
+  switch (name) {
+    case 'host':
+      return hostOf(exchange.head.authority)
+    case 'uri':
+      return target
+    case 'path':
+      return path
+    case 'query':
+      return target.slice(path.length)
+    case 'rest':
+      return restOf(path, (exchange.route as CompiledRoute).spec.match.path)
+    default: {
+      const { table } = exchange.snapshot as CompiledSnapshot
+      return table.parameter((exchange.route as CompiledRoute).index, path, name)
+    }
+  }
+}
+
+/** What the final `*` of a pattern took. */
+function restOf(path: string, pattern: string): string {
+  if (!pattern.endsWith('/*')) return ''
+  const segments = pattern.split('/').length - 1
+  return path.split('/').slice(segments).join('/').replace(/^\/+/, '')
 }
 
 export function respondAction(
