@@ -344,6 +344,7 @@ test('bodies that do not come whole with their heads, upgrades and copies are no
 test('a mirror gets its share of the requests', async t => {
   const { origins } = await serve(t, { app: null, shadow: null }, [mirrored({ share: 0.5 })])
   for (let i = 0; i < 100; i++) await ask({})
+  await until('copies', () => (origins.shadow?.requests.length ?? 0) > 20)
   await edge.idle()
   const copies = origins.shadow?.requests.length ?? 0
   assert.ok(copies > 20 && copies < 80, `${copies} of 100`)
