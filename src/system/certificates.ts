@@ -53,9 +53,9 @@ export class Certificates {
   async prepare({ edge }: CheckedSystem): Promise<void> {
     this.#acme.follow(edge.tls?.acme === undefined ? null : this.#absolute(edge.tls.acme))
     if (edge.tls === undefined || !this.#needsOwn(edge.tls.certificates.length)) return
-    const { file, made } = await selfSigned(this.#ownFolder, Date.now())
+    const { file } = await selfSigned(this.#ownFolder, Date.now())
     this.#ownFile = file
-    if (made && !this.#told) this.#options.tell('info', 'https', selfSignedText(edge.tls.acme))
+    if (!this.#told) this.#options.tell('info', 'https', selfSignedText(edge.tls.acme))
     this.#told = true
   }
 

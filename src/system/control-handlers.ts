@@ -18,6 +18,13 @@ export interface HandledSystem {
   fleet(): Fleet
   status(): Promise<StatusView>
   metrics(): Promise<string>
+  hasService(name: string): boolean
+  /** Another edge process takes over; a sentence about it. */
+  rollEdge(): Promise<string>
+  /** Null: all automatic certificates. Gives their hosts. */
+  renew(host: string | null): Promise<readonly string[]>
+  /** Null: it stands up again. */
+  standDown(reason: string | null): Promise<void>
   stop(options: { now: boolean; why: string }): void
 }
 
@@ -41,11 +48,17 @@ export function controlHandlers(system: HandledSystem): ControlHandlers {
         throwWhenFailed([await fleet().scale(service, instances)])
         return { text: `${service} has ${instances} instance${instances === 1 ? '' : 's'}` }
       }),
-    restart: (service, progress) =>
-      changes.exclusive(`restarting ${service}`, async () => {
+    restart: (service, progress) => {
+      if (service === 'edge' && !system.hasService('edge'))
+        return changes.exclusive('replacing the edge', async () => {
+          progress('edge', 'another process takes over')
+          return { text: await system.rollEdge() }
+        })
+      return changes.exclusive(`restarting ${service}`, async () => {
         throwWhenFailed([await fleet().restart(service, text => progress(service, text))])
         return { text: `${service} was restarted` }
-      }),
+      })
+    },
     drain: async member => {
       await fleet().drain(member)
       return { text: `${member} gets no new requests` }
@@ -56,6 +69,19 @@ export function controlHandlers(system: HandledSystem): ControlHandlers {
     },
     reload: ({ dryRun }, progress) => (dryRun ? changes.dryRun() : changes.reload(progress)),
     rollback: (number, progress) => changes.rollback(number, progress),
+    renew: async (host, progress) => {
+      progress('certificates', 'asking the authority')
+      const hosts = await system.renew(host)
+      return { text: `new certificates: ${hosts.join(', ')}` }
+    },
+    standDown: async reason => {
+      await system.standDown(reason)
+      return { text: 'stands down: health listeners say 503, everything is still served' }
+    },
+    standUp: async () => {
+      await system.standDown(null)
+      return { text: 'stands up: health listeners say again how the edge is' }
+    },
     stop: ({ now }) => {
       // After the answer is on its way: the control API is one of the parts that stop.
       setImmediate(() => system.stop({ now, why: 'asked for by `tenfold stop`' }))

@@ -1,6 +1,9 @@
 // The edge as a process: started, taken back, watched, restarted, told of snapshots, stopped. It runs detached, so it
 // serves on when the supervisor dies; STATE/edge/process.json and its nonce say which one is ours.
 //
+// It is replaced without a gap by `roll`: the next process listens on the same ports beside it, then it drains
+// (edge-lives.ts). A process of another version that is found is replaced in that way, too.
+//
 // States: `stopped` (nobody wants it) -> `starting` (begun, not yet answering) -> `running` (answers) -> `restarting`
 // (died or hung while it was wanted; again and again, with back-off) -> `running`. `stop`, `kill` and `release` lead to
 // `stopped` from everywhere.
@@ -12,10 +15,12 @@ import type { EdgeSnapshot } from '../edge/snapshot.ts'
 import { lastLines } from '../io/log-file.ts'
 import { type LifeIdentity, leaderAlive, signalLife, startLife } from '../io/process.ts'
 import { processes } from '../io/process-table.ts'
+import { keepWaitingConnections } from '../io/reuse-port.ts'
 import { socketPath } from '../io/socket-path.ts'
 import { Failure } from '../kit/failure.ts'
 import { backoffCeilingUs } from '../policy/backoff.ts'
 import { connectEdge, type EdgeClient } from './edge-client.ts'
+import { type EdgeLife, ended, type FormerEdge, LeavingEdges } from './edge-lives.ts'
 import { systemFailures } from './failures.ts'
 import { removeIfPossible, writePrivate } from './private-file.ts'
 import type { StateDirectory } from './state-directory.ts'
@@ -36,6 +41,8 @@ export interface EdgeProcessState {
   readonly pid: number | null
   readonly adopted: boolean
   readonly restarts: number
+  /** Pids of former processes that drain. */
+  readonly leaving: readonly number[]
 }
 
 export interface EdgeProcess {
@@ -52,6 +59,13 @@ export interface EdgeProcess {
   metrics(): Promise<string>
   memberIdle(params: ControlMethods['memberIdle']['params']): Promise<boolean>
   reopenLogs(): Promise<void>
+  /** Key authorizations by token. Resolves when the edge answers them; the next one will answer them as well. */
+  challenges(tokens: Readonly<Record<string, string>>): Promise<void>
+  /**
+   * Another process takes over: it listens beside this one before this one takes no more connections and drains. Nothing
+   * changes when the next one does not come up. Resolves when the next one serves; the former drains on.
+   */
+  roll(drainMs: number): Promise<void>
   /** Drains, then it exits; killed when it does not. */
   stop(drainMs: number): Promise<void>
   kill(): Promise<void>
@@ -68,17 +82,32 @@ const backoffMaxMs = 5_000
 const settledMs = 30_000
 const linesQuotedMax = 8
 
+/** More open files than the shell that started us allows, where we may (root); else as many as we may. */
+const withFiles = 'ulimit -n "$TENFOLD_EDGE_FILES" 2>/dev/null || ulimit -n "$(ulimit -H -n)"; exec "$@"'
+
+/** Each client connection can have one to an instance beside it; the rest is for idle ones, logs and files. */
+function filesFor(snapshot: EdgeSnapshot | null): number {
+  return 2 * (snapshot?.limits.connectionsMax ?? 20_000) + 4_096
+}
+
 interface ProcessRecord extends LifeIdentity {
   readonly format: 1
+  /** Of its control socket; absent: `edge`. */
+  readonly socket?: string
   readonly bootId: string
   readonly tenfold: string
 }
 
+interface Answering {
+  readonly client: EdgeClient
+  readonly status: EdgeStatus
+}
+
 class DetachedEdge implements EdgeProcess {
   readonly #options: EdgeProcessOptions
-  readonly #socket: string
   readonly #logFile: string
-  #state: EdgeProcessState = {
+  readonly #leaving: LeavingEdges = new LeavingEdges()
+  #state: Omit<EdgeProcessState, 'leaving'> = {
     state: 'stopped',
     reason: 'not started',
     pid: null,
@@ -86,26 +115,32 @@ class DetachedEdge implements EdgeProcess {
     restarts: 0,
   }
   #life: LifeIdentity | null = null
+  /** Name of its control socket. */
+  #socket = 'edge'
+  #rolling: Promise<void> | null = null
   #client: EdgeClient | null = null
   #current: EdgeSnapshot | null = null
   #wanted = false
   /** A process was started and has not answered yet: whoever started it deals with its death. */
   #spawning = false
+  /** Found by `adopt`, of another version: it leaves when the next one serves. */
+  #former: FormerEdge | null = null
   #returned: (() => void)[] = []
   /** Real ports by listener id: a listener of port 0 keeps its port over restarts. */
   #ports = new Map<string, number>()
   #unwritable = false
+  /** ACME: what an edge that takes over must answer as well. */
+  #challenges: Readonly<Record<string, string>> = {}
   #deathsInARow = 0
   #upSinceMs = 0
 
   constructor(options: EdgeProcessOptions) {
     this.#options = options
-    this.#socket = socketPath(options.state.path)
     this.#logFile = join(options.state.logs, 'edge.log')
   }
 
   get state(): EdgeProcessState {
-    return this.#state
+    return { ...this.#state, leaving: this.#leaving.pids }
   }
 
   get current(): EdgeSnapshot | null {
@@ -116,13 +151,18 @@ class DetachedEdge implements EdgeProcess {
     const record = this.#readRecord()
     if (record === null || record.bootId !== processes.bootId() || !leaderAlive(record)) return false
     this.#life = record
+    this.#socket = record.socket ?? 'edge'
     try {
       const client = await this.#connect()
       const status = await client.call('status', {}, 5_000)
       if (status.pid !== record.pid || status.nonce !== record.nonce) throw new Error('another edge answers')
       if (record.tenfold !== tenfoldVersion || status.draining) {
         this.#options.onChange('info', `the edge that runs is of Tenfold ${record.tenfold}: it is replaced`)
-        await this.stop(this.#snapshotFile()?.limits.drainTimeoutMs ?? 10_000)
+        // It serves until the one that will be started serves.
+        this.#current = this.#snapshotFile()
+        this.#learnPorts(status)
+        this.#former = { life: record, client, socket: this.#socket }
+        this.#life = null
         return false
       }
       this.#current = this.#snapshotFile()
@@ -142,17 +182,69 @@ class DetachedEdge implements EdgeProcess {
   async start(snapshot: EdgeSnapshot): Promise<void> {
     this.#wanted = true
     this.#set({ state: 'starting', reason: 'starting' })
-    this.#writeSnapshot(snapshot)
+    const former = this.#former
+    this.#former = null
+    this.#writeSnapshot(former === null ? snapshot : this.#pinned(snapshot))
     this.#current = snapshot
     try {
-      await this.#spawn()
+      await this.#spawn(former !== null)
     } catch (cause) {
       await this.kill()
+      former?.client.close()
       throw cause
     }
+    if (former !== null) this.#leave(former, snapshot.limits.drainTimeoutMs)
+  }
+
+  roll(drainMs: number): Promise<void> {
+    if (this.#rolling !== null) throw new Failure(systemFailures.busy, 'The edge is being replaced already.')
+    this.#rolling = this.#roll(drainMs).finally(() => {
+      this.#rolling = null
+    })
+    return this.#rolling
+  }
+
+  async #roll(drainMs: number): Promise<void> {
+    const former = { life: this.#life, client: this.#now(), socket: this.#socket }
+    const { current } = this
+    if (former.life === null || current === null)
+      throw new Failure(systemFailures.edgeUnreachable, 'The edge is not running.')
+    this.#writeSnapshot(this.#pinned(current))
+    if (!keepWaitingConnections())
+      this.#options.onChange(
+        'warn',
+        'connections that arrive at the very moment of the change may be reset: sysctl net.ipv4.tcp_migrate_req=1 prevents it',
+      )
+    const next = await this.#launch(true)
+    let answered: Answering
+    try {
+      answered = await this.#answering(next, () => this.#wanted)
+    } catch (cause) {
+      signalLife(next.life, 'SIGKILL')
+      throw cause
+    }
+    // The former may have died meanwhile; then nobody is there to leave.
+    const alive = this.#life === former.life
+    this.#life = next.life
+    this.#socket = next.socket
+    this.#watch(next)
+    this.#becomeRunning(answered.client, answered.status, false, 'took over')
+    this.#keep('the record of its process', () => this.#writeRecord(next.life))
+    if (alive) this.#leave(former as FormerEdge, drainMs)
+    else former.client.close()
+  }
+
+  #leave(former: FormerEdge, drainMs: number): void {
+    this.#options.onChange('info', `edge process ${former.life.pid} takes no more connections and drains`)
+    this.#leaving.add(former, drainMs, () => {
+      removeIfPossible(socketPath(this.#options.state.path, former.socket))
+      this.#options.onChange('info', `edge process ${former.life.pid} has ended`)
+    })
   }
 
   async apply(snapshot: EdgeSnapshot): Promise<void> {
+    // One that takes over has begun with what was there before.
+    await this.#rolling?.catch(() => {})
     const deadlineMs = performance.now() + returnTimeoutMs
     for (let again = false; ; again = true) {
       const client = await this.#running(deadlineMs)
@@ -184,11 +276,27 @@ class DetachedEdge implements EdgeProcess {
   async memberIdle(params: ControlMethods['memberIdle']['params']): Promise<boolean> {
     try {
       const client = await this.#running(performance.now() + params.timeoutMs)
-      return (await client.call('memberIdle', params, params.timeoutMs + 5_000)).idle
+      const own = client.call('memberIdle', params, params.timeoutMs + 5_000)
+      const [{ idle }, others] = await Promise.all([own, this.#leaving.memberIdle(params)])
+      return idle && others
     } catch (cause) {
       if (!isUnreachable(cause)) throw cause
       // A process that is gone carries no request.
       return this.#life === null || !leaderAlive(this.#life)
+    }
+  }
+
+  async challenges(tokens: Readonly<Record<string, string>>): Promise<void> {
+    this.#challenges = tokens
+    const deadlineMs = performance.now() + returnTimeoutMs
+    for (;;) {
+      const client = await this.#running(deadlineMs)
+      try {
+        await client.call('challenges', { tokens: this.#challenges })
+        return
+      } catch (cause) {
+        if (!isUnreachable(cause) || performance.now() > deadlineMs) throw cause
+      }
     }
   }
 
@@ -198,6 +306,7 @@ class DetachedEdge implements EdgeProcess {
 
   async stop(drainMs: number): Promise<void> {
     this.#wanted = false
+    const left = this.#leaving.end(drainMs)
     const life = this.#life
     const begun = this.#state.state !== 'starting'
     const drains = await this.#drain(drainMs)
@@ -207,6 +316,7 @@ class DetachedEdge implements EdgeProcess {
       if (!(await ended(life, drains || !begun ? 2_000 : drainMs + 2_000))) signalLife(life, 'SIGKILL')
       await ended(life, 5_000)
     }
+    await left
     this.#forget('stopped')
   }
 
@@ -221,6 +331,7 @@ class DetachedEdge implements EdgeProcess {
 
   async kill(): Promise<void> {
     this.#wanted = false
+    this.#leaving.kill()
     const life = this.#life
     if (life !== null) {
       signalLife(life, 'SIGKILL')
@@ -231,6 +342,7 @@ class DetachedEdge implements EdgeProcess {
 
   release(): void {
     this.#wanted = false
+    this.#leaving.release()
     this.#client?.close()
     this.#client = null
     this.#set({ state: 'stopped', reason: 'left running for the next supervisor' })
@@ -263,53 +375,83 @@ class DetachedEdge implements EdgeProcess {
     })
   }
 
-  async #spawn(): Promise<void> {
+  async #spawn(besideAnother = false): Promise<void> {
     this.#spawning = true
     try {
-      await this.#spawnLife()
+      const next = await this.#launch(besideAnother)
+      this.#life = next.life
+      this.#socket = next.socket
+      if (!this.#wanted) throw this.#startFailure('was stopped while it started')
+      this.#keep('the record of its process', () => this.#writeRecord(next.life))
+      this.#watch(next)
+      const { client, status } = await this.#answering(next, () => this.#life === next.life && this.#wanted)
+      this.#becomeRunning(client, status, false, 'started')
     } finally {
       this.#spawning = false
     }
   }
 
-  async #spawnLife(): Promise<void> {
+  /** `besideAnother`: the ports are another edge's, which will let go of them. */
+  async #launch(besideAnother: boolean): Promise<EdgeLife> {
     const { state, workers } = this.#options
     const nonce = crypto.randomUUID()
+    const socket = besideAnother ? `edge-${nonce.slice(0, 8)}` : 'edge'
     const life = await startLife({
-      command: [process.execPath, mainFile, 'run', 'edge', '--state', state.path],
+      command: [
+        '/bin/sh',
+        '-c',
+        withFiles,
+        'sh',
+        process.execPath,
+        mainFile,
+        'run',
+        'edge',
+        '--state',
+        state.path,
+      ],
       directory: state.path,
-      env: { ...definedOnly(process.env), TENFOLD_EDGE_WORKERS: String(workers) },
+      env: {
+        ...definedOnly(process.env),
+        TENFOLD_EDGE_WORKERS: String(workers),
+        TENFOLD_EDGE_FILES: String(filesFor(this.#current)),
+        TENFOLD_EDGE_SOCKET: socket,
+        TENFOLD_EDGE_BESIDE: besideAnother ? '1' : '0',
+      },
       nonce,
       outputFile: this.#logFile,
     })
-    this.#life = life
-    if (!this.#wanted) throw this.#startFailure('was stopped while it started')
-    this.#keep('the record of its process', () => this.#writeRecord(life))
-    let exit: string | null = null
+    const next: EdgeLife = { life, socket, exit: null }
     life.exited.then(
       ({ code, signal }) => {
-        exit = signal === null ? `exited with code ${code}` : `was ended by ${signal}`
-        if (this.#life === life) this.#died(exit)
+        next.exit = signal === null ? `exited with code ${code}` : `was ended by ${signal}`
       },
       () => {},
     )
-    await this.#answering(life, () => exit)
+    return next
+  }
+
+  #watch(next: EdgeLife): void {
+    next.life.exited.then(
+      () => {
+        if (this.#life === next.life) this.#died(next.exit ?? 'ended')
+      },
+      () => {},
+    )
   }
 
   /** Until it answers with its nonce; a death or the limit ends the wait. */
-  async #answering(life: LifeIdentity, exit: () => string | null): Promise<void> {
+  async #answering(next: EdgeLife, wanted: () => boolean): Promise<Answering> {
     const deadlineMs = performance.now() + startTimeoutMs
     let last = 'it does not listen on its control socket'
-    while (exit() === null && performance.now() < deadlineMs && this.#life === life && this.#wanted) {
+    while (next.exit === null && performance.now() < deadlineMs && wanted()) {
       try {
-        const client = await this.#connect()
+        const client = await this.#connect(next.socket)
         const status = await client.call('status', {}, 5_000)
         // It answers before its workers listen.
         const listens = status.workers.every(worker => worker.state === 'running')
-        if (status.nonce === life.nonce && listens && this.#wanted) {
+        if (status.nonce === next.life.nonce && listens && wanted()) {
           await this.#bringUpToDate(client, status)
-          this.#becomeRunning(client, status, false, 'started')
-          return
+          return { client, status }
         }
         client.close()
         last = listens ? 'another edge answers on the control socket' : 'its workers do not listen yet'
@@ -319,7 +461,7 @@ class DetachedEdge implements EdgeProcess {
       await pause(20)
     }
     if (!this.#wanted) throw this.#startFailure('was stopped while it started')
-    throw this.#startFailure(exit() ?? `did not answer in ${startTimeoutMs / 1000} s (${last})`)
+    throw this.#startFailure(next.exit ?? `did not answer in ${startTimeoutMs / 1000} s (${last})`)
   }
 
   /** Where the disk was full it has begun with an older snapshot than the last one that was applied. */
@@ -335,9 +477,9 @@ class DetachedEdge implements EdgeProcess {
     return new Failure(systemFailures.edgeFailed, `The edge ${why}. Its last lines:${quote || ' none'}`)
   }
 
-  #connect(): Promise<EdgeClient> {
+  #connect(name = this.#socket): Promise<EdgeClient> {
     let ours: EdgeClient | null = null
-    return connectEdge(this.#socket, {
+    return connectEdge(socketPath(this.#options.state.path, name), {
       onEvent: event => this.#options.onEvent(event),
       onEnd: () => {
         if (ours !== null && this.#client === ours) this.#lost()
@@ -352,6 +494,9 @@ class DetachedEdge implements EdgeProcess {
     const { pid } = status
     this.#client = client
     this.#learnPorts(status)
+    // One that is lost on the way comes here again.
+    if (Object.keys(this.#challenges).length > 0)
+      client.call('challenges', { tokens: this.#challenges }).catch(() => {})
     const { current } = this
     if (current !== null) this.#keep('the snapshot', () => this.#writeSnapshot(this.#pinned(current)))
     this.#upSinceMs = performance.now()
@@ -399,6 +544,16 @@ class DetachedEdge implements EdgeProcess {
     this.#client?.close()
     this.#client = null
     if (!this.#wanted || this.#spawning) return
+    if (this.#rolling !== null) {
+      // The next one may be there in a moment; if it is not, this one is started again.
+      void this.#rolling.catch(() => this.#diedAlone(pid, how))
+      return
+    }
+    this.#diedAlone(pid, how)
+  }
+
+  #diedAlone(pid: number, how: string): void {
+    if (!this.#wanted || this.#life !== null) return
     this.#deathsInARow = performance.now() - this.#upSinceMs > settledMs ? 1 : this.#deathsInARow + 1
     this.#set({
       state: 'restarting',
@@ -436,12 +591,12 @@ class DetachedEdge implements EdgeProcess {
     this.#life = null
     removeIfPossible(join(this.#options.state.edge, 'process.json'))
     // A process that was killed leaves its socket behind.
-    removeIfPossible(this.#socket)
+    removeIfPossible(socketPath(this.#options.state.path, this.#socket))
     this.#set({ state: 'stopped', reason, pid: null })
     for (const tell of this.#returned.splice(0)) tell()
   }
 
-  #set(change: Partial<EdgeProcessState>): void {
+  #set(change: Partial<Omit<EdgeProcessState, 'leaving'>>): void {
     this.#state = { ...this.#state, ...change }
   }
 
@@ -481,7 +636,8 @@ class DetachedEdge implements EdgeProcess {
 
   #writeRecord({ pid, startedAt, nonce }: LifeIdentity): void {
     const bootId = processes.bootId()
-    const record: ProcessRecord = { format: 1, pid, startedAt, nonce, bootId, tenfold: tenfoldVersion }
+    const tenfold = tenfoldVersion
+    const record: ProcessRecord = { format: 1, pid, startedAt, nonce, bootId, tenfold, socket: this.#socket }
     writePrivate(join(this.#options.state.edge, 'process.json'), `${JSON.stringify(record)}\n`)
   }
 
@@ -496,15 +652,6 @@ export function createEdgeProcess(options: EdgeProcessOptions): EdgeProcess {
 
 function isUnreachable(cause: unknown): boolean {
   return cause instanceof Failure && cause.code === systemFailures.edgeUnreachable.code
-}
-
-async function ended(life: LifeIdentity, timeoutMs: number): Promise<boolean> {
-  const deadlineMs = performance.now() + timeoutMs
-  while (leaderAlive(life)) {
-    if (performance.now() > deadlineMs) return false
-    await pause(20)
-  }
-  return true
 }
 
 function readJson<T>(file: string): T | null {

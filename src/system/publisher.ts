@@ -14,8 +14,10 @@ export interface PublisherOptions {
   readonly identitySecret: string
   readonly stateDirectory: string
   readonly baseDirectory: string
+  /** Before each push: what its snapshot will name is there afterwards. */
+  readonly prepare?: (system: CheckedSystem) => Promise<void>
   /** Asked at each compile. Absent: none. */
-  readonly ownCertificates?: () => readonly CertificateSpec[]
+  readonly ownCertificates?: (system: CheckedSystem) => readonly CertificateSpec[]
   /** Asked at each compile. Absent: nothing is switched on. */
   readonly switches?: () => EdgeSwitches
 }
@@ -92,7 +94,7 @@ class EdgePublisher implements Publisher {
       stateDirectory,
       baseDirectory,
       files: this.#files,
-      ownCertificates: this.#options.ownCertificates?.() ?? [],
+      ownCertificates: this.#options.ownCertificates?.(this.#system) ?? [],
       switches: this.#options.switches?.() ?? {},
     }
     return compileEdge(this.#system, context)
@@ -116,6 +118,7 @@ class EdgePublisher implements Publisher {
       const push = this.#next
       this.#next = null
       try {
+        if (this.#options.prepare !== undefined) await this.#options.prepare(this.#system)
         await this.#options.edge.apply(this.compile())
         push.resolve()
       } catch (cause) {

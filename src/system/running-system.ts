@@ -12,9 +12,11 @@ import { createFleet, type Fleet, type FleetDecision } from '../fleet/index.ts'
 
 import { systemClock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
-import { seededRandom } from '../kit/random.ts'
+import { type Random, seededRandom } from '../kit/random.ts'
+import { Certificates } from './certificates.ts'
 import { type ChangeParts, type Compiled, throwWhenFailed } from './change.ts'
 import { Changes } from './changes.ts'
+import type { EdgeSwitches } from './compile-edge.ts'
 import { compileFleet } from './compile-fleet.ts'
 import { type ControlServer, startControlServer } from './control/server.ts'
 import { openTokens } from './control/tokens.ts'
@@ -31,6 +33,7 @@ import { type Lock, takeLock } from './lock.ts'
 import { keepLogsBounded } from './log-keeper.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
 import { createRedactor, type Redactor } from './redact.ts'
+import { openStandDown, type StandDown } from './stand-down.ts'
 import { openStateDirectory, type StateDirectory, stateDirectoryOf } from './state-directory.ts'
 import { edgeView, serviceViews, waitingFor } from './status.ts'
 import { openSystemLog, type SystemLog } from './system-log.ts'
@@ -72,6 +75,8 @@ interface Parts {
   changes: Changes
   control: ControlServer
   edge: EdgeProcess
+  certificates: Certificates
+  standDown: StandDown
   publisher: Publisher
   fleet: Fleet
   history: History
@@ -120,6 +125,7 @@ class ComposedSystem implements RunningSystem {
     const loaded = await this.#load()
     parts.state = openStateDirectory(stateDirectoryOf(loaded.file, this.#options.stateDirectory))
     parts.lock = takeLock(parts.state.path, loaded.file)
+    parts.standDown = openStandDown(parts.state.path)
     parts.log = openSystemLog(join(parts.state.logs, 'tenfold.log'))
     parts.events = createEvents(parts.log, text => this.#redactor.text(text))
     parts.events.follow(this.#options.onEvent)
@@ -175,6 +181,10 @@ class ComposedSystem implements RunningSystem {
         redactor: this.#redactor,
         fleet: () => this.#need('fleet').fleet,
         status: () => this.status(),
+        renew: host => this.#need('certificates').certificates.renew(host),
+        standDown: reason => this.#switchStandDown(reason),
+        hasService: name => Object.hasOwn(this.#need('changes').changes.current.system.services, name),
+        rollEdge: () => this.#rollEdge(),
         metrics: () => this.#metrics(),
         stop: how => void this.stop(how),
       }),
@@ -201,12 +211,17 @@ class ComposedSystem implements RunningSystem {
       this.#former = this.#formerSystem(current)
     }
     const first = this.#former ?? current
+    const certificates = this.#certificates(edge)
+    this.#parts.certificates = certificates
     this.#parts.publisher = createPublisher(first.system, first.files, {
       edge,
+      prepare: system => certificates.prepare(system),
+      ownCertificates: system => certificates.specsOf(system),
+      switches: () => this.#switches(),
       stickySecret: state.stickySecret,
+      identitySecret: state.identitySecret,
       stateDirectory: state.path,
       baseDirectory: loaded.directory,
-      identitySecret: state.identitySecret,
     })
     this.#parts.endLogKeeping = keepLogsBounded({
       logs: state.logs,
@@ -218,13 +233,44 @@ class ComposedSystem implements RunningSystem {
       // It serves by the snapshot it has until the fleet knows its instances again.
       if (edge.current !== null) this.#parts.publisher.seed(edge.current)
       await this.#compareWorkers(wanted)
+      certificates.begin()
       return
     }
     this.#throwWhenStopping()
     await checkListenPorts(current.system.edge.listeners)
     this.#throwWhenStopping()
     this.#tell('progress', 'edge', 'starting')
+    await certificates.prepare(first.system)
     await edge.start(this.#parts.publisher.compile())
+    certificates.begin()
+  }
+
+  #certificates(edge: EdgeProcess): Certificates {
+    const { state, changes } = this.#need('state', 'changes')
+    return new Certificates({
+      stateDirectory: state.path,
+      baseDirectory: changes.loaded.directory,
+      random: freshRandom(),
+      answer: tokens => edge.challenges(tokens),
+      reload: () => this.#need('publisher').publisher.refresh(),
+      publish: () => this.#need('publisher').publisher.refresh(),
+      tell: (level, subject, text) => this.#tell(level === 'warn' ? 'warning' : 'decision', subject, text),
+    })
+  }
+
+  /** What commands have switched on. */
+  #switches(): EdgeSwitches {
+    const standDown = this.#parts.standDown?.current
+    return standDown ? { standDown: standDown.reason } : {}
+  }
+
+  /** Null: it stands up again. What is kept for the next supervisor comes first. */
+  async #switchStandDown(reason: string | null): Promise<void> {
+    const { standDown, publisher } = this.#need('standDown', 'publisher')
+    if (reason === null) standDown.end()
+    else standDown.begin(reason)
+    this.#tell('decision', 'edge', reason === null ? 'stands up again' : `stands down: ${reason}`)
+    await publisher.refresh()
   }
 
   /** What the supervisor that died had applied last, where that is not what the file says now. */
@@ -255,7 +301,7 @@ class ComposedSystem implements RunningSystem {
     const fleet = createFleet({
       stateDirectory: state.path,
       clock: systemClock,
-      random: seededRandom(crypto.getRandomValues(new Uint32Array(1))[0] as number),
+      random: freshRandom(),
       front: publisher,
       log,
     })
@@ -345,9 +391,10 @@ class ComposedSystem implements RunningSystem {
   }
 
   async #endOwn(): Promise<void> {
-    const { watcher, endLogKeeping, control, lock, log } = this.#parts
+    const { watcher, endLogKeeping, certificates, control, lock, log } = this.#parts
     watcher?.close()
     endLogKeeping?.()
+    certificates?.close()
     await control?.close()
     lock?.release()
     log?.close()
@@ -442,9 +489,18 @@ class ComposedSystem implements RunningSystem {
       lastReload: changes.last,
       warnings: this.#warnings,
       edge: edgeView(process_, edge),
+      acme: this.#parts.certificates?.view ?? [],
+      standDown: this.#parts.standDown?.current ?? null,
       services: serviceViews(current.system, fleet, edge),
       decisions: events.latest(),
     }
+  }
+
+  async #rollEdge(): Promise<string> {
+    const { edge, changes } = this.#need('edge', 'changes')
+    const former = edge.state.pid
+    await edge.roll(changes.current.system.edge.limits.drainTimeoutMs)
+    return `edge process ${edge.state.pid} took over from ${former}, which drains`
   }
 
   #edgeState(): EdgeProcess['state'] {
@@ -454,6 +510,7 @@ class ComposedSystem implements RunningSystem {
       pid: null,
       adopted: false,
       restarts: 0,
+      leaving: [],
     } as const
     return this.#parts.edge?.state ?? stopped
   }
@@ -494,6 +551,10 @@ class ComposedSystem implements RunningSystem {
     }
     return this.#parts as Pick<Parts, K>
   }
+}
+
+function freshRandom(): Random {
+  return seededRandom(crypto.getRandomValues(new Uint32Array(1))[0] as number)
 }
 
 function stopping(): Failure {
