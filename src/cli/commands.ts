@@ -82,9 +82,14 @@ export const commands: readonly CommandDefinition[] = [
   },
   {
     name: 'restart',
-    summary: 'Replace the instances of a service one by one, without a failed request',
+    summary: 'Replace the instances of a service, or the edge, without a failed request',
+    details:
+      'Instances go one by one: each new one is ready before an old one drains. `edge` (where no service has that name): another process listens on the same ports before the former one takes no more connections and drains.',
     arguments: [service],
-    examples: [['restart web', 'each new instance is ready before an old one drains']],
+    examples: [
+      ['restart web', 'each new instance is ready before an old one drains'],
+      ['restart edge', 'another edge process takes over: for a new Tenfold or Node'],
+    ],
     load: async () => (await import('./commands/operations.ts')).restart,
   },
   {

@@ -201,6 +201,11 @@ export class Attempts {
       this.#choose()
       return
     }
+    if (this.#text === '') this.#text = requestText(exchange)
+    if (exchange.upgrading && group.spec.protocol === 'h2') {
+      exchange.refuse(clientFailures.upgradeToHttp2)
+      return
+    }
     const row = group.memberRow(member)
     if (this.#countedOn === null) {
       this.#countedOn = group
@@ -321,7 +326,12 @@ export class Attempts {
     this.#worker.cells.upstreamWorker[failureColumns[end] as 'lost'][group.row]!++
     this.#exchange.watcher?.attemptOver(this.#exchange, connection, 0, end)
     // A stale keep-alive connection says nothing about the instance's health.
-    if (begun || end !== attemptEnd.lost || !reused) this.observe(connection, true)
+    if (
+      end !== attemptEnd.noRoom &&
+      end !== attemptEnd.refused &&
+      (begun || end !== attemptEnd.lost || !reused)
+    )
+      this.observe(connection, true)
     if (connection === this.#second) {
       this.#second = null
       if (this.primary !== null) return
@@ -336,6 +346,8 @@ export class Attempts {
     this.#fill(begun ? AttemptEnd.responseBegun : endOf(end), !this.#streams || !this.#bodyBegun)
     seen.unsent = connection.unsent
     seen.reused = reused
+    // Another member would need as much.
+    if (end === attemptEnd.noRoom) seen.attempts = Infinity
     // Whatever sent rubbish has seen the request.
     if (end === attemptEnd.bad) seen.idempotent = false
     const reason = decideRetry(seen, this.#retry, this.#budgetAllows(group))
@@ -460,7 +472,8 @@ export class Attempts {
 }
 
 function endOf(end: number): AttemptFailure['end'] {
-  if (end === attemptEnd.connectFailed || end === attemptEnd.connectTimeout) return AttemptEnd.connectFailed
+  if (end === attemptEnd.connectFailed || end === attemptEnd.connectTimeout || end === attemptEnd.noRoom)
+    return AttemptEnd.connectFailed
   return end === attemptEnd.timeout ? AttemptEnd.timeout : AttemptEnd.lost
 }
 
@@ -468,6 +481,8 @@ function clientFailureOf(end: number): ClientFailure {
   switch (end) {
     case attemptEnd.connectFailed:
       return clientFailures.connectFailed
+    case attemptEnd.noRoom:
+      return clientFailures.noRoom
     case attemptEnd.connectTimeout:
       return clientFailures.connectTimeout
     case attemptEnd.timeout:

@@ -2,7 +2,7 @@
 // (http1-client.ts), one stream of an HTTP/2 connection, or nobody (a mirrored request). Heads come and go in HTTP/1.1
 // form (text and slices of it); a protocol that frames otherwise translates at its own edge.
 
-import type { TlsInfo } from '../io/net.ts'
+import type { TlsInfo } from '../io/tls.ts'
 import type { ResponseHead } from '../wire/head.ts'
 import type { CompiledRules } from './compile.ts'
 import type { Tunnel } from './tunnel.ts'

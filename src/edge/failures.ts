@@ -67,6 +67,8 @@ type ClientFailureName =
   | 'bodyTimeout'
   | 'loop'
   | 'noMember'
+  | 'noRoom'
+  | 'upgradeToHttp2'
   | 'busy'
   | 'waitedTooLong'
   | 'connectFailed'
@@ -99,6 +101,12 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
   bodyTimeout: client(408, 'body-timeout', 'The request body did not arrive in time.'),
   loop: client(508, 'loop', 'The request has passed here before.'),
   noMember: client(503, 'no-instance', 'The service is not available at the moment.'),
+  upgradeToHttp2: client(
+    501,
+    'upgrade-to-http2',
+    'This service is reached over HTTP/2: connections to it cannot be upgraded.',
+  ),
+  noRoom: client(503, 'no-room', 'This server has no room for further connections.'),
   busy: client(503, 'busy', 'The service is busy.'),
   waitedTooLong: client(503, 'waited-too-long', 'The service is busy.'),
   connectFailed: client(502, 'instance-unreachable', 'The service could not be reached.'),

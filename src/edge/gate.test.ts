@@ -122,7 +122,7 @@ async function startWorker(
   )
   await worker.listen(new Map([['http', port]]))
   t.after(async () => {
-    worker.drain(1_000)
+    worker.drain(1_000, 0)
     origin.closeAllConnections()
     await new Promise(resolve => origin.close(resolve))
   })

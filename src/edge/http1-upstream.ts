@@ -458,7 +458,7 @@ export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
       this.#release()
     } else if (this.exchange !== null) {
       const connecting = state === place.connecting
-      this.#fail(connecting ? attemptEnd.connectFailed : attemptEnd.lost, code === '' ? 'closed' : code)
+      this.#fail(connecting ? connectEnd(code) : attemptEnd.lost, code === '' ? 'closed' : code)
     }
     this.pool.removed(this)
   }
@@ -483,4 +483,11 @@ export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
         this.destroy()
     }
   }
+}
+
+/** Out of files, ports or memory on our side: no word about the instance. */
+const noRoomCodes = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']
+
+export function connectEnd(code: string): number {
+  return noRoomCodes.includes(code) ? attemptEnd.noRoom : attemptEnd.connectFailed
 }

@@ -4,7 +4,9 @@
 import { memberSlots } from './cells.ts'
 import type { WorkerContext } from './context.ts'
 import { Http1Upstream } from './http1-upstream.ts'
+import { Http2Sessions } from './http2-session.ts'
 import type { MemberSpec, UpstreamSpec } from './snapshot.ts'
+import type { UpstreamConnection } from './upstream.ts'
 
 export class MemberPool {
   readonly worker: WorkerContext
@@ -17,6 +19,8 @@ export class MemberPool {
   /** The instance waits for its connections to end: none is kept. */
   draining: boolean
   readonly #idle: Http1Upstream[] = []
+  /** Where the members speak HTTP/2. */
+  #sessions: Http2Sessions | null = null
 
   constructor(worker: WorkerContext, slot: number, member: MemberSpec, spec: UpstreamSpec) {
     this.worker = worker
@@ -28,18 +32,32 @@ export class MemberPool {
   }
 
   get idleCount(): number {
-    return this.#idle.length
+    return this.#idle.length + (this.#sessions?.idleCount ?? 0)
   }
   get #row(): number {
     return this.worker.index * memberSlots + this.slot
   }
 
   /** An idle connection, or one that begins to connect. `fresh`: never one that was used before. */
-  take(fresh: boolean): Http1Upstream {
+  take(fresh: boolean): UpstreamConnection {
+    if (this.spec.protocol === 'h2') return this.#takeStream(fresh)
     const connection = fresh ? undefined : this.#idle.pop()
     if (connection !== undefined) return connection
     this.worker.cells.memberWorker.connections[this.#row]!++
     return new Http1Upstream(this.worker, this)
+  }
+
+  #takeStream(fresh: boolean): UpstreamConnection {
+    this.#sessions ??= new Http2Sessions(this.worker, this)
+    return this.#sessions.take(fresh)
+  }
+
+  /** A connection that is shared by many requests begins, and is closed. */
+  sharedOpened(): void {
+    this.worker.cells.memberWorker.connections[this.#row]!++
+  }
+  sharedClosed(): void {
+    if (this.current) this.worker.cells.memberWorker.connections[this.#row]!--
   }
 
   giveBack(connection: Http1Upstream): void {
@@ -74,6 +92,7 @@ export class MemberPool {
 
   closeIdle(): void {
     for (const connection of this.#idle.splice(0)) connection.destroy()
+    this.#sessions?.closeIdle()
   }
 }
 

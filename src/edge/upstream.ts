@@ -8,7 +8,8 @@ import type { Exchange } from './exchange.ts'
 import type { MemberPool } from './pools.ts'
 import type { Tunnel } from './tunnel.ts'
 
-/** How an attempt ended without a response. `refused`: the instance said that it did not process it (RFC 9113 8.7). */
+/** How an attempt ended without a response. `noRoom`: this machine has no file or port left for a
+ * connection, which says nothing about the instance. `refused`: the instance said that it did not process it (RFC 9113 8.7). */
 export const attemptEnd = {
   connectFailed: 0,
   connectTimeout: 1,
@@ -16,6 +17,7 @@ export const attemptEnd = {
   timeout: 3,
   bad: 4,
   refused: 5,
+  noRoom: 6,
 } as const
 
 export interface UpstreamConnection {
@@ -29,7 +31,7 @@ export interface UpstreamConnection {
   readonly sentAt: number
   /** Requests served before this one on the same connection. */
   readonly served: number
-  /** Nothing was given to the system for this request yet. */
+  /** Nothing was given to the system for this request yet, or the instance said that it did not look at it. */
   readonly unsent: boolean
   readonly isConnecting: boolean
   /** It can't take more of the request body for now. */

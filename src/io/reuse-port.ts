@@ -1,5 +1,6 @@
 // Can several threads of this machine listen on one port (SO_REUSEPORT with balancing)? Tried, not guessed.
 
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 
 export async function reusePortWorks(): Promise<boolean> {
@@ -21,4 +22,20 @@ function listen(server: Server, port: number): Promise<void> {
     server.once('error', reject)
     server.listen({ host: '127.0.0.1', port, reusePort: true }, resolve)
   })
+}
+
+const migrateFile = '/proc/sys/net/ipv4/tcp_migrate_req'
+
+/**
+ * When a listener closes, the system resets what waits to be accepted on it, unless `tcp_migrate_req` (Linux 5.14) lets
+ * another listener on the same port have it. True: that is so, or was made so (in this network namespace, as root).
+ */
+export function keepWaitingConnections(): boolean {
+  try {
+    if (readFileSync(migrateFile, 'utf8').trim() === '1') return true
+    writeFileSync(migrateFile, '1')
+    return true
+  } catch {
+    return false
+  }
 }

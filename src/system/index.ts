@@ -40,6 +40,10 @@ export interface RoleOptions {
   /** By which the supervisor knows the process as its own. */
   readonly nonce: string
   readonly workers: number
+  /** Name of the control socket in the state directory. */
+  readonly socketName?: string
+  /** Another process of the role listens on the same ports and will let go of them. */
+  readonly besideAnother?: boolean
 }
 
 export async function loadSystem(file: string, options?: LoadOptions): Promise<LoadedSystem> {

@@ -13,6 +13,7 @@ export function edgeView(process: EdgeProcessState, status: EdgeStatus | null): 
     pid: process.pid,
     adopted: process.adopted,
     restarts: process.restarts,
+    leaving: process.leaving,
     snapshotVersion: status?.version ?? 0,
     listeners: (status?.listeners ?? []).map(({ id, host, port, url }) => ({ id, host, port, url })),
     workers: (status?.workers ?? []).map(({ id, state, restarts, connections, exchanges }) => ({
