@@ -123,3 +123,78 @@ test('a changed password is a change, but neither password is shown', () => {
   assert.ok(changes.every(change => change.effect.kind === 'rolls'))
   assert.doesNotMatch(JSON.stringify(changes), /hunter/)
 })
+
+test('the whole front door changes live', () => {
+  const before = checked({}, { web: { command: 'x' }, next: { command: 'y' } })
+  const edge = {
+    listen: { http: [8080, { at: 8081, proxyProtocol: ['loopback'] }], https: 8443 },
+    tls: { certificates: [{ certFile: 'a.pem', keyFile: 'b.pem' }], hsts: true },
+    tcp: [{ listen: 7000, to: 'web' }],
+    udp: [{ listen: 7000, to: 'web' }],
+    health: 9901,
+    limits: { http2Streams: 10 },
+    errorPages: { 404: '404.html' },
+    maintenance: { allow: ['private'] },
+    tracing: 'http://127.0.0.1:4318',
+    slowLog: true,
+    serverTiming: true,
+    routes: [
+      { path: '/a/*', files: 'public', compress: true },
+      {
+        path: '/*',
+        to: 'web',
+        canary: { to: 'next', share: '5%' },
+        mirror: 'next',
+        cors: true,
+        decodedBodyMax: '1MB',
+        hooks: { module: 'hooks.ts', onRequest: 'a' },
+      },
+    ],
+  }
+  const after = checked(
+    { edge },
+    { web: { command: 'x', protocol: 'h2', tls: true }, next: { command: 'y' } },
+  )
+  const changes = diffSystems(before, after)
+  assert.deepEqual(
+    changes.filter(change => change.effect.kind !== 'live'),
+    [],
+  )
+  const paths = changes.map(change => change.path)
+  for (const path of [
+    'edge.listeners.http.redirectToHttps',
+    'edge.listeners.http-2',
+    'edge.listeners.https',
+    'edge.listeners.tcp-7000',
+    'edge.listeners.udp-7000',
+    'edge.listeners.health',
+    'edge.tls',
+    'edge.tracing',
+    'edge.routes[/a/*]',
+    'services.web.upstream.protocol',
+  ])
+    assert.ok(paths.includes(path), `${path} is not among ${paths.join(', ')}`)
+})
+
+test('asking for client certificates rolls services: their instances learn how to check who a client is', () => {
+  const services = { web: { command: 'x' }, other: { addresses: ['10.0.0.1:80'] } }
+  const listen = { https: 443 }
+  const routes = [
+    { path: '/a', to: 'other' },
+    { path: '/*', to: 'web' },
+  ]
+  const tls = { clientCertificates: { caFile: 'ca.pem' } }
+  const [without, asking] = [
+    checked({ edge: { listen, routes, tls: {} } }, services),
+    checked({ edge: { listen, routes, tls } }, services),
+  ]
+  const rolls = ['services.web.env.TENFOLD_IDENTITY_SECRET: - -> ***: rolls web']
+  assert.deepEqual(
+    told(diffSystems(without, asking)).filter(line => line.includes('rolls')),
+    rolls,
+  )
+  assert.deepEqual(
+    told(diffSystems(asking, without)).filter(line => line.includes('rolls')),
+    ['services.web.env.TENFOLD_IDENTITY_SECRET: *** -> -: rolls web'],
+  )
+})

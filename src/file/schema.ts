@@ -64,6 +64,10 @@ export const systemSchema: Schema<ParsedSystem> = into(
       elsewhere: {
         routes: "'routes' is a key of 'edge'.",
         listen: "'listen' is a key of 'edge' and of 'control'.",
+        tls: "'tls' is a key of 'edge', and of services.",
+        tcp: "'tcp' is a key of 'edge'.",
+        udp: "'udp' is a key of 'edge'.",
+        upstreams: "Did you mean 'services'?",
       },
     },
   ),

@@ -127,19 +127,8 @@ function tlsPart(
   return { tls: spec, ...(clientCertificates ? { identitySecret: context.identitySecret } : {}) }
 }
 
-const ownMaintenancePage: PageSpec = {
-  contentType: 'text/html; charset=utf-8',
-  body: `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Back soon</title>
-<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem}</style>
-<h1>Back soon</h1>
-<p>This site is being worked on. Please try again in a few minutes.</p>
-</html>
-`,
-}
+/** The edge's own page stands for an empty one. */
+const ownPage: PageSpec = { contentType: 'text/html; charset=utf-8', body: '' }
 
 function pagesPart(
   { edge }: CheckedSystem,
@@ -160,7 +149,7 @@ function maintenanceSpec(
   files: EdgeFiles,
   { maintenance: switched = {} }: EdgeSwitches,
 ): MaintenanceSpec {
-  const page = switched.page ?? (told?.page ? files.pages[told.page] : undefined) ?? ownMaintenancePage
+  const page = switched.page ?? (told?.page ? files.pages[told.page] : undefined) ?? ownPage
   return {
     ...page,
     retryAfterSeconds: switched.retryAfterSeconds ?? told?.retryAfterSeconds ?? 300,

@@ -316,3 +316,21 @@ test('a built Tenfold loads files as the sources do', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
   assert.equal(stdout, 'shop\n')
 })
+
+test('pages, certificates and folders that the file names are looked for, and watched where their content counts', async () => {
+  const edge = "{ errorPages: { 404: 'pages/404.html' }, routes: [{ path: '/*', files: 'public' }] }"
+  const file = `export default { name: 'shop', edge: ${edge} }`
+  const folder = project({ [main]: file, 'pages/404.html': 'gone' })
+  const failure = await failureOf(loadSystemFile(folder))
+  assert.equal(failure.kind, fileFailures.invalid)
+  assert.match(failure.message, /edge\.routes\[0\]\.files: "public" does not exist/)
+  const details = failure.details as unknown as LoadFailureDetails
+  assert.deepEqual(
+    details.problems?.map(problem => problem.code),
+    ['FILE_PATH_UNUSABLE'],
+  )
+  assert.ok(details.imported.includes(join(folder, 'pages/404.html')))
+  mkdirSync(join(folder, 'public'))
+  const loaded = await loadSystemFile(folder)
+  assert.deepEqual(loaded.imported, [join(folder, main), join(folder, 'pages/404.html')])
+})

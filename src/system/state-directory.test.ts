@@ -17,7 +17,7 @@ test('the state directory is beside the file unless told otherwise', () => {
   assert.equal(stateDirectoryOf('/shop/tenfold.config.ts', '/var/lib/shop'), '/var/lib/shop')
 })
 
-test('it is made private, stamped and kept out of repositories; its key is the same the next time', t => {
+test('it is made private, stamped and kept out of repositories; its keys are the same the next time', t => {
   const path = join(root(t), 'deep', 'state')
   const first = openStateDirectory(path)
   for (const folder of [path, first.logs, first.edge, first.snapshots]) {
@@ -25,7 +25,11 @@ test('it is made private, stamped and kept out of repositories; its key is the s
   }
   assert.equal(readFileSync(join(path, '.gitignore'), 'utf8'), '*\n')
   assert.equal(Buffer.from(first.stickySecret, 'base64').length, 32)
-  assert.equal(openStateDirectory(path).stickySecret, first.stickySecret)
+  assert.equal(Buffer.from(first.identitySecret, 'base64').length, 32)
+  assert.notEqual(first.identitySecret, first.stickySecret)
+  const again = openStateDirectory(path)
+  assert.equal(again.stickySecret, first.stickySecret)
+  assert.equal(again.identitySecret, first.identitySecret)
 })
 
 test('one that is open to others is closed', t => {
