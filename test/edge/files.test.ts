@@ -752,6 +752,7 @@ test('nginx means the same by conditions and ranges, but for what is listed', as
     [`If-Modified-Since: ${after}`]: [200, 304, 'nginx compares dates for equality'],
     'Range: bytes=5-2': [416, 200, 'RFC 9110 14.1.1: invalid, so it is ignored'],
     'Range: bytes=x': [416, 200, 'the same'],
+    'Range: bytes=0-4,5-9': [206, 206, 'ranges that touch are joined (RFC 9110 15.3.7.2)'],
   }
   const run = async (port: number, path: string, fields: string): Promise<string> => {
     const peer = await RawPeer.connect(port)
