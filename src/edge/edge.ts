@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { hostClock } from '../io/clock.ts'
 import { type LineServer, listenLines } from '../io/line-server.ts'
 import type { LineSocket } from '../io/line-socket.ts'
-import { portTrouble } from '../io/port-check.ts'
+import { portTrouble, udpPortTrouble } from '../io/port-check.ts'
 import { reusePortWorks } from '../io/reuse-port.ts'
 import { startThread, type Worker } from '../io/threads.ts'
 import { Failure } from '../kit/failure.ts'
@@ -165,16 +165,18 @@ export class Edge {
 
   /** Each port is tried without sharing first, so that somebody else's listener is noticed. */
   async #claimPorts(listeners: readonly ListenerSpec[]): Promise<void> {
-    for (const { id, host, port } of listeners) {
+    for (const listener of listeners) {
+      const { id, host, port, kind: protocol } = listener
       const known = this.#ports.get(id)
-      if (known !== undefined && (port === 0 || port === known) && this.#hostOf(id) === host) continue
+      if (known !== undefined && (port === 0 || port === known) && this.#isWhereItWas(listener)) continue
       if (port === 0) {
-        this.#ports.set(id, await freePort(host))
+        this.#ports.set(id, await (protocol === 'udp' ? freeUdpPort(host) : freePort(host)))
         continue
       }
       // A snapshot that comes later may name ports that somebody else has.
       const shared = this.#options.besideAnother === true && this.#server === null && this.#reusePort
-      const trouble = shared ? null : await portTrouble(host, port)
+      const look = protocol === 'udp' ? udpPortTrouble : portTrouble
+      const trouble = shared ? null : await look(host, port)
       if (trouble === null) {
         this.#ports.set(id, port)
         continue
@@ -192,8 +194,9 @@ export class Edge {
     }
   }
 
-  #hostOf(id: string): string | undefined {
-    return this.#snapshot.listeners.find(listener => listener.id === id)?.host
+  #isWhereItWas({ id, host, kind }: ListenerSpec): boolean {
+    const before = this.#snapshot.listeners.find(listener => listener.id === id)
+    return before?.host === host && (before.kind === 'udp') === (kind === 'udp')
   }
 
   // --- snapshots ----------------------------------------------------------------------------------------------
@@ -547,6 +550,13 @@ async function freePort(host: string): Promise<number> {
     backlog: 1,
     handlerOf: () => ({ opened() {}, data() {}, ended() {}, drained() {}, closed() {} }),
   })
+  listener.close()
+  return listener.port
+}
+
+async function freeUdpPort(host: string): Promise<number> {
+  const { listenUdp } = await import('../io/udp.ts')
+  const listener = await listenUdp({ host, port: 0, reusePort: false, received: () => {}, lost: () => {} })
   listener.close()
   return listener.port
 }

@@ -4,8 +4,10 @@
 import type { Listener, Stream, StreamHandler } from '../io/net.ts'
 import { acceptHttp } from './accept.ts'
 import type { WorkerContext } from './context.ts'
+import { acceptHealth } from './health-listener.ts'
 import type { ListenerSpec } from './snapshot.ts'
 import { acceptTcp } from './tcp-proxy.ts'
+import { openUdp } from './udp-proxy.ts'
 
 const listenBacklog = 4_096
 const listenAgainMs = 1_000
@@ -62,6 +64,7 @@ export class Listeners {
   }
 
   #listen(spec: ListenerSpec, port: number): Promise<Pick<Listener, 'close'>> {
+    if (spec.kind === 'udp') return openUdp(this.#worker, spec, port, this.#reusePort)
     return this.#worker.net.listen({
       host: spec.host,
       port,
@@ -76,20 +79,13 @@ export class Listeners {
     const worker = this.#worker
     worker.refresh()
     const spec = worker.snapshot.spec.listeners.find(one => one.id === id)
-    if (spec === undefined || this.#isFull()) {
+    if (spec?.kind === 'health') return acceptHealth(worker, spec, stream)
+    if (spec === undefined || spec.kind === 'udp' || this.#isFull()) {
       worker.cells.worker.refused[worker.index]!++
       stream.destroy()
       return deaf
     }
-    switch (spec.kind) {
-      case 'http':
-        return acceptHttp(worker, spec, stream)
-      case 'tcp':
-        return acceptTcp(worker, spec, stream)
-      default:
-        stream.destroy()
-        return deaf
-    }
+    return spec.kind === 'tcp' ? acceptTcp(worker, spec, stream) : acceptHttp(worker, spec, stream)
   }
 
   #isFull(): boolean {

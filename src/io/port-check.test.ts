@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
-import { portTrouble } from './port-check.ts'
+import { portTrouble, udpPortTrouble } from './port-check.ts'
 
 test('a port that somebody holds is taken and says by whom, and is free again afterwards', async () => {
   const holder = createServer()
@@ -24,4 +25,14 @@ test('a port that others share by reusePort counts as taken', async () => {
 
 test('an address of another machine is told apart', async () => {
   assert.equal((await portTrouble('192.0.2.1', 8080))?.kind, 'no-address')
+})
+
+test('a UDP port that somebody hears is taken, and free again afterwards', async () => {
+  const holder = createSocket({ type: 'udp4', reusePort: true })
+  await new Promise<void>(resolve => holder.bind(0, '127.0.0.1', resolve))
+  const { port } = holder.address()
+  assert.equal((await udpPortTrouble('127.0.0.1', port))?.kind, 'taken')
+  assert.equal(await portTrouble('127.0.0.1', port), null, 'TCP ports are others')
+  await new Promise<void>(resolve => holder.close(resolve))
+  assert.equal(await udpPortTrouble('127.0.0.1', port), null)
 })

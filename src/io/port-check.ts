@@ -1,6 +1,7 @@
 // Can this process listen on a port right now, and if not, why? It binds for a moment and lets go, so the answer may be
 // out of date by the time it is used.
 
+import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { processes } from './process-table.ts'
 
@@ -18,6 +19,18 @@ export function portTrouble(host: string, port: number): Promise<PortTrouble | n
     server.once('error', error => resolve(troubleOf(error as NodeJS.ErrnoException, port)))
     // Without reusePort: a port that others share in that way counts as taken.
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)))
+  })
+}
+
+/** The same for UDP. */
+export function udpPortTrouble(host: string, port: number): Promise<PortTrouble | null> {
+  return new Promise(resolve => {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    socket.once('error', error => {
+      socket.close()
+      resolve(troubleOf(error as NodeJS.ErrnoException, port))
+    })
+    socket.bind({ address: host, port, exclusive: true }, () => socket.close(() => resolve(null)))
   })
 }
 
