@@ -6,6 +6,7 @@ import type { CompiledAction } from './action.ts'
 import { canaryKey } from './canary-key.ts'
 import { challengeDoors } from './challenges.ts'
 import type { RouteFeatures } from './compile.ts'
+import { type CompressLoad, compressStep } from './compress.ts'
 import type { WorkerContext } from './context.ts'
 import { corsGates } from './cors.ts'
 import { errorPages } from './error-pages.ts'
@@ -20,6 +21,7 @@ import { watchDoors } from './watch-door.ts'
 export function routeFeatures(worker: WorkerContext): RouteFeatures {
   const mirrors: MirrorLoads = new Map()
   const files = new FileStore(worker)
+  const compressing: CompressLoad = { atOnce: 0 }
   return {
     doors: snapshot => [
       ...watchDoors(worker, snapshot),
@@ -34,7 +36,7 @@ export function routeFeatures(worker: WorkerContext): RouteFeatures {
       ...splitGates(worker, route, groups, slots.canaries.get(canaryKey(route))),
       ...mirrorGates(worker, route, groups, slots, mirrors),
     ],
-    step: (): ResponseStep | null => null,
+    step: (route): ResponseStep | null => compressStep(compressing, route),
     action: (route, added): CompiledAction | null =>
       route.action.kind === 'files' ? filesAction(files, route, route.action, added) : null,
   }
