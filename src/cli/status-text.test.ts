@@ -59,6 +59,7 @@ const status: StatusView = {
     listeners: [{ id: 'http', host: '0.0.0.0', port: 8080, url: 'http://127.0.0.1:8080' }],
     workers: [{ id: 0, state: 'running', restarts: 0, connections: 4, exchanges: 1 }],
     routes: [],
+    canaries: [],
   },
   services: [
     {
@@ -84,6 +85,7 @@ const status: StatusView = {
   ],
   acme: [],
   standDown: null,
+  maintenance: null,
   decisions: [{ at, kind: 'decision', subject: 'web/web-1', text: 'ejected: 5 failures in a row' }],
 }
 
@@ -125,4 +127,58 @@ test('an event is one line: when, what, why', () => {
     eventText({ at, kind: 'warning', subject: 'edge', text: 'died' }, plain),
     /^\d\d:\d\d:\d\d {2}edge {2}died$/,
   )
+})
+
+test('listeners of every kind, automatic certificates, canaries, a stand-down and what drains are shown', () => {
+  const listener = (id: string, url: string): StatusView['edge']['listeners'][number] => ({
+    id,
+    host: '0.0.0.0',
+    port: 1,
+    url,
+  })
+  const side = { requests: 500, errors: 60, p95Ms: 9 }
+  const days = (count: number): string => new Date(Date.now() + (count + 0.5) * 86_400_000).toISOString()
+  const acme = { state: 'valid', text: 'renewed at a third of its life', nextTryAt: at } as const
+  const text = statusText(
+    {
+      ...status,
+      standDown: { at, reason: 'a new disk' },
+      acme: [
+        { ...acme, host: 'shop.example', validUntil: days(60) },
+        { ...acme, host: 'late.example', validUntil: days(1) },
+        { ...acme, host: 'old.example', validUntil: days(-2) },
+        { ...acme, host: 'new.example', state: 'failed', text: 'nobody answers', validUntil: null },
+      ],
+      edge: {
+        ...status.edge,
+        leaving: [77],
+        listeners: [listener('http', 'http://127.0.0.1:80'), listener('tcp-7000', 'tcp://127.0.0.1:7000')],
+        canaries: [
+          {
+            route: '/*',
+            upstream: 'next',
+            share: 0.05,
+            state: 'taken-out',
+            reason: 'errors 12 % against 0.4 %',
+            outSince: at,
+            canary: side,
+            others: side,
+          },
+        ],
+      },
+    },
+    plain,
+  )
+  for (const line of [
+    / {2}http {6}http:\/\/127\.0\.0\.1:80$/m,
+    / {2}tcp-7000 {2}tcp:\/\/127\.0\.0\.1:7000$/m,
+    /^stands down {2}since \d\d:\d\d:\d\d: a new disk$/m,
+    /process 77 takes nothing new and drains/,
+    / {2}shop\.example {2}valid {2}60 days left {2}renewed/,
+    / {2}late\.example {2}valid {2}1 day left/,
+    / {2}old\.example {2}valid {2}expired/,
+    / {2}new\.example {2}failed {2}nobody answers/,
+    / {2}\/\* {2}5% to next {2}taken-out since \d\d:\d\d:\d\d {2}errors 12 % against 0\.4 %/,
+  ])
+    assert.match(text, line)
 })

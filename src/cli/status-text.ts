@@ -16,6 +16,8 @@ export function statusText(status: StatusView, terminal: Pick<Terminal, 'paint' 
     '',
     ...listenerLines(status, paint),
     '',
+    ...certificateLines(status, paint),
+    ...canaryLines(status, paint),
     ...status.services.flatMap(service => [...serviceLines(service, paint, terminal.columns), '']),
     ...decisionLines(status.decisions.slice(-decisionsShown), paint),
   ]
@@ -32,6 +34,10 @@ function headLines(status: StatusView, paint: Paint): string[] {
   ]
   for (const missing of status.waitingFor) lines.push(`${paint('yellow', 'waiting')}  ${missing}`)
   for (const warning of status.warnings) lines.push(`${paint('yellow', 'warning')}  ${warning}`)
+  if (status.standDown !== null) {
+    const { at, reason } = status.standDown
+    lines.push(`${paint('yellow', 'stands down')}  since ${clockText(at)}: ${reason}`)
+  }
   if (status.lastReload?.outcome === 'refused') {
     lines.push(
       `${paint('red', 'reload')}   refused at ${clockText(status.lastReload.at)}: ${status.lastReload.text}`,
@@ -50,10 +56,41 @@ function listenerLines({ edge }: StatusView, paint: Paint): string[] {
       ? `process ${edge.pid ?? '?'}, ${workers}, ${connections} connections, ${exchanges} requests in flight${restarts}`
       : edge.reason
   const style = edge.state === 'running' ? 'green' : 'red'
+  const leaving = edge.leaving.map(
+    pid => `  ${paint('yellow', `process ${pid} takes nothing new and drains`)}`,
+  )
+  const idLength = Math.max(0, ...edge.listeners.map(listener => listener.id.length))
   return [
     `${paint('bold', 'edge')}  ${paint(style, edge.state)}  ${what}`,
-    ...edge.listeners.map(listener => `  ${listener.id}  ${paint('cyan', listener.url)}`),
+    ...leaving,
+    ...edge.listeners.map(listener => `  ${listener.id.padEnd(idLength)}  ${paint('cyan', listener.url)}`),
   ]
+}
+
+const acmeStyles = { valid: 'green', issuing: 'yellow', waiting: 'yellow', failed: 'red' } as const
+
+function certificateLines({ acme }: StatusView, paint: Paint): string[] {
+  if (acme.length === 0) return []
+  const lines = acme.map(({ host, state, text, validUntil }) => {
+    const left = validUntil === null ? '' : `  ${daysLeft(validUntil)}`
+    return `  ${host}  ${paint(acmeStyles[state], state)}${left}  ${text}`
+  })
+  return [paint('bold', 'certificates'), ...lines, '']
+}
+
+function daysLeft(until: string): string {
+  const days = Math.floor((Date.parse(until) - Date.now()) / 86_400_000)
+  return days < 0 ? 'expired' : `${days} day${days === 1 ? '' : 's'} left`
+}
+
+function canaryLines({ edge }: StatusView, paint: Paint): string[] {
+  if (edge.canaries.length === 0) return []
+  const lines = edge.canaries.map(({ route, upstream, share, state, reason, outSince }) => {
+    const since = outSince === null ? '' : ` since ${clockText(outSince)}`
+    const word = paint(state === 'running' ? 'green' : 'red', state)
+    return `  ${route}  ${share * 100}% to ${upstream}  ${word}${since}  ${reason}`
+  })
+  return [paint('bold', 'canaries'), ...lines, '']
 }
 
 const memberColumns: readonly Column[] = [

@@ -1,9 +1,9 @@
 // The whole system's status, put together from what the fleet and the edge say. Pure: parts in, view out.
 
-import type { EdgeStatus, MemberStatus, UpstreamStatus } from '../edge/control-protocol.ts'
+import type { CanaryStatus, EdgeStatus, MemberStatus, UpstreamStatus } from '../edge/control-protocol.ts'
 import type { CheckedSystem } from '../file/index.ts'
 import type { InstanceStatus, ServiceStatus } from '../fleet/index.ts'
-import type { EdgeView, MemberView, ServiceView } from './control/views.ts'
+import type { CanaryView, EdgeView, MemberView, ServiceView } from './control/views.ts'
 import type { EdgeProcessState } from './edge-process.ts'
 
 export function edgeView(process: EdgeProcessState, status: EdgeStatus | null): EdgeView {
@@ -30,7 +30,12 @@ export function edgeView(process: EdgeProcessState, status: EdgeStatus | null): 
       p50Ms,
       p99Ms,
     })),
+    canaries: (status?.canaries ?? []).map(canaryView),
   }
+}
+
+export function canaryView({ outSinceMs, ...canary }: CanaryStatus): CanaryView {
+  return { ...canary, outSince: outSinceMs === null ? null : new Date(outSinceMs).toISOString() }
 }
 
 export function serviceViews(

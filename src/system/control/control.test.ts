@@ -15,9 +15,20 @@ import type { ControlHandlers } from './handlers.ts'
 import { failureSchema } from './schemas.ts'
 import { type ControlServer, startControlServer } from './server.ts'
 import { openTokens, type Tokens } from './tokens.ts'
-import type { LogLine, StatusView, SystemEvent } from './views.ts'
+import type { CanaryView, LogLine, StatusView, SystemEvent } from './views.ts'
 
 const at = '2026-01-02T03:04:05.678Z'
+
+const canary: CanaryView = {
+  route: '/*',
+  upstream: 'next',
+  share: 0.1,
+  state: 'taken-out',
+  reason: 'taken out: errors 12 % against 0.4 % of 500 requests',
+  outSince: at,
+  canary: { requests: 500, errors: 60, p95Ms: 12 },
+  others: { requests: 5_000, errors: 20, p95Ms: 11 },
+}
 
 const status: StatusView = {
   name: 'shop',
@@ -47,6 +58,7 @@ const status: StatusView = {
     listeners: [{ id: 'http', host: '0.0.0.0', port: 8080, url: 'http://127.0.0.1:8080' }],
     workers: [{ id: 0, state: 'running', restarts: 0, connections: 1, exchanges: 0 }],
     routes: [{ id: '/*', requests: 5, errors: 0, p50Ms: 1.5, p99Ms: 3 }],
+    canaries: [canary],
   },
   acme: [{ host: 'shop.example', state: 'valid', text: 'renewed by itself', validUntil: at, nextTryAt: at }],
   standDown: { at, reason: 'a new kernel' },
@@ -115,6 +127,10 @@ function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
     standDown: async reason => ({ text: `stands down: ${reason}` }),
     standUp: async () => ({ text: 'serves' }),
     stop: () => ({ text: 'stopping' }),
+    maintenanceOn: async wish => ({ text: `for ${wish.retryAfterSeconds} s` }),
+    maintenanceOff: async () => ({ text: 'over' }),
+    canaries: async () => ({ canaries: [canary] }),
+    canary: async (route, action) => ({ ...canary, route, state: action === 'stop' ? 'stopped' : 'running' }),
     latestLogs: async () => [{ service: 'web', instance: 'web-1', at: null, text: 'hello' }],
     followLogs: (_, onLine) => {
       const timer = setInterval(() => onLine({ service: 'web', instance: 'web-1', at, text: 'tick' }), 5)

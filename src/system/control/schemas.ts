@@ -5,11 +5,15 @@ import { z } from 'zod'
 import type {
   AcceptedView,
   AcmeHostView,
+  CanariesView,
+  CanarySideView,
+  CanaryView,
   ChangeView,
   EdgeView,
   FailureView,
   HistoryView,
   LogLine,
+  MaintenanceView,
   MemberView,
   OperationLine,
   ServiceView,
@@ -66,6 +70,21 @@ export const serviceSchema: z.ZodType<ServiceView> = z.strictObject({
   members: z.array(memberSchema),
 })
 
+const canarySideSchema: z.ZodType<CanarySideView> = z
+  .strictObject({ requests: z.number(), errors: z.number(), p95Ms: z.number() })
+  .describe("Within the canary's window")
+
+export const canarySchema: z.ZodType<CanaryView> = z.strictObject({
+  route: z.string(),
+  upstream: z.string().describe('The service that is tried'),
+  share: z.number(),
+  state: z.enum(['running', 'taken-out', 'stopped']),
+  reason: z.string().describe('What its requests show, or why it gets none'),
+  outSince: timestamp.nullable().describe('Since when it gets none'),
+  canary: canarySideSchema,
+  others: canarySideSchema,
+})
+
 export const edgeSchema: z.ZodType<EdgeView> = z.strictObject({
   state: z.enum(['running', 'starting', 'restarting', 'stopped']),
   reason: z.string(),
@@ -93,7 +112,18 @@ export const edgeSchema: z.ZodType<EdgeView> = z.strictObject({
       p99Ms: z.number(),
     }),
   ),
+  canaries: z.array(canarySchema).describe('Of routes that have one'),
 })
+
+export const canariesSchema: z.ZodType<CanariesView> = z.strictObject({ canaries: z.array(canarySchema) })
+
+export const maintenanceSchema: z.ZodType<MaintenanceView> = z
+  .strictObject({
+    at: timestamp,
+    allow: z.array(z.string()).nullable().describe('Who is let through; null: as the file says'),
+    retryAfterSeconds: z.int().nullable(),
+  })
+  .describe('Every client but those who are let through gets a page')
 
 export const acmeHostSchema: z.ZodType<AcmeHostView> = z.strictObject({
   host: z.string(),

@@ -85,6 +85,41 @@ export interface EdgeView {
     readonly p50Ms: number
     readonly p99Ms: number
   }[]
+  /** Of routes that have one. */
+  readonly canaries: readonly CanaryView[]
+}
+
+export interface CanaryView {
+  readonly route: string
+  /** The service that is tried. */
+  readonly upstream: string
+  /** 0..1. */
+  readonly share: number
+  readonly state: 'running' | 'taken-out' | 'stopped'
+  /** What its requests show, or why it gets none. */
+  readonly reason: string
+  /** Since when it gets none. */
+  readonly outSince: string | null
+  readonly canary: CanarySideView
+  readonly others: CanarySideView
+}
+
+/** What one side did within the canary's window. */
+export interface CanarySideView {
+  readonly requests: number
+  readonly errors: number
+  readonly p95Ms: number
+}
+
+export interface CanariesView {
+  readonly canaries: readonly CanaryView[]
+}
+
+/** Every client but those who are let through gets a page. Null: as the file says. */
+export interface MaintenanceView {
+  readonly at: string
+  readonly allow: readonly string[] | null
+  readonly retryAfterSeconds: number | null
 }
 
 /** One host's automatic certificate. */
