@@ -15,6 +15,7 @@ export function statusText(status: StatusView, terminal: Pick<Terminal, 'paint' 
     ...headLines(status, paint),
     '',
     ...listenerLines(status, paint),
+    ...acmeLines(status, paint),
     '',
     ...certificateLines(status, paint),
     ...canaryLines(status, paint),
@@ -34,9 +35,18 @@ function headLines(status: StatusView, paint: Paint): string[] {
   ]
   for (const missing of status.waitingFor) lines.push(`${paint('yellow', 'waiting')}  ${missing}`)
   for (const warning of status.warnings) lines.push(`${paint('yellow', 'warning')}  ${warning}`)
+  if (status.maintenance !== null) {
+    const { at, allow } = status.maintenance
+    const but = allow === null || allow.length === 0 ? '' : ` but ${allow.join(', ')}`
+    lines.push(`${paint('yellow', 'maintenance')}  since ${clockText(at)}: every client${but} gets a page`)
+  }
   if (status.standDown !== null) {
     const { at, reason } = status.standDown
     lines.push(`${paint('yellow', 'stands down')}  since ${clockText(at)}: ${reason}`)
+  }
+  if (status.standDown !== null) {
+    const { at, reason } = status.standDown
+    lines.push(`${paint('yellow', 'stands down')}  since ${at}: ${reason} (\`tenfold standup\` ends it)`)
   }
   if (status.lastReload?.outcome === 'refused') {
     lines.push(
@@ -91,6 +101,15 @@ function canaryLines({ edge }: StatusView, paint: Paint): string[] {
     return `  ${route}  ${share * 100}% to ${upstream}  ${word}${since}  ${reason}`
   })
   return [paint('bold', 'canaries'), ...lines, '']
+}
+
+function acmeLines({ acme }: StatusView, paint: Paint): string[] {
+  return acme.map(({ host, state, text, validUntil, nextTryAt }) => {
+    const style = state === 'failed' ? 'red' : state === 'valid' ? 'green' : 'yellow'
+    const until = validUntil === null ? 'no certificate yet' : `valid until ${validUntil.slice(0, 10)}`
+    const next = state === 'issuing' ? '' : `, next ${nextTryAt.slice(0, 16).replace('T', ' ')} UTC`
+    return `  ${host}  ${paint(style, state)}  ${until}${next}: ${text}`
+  })
 }
 
 const memberColumns: readonly Column[] = [

@@ -226,6 +226,7 @@ function checkService(system: CheckedSystem, service: CheckedService, found: Fin
       'is longer than the interval between two probes',
       'Make it shorter than the interval.',
     )
+  checkProbe(service, path, found)
   const routed =
     system.edge.routes.some(({ action }) => targetsOf(action).includes(service.name)) ||
     system.edge.listeners.some(one => 'upstream' in one && one.upstream === service.name)
@@ -239,6 +240,22 @@ function checkService(system: CheckedSystem, service: CheckedService, found: Fin
   checkBalance(service, path, found)
   if (service.kind === 'command') checkCommand(service, path, found)
   else checkAddresses(service, path, found)
+}
+
+/** Probes speak plain HTTP/1.1, or only connect. */
+function checkProbe({ upstream }: CheckedService, path: string, found: Findings): void {
+  if (upstream.health.active?.kind !== 'http') return
+  if (upstream.tls)
+    conflict(found, `${path}.health.path`, "is asked by plain HTTP, which members with 'tls' do not answer", {
+      remedy: "Leave out 'path': a connection is the probe then.",
+    })
+  else if (upstream.protocol === 'h2')
+    doubt(
+      found,
+      `${path}.health.path`,
+      'is asked by HTTP/1.1, which members that speak HTTP/2 may not answer',
+      "Leave out 'path': a connection is the probe then.",
+    )
 }
 
 /** Every service that an action can send a request to. */

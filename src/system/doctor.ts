@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type CheckedSystem, fileFailures } from '../file/index.ts'
-import { portTrouble } from '../io/port-check.ts'
+import { portTrouble, udpPortTrouble } from '../io/port-check.ts'
 import { reusePortWorks } from '../io/reuse-port.ts'
 import { bytesText } from '../kit/duration.ts'
 import type { Failure } from '../kit/failure.ts'
@@ -240,15 +240,27 @@ async function ports({ system, stateDirectory }: DoctorQuestion): Promise<Findin
     return [ok('ports', `in use by this system, which runs (process ${lock.pid})`)]
   }
   const wanted = [
-    ...system.edge.listeners.map(({ id, host, port }) => ({ check: `port of ${id}`, host, port })),
-    { check: 'control port', ...system.control },
+    ...system.edge.listeners.map(({ id, kind, host, port }) => ({
+      check: `port of ${id}`,
+      kind,
+      host,
+      port,
+    })),
+    { check: 'control port', kind: 'http', ...system.control },
   ]
-  return Promise.all(wanted.map(one => portFinding(one.check, one.host, one.port)))
+  return Promise.all(wanted.map(portFinding))
 }
 
-async function portFinding(check: string, host: string, port: number): Promise<Finding> {
+interface WantedPort {
+  readonly check: string
+  readonly kind: string
+  readonly host: string
+  readonly port: number
+}
+
+async function portFinding({ check, kind, host, port }: WantedPort): Promise<Finding> {
   if (port === 0) return ok(check, 'any free port')
-  const trouble = await portTrouble(host, port)
+  const trouble = await (kind === 'udp' ? udpPortTrouble : portTrouble)(host, port)
   if (trouble === null) return ok(check, `${host}:${port} is free`)
   const remedies = {
     taken: 'End what holds it, or change the port in the file.',

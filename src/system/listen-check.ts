@@ -2,15 +2,16 @@
 // and not a process that dies. Nothing is held: the edge notices for itself when another program was faster.
 
 import type { CheckedListener } from '../file/index.ts'
-import { portTrouble } from '../io/port-check.ts'
+import { portTrouble, udpPortTrouble } from '../io/port-check.ts'
 import { Failure } from '../kit/failure.ts'
 import { systemFailures } from './failures.ts'
 
 /** Throws SYSTEM_PORT_TAKEN, which names every listener that has trouble. */
 export async function checkListenPorts(listeners: readonly CheckedListener[]): Promise<void> {
   const troubles: string[] = []
-  for (const { id, host, port } of listeners) {
-    const trouble = await portTrouble(host, port)
+  for (const { id, kind, host, port } of listeners) {
+    const look = kind === 'udp' ? udpPortTrouble : portTrouble
+    const trouble = await look(host, port)
     if (trouble !== null) troubles.push(`${host}:${port} (listener ${id}) ${trouble.reason}`)
   }
   if (troubles.length === 0) return
