@@ -131,6 +131,95 @@ export const commands: readonly CommandDefinition[] = [
     load: async () => (await import('./commands/operations.ts')).rollback,
   },
   {
+    name: 'renew',
+    summary: 'Get new automatic certificates now, not when they are due',
+    details:
+      'For certificates by `edge.tls.acme` only. What the old ones serve goes on; a failure changes nothing. An authority that has asked to wait is not asked.',
+    arguments: [
+      { name: 'host', text: 'Only of this host; all automatic ones when left out', optional: true },
+    ],
+    examples: [
+      ['renew', 'every host of edge.tls.acme'],
+      ['renew tickets.example', 'one host, for instance when its DNS is right at last'],
+    ],
+    load: async () => (await import('./commands/operations.ts')).renew,
+  },
+  {
+    name: 'standdown',
+    summary: 'Have traffic sent to the other edge of a pair; this one serves on',
+    details:
+      'Health listeners (`edge.health`) say 503 until `tenfold standup`, also over restarts. Wait until the address has moved before you stop anything.',
+    options: [{ flags: '--reason <text>', text: 'What health listeners and the status say' }],
+    examples: [['standdown --reason "a new kernel"', 'before a maintenance of this host']],
+    load: async () => (await import('./commands/operations.ts')).standDown,
+  },
+  {
+    name: 'standup',
+    summary: 'End a stand-down: this edge may get traffic again',
+    examples: [['standup', 'after the maintenance']],
+    load: async () => (await import('./commands/operations.ts')).standUp,
+  },
+  {
+    name: 'canary',
+    summary: 'Show the canaries of the routes, take one out, or give it its share again',
+    details:
+      'What a canary is judged by stands in the route (`canary.rollback`). One that was taken out stays out until it is resumed, or until the file describes it otherwise; meanwhile nothing reaches it, not even requests with its header or cookie.',
+    arguments: [
+      { name: 'action', text: 'Left out: list', choices: ['list', 'resume', 'stop'], optional: true },
+      { name: 'route', text: 'Id of the route, as the list shows it', optional: true, neverFile: true },
+    ],
+    examples: [
+      ['canary', 'share, state and what the requests show'],
+      ["canary stop '/api/*'", 'every client to the others, at once'],
+      ["canary resume '/api/*'", 'it is mended'],
+    ],
+    load: async () => (await import('./commands/canary.ts')).canary,
+  },
+  {
+    name: 'maintenance',
+    summary: 'Show every client a page (503), or end that',
+    details:
+      'Lasts until `tenfold maintenance off`, also over restarts and reloads. Health listeners and ACME challenges go on. What is left out stands in the file (`edge.maintenance`); without that, a plain page and five minutes.',
+    arguments: [{ name: 'action', text: 'on, or off', choices: ['on', 'off'] }],
+    options: [
+      { flags: '--page <file>', text: 'The page: .html, .txt or .json; who prefers JSON gets JSON' },
+      { flags: '--retry-after <duration>', text: 'What Retry-After says: 90s, 10m' },
+      { flags: '--allow <blocks>', text: 'Addresses or CIDR blocks that are let through, with commas' },
+    ],
+    examples: [
+      [
+        'maintenance on --page down.html --retry-after 10m --allow 10.0.0.0/8',
+        'for everybody but the office',
+      ],
+      ['maintenance off', 'done'],
+    ],
+    load: async () => (await import('./commands/maintenance.ts')).maintenance,
+  },
+  {
+    name: 'routes',
+    summary: 'Make routes of an OpenAPI description',
+    details:
+      'Reads OpenAPI 3.0 or 3.1, YAML or JSON, and prints the `routes` of the file: a path template becomes a path with `:names`, methods of a path come together, paths of servers and --prefix go before. What has no counterpart in a route is said as a warning with its line.',
+    arguments: [
+      { name: 'action', text: 'import', choices: ['import'] },
+      { name: 'description', text: 'The OpenAPI file' },
+    ],
+    takesFile: false,
+    options: [
+      { flags: '--service <name>', text: 'Where the routes lead', default: 'api' },
+      {
+        flags: '--prefix <path>',
+        text: 'Goes before every path, and is taken off on the way to the service',
+      },
+      { flags: '--write <file>', text: 'Write a TypeScript module that exports them' },
+    ],
+    examples: [
+      ['routes import openapi.yaml --service api --prefix /api', 'routes to paste into the file'],
+      ['routes import openapi.json --write api-routes.ts', "for import { routes } from './api-routes.ts'"],
+    ],
+    load: async () => (await import('./commands/routes.ts')).routes,
+  },
+  {
     name: 'history',
     summary: 'List the last systems that were applied',
     examples: [['history', 'the latest ten, newest first']],
@@ -162,11 +251,35 @@ export const commands: readonly CommandDefinition[] = [
   {
     name: 'export',
     summary: 'Print what other tools need to run the system',
-    arguments: [{ name: 'what', text: 'systemd: a service unit', choices: ['systemd'] }],
-    options: [{ flags: '--user <name>', text: 'The user of the unit' }],
+    details:
+      'keepalived moves one address between two hosts that run the same system; it asks the health listener (`edge.health`). docs/operate/redundant-pair.md says how.',
+    arguments: [
+      {
+        name: 'what',
+        text: 'systemd: a service unit; keepalived: the configuration of one of two hosts',
+        choices: ['systemd', 'keepalived'],
+      },
+    ],
+    options: [
+      { flags: '--user <name>', text: 'systemd: the user of the unit' },
+      { flags: '--address <address/bits>', text: 'keepalived: the shared address; several with commas' },
+      { flags: '--interface <name>', text: 'keepalived: the network interface that gets it' },
+      {
+        flags: '--router-id <number>',
+        text: 'keepalived: 1 to 255, the same on both hosts, unique on the network',
+        default: '51',
+      },
+      { flags: '--priority <number>', text: 'keepalived: 1 to 254, different on both hosts', default: '100' },
+      { flags: '--own <address>', text: 'keepalived: this host, for unicast' },
+      { flags: '--peer <address>', text: 'keepalived: the other host, for unicast' },
+    ],
     takesEnvironment: true,
     examples: [
       ['export systemd --user shop > /etc/systemd/system/shop.service', 'a unit that runs as the user shop'],
+      [
+        'export keepalived --address 192.0.2.10/24 --interface eth0 --priority 101',
+        'for /etc/keepalived/keepalived.conf of the first host; the second gets --priority 100',
+      ],
     ],
     load: async () => (await import('./commands/export.ts')).exportUnit,
   },

@@ -6,6 +6,7 @@ import { Failure } from '../kit/failure.ts'
 import type { ControlClient } from './control/client.ts'
 import { connectTo as connect, stateDirectoryAt } from './control/connect.ts'
 import type { Finding } from './doctor.ts'
+import type { PairQuestion } from './keepalived.ts'
 import type { LoadedSystem, LoadOptions } from './load.ts'
 import { holderAlive, readLock } from './lock.ts'
 import type { RunningSystem, StartOptions } from './running-system.ts'
@@ -117,4 +118,14 @@ export async function systemdUnitOf(
     user: question.user,
     stopMs: system.edge.limits.drainTimeoutMs + Math.max(0, ...stops),
   })
+}
+
+/** Throws SYSTEM_PAIR_INVALID. */
+export async function keepalivedConfigOf(
+  where: Whereabouts & { readonly environment?: string | undefined },
+  question: PairQuestion,
+): Promise<string> {
+  const { keepalivedConfig } = await import('./keepalived.ts')
+  const { system } = await loadSystem(where.file, { environment: where.environment ?? null })
+  return keepalivedConfig(system, question)
 }

@@ -1,4 +1,4 @@
-// Commands that change a running system: scale, restart, drain, undrain, reload, rollback. Each asks the control API and
+// Commands that change a running system: scale, restart, drain, undrain, reload, rollback, renew, ... Each asks the control API and
 // shows what it says.
 
 import type { ChangeView } from '../../system/index.ts'
@@ -45,6 +45,19 @@ export const rollback: Action = async input => {
   if (!input.json && done.changes !== undefined) showChanges(input, done.changes)
   return say(input, done.text)
 }
+
+export const renew: Action = async input => {
+  const client = clientOf(input)
+  const done = await showOperation(input, progress => client.renew(input.args.host, progress))
+  return say(input, done.text)
+}
+
+export const standDown: Action = async input => {
+  const { reason } = input.options
+  return answer(input, await clientOf(input).standDown(typeof reason === 'string' ? reason : undefined))
+}
+
+export const standUp: Action = async input => answer(input, await clientOf(input).standUp())
 
 function say(input: CommandInput, text: string): 0 {
   if (!input.json) input.terminal.print(text)
