@@ -49,8 +49,16 @@ http {
   return { port, root }
 }
 
+export interface HaproxySetup {
+  readonly mode?: 'http' | 'tcp'
+  /** Further words of its `bind` line (`accept-proxy`), of its `server` line (`send-proxy-v2`), and further lines. */
+  readonly bind?: string
+  readonly server?: string
+  readonly lines?: string
+}
+
 /** A haproxy that passes everything on to another port. */
-export async function startHaproxy(context: Ending, to: number): Promise<Peer> {
+export async function startHaproxy(context: Ending, to: number, setup: HaproxySetup = {}): Promise<Peer> {
   const folder = mkdtempSync(join(tmpdir(), 'tenfold-haproxy-'))
   const port = await closedPort()
   writeFileSync(
@@ -58,13 +66,14 @@ export async function startHaproxy(context: Ending, to: number): Promise<Peer> {
     `global
   maxconn 2000
 defaults
-  mode http
+  mode ${setup.mode ?? 'http'}
   timeout connect 10s
   timeout client 60s
   timeout server 60s
 listen all
-  bind 127.0.0.1:${port}
-  server one 127.0.0.1:${to}
+  bind 127.0.0.1:${port} ${setup.bind ?? ''}
+  server one 127.0.0.1:${to} ${setup.server ?? ''}
+  ${setup.lines ?? ''}
 `,
   )
   await start(context, 'haproxy', ['-db', '-f', join(folder, 'haproxy.cfg')], folder, port)
