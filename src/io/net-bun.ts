@@ -2,14 +2,17 @@
 // many bytes the system took, and the rest waits here, by reference for bytes and by copy for text, until Bun says that
 // there is room.
 
+import { assert, Fault } from '../kit/failure.ts'
 import type { Listener, ListenOptions, Net, Stream, StreamHandler } from './net.ts'
 import { ReadingSide } from './net-reading.ts'
+import type { TlsClient } from './tls.ts'
 
 // What is used of Bun's API (1.4); the package that declares all of it would replace Node's own types.
 interface Socket {
   data: BunStream
   readonly remoteAddress: string
   readonly remotePort: number
+  readonly localAddress: string
   readonly localPort: number
   /** How many bytes were taken; below 0: the connection is gone. */
   write(bytes: Uint8Array, from: number, length: number): number
@@ -50,6 +53,7 @@ const scratchBytes = 65_536
 const scratch = Buffer.allocUnsafeSlow(scratchBytes)
 
 class BunStream extends ReadingSide implements Stream {
+  readonly tls = null
   /** Null until connected. */
   #socket: Socket | null = null
   #waiting: Buffer[] = []
@@ -65,6 +69,9 @@ class BunStream extends ReadingSide implements Stream {
   }
   get remotePort(): number {
     return this.#socket?.remotePort ?? 0
+  }
+  get localAddress(): string {
+    return this.#socket?.localAddress ?? ''
   }
   get localPort(): number {
     return this.#socket?.localPort ?? 0
@@ -149,6 +156,14 @@ class BunStream extends ReadingSide implements Stream {
 
   reset(): void {
     this.#leave(socket => socket.terminate())
+  }
+
+  startTls(): never {
+    throw new Fault('this driver has no TLS: see Net.tlsSupported')
+  }
+
+  detach(): never {
+    throw new Fault('this driver gives up no sockets: see Net.detachSupported')
   }
 
   /** Bun calls `close` from inside; the handler hears of it when the caller has returned. */
@@ -253,7 +268,8 @@ const outgoing: SocketHandler = {
   connectError: (socket, error) => socket.data.refused(error.code ?? 'ERROR'),
 }
 
-function connect(host: string, port: number, handler: StreamHandler): Stream {
+function connect(host: string, port: number, handler: StreamHandler, tls?: TlsClient): Stream {
+  assert(tls === undefined, 'this driver has no TLS: see Net.tlsSupported')
   const stream = new BunStream(handler)
   api
     .connect({ hostname: host, port, allowHalfOpen: true, data: stream, socket: outgoing })
@@ -264,6 +280,8 @@ function connect(host: string, port: number, handler: StreamHandler): Stream {
 export const bunNet: Net = {
   name: 'bun',
   reusePortSupported: process.platform === 'linux' || process.platform === 'freebsd',
+  tlsSupported: false,
+  detachSupported: false,
   listen,
   connect,
 }

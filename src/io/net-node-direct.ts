@@ -10,66 +10,16 @@ import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import type { Stream, StreamHandler } from './net.ts'
 import { sharedReadBytes } from './net.ts'
+import { type Doors, doors, type Handle, type SecureHandle, type WriteRequest } from './net-node-doors.ts'
 import { PlainStream, part } from './net-node-plain.ts'
-
-export interface Handle {
-  reading: boolean
-  readStart(): number
-  readStop(): number
-  useUserBuffer(buffer: Buffer): void
-  writeLatin1String(request: WriteRequest, text: string): number
-  writeBuffer(request: WriteRequest, bytes: Uint8Array): number
-  onconnection?: (error: number, handle: Handle) => void
-}
-
-interface WriteRequest {
-  oncomplete?: (status: number) => void
-  stream?: DirectStream
-  bytes?: Buffer | null
-}
-
-interface Doors {
-  readonly WriteRequest: new () => WriteRequest
-  readonly state: Int32Array
-  readonly lastWriteWasAsync: number
-}
+import { SecureWriter } from './net-node-secure.ts'
+import type { TlsClient } from './tls.ts'
 
 /** Listeners that `useUserBuffer` leaves behind on a handle until it closes; some 50 bytes each. */
 const bufferSwitchesMax = 1000
 
-const handleMethods = ['readStart', 'readStop', 'useUserBuffer', 'writeLatin1String', 'writeBuffer'] as const
-
-const doors: Doors | null = process.versions.bun || process.platform === 'win32' ? null : findDoors()
 const shared = Buffer.allocUnsafeSlow(sharedReadBytes)
 const sharedMemory = shared.buffer
-
-/** Does this runtime have every door that this file goes through? */
-export const directWorks: boolean = doors !== null
-
-function findDoors(): Doors | null {
-  const flags = process as { noDeprecation?: boolean | undefined }
-  const before = flags.noDeprecation
-  try {
-    // `process.binding` is deprecated in the documentation only; what it says under --pending-deprecation is for
-    // programs that have no other way, and we have one.
-    flags.noDeprecation = true
-    const binding = (process as unknown as { binding(name: string): Record<string, unknown> }).binding
-    return checkedDoors(binding('stream_wrap'), binding('tcp_wrap'))
-  } catch {
-    return null
-  } finally {
-    flags.noDeprecation = before
-  }
-}
-
-function checkedDoors(streams: Record<string, unknown>, tcp: Record<string, unknown>): Doors | null {
-  const { WriteWrap: WriteRequest, streamBaseState: state, kLastWriteWasAsync: index } = streams
-  const prototype = (tcp.TCP as { prototype: Record<string, unknown> }).prototype
-  if (typeof WriteRequest !== 'function' || !(state instanceof Int32Array)) return null
-  if (typeof index !== 'number' || index >= state.length) return null
-  if (!handleMethods.every(name => typeof prototype[name] === 'function')) return null
-  return { WriteRequest: WriteRequest as Doors['WriteRequest'], state, lastWriteWasAsync: index }
-}
 
 /** One spare request object: a write that the system takes at once never uses it up. */
 let spareRequest: WriteRequest | null = null
@@ -80,7 +30,7 @@ function takeRequest(): WriteRequest {
 
 function writeCompleted(this: WriteRequest, status: number): void {
   this.bytes = null
-  ;(this.stream as DirectStream).writeEnded(status)
+  this.owner?.writeEnded(status)
 }
 
 /** The next buffer of the stream whose read was just delivered; undefined: no change. */
@@ -94,10 +44,23 @@ const onread = {
   },
 } as unknown as { buffer: Uint8Array; callback: () => boolean }
 
+/** What Node's sockets do with a read: ends and errors stay theirs. */
+let socketRead: SecureHandle['onread'] | null = null
+
+function secureRead(this: SecureHandle, memory: ArrayBuffer): Buffer | undefined {
+  const { state, readBytesOrError } = doors as Doors
+  const length = state[readBytesOrError] as number
+  if (length > 0) return this.tenfold.received(length)
+  return (socketRead as SecureHandle['onread']).call(this, memory)
+}
+
 export class DirectStream extends PlainStream {
   /** Null: writes go through the socket (not connected yet, its own writes are not done, or no more writes come). */
   #handle: Handle | null = null
   #writesPending = 0
+  /** Writes under TLS, once the handshake is done; `#secure` is it while writes may go through it. */
+  #writer: SecureWriter | null = null
+  #secure: SecureWriter | null = null
   /** What the handle reads into. */
   #native: Buffer = shared
   #target: Buffer = shared
@@ -105,7 +68,7 @@ export class DirectStream extends PlainStream {
   #inData = false
 
   override attach(): void {
-    if (this.dead) return
+    if (this.dead || this.under !== null) return
     this.#handle = this.finishing || !this.settled ? null : this.#socketHandle
     if (this.open) this.startReading()
   }
@@ -116,7 +79,7 @@ export class DirectStream extends PlainStream {
 
   /** Answers the buffer to read into from now on, if it is another. */
   received(length: number): Buffer | undefined {
-    if (this.#native === this.#target && this.open) {
+    if (this.#native === (this.wanted ?? shared) && this.open) {
       this.#inData = true
       this.handler.data(this, this.#native, length)
       this.#inData = false
@@ -127,7 +90,8 @@ export class DirectStream extends PlainStream {
 
   override write(text: string): boolean {
     const handle = this.#handle
-    if (handle === null) return this.writeThroughSocket(text)
+    if (handle === null)
+      return this.#secure === null ? this.writeThroughSocket(text) : this.#writeSecure(text, false)
     if (text.length === 0) return !this.drainOwed
     const request = takeRequest()
     return this.#written(request, handle.writeLatin1String(request, text), null)
@@ -135,12 +99,19 @@ export class DirectStream extends PlainStream {
 
   override writeBytes(bytes: Buffer, from: number, to: number): boolean {
     const whole = part(bytes, from, to)
-    const stable = bytes.buffer === sharedMemory ? Buffer.from(whole) : whole
     const handle = this.#handle
+    const passing = bytes.buffer === sharedMemory
+    if (handle === null && this.#secure !== null) return this.#writeSecure(whole, passing)
+    const stable = passing ? Buffer.from(whole) : whole
     if (handle === null) return this.writeThroughSocket(stable)
     if (to <= from) return !this.drainOwed
     const request = takeRequest()
     return this.#written(request, handle.writeBuffer(request, stable), stable)
+  }
+
+  #writeSecure(data: string | Buffer, passing: boolean): boolean {
+    if (data.length > 0 && !(this.#secure as SecureWriter).write(data, passing)) this.drainOwed = true
+    return !this.drainOwed
   }
 
   #written(request: WriteRequest, error: number, bytes: Buffer | null): boolean {
@@ -155,7 +126,7 @@ export class DirectStream extends PlainStream {
       return !this.drainOwed
     }
     spareRequest = null
-    request.stream = this
+    request.owner = this
     request.bytes = bytes
     request.oncomplete = writeCompleted
     this.#writesPending++
@@ -169,19 +140,33 @@ export class DirectStream extends PlainStream {
     else this.settle()
   }
 
+  /** All that went to the writer under TLS is with the system, or the connection is gone. */
+  secureWriteEnded(code: string): void {
+    if (code !== '') this.fail(code)
+    else if (this.drainOwed || this.finishing) this.settle()
+  }
+
+  protected override get unsent(): boolean {
+    return super.unsent || this.#writer?.idle === false
+  }
+
   protected override get settled(): boolean {
-    return this.#writesPending === 0 && this.socket.writableLength === 0
+    return this.#writesPending === 0 && this.socket.writableLength === 0 && (this.#writer?.idle ?? true)
   }
 
   protected override settle(): void {
-    if (!this.finishing && !this.dead && this.settled && !this.socket.connecting)
-      this.#handle = this.#socketHandle
+    if (!this.finishing && !this.dead && this.settled && !this.socket.connecting) this.#openWrites()
     super.settle()
+  }
+
+  #openWrites(): void {
+    if (this.under === null) this.#handle = this.#socketHandle
+    else this.#secure = this.#writer
   }
 
   protected override startReading(): void {
     const handle = this.#socketHandle
-    if (this.dead || handle === null || handle.reading || this.socket.connecting) return
+    if (this.dead || this.handshaking || handle === null || handle.reading || this.socket.connecting) return
     handle.reading = true
     const error = handle.readStart()
     if (error !== 0) this.fail(getSystemErrorName(error))
@@ -189,13 +174,15 @@ export class DirectStream extends PlainStream {
 
   protected override stopReading(): void {
     const handle = this.#socketHandle
-    if (handle === null || !handle.reading || this.socket.connecting) return
+    if (handle === null || this.handshaking || !handle.reading || this.socket.connecting) return
     handle.reading = false
     handle.readStop()
   }
 
   override readInto(buffer: Buffer | null): void {
     this.wanted = buffer
+    // What TLS has decrypted is delivered also after a pause, over bytes that are still needed: it is copied instead.
+    if (this.under !== null) return
     this.#target = buffer ?? shared
     // While a read is being delivered its answer says where the next one goes.
     if (this.#inData || this.#target === this.#native) return
@@ -209,7 +196,42 @@ export class DirectStream extends PlainStream {
 
   override end(): void {
     this.#handle = null
+    this.#secure = null
     super.end()
+  }
+
+  override secure(under: net.Socket, done: 'secure' | 'secureConnect'): this {
+    super.secure(under, done)
+    const handle = this.#socketHandle as SecureHandle
+    socketRead ??= handle.onread
+    handle.tenfold = this
+    handle.onread = secureRead
+    this.#native = shared
+    this.#target = shared
+    handle.useUserBuffer(shared)
+    return this
+  }
+
+  protected override securedReading(): void {
+    const under = (this.under as unknown as { _handle: Handle | null })._handle
+    if (under !== null) this.#writer = new SecureWriter(this, this.#socketHandle as SecureHandle, under)
+    if (this.socket.writableLength === 0 && !this.finishing) this.#secure = this.#writer
+    if (!this.open) this.stopReading()
+  }
+
+  protected override letGo(): { socket: net.Socket; ended: boolean } {
+    const handle = this.#socketHandle
+    const gone = super.letGo()
+    this.#handle = null
+    this.#secure = null
+    if (this.under !== null && handle !== null && socketRead !== null)
+      (handle as SecureHandle).onread = socketRead
+    // Pausing stopped the handle too: whoever reads next finds it reading.
+    if (handle !== null && !handle.reading && !gone.socket.destroyed) {
+      handle.reading = true
+      handle.readStart()
+    }
+    return gone
   }
 
   override socketConnected(): void {
@@ -221,11 +243,13 @@ export class DirectStream extends PlainStream {
 
   protected override dropHeld(): void {
     this.#handle = null
+    this.#secure = null
     super.dropHeld()
   }
 
   override socketClosed(): void {
     this.#handle = null
+    this.#secure = null
     super.socketClosed()
   }
 }
@@ -244,9 +268,20 @@ export function acceptDirect(handle: Handle, handler: StreamHandler): Stream & {
   return new DirectStream(socket, handler)
 }
 
-export function connectDirect(host: string, port: number, handler: StreamHandler): Stream {
+export function connectDirect(
+  host: string,
+  port: number,
+  handler: StreamHandler,
+  client?: TlsClient,
+): Stream {
+  if (client !== undefined) return connectSecure(host, port, handler, client)
   nextBuffer = shared
   const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true, onread } as net.NetConnectOpts)
   nextBuffer = undefined
-  return new DirectStream(socket, handler)
+  return new DirectStream(socket, handler).connecting()
+}
+
+function connectSecure(host: string, port: number, handler: StreamHandler, client: TlsClient): Stream {
+  const under = net.connect({ host, port, allowHalfOpen: true, noDelay: true })
+  return new DirectStream(client.wrap(under, host, port), handler).secure(under, 'secureConnect')
 }

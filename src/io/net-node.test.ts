@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { createNodeNet, nodeNet } from './net-node.ts'
-import { directWorks } from './net-node-direct.ts'
+import { directWorks } from './net-node-doors.ts'
 import { netContract } from './testing/net.contract.ts'
 
 setFlagsFromString('--expose-gc')
@@ -20,7 +20,7 @@ for (const { name, run } of netContract) test(`Node, plain: ${name}`, () => run(
 
 const probe = `
 const { nodeNet } = await import(${JSON.stringify(new URL('./net-node.ts', import.meta.url).href)})
-const { directWorks } = await import(${JSON.stringify(new URL('./net-node-direct.ts', import.meta.url).href)})
+const { directWorks } = await import(${JSON.stringify(new URL('./net-node-doors.ts', import.meta.url).href)})
 const { netContract } = await import(${JSON.stringify(new URL('./testing/net.contract.ts', import.meta.url).href)})
 await netContract[0].run(nodeNet)
 console.log(directWorks)`

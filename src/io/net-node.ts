@@ -3,8 +3,10 @@
 
 import net from 'node:net'
 import type { Listener, ListenOptions, Net, Stream, StreamHandler } from './net.ts'
-import { acceptDirect, connectDirect, directWorks, type Handle } from './net-node-direct.ts'
+import { acceptDirect, connectDirect } from './net-node-direct.ts'
+import { directWorks, type Handle } from './net-node-doors.ts'
 import { PlainStream } from './net-node-plain.ts'
+import type { TlsClient } from './tls.ts'
 
 const noHandler: StreamHandler = { opened() {}, data() {}, ended() {}, drained() {}, closed() {} }
 
@@ -20,8 +22,11 @@ function acceptPlain(socket: net.Socket): Accepted {
   return new PlainStream(socket, noHandler)
 }
 
-function connectPlain(host: string, port: number, handler: StreamHandler): Stream {
-  const stream = new PlainStream(net.connect({ host, port, allowHalfOpen: true, noDelay: true }), handler)
+function connectPlain(host: string, port: number, handler: StreamHandler, client?: TlsClient): Stream {
+  const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true })
+  if (client !== undefined)
+    return new PlainStream(client.wrap(socket, host, port), handler).secure(socket, 'secureConnect')
+  const stream = new PlainStream(socket, handler).connecting()
   stream.attach()
   return stream
 }
@@ -56,6 +61,8 @@ export function createNodeNet(choice: { readonly direct?: boolean } = {}): Net {
   return {
     name: 'node',
     reusePortSupported: process.platform === 'linux' || process.platform === 'freebsd',
+    tlsSupported: true,
+    detachSupported: true,
     listen: options => listen(options, direct),
     connect: direct ? connectDirect : connectPlain,
   }

@@ -93,6 +93,15 @@ export abstract class ReadingSide {
     this.callClosed()
   }
 
+  /** Bytes that wait, for whoever reads from now on; and did the peer's end wait behind them? */
+  protected takeHeld(): { bytes: Buffer | null; ended: boolean } {
+    const taken = { bytes: this.#held, ended: this.#heldEnd || this.#heldClose }
+    this.#held = null
+    this.#heldEnd = false
+    this.#heldClose = false
+    return taken
+  }
+
   /** After our own `destroy` or `reset` nobody waits for what is held. */
   protected dropHeld(): void {
     this.dead = true
@@ -101,6 +110,11 @@ export abstract class ReadingSide {
     if (!this.#heldClose) return
     this.#heldClose = false
     queueMicrotask(() => this.callClosed())
+  }
+
+  /** What waited for something else than `resume`. */
+  protected deliverWaiting(): void {
+    if (!this.paused && (this.#held !== null || this.#heldEnd || this.#heldClose)) this.#schedule()
   }
 
   #schedule(): void {

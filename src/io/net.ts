@@ -9,8 +9,14 @@
 //
 // No callback is called from inside a method of its own stream, so a handler never finds itself called in its middle.
 
+import type { Duplex } from 'node:stream'
+import type { TlsClient, TlsInfo, TlsServer } from './tls.ts'
+
 export interface StreamHandler {
-  /** A connection that we asked for is established. Not called for accepted ones. */
+  /**
+   * A connection that we asked for is established, its TLS handshake included; or one for which `startTls` was called
+   * has finished its handshake. Not called for other accepted ones.
+   */
   opened(stream: Stream): void
   /** `bytes[0..length)` arrived, at most `sharedReadBytes`; valid only until this returns. */
   data(stream: Stream, bytes: Buffer, length: number): void
@@ -20,7 +26,9 @@ export interface StreamHandler {
   drained(stream: Stream): void
   /**
    * Exactly once, last. `code` is '' after an orderly end and after our own `destroy` or `reset`, else the system's:
-   * ECONNREFUSED, ECONNRESET, EPIPE... A connection that both sides have ended closes by itself.
+   * ECONNREFUSED, ECONNRESET, EPIPE... A connection that both sides have ended closes by itself. A TLS handshake that
+   * fails ends here without `opened`, with OpenSSL's or Node's code: ERR_SSL_NO_SHARED_CIPHER, CERT_HAS_EXPIRED,
+   * ERR_TLS_CERT_ALTNAME_INVALID...; ECONNRESET if the peer went away in its middle.
    */
   closed(stream: Stream, code: string): void
 }
@@ -31,7 +39,10 @@ export interface Stream {
   /** '' before `opened` and, where nobody asked earlier, after the end; a port is 0 then. */
   readonly remoteAddress: string
   readonly remotePort: number
+  readonly localAddress: string
   readonly localPort: number
+  /** Null until a TLS handshake is done, and on plain connections. */
+  readonly tls: TlsInfo | null
   /** Latin-1 text: one byte a character (0-255). Always copied. Ignored after `end`, `destroy` and `closed`. */
   write(text: string): boolean
   /** `bytes[from..to)`, without a copy unless it is the thread's shared buffer. Otherwise as `write`. */
@@ -59,6 +70,18 @@ export interface Stream {
    * follows.
    */
   reset(): void
+  /**
+   * From now on this accepted stream speaks TLS: what was given back by `unshift`, then what arrives, is the client's
+   * handshake. `opened` or `closed` follows; no `data` before. What is written meanwhile is sent after the handshake.
+   * Whoever calls this owns the deadline. Only where `Net.tlsSupported`, once, and with nothing waiting to be written.
+   */
+  startTls(server: TlsServer): void
+  /**
+   * Gives up the connection to `node:http2`: no callback follows, no method may be called any more. The socket has what
+   * was given back by `unshift` before it in its read buffer. Its reads go through the handle, so that nothing but an
+   * HTTP/2 session may read from it. Only where `Net.detachSupported`, and with nothing waiting to be written.
+   */
+  detach(): Duplex
 }
 
 export interface ListenOptions {
@@ -83,8 +106,14 @@ export interface Net {
   readonly reusePortSupported: boolean
   /** Rejects with the system's code (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
   listen(options: ListenOptions): Promise<Listener>
-  /** `host` is an IP address. The handler hears `opened` or `closed`. Bytes written before `opened` are kept. */
-  connect(host: string, port: number, handler: StreamHandler): Stream
+  /** Do `startTls`, and `connect` with TLS, work? */
+  readonly tlsSupported: boolean
+  readonly detachSupported: boolean
+  /**
+   * `host` is an IP address. The handler hears `opened` or `closed`. Bytes written before `opened` are kept. With `tls`
+   * the connection is under TLS from its start.
+   */
+  connect(host: string, port: number, handler: StreamHandler, tls?: TlsClient): Stream
 }
 
 /** Size of the buffer that all streams of a thread read into. */

@@ -1,0 +1,79 @@
+// The doors of Node that `net-node-direct.ts` and `net-node-secure.ts` go through: the handles under its sockets, and how
+// their reads and writes tell what happened. Found once, at start; where one is missing all streams take the plain way.
+// What each is used for, and what holds it: docs/decisions/0010-io-seam.md.
+
+export interface Handle {
+  /** Bytes that the system has not taken yet; of TCP's handle. */
+  readonly writeQueueSize: number
+  reading: boolean
+  readStart(): number
+  readStop(): number
+  useUserBuffer(buffer: Buffer): void
+  writeLatin1String(request: WriteRequest, text: string): number
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number
+  onconnection?: (error: number, handle: Handle) => void
+}
+
+/** Who hears what a TLSSocket's handle reads; answers the buffer to read into from now on, if it is another. */
+export interface SecureReader {
+  received(length: number): Buffer | undefined
+}
+
+/** The handle of a TLSSocket: a stream like that of TCP, over it. */
+export interface SecureHandle extends Handle {
+  onread: (this: SecureHandle, memory: ArrayBuffer) => Buffer | undefined
+  tenfold: SecureReader
+}
+
+export interface WriteRequest {
+  oncomplete?: (status: number) => void
+  /** What a completed write belongs to, and the bytes that it keeps alive. */
+  owner?: { writeEnded(status: number): void }
+  bytes?: Buffer | null
+}
+
+export interface Doors {
+  readonly WriteRequest: new () => WriteRequest
+  readonly state: Int32Array
+  readonly lastWriteWasAsync: number
+  readonly readBytesOrError: number
+}
+
+const handleMethods = ['readStart', 'readStop', 'useUserBuffer', 'writeLatin1String', 'writeBuffer'] as const
+
+export const doors: Doors | null = process.versions.bun || process.platform === 'win32' ? null : findDoors()
+
+/** Does this runtime have every door? */
+export const directWorks: boolean = doors !== null
+
+function findDoors(): Doors | null {
+  const flags = process as { noDeprecation?: boolean | undefined }
+  const before = flags.noDeprecation
+  try {
+    // `process.binding` is deprecated in the documentation only; what it says under --pending-deprecation is for
+    // programs that have no other way, and we have one.
+    flags.noDeprecation = true
+    const binding = (process as unknown as { binding(name: string): Record<string, unknown> }).binding
+    return checkedDoors(binding('stream_wrap'), binding('tcp_wrap'))
+  } catch {
+    return null
+  } finally {
+    flags.noDeprecation = before
+  }
+}
+
+function checkedDoors(streams: Record<string, unknown>, tcp: Record<string, unknown>): Doors | null {
+  const { WriteWrap: WriteRequest, streamBaseState: state, kLastWriteWasAsync: index } = streams
+  const { kReadBytesOrError: readIndex } = streams
+  const prototype = (tcp.TCP as { prototype: Record<string, unknown> }).prototype
+  if (typeof WriteRequest !== 'function' || !(state instanceof Int32Array)) return null
+  if (typeof index !== 'number' || index >= state.length) return null
+  if (typeof readIndex !== 'number' || readIndex >= state.length) return null
+  if (!handleMethods.every(name => typeof prototype[name] === 'function')) return null
+  return {
+    WriteRequest: WriteRequest as Doors['WriteRequest'],
+    state,
+    lastWriteWasAsync: index,
+    readBytesOrError: readIndex,
+  }
+}
