@@ -15,7 +15,6 @@ export function statusText(status: StatusView, terminal: Pick<Terminal, 'paint' 
     ...headLines(status, paint),
     '',
     ...listenerLines(status, paint),
-    ...acmeLines(status, paint),
     '',
     ...certificateLines(status, paint),
     ...canaryLines(status, paint),
@@ -42,11 +41,9 @@ function headLines(status: StatusView, paint: Paint): string[] {
   }
   if (status.standDown !== null) {
     const { at, reason } = status.standDown
-    lines.push(`${paint('yellow', 'stands down')}  since ${clockText(at)}: ${reason}`)
-  }
-  if (status.standDown !== null) {
-    const { at, reason } = status.standDown
-    lines.push(`${paint('yellow', 'stands down')}  since ${at}: ${reason} (\`tenfold standup\` ends it)`)
+    lines.push(
+      `${paint('yellow', 'stands down')}  since ${clockText(at)}: ${reason} (\`tenfold standup\` ends it)`,
+    )
   }
   if (status.lastReload?.outcome === 'refused') {
     lines.push(
@@ -81,9 +78,10 @@ const acmeStyles = { valid: 'green', issuing: 'yellow', waiting: 'yellow', faile
 
 function certificateLines({ acme }: StatusView, paint: Paint): string[] {
   if (acme.length === 0) return []
-  const lines = acme.map(({ host, state, text, validUntil }) => {
-    const left = validUntil === null ? '' : `  ${daysLeft(validUntil)}`
-    return `  ${host}  ${paint(acmeStyles[state], state)}${left}  ${text}`
+  const lines = acme.map(({ host, state, text, validUntil, nextTryAt }) => {
+    const left = validUntil === null ? 'none yet' : daysLeft(validUntil)
+    const next = state === 'issuing' ? '' : `, next ${nextTryAt.slice(0, 16).replace('T', ' ')} UTC`
+    return `  ${host}  ${paint(acmeStyles[state], state)}  ${left}${next}: ${text}`
   })
   return [paint('bold', 'certificates'), ...lines, '']
 }
@@ -101,15 +99,6 @@ function canaryLines({ edge }: StatusView, paint: Paint): string[] {
     return `  ${route}  ${share * 100}% to ${upstream}  ${word}${since}  ${reason}`
   })
   return [paint('bold', 'canaries'), ...lines, '']
-}
-
-function acmeLines({ acme }: StatusView, paint: Paint): string[] {
-  return acme.map(({ host, state, text, validUntil, nextTryAt }) => {
-    const style = state === 'failed' ? 'red' : state === 'valid' ? 'green' : 'yellow'
-    const until = validUntil === null ? 'no certificate yet' : `valid until ${validUntil.slice(0, 10)}`
-    const next = state === 'issuing' ? '' : `, next ${nextTryAt.slice(0, 16).replace('T', ' ')} UTC`
-    return `  ${host}  ${paint(style, state)}  ${until}${next}: ${text}`
-  })
 }
 
 const memberColumns: readonly Column[] = [

@@ -146,8 +146,7 @@ export function hostPattern(about: string): Schema<string> {
     json: { type: 'string', minLength: 1, maxLength: 253 },
     parse: value => {
       if (typeof value !== 'string') return undefined
-      if (/:\d+$/.test(value) && !isIpv6(value))
-        return new Refused('holds a port', 'Leave out the port.')
+      if (/:\d+$/.test(value) && !isIpv6(value)) return new Refused('holds a port', 'Leave out the port.')
       // As requests carry it in Host: IPv6 in brackets, names without the final dot.
       const bare = value.replace(/^\[(.*)\]$/, '$1')
       if (isIpv6(bare)) return `[${bare.toLowerCase()}]`
