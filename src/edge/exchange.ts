@@ -17,6 +17,7 @@ import {
   withDropped,
 } from '../wire/http1/index.ts'
 import { Attempts } from './attempts.ts'
+import type { BodyInspector } from './body-inspector.ts'
 import type { ExchangeClient } from './client.ts'
 import type { CompiledRoute, CompiledRules, CompiledSnapshot } from './compile.ts'
 import type { WorkerContext } from './context.ts'
@@ -112,6 +113,8 @@ export class Exchange implements Timed {
   extraFields = ''
   /** What a hook wants changed in the request as the instance gets it. */
   requestEdits: HeadEdits | null = null
+  /** Looks at the request's body before the instance gets it; null: nobody does. */
+  bodyInspector: BodyInspector | null = null
   /** Stands between the instance's answer and the client; null: nothing does. */
   #sink: ResponseSink | null = null
   /** Feeds an answer of our own. */
@@ -308,10 +311,25 @@ export class Exchange implements Timed {
       this.requestBodyBad(clientFailures.bodyTooLarge)
       return
     }
-    if (!this.attempts.body(bytes, from, to)) this.client?.pauseBody()
+    const taken =
+      this.bodyInspector === null
+        ? this.attempts.body(bytes, from, to)
+        : this.bodyInspector.bytes(bytes, from, to)
+    if (!taken) this.client?.pauseBody()
   }
 
   requestBodyEnd(trailers: readonly string[] | null): void {
+    if (this.bodyInspector === null) this.attempts.primary?.bodyEnd(trailers)
+    else this.bodyInspector.end(trailers)
+  }
+
+  /** What the inspector lets pass; `bytes` are never changed again. False: the instance can't take more for now. */
+  forwardBody(bytes: Buffer): boolean {
+    return this.attempts.body(bytes, 0, bytes.length)
+  }
+
+  forwardBodyEnd(trailers: readonly string[] | null): void {
+    this.bodyInspector = null
     this.attempts.primary?.bodyEnd(trailers)
   }
 
@@ -629,6 +647,7 @@ export class Exchange implements Timed {
     const sink = this.#sink ?? this.#source
     this.#sink = this.#source = this.#answering = null
     sink?.cancel()
+    if (this.bodyInspector !== null) this.#dropInspector()
     recordExchange(this, snapshot, aborted)
     if (this.watcher !== null) this.watcher.ended(this, aborted)
     const { cells } = worker
@@ -639,6 +658,12 @@ export class Exchange implements Timed {
     worker.giveExchange(this)
     if (aborted) client?.exchangeCut()
     else client?.exchangeDone()
+  }
+
+  #dropInspector(): void {
+    const inspector = this.bodyInspector
+    this.bodyInspector = null
+    inspector?.cancel()
   }
 
   #reset(): void {
