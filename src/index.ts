@@ -3,6 +3,7 @@
 
 import type { SystemInput } from './file/input.generated.ts'
 
+export type * from './file/hooks.ts'
 export type * from './file/input.generated.ts'
 export { secret } from './file/secrets.ts'
 

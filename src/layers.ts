@@ -27,6 +27,7 @@ const worldly: readonly string[] = [
   'http',
   'http2',
   'https',
+  'module',
   'net',
   'tls',
   'worker_threads',
@@ -106,7 +107,7 @@ export const layers: readonly Layer[] = [
     owns: 'the composition root: checked system to running parts, control API',
     imports: [...decided, 'edge', 'fleet', 'index.ts'],
     pure: false,
-    builtins: [...harmless, 'fs', 'fs/promises', 'http', 'module', 'net', 'readline'],
+    builtins: [...harmless, 'fs', 'fs/promises', 'http', 'net', 'readline'],
     packages: [
       'zod',
       'hono',
@@ -130,7 +131,7 @@ export const layers: readonly Layer[] = [
     ],
     pure: false,
     builtins: [...harmless, 'fs', 'fs/promises', 'http', 'readline', 'tty'],
-    packages: ['commander'],
+    packages: ['commander', 'yaml'],
   },
   {
     name: 'index.ts',

@@ -89,6 +89,9 @@ type ClientFailureName =
   | 'contentCodingUnknown'
   | 'contentCodingBad'
   | 'decodedTooLarge'
+  | 'hookFailed'
+  | 'hookLate'
+  | 'hookBusy'
 
 /** What the edge itself answers, beside the codec's refusals (`wire/http1`). */
 export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> = {
@@ -130,5 +133,8 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
   filesBusy: client(503, 'files-busy', 'Too many files are being sent at the moment.'),
   contentCodingUnknown: client(415, 'content-coding-unknown', 'The encoding of the body is not taken here.'),
   contentCodingBad: client(400, 'content-coding-bad', 'The body is not what its encoding says.'),
+  hookFailed: client(502, 'hook-failed', 'The request could not be handled.'),
+  hookLate: client(504, 'hook-late', 'The request could not be handled in time.'),
+  hookBusy: client(503, 'hook-busy', 'The service is busy.'),
   decodedTooLarge: client(413, 'decoded-too-large', 'The request body is too large when it is decoded.'),
 }

@@ -12,6 +12,8 @@ import { corsGates } from './cors.ts'
 import { errorPages } from './error-pages.ts'
 import { FileStore, filesAction } from './files/index.ts'
 import type { Gate } from './gate.ts'
+import { Hooks } from './hooks/index.ts'
+import { inspectGates } from './inspect.ts'
 import { maintenanceDoors } from './maintenance.ts'
 import { type MirrorLoads, mirrorGates } from './mirror.ts'
 import type { ResponseStep } from './response-sink.ts'
@@ -21,22 +23,28 @@ import { watchDoors } from './watch-door.ts'
 export function routeFeatures(worker: WorkerContext): RouteFeatures {
   const mirrors: MirrorLoads = new Map()
   const files = new FileStore(worker)
+  const hooks = new Hooks(worker)
   const compressing: CompressLoad = { atOnce: 0 }
   return {
-    doors: snapshot => [
-      ...watchDoors(worker, snapshot),
-      ...challengeDoors(worker, snapshot),
-      ...maintenanceDoors(snapshot),
-    ],
+    doors: snapshot => {
+      hooks.keep(snapshot)
+      return [
+        ...watchDoors(worker, snapshot),
+        ...challengeDoors(worker, snapshot),
+        ...maintenanceDoors(snapshot),
+      ]
+    },
     pages: errorPages,
     gates: (route, groups, slots): readonly Gate[] => [
       // First, so that pages may read what the others refuse.
       ...corsGates(route),
       ...worker.gates,
+      ...inspectGates(route),
+      ...hooks.gates(route),
       ...splitGates(worker, route, groups, slots.canaries.get(canaryKey(route))),
       ...mirrorGates(worker, route, groups, slots, mirrors),
     ],
-    step: (route): ResponseStep | null => compressStep(compressing, route),
+    step: (route): ResponseStep | null => hooks.step(route, compressStep(compressing, route)),
     action: (route, added): CompiledAction | null =>
       route.action.kind === 'files' ? filesAction(files, route, route.action, added) : null,
   }

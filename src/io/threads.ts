@@ -11,6 +11,31 @@ export function startThread(from: string, name: string, data: unknown): Worker {
   return new Worker(new URL(`./${name}${extension}`, from), { workerData: data })
 }
 
+export interface ThreadLimits {
+  /** Of its JavaScript heap; beyond it the thread ends. */
+  readonly heapMb: number
+  readonly stackMb: number
+}
+
+/** As `startThread`, for code that is not ours: bounded memory, and of this process's environment only how to show text. */
+export function startGuardedThread(from: string, name: string, data: unknown, limits: ThreadLimits): Worker {
+  const extension = from.endsWith('.ts') ? '.ts' : '.js'
+  const { TZ, LANG, NODE_ENV } = process.env
+  const env = Object.fromEntries(
+    Object.entries({ TZ, LANG, NODE_ENV }).filter(([, value]) => value !== undefined),
+  ) as NodeJS.ProcessEnv
+  return new Worker(new URL(`./${name}${extension}`, from), {
+    workerData: data,
+    argv: [],
+    env,
+    resourceLimits: {
+      maxOldGenerationSizeMb: limits.heapMb,
+      maxYoungGenerationSizeMb: Math.ceil(limits.heapMb / 8),
+      stackSizeMb: limits.stackMb,
+    },
+  })
+}
+
 /** Inside a thread: what it was started with, and the way back. */
 export function threadContext<Data>(): { data: Data; port: MessagePort } {
   if (parentPort === null) throw new Error('not in a worker thread')

@@ -2,10 +2,10 @@
 // the file does (prints, throws, loops, exits) happens here and harms nobody. `load.ts` starts it.
 
 import { readFileSync, writeSync } from 'node:fs'
-import { registerHooks } from 'node:module'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { type Json, plainCopy } from '../file/plain.ts'
 import type { Problem } from '../file/results.ts'
+import { takeUserModules } from '../io/user-modules.ts'
 
 export type ChildReport =
   | { readonly kind: 'system'; readonly data: Json; readonly imported: readonly string[] }
@@ -42,39 +42,15 @@ function report(what: Unsent<ChildReport>): void {
   }
 }
 
-/**
- * `tenfold` is always the Tenfold that runs: from an installed package, from a clone without `dist`, and in a folder
- * where nothing is installed. Everything else resolves as ever; files of the user's are noted for the watcher.
- */
+/** Files of the user's are noted for the watcher. */
 function watchImports(): void {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const own = new URL(`../index.${extension}`, import.meta.url).href
-  const ownFolder = new URL('../', import.meta.url).href
-  registerHooks({
-    resolve: (specifier, context, next) => {
-      if (specifier === 'tenfold') return { url: own, shortCircuit: true }
-      const resolved = next(specifier, context)
-      const { url } = resolved
-      const local = url.startsWith('file:') && !url.includes('/node_modules/') && !url.startsWith(ownFolder)
-      if (!local) return resolved
-      if (imported.size < importedMax) imported.add(fileURLToPath(url))
-      return { ...resolved, format: formatOf(url, resolved.format) }
+  takeUserModules({
+    own: new URL(`../index.${extension}`, import.meta.url).href,
+    noted: path => {
+      if (imported.size < importedMax) imported.add(path)
     },
   })
-}
-
-/**
- * `npm init` writes `"type": "commonjs"`, with which Node would not take `import` in a `.ts` or `.js` file. Here a file that
- * has `import` or `export` statements is a module, whatever package.json says.
- */
-function formatOf(url: string, format: string | null | undefined): string | null | undefined {
-  if (!format?.startsWith('commonjs') || /\.c[jt]s$/.test(url)) return format
-  try {
-    const text = readFileSync(fileURLToPath(url), 'utf8')
-    return /^(import|export)\b(?!\s*\()/m.test(text) ? format.replace('commonjs', 'module') : format
-  } catch {
-    return format
-  }
 }
 
 async function importDefault(path: string): Promise<{ found: boolean; value: unknown; exports: string[] }> {

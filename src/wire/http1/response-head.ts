@@ -1,5 +1,6 @@
 // A response's head (RFC 9112 4) and how its body is framed, which depends on the request's method (RFC 9112 6.3).
 
+import { fieldIdCount, knownIds } from '../fields.ts'
 import type { ResponseHead } from '../head.ts'
 import { CR, isFieldValue, LF, SP } from './grammar.ts'
 import { framing, type HeadLimits, Http1Head, more } from './head.ts'
@@ -28,6 +29,25 @@ export class Http1ResponseHead extends Http1Head implements ResponseHead {
   parse(text: string, method: string, same: Uint8Array | null = null): number {
     this.#method = method
     return this.readText(text, same)
+  }
+
+  /**
+   * A head of its own, which stays when this one is reused, with another status, without the fields of `drop` (lower
+   * case) and with the ready lines of `add`. Null: it would be larger than a head may be. Framing fields must stay.
+   */
+  copy(
+    status: number = this.status,
+    drop: readonly string[] = [],
+    add = '',
+    reason: string = this.reason,
+  ): Http1ResponseHead | null {
+    const copy = new Http1ResponseHead(this.limits)
+    const ids = knownIds(drop)
+    const byId = new Uint8Array(fieldIdCount)
+    for (const id of ids) byId[id] = 1
+    const fields = this.copyFields(byId, drop.length > ids.length ? drop : null)
+    const text = `HTTP/1.${this.versionMinor} ${status} ${reason}\r\n${fields}${add}\r\n`
+    return copy.parse(text, this.#method) > 0 ? copy : null
   }
 
   protected override read(bytes: Uint8Array, length: number): number {
