@@ -14,10 +14,15 @@ export default defineSystem({
       // Seats and orders are in the memory of one api instance: everything about a film goes to the same one.
       { path: '/api/films/:film/*', to: 'api', rewrite: '/films', sticky: 'path:film' },
       { path: '/api/*', to: 'api', rewrite: '/' },
-      // Files whose address holds the hash of what is in them: any instance answers, and a browser asks once.
-      { path: '/assets/*', to: 'web', methods: ['GET', 'HEAD'] },
+      // Style sheet and script, straight from disk (and from memory, once somebody has asked): no instance is needed.
+      { path: '/assets/*', files: 'public', compress: true },
       { path: '/films', redirect: '/' },
-      { path: '/*', to: 'web', responseHeaders: { set: { 'x-content-type-options': 'nosniff' } } },
+      {
+        path: '/*',
+        to: 'web',
+        compress: true,
+        responseHeaders: { set: { 'x-content-type-options': 'nosniff' } },
+      },
     ],
   },
   services: {

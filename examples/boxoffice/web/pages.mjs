@@ -23,12 +23,12 @@ const money = cents => euros.format(cents / 100)
 const dayOf = date => longDay.format(new Date(`${date}T12:00:00Z`))
 const pathOf = film => `/films/${encodeURIComponent(film.id)}`
 
-export function page({ title, body, instance, assets, search = '', script = '' }) {
+export function page({ title, body, instance, search = '', script = '' }) {
   return `<!doctype html>${html`
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title} · Boxoffice</title><meta name="color-scheme" content="dark">
 <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='8' fill='%23f2b84b'/%3E%3Cpath d='M6 12h20v3a2 2 0 0 0 0 4v3H6v-3a2 2 0 0 0 0-4z' fill='%23181320'/%3E%3C/svg%3E">
-<link rel="stylesheet" href="${assets.style}">${script && html`<script type="module" src="${assets.seats}"></script>`}</head>
+<link rel="stylesheet" href="/assets/style.css">${script && html`<script type="module" src="/assets/seats.js"></script>`}</head>
 <body><a class="skip" href="#main">Skip to the content</a>
 <header class="bar"><a class="brand" href="/"><span aria-hidden="true">●</span> Boxoffice</a>
 <form class="find" action="/" role="search"><input type="search" name="q" placeholder="Title, director or year" aria-label="Search films" value="${search}"><button>Search</button></form></header>

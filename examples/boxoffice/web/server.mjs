@@ -1,8 +1,6 @@
 // The pages: asks the JSON service at API_URL and renders. Holds no state, so any number of these can run.
 
-import { createHash, randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { randomUUID } from 'node:crypto'
 import Fastify from 'fastify'
 import { errorPage, filmPage, listPage, orderPage, page, seatsPage } from './pages.mjs'
 
@@ -22,23 +20,6 @@ app.addContentTypeParser(
     done(null, new URLSearchParams(body))
   },
 )
-
-/** Static files get their content's hash in the address, so that they may be kept for ever. */
-const assets = {}
-for (const [name, file, type] of [
-  ['style', 'style.css', 'text/css'],
-  ['seats', 'seats.js', 'text/javascript'],
-]) {
-  const body = readFileSync(join(import.meta.dirname, file))
-  const hash = createHash('sha256').update(body).digest('hex').slice(0, 10)
-  assets[name] = `/assets/${hash}-${file}`
-  app.get(assets[name], (_request, reply) =>
-    reply
-      .type(`${type}; charset=utf-8`)
-      .header('cache-control', 'public, max-age=31536000, immutable')
-      .send(body),
-  )
-}
 
 class ApiError extends Error {
   constructor(status, message) {
@@ -72,7 +53,7 @@ function show(reply, content, status = 200) {
     .code(status)
     .type('text/html; charset=utf-8')
     .headers({ 'cache-control': 'no-store', 'x-served-by': instance })
-    .send(page({ ...content, instance, assets }))
+    .send(page({ ...content, instance }))
 }
 
 const segment = encodeURIComponent
