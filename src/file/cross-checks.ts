@@ -153,6 +153,7 @@ function checkRoute(system: CheckedSystem, route: CheckedRoute, index: number, f
   const { action } = route
   if (action.kind === 'redirect' && action.location === route.match.path)
     conflict(found, `${path}.redirect`, 'leads back to the same path', { remedy: 'Redirect elsewhere.' })
+  if (action.kind === 'redirect') checkPlaceholders(action.location, route, path, found)
   if (action.kind === 'proxy') checkTarget(system, route, path, found)
   if (action.kind === 'files' && route.match.methods?.every(method => method !== 'GET' && method !== 'HEAD'))
     doubt(found, `${path}.methods`, 'has neither GET nor HEAD, and files answer nothing else', 'Add GET.')
@@ -163,6 +164,20 @@ function checkRoute(system: CheckedSystem, route: CheckedRoute, index: number, f
       "is less than 'bodyMax'",
       'A decoded body is rarely smaller than the body itself: raise it.',
     )
+}
+
+const filledIn = ['host', 'path', 'query', 'uri']
+
+function checkPlaceholders(location: string, { match }: CheckedRoute, path: string, found: Findings): void {
+  const known = [...filledIn, ...parametersOf(match.path), ...(match.path.endsWith('/*') ? ['rest'] : [])]
+  for (const [shown, name = ''] of location.matchAll(/\{(\w+)\}/g))
+    if (!known.includes(name))
+      doubt(
+        found,
+        `${path}.redirect`,
+        `has ${shown}, which nothing is filled in for`,
+        `Known here: ${known.map(one => `{${one}}`).join(', ')}.`,
+      )
 }
 
 function checkTarget(system: CheckedSystem, route: CheckedRoute, path: string, found: Findings): void {

@@ -256,7 +256,7 @@ export type RouteInput = {
   /** Sends the client elsewhere. */
   readonly redirect?: string | {
     /**
-     * Where to: a path or a URL.
+     * Where to: a path or a URL. `{host}`, `{path}`, `{query}` (with its `?`), `{uri}` (path and query), `{rest}` (what the final `*` matched) and `{name}` of the route's `:name` are filled in.
      * Allowed: a path or an absolute URL, of at most 2048 characters.
      */
     readonly to: string

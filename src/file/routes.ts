@@ -62,10 +62,14 @@ const sticky: Schema<CheckedSticky> = either(
   ),
 )
 
-const location = text('Where to: a path or a URL.', 'a path or an absolute URL', {
-  pattern: /^(?:\/|https?:\/\/)[!-~]*$/,
-  lengthMax: 2048,
-})
+const location = text(
+  "Where to: a path or a URL. `{host}`, `{path}`, `{query}` (with its `?`), `{uri}` (path and query), `{rest}` (what the final `*` matched) and `{name}` of the route's `:name` are filled in.",
+  'a path or an absolute URL',
+  {
+    pattern: /^(?:\/|https?:\/\/)[!-~]*$/,
+    lengthMax: 2048,
+  },
+)
 const redirect: Schema<Extract<CheckedAction, { kind: 'redirect' }>> = either(
   'Sends the client elsewhere.',
   into(location, to => ({ kind: 'redirect' as const, status: 308 as const, location: to })),
