@@ -12,9 +12,9 @@ const accessLimits = { bytesMax: 128 * 1024 * 1024, filesMax: 4 }
 
 export interface LogKeeperOptions {
   readonly logs: string
-  /** Absolute path of the access log, or null when there is none; asked at each look. */
-  accessLog(): string | null
-  /** The access log was renamed: its writer must open it again. */
+  /** Absolute paths of the logs of requests; asked at each look. */
+  requestLogs(): readonly string[]
+  /** One of them was renamed: its writer must open it again. */
   reopen(): Promise<void>
   onTrouble(cause: unknown): void
 }
@@ -27,10 +27,10 @@ export function keepLogsBounded(options: LogKeeperOptions): () => void {
     looking = true
     try {
       for (const name of ['tenfold.log', 'edge.log']) await rotateIfLarge(join(options.logs, name), ownLimits)
-      const access = options.accessLog()
-      if (access !== null && renamedIfLarge(access, accessLimits.bytesMax, accessLimits.filesMax)) {
-        await options.reopen()
-      }
+      const renamed = options
+        .requestLogs()
+        .filter(file => renamedIfLarge(file, accessLimits.bytesMax, accessLimits.filesMax))
+      if (renamed.length > 0) await options.reopen()
     } catch (cause) {
       options.onTrouble(cause)
     } finally {

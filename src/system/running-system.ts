@@ -31,6 +31,7 @@ import { type LoadedSystem, loadSystemFile, requireEdgeFiles } from './load.ts'
 import { loadSecretValues, resolveSecrets } from './load-secrets.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { keepLogsBounded } from './log-keeper.ts'
+import { type Maintenance, type MaintenanceWish, openMaintenance } from './maintenance.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
 import { createRedactor, type Redactor } from './redact.ts'
 import { openStandDown, type StandDown } from './stand-down.ts'
@@ -77,6 +78,7 @@ interface Parts {
   edge: EdgeProcess
   certificates: Certificates
   standDown: StandDown
+  maintenance: Maintenance
   publisher: Publisher
   fleet: Fleet
   history: History
@@ -126,6 +128,7 @@ class ComposedSystem implements RunningSystem {
     parts.state = openStateDirectory(stateDirectoryOf(loaded.file, this.#options.stateDirectory))
     parts.lock = takeLock(parts.state.path, loaded.file)
     parts.standDown = openStandDown(parts.state.path)
+    parts.maintenance = openMaintenance(parts.state.path)
     parts.log = openSystemLog(join(parts.state.logs, 'tenfold.log'))
     parts.events = createEvents(parts.log, text => this.#redactor.text(text))
     parts.events.follow(this.#options.onEvent)
@@ -183,6 +186,8 @@ class ComposedSystem implements RunningSystem {
         status: () => this.status(),
         renew: host => this.#need('certificates').certificates.renew(host),
         standDown: reason => this.#switchStandDown(reason),
+        maintenance: wish => this.#switchMaintenance(wish),
+        canary: (route, action) => this.#need('edge').edge.canary({ route, action }),
         hasService: name => Object.hasOwn(this.#need('changes').changes.current.system.services, name),
         rollEdge: () => this.#rollEdge(),
         metrics: () => this.#metrics(),
@@ -225,7 +230,8 @@ class ComposedSystem implements RunningSystem {
     })
     this.#parts.endLogKeeping = keepLogsBounded({
       logs: state.logs,
-      accessLog: () => edge.current?.accessLog?.file ?? null,
+      requestLogs: () =>
+        [edge.current?.accessLog?.file, edge.current?.slowLog?.file].filter(file => file !== undefined),
       reopen: () => edge.reopenLogs(),
       onTrouble: cause => this.#tell('warning', 'logs', `cannot rotate: ${(cause as Error).message}`),
     })
@@ -261,7 +267,20 @@ class ComposedSystem implements RunningSystem {
   /** What commands have switched on. */
   #switches(): EdgeSwitches {
     const standDown = this.#parts.standDown?.current
-    return standDown ? { standDown: standDown.reason } : {}
+    const maintenance = this.#parts.maintenance?.wish
+    return {
+      ...(standDown ? { standDown: standDown.reason } : {}),
+      ...(maintenance ? { maintenance } : {}),
+    }
+  }
+
+  /** Null: it ends. */
+  async #switchMaintenance(wish: MaintenanceWish | null): Promise<void> {
+    const { maintenance, publisher } = this.#need('maintenance', 'publisher')
+    if (wish === null) maintenance.end()
+    else maintenance.begin(wish)
+    this.#tell('decision', 'edge', wish === null ? 'maintenance is over' : 'under maintenance')
+    await publisher.refresh()
   }
 
   /** Null: it stands up again. What is kept for the next supervisor comes first. */
@@ -491,6 +510,7 @@ class ComposedSystem implements RunningSystem {
       edge: edgeView(process_, edge),
       acme: this.#parts.certificates?.view ?? [],
       standDown: this.#parts.standDown?.current ?? null,
+      maintenance: this.#parts.maintenance?.view ?? null,
       services: serviceViews(current.system, fleet, edge),
       decisions: events.latest(),
     }
