@@ -25,6 +25,8 @@ export interface ArgumentDefinition {
   readonly text: string
   readonly optional?: boolean
   readonly choices?: readonly string[]
+  /** It may look like a path and is none. */
+  readonly neverFile?: boolean
 }
 
 export interface OptionDefinition {

@@ -2,25 +2,53 @@
 
 import { type Catalogue, defineFailures } from '../kit/failure.ts'
 
-export const cliFailures: Catalogue<'numberInvalid' | 'fileExists' | 'folderMissing' | 'stopTimedOut'> =
-  defineFailures('cli', {
-    numberInvalid: {
-      when: 'An argument or option that must be a whole number is none.',
-      advice: 'Write digits only.',
-      status: 400,
-    },
-    fileExists: {
-      when: '`tenfold init` finds a system file where it would write one.',
-      advice: 'Edit that file, or remove it first.',
-      status: 422,
-    },
-    folderMissing: {
-      when: '`tenfold init` is told a folder that does not exist or cannot be written.',
-      advice: 'Create the folder, or name another one.',
-      status: 422,
-    },
-    stopTimedOut: {
-      when: '`tenfold stop` has waited and the system has still not ended.',
-      advice: 'Look at `tenfold status`, or end it at once with `tenfold stop --now`.',
-    },
-  })
+export const cliFailures: Catalogue<
+  | 'numberInvalid'
+  | 'fileExists'
+  | 'folderMissing'
+  | 'stopTimedOut'
+  | 'optionInvalid'
+  | 'argumentMissing'
+  | 'descriptionUnreadable'
+  | 'descriptionInvalid'
+> = defineFailures('cli', {
+  numberInvalid: {
+    when: 'An argument or option that must be a whole number is none.',
+    advice: 'Write digits only.',
+    status: 400,
+  },
+  fileExists: {
+    when: '`tenfold init` finds a system file where it would write one.',
+    advice: 'Edit that file, or remove it first.',
+    status: 422,
+  },
+  folderMissing: {
+    when: '`tenfold init` is told a folder that does not exist or cannot be written.',
+    advice: 'Create the folder, or name another one.',
+    status: 422,
+  },
+  optionInvalid: {
+    when: 'An option has a value that it cannot have.',
+    advice: 'See the help of the command: `tenfold maintenance --help`.',
+    status: 400,
+  },
+  argumentMissing: {
+    when: 'What is to be done needs a further argument.',
+    advice: 'See the help of the command: `tenfold canary --help`.',
+    status: 400,
+  },
+  descriptionUnreadable: {
+    when: '`tenfold routes import` cannot read the description, or it is neither YAML nor JSON.',
+    advice: 'Correct the place that is named.',
+    status: 422,
+  },
+  descriptionInvalid: {
+    when: '`tenfold routes import` reads a file that is no OpenAPI 3.0 or 3.1 description, or one without a path.',
+    advice: 'Correct the place that is named; Swagger 2.0 can be converted to OpenAPI 3 by other tools.',
+    status: 422,
+  },
+  stopTimedOut: {
+    when: '`tenfold stop` has waited and the system has still not ended.',
+    advice: 'Look at `tenfold status`, or end it at once with `tenfold stop --now`.',
+  },
+})

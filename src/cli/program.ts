@@ -140,7 +140,13 @@ function inputOf(
 /** `tenfold logs shop/tenfold.config.ts`: an optional argument that is clearly a path is the file. */
 function moveFile(taken: readonly ArgumentDefinition[], args: Record<string, string | undefined>): void {
   const before = taken.at(-2)
-  if (taken.at(-1)?.name !== 'file' || before?.optional !== true || args.file !== undefined) return
+  if (
+    taken.at(-1)?.name !== 'file' ||
+    before?.optional !== true ||
+    before.neverFile ||
+    args.file !== undefined
+  )
+    return
   const value = args[before.name]
   if (value === undefined || !/[/\\]|\.(?:[cm]?[jt]s|json)$|^\.{1,2}$/.test(value)) return
   args.file = value

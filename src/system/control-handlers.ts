@@ -1,5 +1,6 @@
 // What the control API asks, answered by the running parts. Owns redaction on the way out; decides nothing.
 
+import type { CanaryStatus } from '../edge/control-protocol.ts'
 import type { Fleet, OutputLine } from '../fleet/index.ts'
 import { throwWhenFailed } from './change.ts'
 import type { Changes } from './changes.ts'
@@ -7,7 +8,9 @@ import type { ControlHandlers } from './control/handlers.ts'
 import type { LogLine, StatusView } from './control/views.ts'
 import type { Events } from './events.ts'
 import type { History } from './history.ts'
+import type { MaintenanceWish } from './maintenance.ts'
 import type { Redactor } from './redact.ts'
+import { canaryView } from './status.ts'
 
 export interface HandledSystem {
   readonly events: Events
@@ -25,6 +28,9 @@ export interface HandledSystem {
   renew(host: string | null): Promise<readonly string[]>
   /** Null: it stands up again. */
   standDown(reason: string | null): Promise<void>
+  /** Null: it ends. */
+  maintenance(wish: MaintenanceWish | null): Promise<void>
+  canary(route: string, action: 'resume' | 'stop'): Promise<CanaryStatus>
   stop(options: { now: boolean; why: string }): void
 }
 
@@ -82,6 +88,16 @@ export function controlHandlers(system: HandledSystem): ControlHandlers {
       await system.standDown(null)
       return { text: 'stands up: health listeners say again how the edge is' }
     },
+    maintenanceOn: async wish => {
+      await system.maintenance(wish)
+      return { text: 'under maintenance: clients get 503 and a page until `tenfold maintenance off`' }
+    },
+    maintenanceOff: async () => {
+      await system.maintenance(null)
+      return { text: 'the maintenance is over' }
+    },
+    canaries: async () => ({ canaries: (await system.status()).edge.canaries }),
+    canary: async (route, action) => canaryView(await system.canary(route, action)),
     stop: ({ now }) => {
       // After the answer is on its way: the control API is one of the parts that stop.
       setImmediate(() => system.stop({ now, why: 'asked for by `tenfold stop`' }))

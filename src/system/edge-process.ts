@@ -10,7 +10,7 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ControlEvent, ControlMethods, EdgeStatus } from '../edge/control-protocol.ts'
+import type { CanaryStatus, ControlEvent, ControlMethods, EdgeStatus } from '../edge/control-protocol.ts'
 import type { EdgeSnapshot } from '../edge/snapshot.ts'
 import { lastLines } from '../io/log-file.ts'
 import { type LifeIdentity, leaderAlive, signalLife, startLife } from '../io/process.ts'
@@ -58,6 +58,7 @@ export interface EdgeProcess {
   status(): Promise<EdgeStatus>
   metrics(): Promise<string>
   memberIdle(params: ControlMethods['memberIdle']['params']): Promise<boolean>
+  canary(params: ControlMethods['canary']['params']): Promise<CanaryStatus>
   reopenLogs(): Promise<void>
   /** Key authorizations by token. Resolves when the edge answers them; the next one will answer them as well. */
   challenges(tokens: Readonly<Record<string, string>>): Promise<void>
@@ -298,6 +299,10 @@ class DetachedEdge implements EdgeProcess {
         if (!isUnreachable(cause) || performance.now() > deadlineMs) throw cause
       }
     }
+  }
+
+  canary(params: ControlMethods['canary']['params']): Promise<CanaryStatus> {
+    return this.#now().call('canary', params)
   }
 
   async reopenLogs(): Promise<void> {

@@ -4,8 +4,11 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Failure } from '../../kit/failure.ts'
 import { systemFailures } from '../failures.ts'
+import type { MaintenanceWish } from '../maintenance.ts'
 import type {
   AcceptedView,
+  CanariesView,
+  CanaryView,
   FailureView,
   HistoryView,
   LogLine,
@@ -39,6 +42,11 @@ export interface ControlClient {
   renew(host?: string, onProgress?: OnProgress): Promise<DoneLine>
   standDown(reason?: string): Promise<AcceptedView>
   standUp(): Promise<AcceptedView>
+  maintenanceOn(wish: MaintenanceWish): Promise<AcceptedView>
+  maintenanceOff(): Promise<AcceptedView>
+  canaries(): Promise<CanariesView>
+  canaryResume(route: string): Promise<CanaryView>
+  canaryStop(route: string): Promise<CanaryView>
   stop(options?: { now?: boolean }): Promise<AcceptedView>
   /** Ends when the latest lines are told, or with `follow` when the signal aborts or the system stops. */
   logs(
@@ -76,6 +84,11 @@ export function controlClient(address: ControlAddress): ControlClient {
       operate('/v1/certificates/renew', host === undefined ? {} : { host }, onProgress),
     standDown: reason => json('POST', '/v1/standdown', reason === undefined ? {} : { reason }),
     standUp: () => json('POST', '/v1/standup'),
+    maintenanceOn: wish => json('POST', '/v1/maintenance', wish),
+    maintenanceOff: () => json('POST', '/v1/maintenance/off'),
+    canaries: () => json('GET', '/v1/canaries'),
+    canaryResume: route => json('POST', '/v1/canaries/resume', { route }),
+    canaryStop: route => json('POST', '/v1/canaries/stop', { route }),
     stop: (options = {}) => json('POST', '/v1/stop', options),
     logs: async ({ service, lines = 100, follow = false, signal }, onLine) => {
       const query = new URLSearchParams({ lines: String(lines), follow: String(follow) })

@@ -2,14 +2,20 @@
 // /openapi.json is generated from it, and a test calls each entry. It holds no behaviour.
 
 import { z } from 'zod'
+import { parseBlock } from '../../policy/address.ts'
 import {
   acceptedSchema,
+  canariesSchema,
+  canarySchema,
   eventSchema,
   historySchema,
   logLineSchema,
   operationSchema,
   statusSchema,
 } from './schemas.ts'
+
+/** Characters of a maintenance page: a body of the control API has at most 64 KB. */
+export const maintenancePageMax = 32_768
 
 /** What a token may do; each includes the ones before it. `none` needs no token. */
 export type Scope = 'none' | 'metrics' | 'read' | 'admin'
@@ -50,6 +56,11 @@ export type Operation =
   | 'renew'
   | 'standDown'
   | 'standUp'
+  | 'maintenanceOn'
+  | 'maintenanceOff'
+  | 'canaries'
+  | 'canaryResume'
+  | 'canaryStop'
   | 'stop'
 
 const json = (schema: z.ZodType, ...statuses: number[]): Answer => ({
@@ -69,6 +80,27 @@ const memberParams = z.strictObject({
 })
 const flag = z.enum(['true', 'false']).default('false')
 const noBody = z.strictObject({})
+const routeBody = z.strictObject({
+  route: z.string().min(1).max(1000).describe('Id of a route with a canary'),
+})
+const maintenanceBody = z.strictObject({
+  page: z
+    .strictObject({
+      contentType: z
+        .string()
+        .regex(/^[!-~]+\/[!-~]+(?:; ?[!-~]+)*$/)
+        .max(200),
+      body: z.string().min(1).max(maintenancePageMax),
+    })
+    .optional()
+    .describe('Absent: the file’s, else the edge’s own'),
+  retryAfterSeconds: z.int().min(1).max(2_592_000).optional().describe('Absent: the file’s, else 300'),
+  allow: z
+    .array(z.string().refine(block => parseBlock(block) !== null, 'an address or a CIDR block'))
+    .max(1000)
+    .optional()
+    .describe('Who is let through. Absent: as the file says'),
+})
 
 export const contract: Readonly<Record<Operation, RouteContract>> = {
   livez: {
@@ -213,6 +245,45 @@ export const contract: Readonly<Record<Operation, RouteContract>> = {
     summary: 'Ends a stand-down: health listeners say again how the edge is.',
     body: noBody,
     answer: json(acceptedSchema),
+  },
+  maintenanceOn: {
+    method: 'post',
+    path: '/v1/maintenance',
+    scope: 'admin',
+    summary: 'Every client but those who are let through gets 503 and a page, until it is ended.',
+    body: maintenanceBody,
+    answer: json(acceptedSchema),
+  },
+  maintenanceOff: {
+    method: 'post',
+    path: '/v1/maintenance/off',
+    scope: 'admin',
+    summary: 'Ends the maintenance.',
+    body: noBody,
+    answer: json(acceptedSchema),
+  },
+  canaries: {
+    method: 'get',
+    path: '/v1/canaries',
+    scope: 'read',
+    summary: 'The canaries of the routes: share, state, what their requests show, and why.',
+    answer: json(canariesSchema),
+  },
+  canaryResume: {
+    method: 'post',
+    path: '/v1/canaries/resume',
+    scope: 'admin',
+    summary: 'Gives a canary that was taken out or stopped its share again.',
+    body: routeBody,
+    answer: json(canarySchema),
+  },
+  canaryStop: {
+    method: 'post',
+    path: '/v1/canaries/stop',
+    scope: 'admin',
+    summary: 'Takes a canary out: every request goes to the others.',
+    body: routeBody,
+    answer: json(canarySchema),
   },
   stop: {
     method: 'post',

@@ -62,6 +62,7 @@ const status: StatusView = {
   },
   acme: [{ host: 'shop.example', state: 'valid', text: 'renewed by itself', validUntil: at, nextTryAt: at }],
   standDown: { at, reason: 'a new kernel' },
+  maintenance: { at, allow: ['10.0.0.0/8'], retryAfterSeconds: null },
   services: [
     {
       name: 'web',
@@ -126,11 +127,11 @@ function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
     },
     standDown: async reason => ({ text: `stands down: ${reason}` }),
     standUp: async () => ({ text: 'serves' }),
-    stop: () => ({ text: 'stopping' }),
     maintenanceOn: async wish => ({ text: `for ${wish.retryAfterSeconds} s` }),
     maintenanceOff: async () => ({ text: 'over' }),
     canaries: async () => ({ canaries: [canary] }),
     canary: async (route, action) => ({ ...canary, route, state: action === 'stop' ? 'stopped' : 'running' }),
+    stop: () => ({ text: 'stopping' }),
     latestLogs: async () => [{ service: 'web', instance: 'web-1', at: null, text: 'hello' }],
     followLogs: (_, onLine) => {
       const timer = setInterval(() => onLine({ service: 'web', instance: 'web-1', at, text: 'tick' }), 5)
@@ -232,6 +233,11 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   renew: { path: '/v1/certificates/renew', body: { host: 'shop.example' } },
   standDown: { path: '/v1/standdown', body: { reason: 'a new kernel' } },
   standUp: { path: '/v1/standup', body: {} },
+  maintenanceOn: { path: '/v1/maintenance', body: { retryAfterSeconds: 60, allow: ['::1'] } },
+  maintenanceOff: { path: '/v1/maintenance/off' },
+  canaries: { path: '/v1/canaries' },
+  canaryResume: { path: '/v1/canaries/resume', body: { route: '/*' } },
+  canaryStop: { path: '/v1/canaries/stop', body: { route: '/*' } },
   stop: { path: '/v1/stop' },
 }
 
@@ -356,6 +362,16 @@ test('failures are JSON with code, message and remedy', async t => {
     ['POST', '/v1/services/web/scale', '{"instances":1,"extra":1}', 400, 'SYSTEM_REQUEST_INVALID'],
     ['POST', '/v1/services/web/scale', '{', 400, 'SYSTEM_REQUEST_INVALID'],
     ['POST', '/v1/services/web/scale', `{"x":"${'y'.repeat(70_000)}"}`, 413, 'SYSTEM_REQUEST_INVALID'],
+    ['POST', '/v1/maintenance', '{"allow":["10.0.0.0/99"]}', 400, 'SYSTEM_REQUEST_INVALID'],
+    ['POST', '/v1/maintenance', '{"retryAfterSeconds":0}', 400, 'SYSTEM_REQUEST_INVALID'],
+    [
+      'POST',
+      '/v1/maintenance',
+      '{"page":{"contentType":"x\\r\\nX: y","body":"z"}}',
+      400,
+      'SYSTEM_REQUEST_INVALID',
+    ],
+    ['POST', '/v1/canaries/resume', '{}', 400, 'SYSTEM_REQUEST_INVALID'],
     ['GET', '/v1/logs?lines=x', undefined, 400, 'SYSTEM_REQUEST_INVALID'],
     ['GET', '/v1/status', undefined, 500, 'SYSTEM_INTERNAL'],
   ]
@@ -382,6 +398,11 @@ test('the client gives back answers, progress and failures', async t => {
   assert.equal((await client.renew('shop.example')).text, 'shop.example is new')
   assert.equal((await client.standDown('a disk')).text, 'stands down: a disk')
   assert.equal((await client.standUp()).text, 'serves')
+  assert.equal((await client.maintenanceOn({ retryAfterSeconds: 60 })).text, 'for 60 s')
+  assert.equal((await client.maintenanceOff()).text, 'over')
+  assert.deepEqual((await client.canaries()).canaries, [canary])
+  assert.equal((await client.canaryStop('/api/*')).state, 'stopped')
+  assert.deepEqual(await client.canaryResume('/api/*'), { ...canary, route: '/api/*', state: 'running' })
   await assert.rejects(client.scale('no', 1), { code: 'FLEET_SERVICE_UNKNOWN' })
   await assert.rejects(client.restart('web'), {
     code: 'SYSTEM_START_FAILED',

@@ -1,7 +1,17 @@
 // What the control API needs of the running system: one function an operation. The server declares it, the supervisor
 // fits it. Types only.
 
-import type { AcceptedView, ChangeView, HistoryView, LogLine, StatusView, SystemEvent } from './views.ts'
+import type { MaintenanceWish } from '../maintenance.ts'
+import type {
+  AcceptedView,
+  CanariesView,
+  CanaryView,
+  ChangeView,
+  HistoryView,
+  LogLine,
+  StatusView,
+  SystemEvent,
+} from './views.ts'
 
 /** Tells one step of a long operation. */
 export type Progress = (subject: string, text: string) => void
@@ -28,6 +38,10 @@ export interface ControlHandlers {
   renew(host: string | null, progress: Progress): Promise<OperationResult>
   standDown(reason: string): Promise<AcceptedView>
   standUp(): Promise<AcceptedView>
+  maintenanceOn(wish: MaintenanceWish): Promise<AcceptedView>
+  maintenanceOff(): Promise<AcceptedView>
+  canaries(): Promise<CanariesView>
+  canary(route: string, action: 'resume' | 'stop'): Promise<CanaryView>
   stop(options: { now: boolean }): AcceptedView
   latestLogs(query: { service: string | undefined; lines: number }): Promise<readonly LogLine[]>
   /** Calls back until the returned function is called. */

@@ -172,6 +172,7 @@ export const statusSchema: z.ZodType<StatusView> = z.strictObject({
   edge: edgeSchema,
   acme: z.array(acmeHostSchema).describe('Automatic certificates, in the order of the file'),
   standDown: standDownSchema.nullable(),
+  maintenance: maintenanceSchema.nullable(),
   services: z.array(serviceSchema),
   decisions: z.array(eventSchema).max(50).describe('The latest, oldest first'),
 })

@@ -169,6 +169,11 @@ function answerersOf({ handlers, version, onFault }: ControlServerOptions): Reco
       operation(progress => handlers.renew((body.host as string | undefined) ?? null, progress)),
     standDown: async (_, { body }) => Response.json(await handlers.standDown(body.reason as string)),
     standUp: async () => Response.json(await handlers.standUp()),
+    maintenanceOn: async (_, { body }) => Response.json(await handlers.maintenanceOn(body)),
+    maintenanceOff: async () => Response.json(await handlers.maintenanceOff()),
+    canaries: async () => Response.json(await handlers.canaries()),
+    canaryResume: async (_, { body }) => Response.json(await handlers.canary(body.route as string, 'resume')),
+    canaryStop: async (_, { body }) => Response.json(await handlers.canary(body.route as string, 'stop')),
     stop: (_, { body }) => Response.json(handlers.stop({ now: body.now as boolean }), { status: 202 }),
   }
 }

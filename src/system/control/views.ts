@@ -180,6 +180,7 @@ export interface StatusView {
   /** Automatic certificates, in the order of the file. */
   readonly acme: readonly AcmeHostView[]
   readonly standDown: StandDownView | null
+  readonly maintenance: MaintenanceView | null
   readonly services: readonly ServiceView[]
   /** The latest, oldest first; at most 50. */
   readonly decisions: readonly SystemEvent[]
