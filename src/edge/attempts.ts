@@ -72,6 +72,7 @@ export class Attempts {
   /** Of the retries those that the budget counts. */
   #budgeted = 0
   #staleUsed = false
+  #roomMade = false
   /** Slots of members that failed this request. */
   #tried: number[] | null = null
   #text = ''
@@ -201,8 +202,7 @@ export class Attempts {
       this.#choose()
       return
     }
-    if (this.#text === '') this.#text = requestText(exchange)
-    if (exchange.upgrading && group.spec.protocol === 'h2') {
+    if (group.spec.protocol === 'h2' && this.#wantsUpgrade()) {
       exchange.refuse(clientFailures.upgradeToHttp2)
       return
     }
@@ -243,6 +243,11 @@ export class Attempts {
     }
     const { hedge: spec } = this.#route
     if (spec !== null && !hedge && this.#second === null) this.#planHedge(group, spec)
+  }
+
+  #wantsUpgrade(): boolean {
+    if (this.#text === '') this.#text = requestText(this.#exchange)
+    return this.#exchange.upgrading
   }
 
   /** A fresh connection is established and has been given the head. */
@@ -346,8 +351,10 @@ export class Attempts {
     this.#fill(begun ? AttemptEnd.responseBegun : endOf(end), !this.#streams || !this.#bodyBegun)
     seen.unsent = connection.unsent
     seen.reused = reused
-    // Another member would need as much.
-    if (end === attemptEnd.noRoom) seen.attempts = Infinity
+    // Another member would need as much; idle connections give way once.
+    if (end === attemptEnd.noRoom && (this.#roomMade || !this.#worker.pools.closeIdle()))
+      seen.attempts = Infinity
+    this.#roomMade ||= end === attemptEnd.noRoom
     // Whatever sent rubbish has seen the request.
     if (end === attemptEnd.bad) seen.idempotent = false
     const reason = decideRetry(seen, this.#retry, this.#budgetAllows(group))
@@ -465,7 +472,7 @@ export class Attempts {
     this.primary = this.#second = this.group = this.#tried = this.#timer = this.#hedgeTimer = null
     this.member = this.stickyMember = -1
     this.why = this.retryWhy = this.retries = this.#count = this.#budgeted = 0
-    this.#staleUsed = this.#streams = this.#bodyBegun = this.#keyReady = false
+    this.#staleUsed = this.#roomMade = this.#streams = this.#bodyBegun = this.#keyReady = false
     this.#text = this.#bodyText = ''
     this.waitingUntil = 0
   }

@@ -126,7 +126,13 @@ export class UpstreamPools {
     }
   }
 
-  closeIdle(): void {
-    for (const pool of this.#bySlot.values()) pool.closeIdle()
+  /** True: there were some. */
+  closeIdle(): boolean {
+    let closed = false
+    for (const pool of this.#bySlot.values()) {
+      closed ||= pool.idleCount > 0
+      pool.closeIdle()
+    }
+    return closed
   }
 }

@@ -37,6 +37,8 @@ export interface Http2ServerSettings {
 const streamWindowBytes = 65_535
 const connectionWindowBytes = 1 << 20
 
+const instanceWindowBytes = 16 << 20
+
 /** Megabytes that Node lets one session hold before it refuses further streams. */
 const sessionMegabytesMax = 32
 
@@ -78,6 +80,6 @@ export function speakHttp2(socket: Duplex, scheme: 'http' | 'https'): ClientHttp
     settings: { enablePush: false, initialWindowSize: 262_144, maxHeaderListSize: 262_144 },
   }
   const session = http2.connect(`${scheme}://instance.invalid`, options)
-  session.once('connect', () => session.setLocalWindowSize(16 << 20))
+  session.once('connect', () => session.setLocalWindowSize(instanceWindowBytes))
   return session
 }
