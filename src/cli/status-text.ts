@@ -39,10 +39,6 @@ function headLines(status: StatusView, paint: Paint): string[] {
     const but = allow === null || allow.length === 0 ? '' : ` but ${allow.join(', ')}`
     lines.push(`${paint('yellow', 'maintenance')}  since ${clockText(at)}: every client${but} gets a page`)
   }
-  if (status.maintenance !== null)
-    lines.push(
-      `${paint('yellow', 'maintenance')}  since ${clockText(status.maintenance.at)}: clients get a page`,
-    )
   if (status.standDown !== null) {
     const { at, reason } = status.standDown
     lines.push(
