@@ -12,8 +12,9 @@ const closingLimitMs = 60_000
 function endAfter(limitMs, what) {
   // Not a reason to stay: it fires only when something else is one.
   setTimeout(() => {
-    const left = process.getActiveResourcesInfo().filter(name => name !== 'Timeout')
-    console.error(`${process.argv[1]}: ${what} for ${limitMs / 1000} s; still open: ${left.join(', ')}`)
+    const left = Map.groupBy(process.getActiveResourcesInfo(), name => name)
+    const text = [...left].map(([name, list]) => `${list.length} ${name}`).join(', ')
+    console.error(`${process.argv[1]}: ${what} for ${limitMs / 1000} s; still open: ${text}`)
     process.exit(1)
   }, limitMs).unref()
 }

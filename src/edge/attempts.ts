@@ -27,17 +27,21 @@ import { keyOf } from './request-key.ts'
 import { requestText } from './request-text.ts'
 import type { HedgeSpec, RetrySpec } from './snapshot.ts'
 import { cookieValue } from './sticky.ts'
-import { attemptEnd, type UpstreamConnection } from './upstream.ts'
+import { type AttemptEndCode, attemptEnd, type UpstreamConnection } from './upstream.ts'
 
 /** Which count of the upstream an `attemptEnd` belongs to. */
-const failureColumns = [
-  'connectFailures',
-  'connectFailures',
-  'lost',
-  'timeouts',
-  'invalid',
-  'refused',
-] as const
+const failureColumns: Record<
+  AttemptEndCode,
+  'connectFailures' | 'lost' | 'timeouts' | 'invalid' | 'refused' | 'noRoom'
+> = {
+  [attemptEnd.connectFailed]: 'connectFailures',
+  [attemptEnd.connectTimeout]: 'connectFailures',
+  [attemptEnd.lost]: 'lost',
+  [attemptEnd.timeout]: 'timeouts',
+  [attemptEnd.bad]: 'invalid',
+  [attemptEnd.refused]: 'refused',
+  [attemptEnd.noRoom]: 'noRoom',
+}
 
 /** One object for all: filled, judged, forgotten. */
 const seen: AttemptFailure = {
@@ -328,7 +332,7 @@ export class Attempts {
   failed(connection: UpstreamConnection, end: number, begun: boolean): void {
     const group = this.group as MemberGroup
     const reused = connection.served > 1
-    this.#worker.cells.upstreamWorker[failureColumns[end] as 'lost'][group.row]!++
+    this.#worker.cells.upstreamWorker[failureColumns[end as AttemptEndCode]][group.row]!++
     this.#exchange.watcher?.attemptOver(this.#exchange, connection, 0, end)
     // A stale keep-alive connection says nothing about the instance's health.
     if (

@@ -65,6 +65,7 @@ const upstreamWorkerFields = {
   lost: 'f64',
   invalid: 'f64',
   refused: 'f64',
+  noRoom: 'f64',
 } as const
 
 /** One row a worker and route slot. */
@@ -110,6 +111,9 @@ const workerFields = {
   version: 'f64',
   accepted: 'f64',
   refused: 'f64',
+  handshakesFull: 'f64',
+  handshakesResumed: 'f64',
+  handshakesFailed: 'f64',
   /** Datagrams that were not passed on. */
   dropped: 'f64',
   beatUs: 'f64',

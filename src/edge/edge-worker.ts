@@ -11,6 +11,7 @@ import { reasonText } from '../policy/reason.ts'
 import { AccessLog } from './access-log.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { attachEdgeCells, type EdgeCells } from './cells.ts'
+import type { TlsMaterial } from './certificates.ts'
 import type { Challenges } from './challenges.ts'
 import { type CompiledSnapshot, compileSnapshot, type RouteFeatures } from './compile.ts'
 import type { Drainable, WorkerContext } from './context.ts'
@@ -27,6 +28,7 @@ import type { SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
 import { SpanQueue } from './span-queue.ts'
 import { StickyCookies } from './sticky.ts'
+import { WorkerTls } from './worker-tls.ts'
 
 const tickUs = 50_000
 const wheelBuckets = 1_200
@@ -57,6 +59,8 @@ export class EdgeWorker implements WorkerContext {
   readonly #spares: Exchange[] = []
   readonly #older = new Set<CompiledSnapshot>()
   readonly #listeners: Listeners
+  readonly tls: WorkerTls
+  ports: ReadonlyMap<string, number>
   sticky: StickyCookies
   challenges: Challenges
   log: AccessLog | null = null
@@ -72,12 +76,12 @@ export class EdgeWorker implements WorkerContext {
   constructor(start: WorkerStart, send: (message: FromWorker) => void, gates: readonly Gate[] = []) {
     this.gates = gates
     this.challenges = start.challenges
+    this.tls = new WorkerTls(start.tls)
+    this.ports = start.ports
     this.#features = routeFeatures(this)
     this.index = start.index
     this.#send = send
-    this.#listeners = new Listeners(this, start.reusePort, (listener, code) =>
-      send({ kind: 'failed', listener, code }),
-    )
+    this.#listeners = new Listeners(this, start, (listener, code) => send({ kind: 'failed', listener, code }))
     this.cells = attachEdgeCells(start.memory)
     this.wheel = new TimerWheel(this.clock.monotonic(), tickUs, wheelBuckets)
     this.random = seededRandom(Number.parseInt(start.seed.slice(0, 8), 16) + start.index)
@@ -153,6 +157,11 @@ export class EdgeWorker implements WorkerContext {
     return snapshot
   }
 
+  /** For handshakes from now on. */
+  takeTls(material: TlsMaterial): void {
+    this.tls.update(material)
+  }
+
   listen(ports: ReadonlyMap<string, number>): Promise<void> {
     return this.#listeners.update(ports)
   }
@@ -162,6 +171,7 @@ export class EdgeWorker implements WorkerContext {
     this.refresh()
     const next = this.#compile(spec, slots, this.snapshot)
     const before = this.snapshot
+    this.ports = ports
     if (before.uses > 0) this.#older.add(before)
     if (spec.stickySecret !== before.spec.stickySecret) this.sticky = new StickyCookies(spec.stickySecret)
     this.snapshot = next

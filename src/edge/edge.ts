@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { hostClock } from '../io/clock.ts'
 import { type LineServer, listenLines } from '../io/line-server.ts'
 import type { LineSocket } from '../io/line-socket.ts'
+import { openFilesMax } from '../io/open-files.ts'
 import { portTrouble, udpPortTrouble } from '../io/port-check.ts'
 import { reusePortWorks } from '../io/reuse-port.ts'
 import { startThread, type Worker } from '../io/threads.ts'
@@ -22,6 +23,7 @@ import {
   sumOver,
   upstreamSlots,
 } from './cells.ts'
+import { Certificates } from './certificates.ts'
 import { type Challenges, readChallenges } from './challenges.ts'
 import { checkSnapshot, memberKeysOf } from './compile.ts'
 import type { ControlMethods, ControlRequest, EdgeStatus } from './control-protocol.ts'
@@ -51,6 +53,7 @@ export interface EdgeOptions {
 const probeTickMs = 50
 const sweepMs = 250
 const watchMs = 1_000
+const certificatesMs = 2_000
 /** A worker whose loop has not turned for this long is taken for dead. */
 const beatLateUs = 30_000_000
 const idlePollMs = 10
@@ -66,6 +69,8 @@ interface WorkerSeat {
   drained: boolean
   /** Serial of the challenges that it knows. */
   challenged: number
+  /** Serial of the certificates that it has. */
+  certified: number
 }
 
 export class Edge {
@@ -82,9 +87,12 @@ export class Edge {
   readonly #report: Report
   readonly #metrics: Metrics
   readonly #traces: TraceExporter
+  readonly #certificates: Certificates
   readonly #pseudonym = `tenfold-${randomBytes(4).toString('hex')}`
   readonly #startedAt = Date.now()
   readonly #reusePort: boolean
+  /** Client connections that the process has files for; some are left for instances and logs. */
+  readonly #connectionsMax: number = connectionsFor(openFilesMax())
   readonly #ports = new Map<string, number>()
   #snapshot: EdgeSnapshot
   #slots!: SnapshotSlots
@@ -116,6 +124,7 @@ export class Edge {
       restarts: 0,
       drained: false,
       challenged: 0,
+      certified: 0,
     }))
     const tell = (subject: string, text: string): void => this.#tell(subject, text)
     const random = seededRandom(randomBytes(4).readUInt32LE())
@@ -123,6 +132,7 @@ export class Edge {
     this.#sweeper = new Sweeper(this.#cells, hostClock, tell)
     this.#canaries = new Canaries(this.#cells, hostClock, tell, options.canaryFolder)
     this.#report = new Report(this.#cells)
+    this.#certificates = new Certificates(tell)
     this.#traces = new TraceExporter(this.#pseudonym, random, text => tell('traces', text))
     this.#snapshot = options.snapshot
     this.#metrics = this.#report.metrics(() => ({
@@ -139,13 +149,17 @@ export class Edge {
     checkSnapshot(options.snapshot)
     const edge = new Edge(options, await reusePortWorks())
     await edge.#claimPorts(options.snapshot.listeners)
+    const files = await edge.#certificates.prepare(options.snapshot)
     edge.#take(options.snapshot)
+    edge.#certificates.take(options.snapshot, files)
     edge.#server = await edge.#openControl()
     await Promise.all(edge.#seats.map((_, index) => edge.#startWorker(index)))
     edge.#started()
+    edge.#tellOfFiles()
     setInterval(() => edge.#prober.tick(), probeTickMs)
     setInterval(() => edge.#sweep(), sweepMs)
     setInterval(() => edge.#watch(), watchMs)
+    setInterval(() => void edge.#lookAtCertificates(), certificatesMs)
     return edge
   }
 
@@ -258,6 +272,7 @@ export class Edge {
         edgeFailures.snapshotInvalid,
         'Requests of earlier snapshots still use too many places: try again when they have ended.',
       )
+    const files = await this.#certificates.prepare(snapshot)
     const before = new Map(this.#ports)
     try {
       await this.#claimPorts(snapshot.listeners)
@@ -269,10 +284,28 @@ export class Edge {
     for (const id of this.#ports.keys())
       if (!snapshot.listeners.some(listener => listener.id === id)) this.#ports.delete(id)
     this.#take(snapshot)
-    const message: ToWorker = { kind: 'snapshot', snapshot, slots: this.#slots, ports: this.#ports }
+    this.#certificates.take(snapshot, files)
+    const message: ToWorker = this.#snapshotMessage
     for (const seat of this.#seats) seat.thread?.postMessage(message)
     await this.#allSwapped(snapshot.version)
     return { version: snapshot.version }
+  }
+
+  get #snapshotMessage(): ToWorker {
+    const tls = this.#certificates.material
+    return { kind: 'snapshot', snapshot: this.#snapshot, slots: this.#slots, ports: this.#ports, tls }
+  }
+
+  async #lookAtCertificates(): Promise<void> {
+    if (await this.#certificates.look()) await this.#giveCertificates()
+  }
+
+  /** A worker that starts meanwhile is given them with its start, or with the snapshot that follows it. */
+  async #giveCertificates(): Promise<void> {
+    const tls = this.#certificates.material
+    for (const seat of this.#seats)
+      seat.thread?.postMessage({ kind: 'certificates', tls } satisfies ToWorker)
+    await this.#until(seat => seat.certified >= tls.serial)
   }
 
   #allSwapped(version: number): Promise<void> {
@@ -333,8 +366,11 @@ export class Edge {
       pseudonym: this.#pseudonym,
       seed: randomBytes(16).toString('hex'),
       reusePort: this.#reusePort,
+      connectionsMax: this.#connectionsMax,
       challenges: this.#challenges,
+      tls: this.#certificates.material,
     }
+    seat.certified = start.tls.serial
     const { version } = this.#snapshot
     seat.challenged = this.#challengesSerial
     const thread = startThread(import.meta.url, 'worker', start)
@@ -347,12 +383,7 @@ export class Edge {
           this.#cells.worker.beatUs[index] = hostClock.monotonic()
           // Snapshots that were pushed while it started.
           if (this.#snapshot.version > version)
-            thread.postMessage({
-              kind: 'snapshot',
-              snapshot: this.#snapshot,
-              slots: this.#slots,
-              ports: this.#ports,
-            } satisfies ToWorker)
+            thread.postMessage(this.#snapshotMessage)
           resolve()
         }
         this.#heard(index, message)
@@ -374,6 +405,9 @@ export class Edge {
     } else if (message.kind === 'decision') this.#tell(message.subject, message.text)
     else if (message.kind === 'challenged') {
       seat.challenged = message.serial
+      this.#notifySwapped()
+    } else if (message.kind === 'certified') {
+      seat.certified = message.serial
       this.#notifySwapped()
     } else if (message.kind === 'failed')
       this.#tell(`worker ${index}`, `cannot listen for '${message.listener}': ${message.code}`)
@@ -424,6 +458,13 @@ export class Edge {
     this.#sweeper.sweep(this.#snapshot, this.#slots)
   }
 
+  #tellOfFiles(): void {
+    const { connectionsMax } = this.#snapshot.limits
+    if (connectionsMax <= this.#connectionsMax) return
+    const text = `may have ${openFilesMax()} files open: at most ${this.#connectionsMax} client connections of the ${connectionsMax} that edge.limits.connections allows (raise LimitNOFILE, or ulimit -n)`
+    this.#tell('edge', text)
+  }
+
   #tell(subject: string, text: string): void {
     this.#server?.broadcast({ event: 'decision', at: Date.now(), subject, text })
   }
@@ -461,6 +502,11 @@ export class Edge {
       for (const seat of this.#seats) seat.thread?.postMessage({ kind: 'reopenLogs' } satisfies ToWorker)
       return {}
     },
+    reloadCertificates: async () => {
+      const outcome = await this.#certificates.reload()
+      if (outcome.changed.length > 0) await this.#giveCertificates()
+      return outcome
+    },
     challenges: ({ tokens }) => this.#takeChallenges(tokens),
     stop: ({ drainMs, idleMs }) => {
       void this.stop(drainMs, idleMs)
@@ -496,6 +542,7 @@ export class Edge {
       routes: this.#report.routes(snapshot, this.#slots),
       upstreams: this.#report.upstreams(snapshot, this.#slots, hostClock.monotonic()),
       canaries: this.#canaries.status(snapshot),
+      certificates: this.#certificates.status(),
     }
   }
 
@@ -533,6 +580,10 @@ export class Edge {
 function schemeOf(listener: ListenerSpec): string {
   if (listener.kind === 'tcp' || listener.kind === 'udp') return listener.kind
   return listener.kind === 'http' && listener.tls ? 'https' : 'http'
+}
+
+function connectionsFor(filesMax: number): number {
+  return filesMax - Math.min(1_024, Math.floor(filesMax / 4))
 }
 
 function shownHost(host: string): string {

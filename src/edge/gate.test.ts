@@ -115,6 +115,7 @@ async function startWorker(
       pseudonym: 'tenfold-test',
       seed: '00112233445566778899aabbccddeeff',
       reusePort: false,
+      connectionsMax: 1_000,
       challenges: new Map(),
     },
     () => {},

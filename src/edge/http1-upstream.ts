@@ -18,7 +18,7 @@ import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import type { MemberPool } from './pools.ts'
 import type { Tunnel } from './tunnel.ts'
-import { attemptEnd, type UpstreamConnection } from './upstream.ts'
+import { attemptEnd, connectEnd, type UpstreamConnection } from './upstream.ts'
 
 const place = { connecting: 0, idle: 1, busy: 2, tunnel: 3, closed: 4 } as const
 
@@ -78,7 +78,7 @@ export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
   constructor(worker: WorkerContext, pool: MemberPool) {
     this.worker = worker
     this.pool = pool
-    this.stream = worker.net.connect(pool.host, pool.port, this)
+    this.stream = worker.net.connect(pool.host, pool.port, this, pool.tlsClient)
   }
 
   get isClosed(): boolean {
@@ -458,6 +458,7 @@ export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
       this.#release()
     } else if (this.exchange !== null) {
       const connecting = state === place.connecting
+      if (connecting) this.pool.notConnected(code)
       this.#fail(connecting ? connectEnd(code) : attemptEnd.lost, code === '' ? 'closed' : code)
     }
     this.pool.removed(this)
@@ -483,11 +484,4 @@ export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
         this.destroy()
     }
   }
-}
-
-/** Out of files, ports or memory on our side: no word about the instance. */
-const noRoomCodes = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']
-
-export function connectEnd(code: string): number {
-  return noRoomCodes.includes(code) ? attemptEnd.noRoom : attemptEnd.connectFailed
 }

@@ -5,6 +5,7 @@ import type { Listener, Stream, StreamHandler } from '../io/net.ts'
 import { acceptHttp } from './accept.ts'
 import type { WorkerContext } from './context.ts'
 import { acceptHealth } from './health-listener.ts'
+import type { WorkerStart } from './messages.ts'
 import type { ListenerSpec } from './snapshot.ts'
 import { acceptTcp } from './tcp-proxy.ts'
 import { openUdp } from './udp-proxy.ts'
@@ -23,12 +24,19 @@ interface OpenListener {
 export class Listeners {
   readonly #worker: WorkerContext
   readonly #reusePort: boolean
+  /** What the process has files for. */
+  readonly #connectionsMax: number
   readonly #failed: (listener: string, code: string) => void
   readonly #open = new Map<string, OpenListener>()
 
-  constructor(worker: WorkerContext, reusePort: boolean, failed: (listener: string, code: string) => void) {
+  constructor(
+    worker: WorkerContext,
+    start: Pick<WorkerStart, 'reusePort' | 'connectionsMax'>,
+    failed: (listener: string, code: string) => void,
+  ) {
     this.#worker = worker
-    this.#reusePort = reusePort
+    this.#reusePort = start.reusePort
+    this.#connectionsMax = start.connectionsMax
     this.#failed = failed
   }
 
@@ -92,7 +100,7 @@ export class Listeners {
     const { cells, snapshot } = this.#worker
     let open = 0
     for (const count of cells.worker.connections) open += count
-    return open >= snapshot.spec.limits.connectionsMax
+    return open >= Math.min(snapshot.spec.limits.connectionsMax, this.#connectionsMax)
   }
 
   close(): void {

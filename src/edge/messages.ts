@@ -1,6 +1,7 @@
 // What the edge's main thread and its workers say to each other.
 
 import type { EdgeMemory } from './cells.ts'
+import type { TlsMaterial } from './certificates.ts'
 import type { Challenges } from './challenges.ts'
 import type { SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
@@ -17,7 +18,10 @@ export interface WorkerStart {
   /** Hexadecimal, for ids and the random stream. */
   readonly seed: string
   readonly reusePort: boolean
+  /** Client connections that the process has files for. */
+  readonly connectionsMax: number
   readonly challenges: Challenges
+  readonly tls: TlsMaterial
 }
 
 export type ToWorker =
@@ -26,7 +30,9 @@ export type ToWorker =
       readonly snapshot: EdgeSnapshot
       readonly slots: SnapshotSlots
       readonly ports: ReadonlyMap<string, number>
+      readonly tls: TlsMaterial
     }
+  | { readonly kind: 'certificates'; readonly tls: TlsMaterial }
   | { readonly kind: 'drain'; readonly drainMs: number; readonly idleMs: number }
   | { readonly kind: 'reopenLogs' }
   | { readonly kind: 'challenges'; readonly serial: number; readonly challenges: Challenges }
@@ -36,5 +42,6 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly listener: string; readonly code: string }
   | { readonly kind: 'decision'; readonly subject: string; readonly text: string }
   | { readonly kind: 'challenged'; readonly serial: number }
+  | { readonly kind: 'certified'; readonly serial: number }
   | { readonly kind: 'drained' }
   | ({ readonly kind: 'spans' } & SpanBatch)

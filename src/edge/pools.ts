@@ -2,11 +2,16 @@
 // and are closed. A pool belongs to one life (epoch) of a member and outlives snapshots.
 
 import { memberSlots } from './cells.ts'
+import type { TlsClient } from '../io/tls.ts'
 import type { WorkerContext } from './context.ts'
 import { Http1Upstream } from './http1-upstream.ts'
 import { Http2Sessions } from './http2-session.ts'
 import type { MemberSpec, UpstreamSpec } from './snapshot.ts'
 import type { UpstreamConnection } from './upstream.ts'
+
+/** Node's and OpenSSL's codes for handshakes and certificates; those of sockets begin with E and have no underscore. */
+const tlsCodes = /^[A-Z]+_/
+const tellAgainUs = 60_000_000
 
 export class MemberPool {
   readonly worker: WorkerContext
@@ -19,16 +24,35 @@ export class MemberPool {
   /** The instance waits for its connections to end: none is kept. */
   draining: boolean
   readonly #idle: Http1Upstream[] = []
+  readonly #member: string
+  #told = ''
+  #toldAt = 0
   /** Where the members speak HTTP/2. */
   #sessions: Http2Sessions | null = null
 
   constructor(worker: WorkerContext, slot: number, member: MemberSpec, spec: UpstreamSpec) {
     this.worker = worker
     this.slot = slot
+    this.#member = member.id
     this.host = member.host
     this.port = member.port
     this.draining = member.state === 'draining'
     this.spec = spec
+  }
+
+  /** Undefined: the members are reached without TLS. */
+  get tlsClient(): TlsClient | undefined {
+    return this.spec.tls === undefined ? undefined : this.worker.tls.client(this.spec.name)
+  }
+
+  /** A connection never came about. What is wrong with its TLS is told: nobody could guess it from a 502. */
+  notConnected(code: string): void {
+    if (this.spec.tls === undefined || !tlsCodes.test(code)) return
+    const { now } = this.worker
+    if (code === this.#told && now - this.#toldAt < tellAgainUs) return
+    this.#told = code
+    this.#toldAt = now
+    this.worker.tell(`${this.spec.name}/${this.#member}`, `its TLS is refused: ${code}`)
   }
 
   get idleCount(): number {

@@ -20,6 +20,7 @@ const failureReasons = {
   lost: 'lost',
   invalid: 'invalid',
   refused: 'refused',
+  no_room: 'noRoom',
 } as const
 
 /** What the metrics are read from at each text. */
@@ -243,7 +244,7 @@ export class Report {
       'counter',
       {
         name: 'edge_upstream_failures_total',
-        help: 'Attempts without a whole answer: no connection, no answer in time, connection lost, not HTTP, refused.',
+        help: 'Attempts without a whole answer: no connection, no answer in time, connection lost, not HTTP, refused, or no file or port left on our side.',
         labels: ['upstream', 'reason'],
       },
       () =>

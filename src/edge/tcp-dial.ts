@@ -20,6 +20,7 @@ import type { MemberGroup } from './group.ts'
 import type { Waiter } from './pending.ts'
 import type { MemberPool } from './pools.ts'
 import type { TcpEnding } from './tcp-session.ts'
+import { attemptEnd, connectEnd } from './upstream.ts'
 
 export interface DialOwner {
   /** The snapshot's group of now; the owner keeps its snapshot until the end. */
@@ -137,7 +138,7 @@ export class TcpDial implements StreamHandler, Timed, Waiter {
     this.#row = row
     this.#startedAt = now
     this.#observed = false
-    this.#stream = net.connect(pool.host, pool.port, this)
+    this.#stream = net.connect(pool.host, pool.port, this, pool.tlsClient)
     wheel.set(this, now + group.spec.connectTimeoutMs * MS)
   }
 
@@ -154,10 +155,10 @@ export class TcpDial implements StreamHandler, Timed, Waiter {
   ended(): void {}
   drained(): void {}
 
-  closed(stream: Stream): void {
+  closed(stream: Stream, code: string): void {
     if (stream !== this.#stream || this.#over) return
     this.#worker.refresh()
-    this.#connectFailed('connect-failed')
+    this.#connectFailed('connect-failed', connectEnd(code) !== attemptEnd.noRoom)
   }
 
   expired(): void {
@@ -165,11 +166,12 @@ export class TcpDial implements StreamHandler, Timed, Waiter {
     this.#connectFailed('connect-timeout')
   }
 
-  #connectFailed(ending: TcpEnding): void {
+  /** `blame`: it says something about the member. */
+  #connectFailed(ending: TcpEnding, blame = true): void {
     const group = this.group as MemberGroup
     this.#stream = null
     this.#worker.wheel.remove(this)
-    this.observe(true)
+    if (blame) this.observe(true)
     this.#leaveMember()
     const failure: AttemptFailure = {
       end: AttemptEnd.connectFailed,

@@ -20,6 +20,16 @@ export const attemptEnd = {
   noRoom: 6,
 } as const
 
+export type AttemptEndCode = (typeof attemptEnd)[keyof typeof attemptEnd]
+
+/** Out of files, ports or memory on our side. */
+const noRoomCodes = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']
+
+/** What the system's code of a connection that did not come about means. */
+export function connectEnd(code: string): AttemptEndCode {
+  return noRoomCodes.includes(code) ? attemptEnd.noRoom : attemptEnd.connectFailed
+}
+
 export interface UpstreamConnection {
   readonly pool: MemberPool
   /** Index of the member in the exchange's group, and its row in the worker's cells, while busy. Set by the attempt. */

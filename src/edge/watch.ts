@@ -49,6 +49,7 @@ const endNames: Readonly<Record<number, string>> = {
   [attemptEnd.timeout]: 'response-timeout',
   [attemptEnd.bad]: 'bad-response',
   [attemptEnd.refused]: 'refused',
+  [attemptEnd.noRoom]: 'no-room',
 }
 
 export class Watch implements ExchangeWatcher {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 import type { UpstreamSpec } from '../../src/edge/snapshot.ts'
-import { proxyRoute, startEdge, until, upstreamOf } from '../tools/edge-harness.ts'
+import { proxyRoute, serve, startEdge, until, upstreamOf } from '../tools/edge-harness.ts'
 import {
   answering,
   closedPort,
@@ -429,4 +429,52 @@ test('a draining member gets nothing new, what is in flight there ends well, and
   for (const answer of await Promise.all(waiting)) assert.equal(answer.body, 'leaving')
   assert.deepEqual(await idle, { idle: true, inFlight: 0 })
   await until('its connections to be closed', () => leaving.open.size === 0)
+})
+
+test('an edge that runs out of files closes further clients or says 503, blames no instance, and goes on afterwards', async t => {
+  const filesMax = 400
+  const own = await startEdge({ after: end => t.after(end) }, { filesMax })
+  const other = await startRawOrigin(t)
+  const held: (() => void)[] = []
+  await serve(
+    own,
+    t,
+    async peer => {
+      while ((await peer.head().catch(() => null)) !== null) {
+        await new Promise<void>(resolve => held.push(resolve))
+        peer.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      }
+    },
+    {
+      upstream: { health: passive({ consecutiveFailures: 1, ejectBaseMs: 60_000, ejectMaxMs: 60_000 }) },
+      upstreams: [upstreamOf('other', [other.port])],
+      routes: [proxyRoute('/other', {}, { upstream: 'other' }), proxyRoute()],
+    },
+  )
+  const clients: RawPeer[] = []
+  while (clients.length < filesMax) clients.push(await own.connect())
+  const statuses: number[] = []
+  const answers = clients.map(async client => {
+    client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    statuses.push(
+      await client.response().then(
+        ({ status }) => status,
+        () => 0,
+      ),
+    )
+  })
+  await until('each waits, or is refused', () => held.length + statuses.length === filesMax)
+  const count = (status: number): number => statuses.filter(one => one === status).length
+  assert.equal(count(0), filesMax / 4, 'a quarter of the files is not for clients')
+  assert.ok(count(503) > 0, 'some have a connection, and there is none to the instance')
+  assert.ok(held.length > 10)
+  assert.equal((await own.member(0)).state, 'unchecked', 'the instance is not ejected')
+  const answered = held.splice(0)
+  for (const answer of answered) answer()
+  await Promise.all(answers)
+  assert.equal(count(200), answered.length)
+  // Connections to the instance are idle now: they give way where others need the files.
+  const open = clients.find(client => client.over === '')
+  open?.write('GET /other HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal((await open?.response())?.status, 200)
 })

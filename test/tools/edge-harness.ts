@@ -37,6 +37,8 @@ export interface EdgeSetup {
   readonly upstreams?: readonly UpstreamSpec[]
   readonly limits?: Partial<EdgeLimits>
   readonly workers?: number
+  /** Open files that the process may have. */
+  readonly filesMax?: number
   readonly accessLog?: boolean
   readonly trustedProxies?: readonly string[]
   readonly forwarded?: EdgeSnapshot['forwarded']
@@ -183,9 +185,11 @@ export async function startEdge(context: Ending, setup: EdgeSetup = {}): Promise
   mkdirSync(join(stateDirectory, 'edge'))
   let snapshot = snapshotOf(setup, 1, stateDirectory)
   writeFileSync(join(stateDirectory, 'edge', 'snapshot.json'), JSON.stringify(snapshot))
+  const program = [join(import.meta.dirname, 'edge-process.ts'), stateDirectory, `${setup.workers ?? 1}`]
+  const bounded = ['-c', 'ulimit -n "$0"; exec "$@"', `${setup.filesMax}`, process.execPath, ...program]
   const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'edge-process.ts'), stateDirectory, `${setup.workers ?? 1}`],
+    setup.filesMax === undefined ? process.execPath : '/bin/sh',
+    setup.filesMax === undefined ? program : bounded,
     { stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const output = collect(child)
