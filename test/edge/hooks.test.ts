@@ -110,7 +110,7 @@ test('a request hook answers by itself, also with bytes and to HEAD; bodies that
 test('a response hook changes status and fields of answers of every framing and size, bodies untouched', async t => {
   const hooks = hooksOf(
     `export const hide = (response, request) => ({
-       status: response.status === 404 ? 410 : undefined,
+       status: response.status === 404 ? 410 : response.status,
        headers: {
          set: { 'X-Was': response.headers.get('x-is') + ' ' + request.url },
          append: { 'Set-Cookie': 'b=2' },
@@ -421,6 +421,24 @@ test('under load while hook threads are ended again and again, every request has
   assert.ok([...statuses.keys()].every(status => [200, 502, 503, 504].includes(status)))
   assert.ok(origin.requests.every(request => request.fields.get('x-hooked') !== undefined))
   await edge.idle()
+})
+
+test('a thread that is replaced runs what the first one loaded, whatever the files hold by then', async t => {
+  const code = (word: string): string => `import { word } from './${word}.ts'
+    export const say = request => {
+      if (request.url === '/exit') process.exit(1)
+      return { respond: { status: 200, body: word as string } }
+    }`
+  writeFileSync(join(folder, 'first.ts'), "export const word: string = 'first'")
+  const hooks = hooksOf(code('first'), { onRequest: 'say' })
+  await serve(edge, t, undefined, hooked(hooks))
+  const client = await edge.connect()
+  assert.equal((await ask(client)).body.toString(), 'first')
+  writeFileSync(join(folder, 'first.ts'), 'this is no module (')
+  writeFileSync(hooks.module, 'neither is this (')
+  assert.equal((await ask(client, '/exit')).status, 502)
+  await until('the next thread', async () => (await ask(client)).status === 200)
+  assert.equal((await ask(client)).body.toString(), 'first')
 })
 
 test('a reload brings the module as it is now; the old thread ends, and a route without hooks has none', async t => {

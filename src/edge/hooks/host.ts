@@ -63,6 +63,7 @@ export class HookHost {
   readonly #worker: WorkerContext
   readonly #module: string
   readonly #wanted = new Set<string>()
+  #sources: HookThreadStart['sources'] = []
   #current: HookThread | null = null
   #next: HookThread | null = null
   #waiting: HookCall[] = []
@@ -135,7 +136,7 @@ export class HookHost {
 
   #start(): HookThread {
     const memory = new SharedArrayBuffer(4)
-    const data: HookThreadStart = { module: this.#module, progress: memory }
+    const data: HookThreadStart = { module: this.#module, progress: memory, sources: this.#sources }
     const worker = startGuardedThread(import.meta.url, 'thread', data, threadLimits)
     const thread: HookThread = {
       worker,
@@ -166,12 +167,19 @@ export class HookHost {
     }
     this.#worker.refresh()
     if ('id' in message) this.#answered(thread, message)
-    else if ('ready' in message) this.#ready(thread, message.ready)
+    else if ('ready' in message) this.#ready(thread, message)
     else if ('broken' in message) this.#trouble(thread, `can't be loaded: ${String(message.broken)}`)
   }
 
-  #ready(thread: HookThread, names: readonly string[]): void {
+  #ready(
+    thread: HookThread,
+    {
+      ready: names,
+      sources,
+    }: { readonly ready: readonly string[]; readonly sources: HookThreadStart['sources'] },
+  ): void {
     if (thread.state !== 'starting') return
+    this.#sources = sources
     this.#stopTimer(thread)
     thread.state = 'ready'
     for (const name of this.#wanted)

@@ -1,11 +1,15 @@
 // What a worker of the edge and its hook thread say to each other. The thread runs the user's code: what it says is
 // judged anew on this side (`reply.ts`), whatever its types promise.
 
+import type { LoadedSource } from '../../io/user-modules.ts'
+
 export interface HookThreadStart {
   /** Absolute path of the user's module. */
   readonly module: string
   /** One number: the id of the call that was begun last. */
   readonly progress: SharedArrayBuffer
+  /** What an earlier thread of the same snapshot loaded: this one runs the same, whatever the files hold by now. */
+  readonly sources: readonly LoadedSource[]
 }
 
 /** Name, value, name, value, ...: names in lower case. */
@@ -33,7 +37,7 @@ export type ToHookThread =
   | 'ping'
 
 export type FromHookThread =
-  | { readonly ready: readonly string[] }
+  | { readonly ready: readonly string[]; readonly sources: readonly LoadedSource[] }
   | { readonly broken: string }
   | 'pong'
   | { readonly id: number; readonly error: string }

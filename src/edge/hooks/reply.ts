@@ -79,7 +79,7 @@ export function judgeResponseReply(reply: unknown, instanceStatus: number): Judg
   const edits = judgeEdits(parts, inResponses)
   if ('wrong' in edits) return edits
   const { status } = parts
-  if (status === undefined) return { good: { edits: edits.good, status: null } }
+  if (status === undefined || status === instanceStatus) return { good: { edits: edits.good, status: null } }
   if (!isStatus(status) || bodiless.includes(status))
     return { wrong: `gave back the status ${shown(status)}; 200 to 599 but 204, 205 and 304 are possible` }
   if (bodiless.includes(instanceStatus))

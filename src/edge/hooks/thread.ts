@@ -4,7 +4,7 @@
 
 import { pathToFileURL } from 'node:url'
 import { threadContext } from '../../io/threads.ts'
-import { takeUserModules } from '../../io/user-modules.ts'
+import { type LoadedSource, takeUserModules } from '../../io/user-modules.ts'
 import type {
   FlatFields,
   FromHookThread,
@@ -20,6 +20,8 @@ type Hook = (...given: readonly unknown[]) => unknown
 const { data, port } = threadContext<HookThreadStart>()
 const progress = new Int32Array(data.progress)
 const bodyBytesMax = 262_144
+/** Modules larger than this are read anew by each thread. */
+const sourceCharsMax = 4 << 20
 
 function say(message: FromHookThread): void {
   port.postMessage(message)
@@ -123,7 +125,16 @@ function sentenceOf(error: unknown): string {
 
 async function run(): Promise<void> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  takeUserModules({ own: new URL(`../../index.${extension}`, import.meta.url).href })
+  const sources: LoadedSource[] = [...data.sources]
+  let chars = 0
+  takeUserModules({
+    own: new URL(`../../index.${extension}`, import.meta.url).href,
+    sources: data.sources,
+    loaded: source => {
+      chars += source.source.length
+      if (chars <= sourceCharsMax) sources.push(source)
+    },
+  })
   let hooks: Record<string, unknown>
   try {
     hooks = (await import(pathToFileURL(data.module).href)) as Record<string, unknown>
@@ -138,7 +149,8 @@ async function run(): Promise<void> {
       void call(hooks, message)
     }
   })
-  say({ ready: Object.keys(hooks).filter(name => typeof hooks[name] === 'function') })
+  const ready = Object.keys(hooks).filter(name => typeof hooks[name] === 'function')
+  say({ ready, sources: chars > sourceCharsMax ? [] : sources })
 }
 
 await run()
