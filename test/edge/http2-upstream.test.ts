@@ -246,8 +246,10 @@ test('an upgrade towards such an instance is refused with 501 and why', async t 
   assert.match(body.toString(), /upgrade-to-http2/)
 })
 
-test('an instance that speaks no HTTP/2 is a 502, and gets no request', async t => {
-  const origin = await startRawOrigin(t)
+test('an instance that speaks no HTTP/2 is a 502', async t => {
+  const origin = await startRawOrigin(t, async peer => {
+    peer.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n')
+  })
   await edge.apply({ members: [origin.port], upstream })
   const peer = await openHttp2(t, edge.url)
   assert.equal((await peer.ask({ ':path': '/', ':method': 'POST' }, 'x')).status, 502)
