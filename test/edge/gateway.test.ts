@@ -2,6 +2,7 @@
 // Real sockets; instances are scripted; who a client is comes from a trusted proxy's X-Forwarded-For.
 
 import assert from 'node:assert/strict'
+import { connect } from 'node:http2'
 import { after, type TestContext, test } from 'node:test'
 import type { CanarySpec, CorsSpec, EdgeSnapshot, RouteSpec } from '../../src/edge/snapshot.ts'
 import { proxyRoute, startEdge, until, upstreamOf } from '../tools/edge-harness.ts'
@@ -339,6 +340,32 @@ test('bodies that do not come whole with their heads, upgrades and copies are no
     ['GET /last HTTP/1.1'],
   )
   assert.equal(await unmirrored('body'), before + 1)
+})
+
+test('over HTTP/2 canaries, mirrors and CORS are what they are over HTTP/1.1', async t => {
+  const cors: CorsSpec = { ...open, origins: ['https://shop.example'] }
+  const canary: CanarySpec = { ...noRollback, share: 1 }
+  const mirror = { upstream: 'shadow', share: 1, inFlightMax: 10 }
+  const { origins } = await serve(t, { app: null, next: null, shadow: null }, [
+    proxyRoute('/*', { cors }, { canary, mirror }),
+  ])
+  const session = connect(edge.url)
+  t.after(() => session.close())
+  const stream = session.request({ ':path': '/two', origin: 'https://shop.example' })
+  let body = ''
+  stream.setEncoding('utf8').on('data', (text: string) => {
+    body += text
+  })
+  const headers = await new Promise<Record<string, unknown>>((resolve, reject) => {
+    stream.once('response', resolve)
+    stream.once('error', reject)
+  })
+  await new Promise(resolve => stream.once('end', resolve))
+  assert.deepEqual([headers[':status'], body], [200, 'next'])
+  assert.equal(headers['access-control-allow-origin'], 'https://shop.example')
+  await until('the copy', () => origins.shadow?.requests.length === 1)
+  assert.equal(origins.shadow?.requests[0]?.startLine, 'GET /two HTTP/1.1')
+  assert.equal(origins.shadow?.requests[0]?.fields.get('x-mirrored'), '1')
 })
 
 test('a mirror gets its share of the requests', async t => {
