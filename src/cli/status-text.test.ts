@@ -60,6 +60,7 @@ const status: StatusView = {
     workers: [{ id: 0, state: 'running', restarts: 0, connections: 4, exchanges: 1 }],
     routes: [],
     canaries: [],
+    certificates: [],
   },
   services: [
     {
@@ -153,6 +154,26 @@ test('listeners of every kind, automatic certificates, canaries, a stand-down an
       edge: {
         ...status.edge,
         leaving: [77],
+        certificates: [
+          {
+            hosts: ['shop.example', '*.shop.example'],
+            file: '/shop/tls/cert.pem',
+            source: 'file',
+            issuer: 'CN=Shop CA',
+            validUntil: days(60),
+            daysLeft: 60,
+            problem: '',
+          },
+          {
+            hosts: ['localhost'],
+            file: '/shop/.tenfold/tls/self-signed.pem',
+            source: 'self-signed',
+            issuer: 'CN=localhost',
+            validUntil: days(-1),
+            daysLeft: -1,
+            problem: 'the key does not fit',
+          },
+        ],
         listeners: [listener('http', 'http://127.0.0.1:80'), listener('tcp-7000', 'tcp://127.0.0.1:7000')],
         canaries: [
           {
@@ -173,6 +194,9 @@ test('listeners of every kind, automatic certificates, canaries, a stand-down an
   for (const line of [
     / {2}http {6}http:\/\/127\.0\.0\.1:80$/m,
     / {2}tcp-7000 {2}tcp:\/\/127\.0\.0\.1:7000$/m,
+    /^certificates$/m,
+    / {2}shop\.example, \*\.shop\.example {2}60 days left {2}\/shop\/tls\/cert\.pem$/m,
+    / {2}localhost {2}expired {2}self-signed {2}\/shop\/\.tenfold\/tls\/self-signed\.pem {2}the key does not fit$/m,
     /^stands down {2}since \d\d:\d\d:\d\d: a new disk \(`tenfold standup` ends it\)$/m,
     /^maintenance {2}since \d\d:\d\d:\d\d: every client but 10\.0\.0\.0\/8 gets a page$/m,
     /process 77 takes nothing new and drains/,

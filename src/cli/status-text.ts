@@ -76,18 +76,27 @@ function listenerLines({ edge }: StatusView, paint: Paint): string[] {
 
 const acmeStyles = { valid: 'green', issuing: 'yellow', waiting: 'yellow', failed: 'red' } as const
 
-function certificateLines({ acme }: StatusView, paint: Paint): string[] {
-  if (acme.length === 0) return []
+const daysLeftFew = 14
+
+function certificateLines({ acme, edge }: StatusView, paint: Paint): string[] {
+  const served = edge.certificates.map(({ hosts, file, source, daysLeft, problem }) => {
+    const left = paint(daysLeft < daysLeftFew ? 'red' : 'green', daysText(daysLeft))
+    const how = source === 'file' ? '' : `  ${source}`
+    const trouble = problem === '' ? '' : `  ${paint('red', problem)}`
+    return `  ${hosts.join(', ')}  ${left}${how}  ${file}${trouble}`
+  })
+  if (acme.length + served.length === 0) return []
   const lines = acme.map(({ host, state, text, validUntil, nextTryAt }) => {
-    const left = validUntil === null ? 'none yet' : daysLeft(validUntil)
+    const left = validUntil === null ? 'none yet' : daysText(daysUntil(validUntil))
     const next = state === 'issuing' ? '' : `, next ${nextTryAt.slice(0, 16).replace('T', ' ')} UTC`
     return `  ${host}  ${paint(acmeStyles[state], state)}  ${left}${next}: ${text}`
   })
-  return [paint('bold', 'certificates'), ...lines, '']
+  return [paint('bold', 'certificates'), ...served, ...lines, '']
 }
 
-function daysLeft(until: string): string {
-  const days = Math.floor((Date.parse(until) - Date.now()) / 86_400_000)
+const daysUntil = (at: string): number => Math.floor((Date.parse(at) - Date.now()) / 86_400_000)
+
+function daysText(days: number): string {
   return days < 0 ? 'expired' : `${days} day${days === 1 ? '' : 's'} left`
 }
 

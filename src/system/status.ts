@@ -1,9 +1,15 @@
 // The whole system's status, put together from what the fleet and the edge say. Pure: parts in, view out.
 
-import type { CanaryStatus, EdgeStatus, MemberStatus, UpstreamStatus } from '../edge/control-protocol.ts'
+import type {
+  CanaryStatus,
+  CertificateStatus,
+  EdgeStatus,
+  MemberStatus,
+  UpstreamStatus,
+} from '../edge/control-protocol.ts'
 import type { CheckedSystem } from '../file/index.ts'
 import type { InstanceStatus, ServiceStatus } from '../fleet/index.ts'
-import type { CanaryView, EdgeView, MemberView, ServiceView } from './control/views.ts'
+import type { CanaryView, CertificateView, EdgeView, MemberView, ServiceView } from './control/views.ts'
 import type { EdgeProcessState } from './edge-process.ts'
 
 export function edgeView(process: EdgeProcessState, status: EdgeStatus | null): EdgeView {
@@ -31,11 +37,17 @@ export function edgeView(process: EdgeProcessState, status: EdgeStatus | null): 
       p99Ms,
     })),
     canaries: (status?.canaries ?? []).map(canaryView),
+    certificates: (status?.certificates ?? []).map(certificateView),
   }
 }
 
 export function canaryView({ outSinceMs, ...canary }: CanaryStatus): CanaryView {
   return { ...canary, outSince: outSinceMs === null ? null : new Date(outSinceMs).toISOString() }
+}
+
+function certificateView(certificate: CertificateStatus): CertificateView {
+  const { hosts, file, source, issuer, notAfterMs, daysLeft, problem } = certificate
+  return { hosts, file, source, issuer, validUntil: new Date(notAfterMs).toISOString(), daysLeft, problem }
 }
 
 export function serviceViews(

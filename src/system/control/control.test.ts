@@ -59,6 +59,17 @@ const status: StatusView = {
     workers: [{ id: 0, state: 'running', restarts: 0, connections: 1, exchanges: 0 }],
     routes: [{ id: '/*', requests: 5, errors: 0, p50Ms: 1.5, p99Ms: 3 }],
     canaries: [canary],
+    certificates: [
+      {
+        hosts: ['shop.example'],
+        file: '/shop/tls/cert.pem',
+        source: 'file',
+        issuer: 'CN=Shop CA',
+        validUntil: at,
+        daysLeft: 60,
+        problem: '',
+      },
+    ],
   },
   acme: [{ host: 'shop.example', state: 'valid', text: 'renewed by itself', validUntil: at, nextTryAt: at }],
   standDown: { at, reason: 'a new kernel' },

@@ -8,6 +8,7 @@ import type {
   CanariesView,
   CanarySideView,
   CanaryView,
+  CertificateView,
   ChangeView,
   EdgeView,
   FailureView,
@@ -85,6 +86,16 @@ export const canarySchema: z.ZodType<CanaryView> = z.strictObject({
   others: canarySideSchema,
 })
 
+export const certificateSchema: z.ZodType<CertificateView> = z.strictObject({
+  hosts: z.array(z.string()),
+  file: z.string(),
+  source: z.enum(['file', 'acme', 'self-signed']),
+  issuer: z.string(),
+  validUntil: timestamp,
+  daysLeft: z.int().describe('Below 0: expired'),
+  problem: z.string().describe('Why newer files are not in use; empty when they are'),
+})
+
 export const edgeSchema: z.ZodType<EdgeView> = z.strictObject({
   state: z.enum(['running', 'starting', 'restarting', 'stopped']),
   reason: z.string(),
@@ -113,6 +124,7 @@ export const edgeSchema: z.ZodType<EdgeView> = z.strictObject({
     }),
   ),
   canaries: z.array(canarySchema).describe('Of routes that have one'),
+  certificates: z.array(certificateSchema).describe('The first is used where no other fits'),
 })
 
 export const canariesSchema: z.ZodType<CanariesView> = z.strictObject({ canaries: z.array(canarySchema) })

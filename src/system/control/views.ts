@@ -87,6 +87,20 @@ export interface EdgeView {
   }[]
   /** Of routes that have one. */
   readonly canaries: readonly CanaryView[]
+  /** That it serves; the first is used where no other fits. */
+  readonly certificates: readonly CertificateView[]
+}
+
+export interface CertificateView {
+  readonly hosts: readonly string[]
+  readonly file: string
+  readonly source: 'file' | 'acme' | 'self-signed'
+  readonly issuer: string
+  readonly validUntil: string
+  /** Below 0: expired. */
+  readonly daysLeft: number
+  /** Why newer files are not in use; empty when they are. */
+  readonly problem: string
 }
 
 export interface CanaryView {
