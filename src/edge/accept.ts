@@ -3,23 +3,57 @@
 
 import type { Stream, StreamHandler } from '../io/net.ts'
 import type { WorkerContext } from './context.ts'
+import { awaitHandshake } from './handshake.ts'
 import { Http1Client } from './http1-client.ts'
 import { acceptHttp2 } from './http2-client.ts'
+import { awaitProxyHeader, mustSendProxyHeader } from './proxy-header.ts'
 import type { ListenerSpec } from './snapshot.ts'
 
+type HttpSpec = Extract<ListenerSpec, { kind: 'http' }>
+
+const deaf: StreamHandler = { opened() {}, data() {}, ended() {}, drained() {}, closed() {} }
+
 /** What hears the stream from now on; it has said `worker.keepClient(...)` of itself. */
-export function acceptHttp(
-  worker: WorkerContext,
-  spec: Extract<ListenerSpec, { kind: 'http' }>,
-  stream: Stream,
-): StreamHandler {
-  const client = new Http1Client(worker, stream)
-  if (spec.http2 !== false && worker.net.detachSupported) client.http2Door = goOnAsHttp2
+export function acceptHttp(worker: WorkerContext, spec: HttpSpec, stream: Stream): StreamHandler {
+  if (mustSendProxyHeader(spec, stream))
+    return awaitProxyHeader(worker, stream, header =>
+      begin(worker, spec, stream, header.source?.address ?? stream.remoteAddress),
+    )
+  return begin(worker, spec, stream, stream.remoteAddress)
+}
+
+/** @param address The client's, as the PROXY header says or the connection. */
+function begin(worker: WorkerContext, spec: HttpSpec, stream: Stream, address: string): StreamHandler {
+  if (spec.tls !== true) return http1(worker, spec, stream, address)
+  const server = worker.tls.server(speaksHttp2(worker, spec) ? 'http2' : 'http1')
+  return awaitHandshake(worker, stream, server, () =>
+    stream.tls?.protocol === 'h2'
+      ? http2(worker, spec, stream, address)
+      : http1(worker, spec, stream, address),
+  )
+}
+
+function speaksHttp2(worker: WorkerContext, spec: HttpSpec): boolean {
+  return spec.http2 !== false && worker.net.detachSupported
+}
+
+function http1(worker: WorkerContext, spec: HttpSpec, stream: Stream, address: string): StreamHandler {
+  const client = new Http1Client(worker, stream, spec.id, address)
+  // By prior knowledge only without TLS, where ALPN has the word (RFC 9113 3.3).
+  if (spec.tls !== true && speaksHttp2(worker, spec)) client.http2Door = goOnAsHttp2
   worker.keepClient(client)
   return client
 }
 
-/** By prior knowledge (RFC 9113 3.3). */
+function http2(worker: WorkerContext, spec: HttpSpec, stream: Stream, address: string): StreamHandler {
+  acceptHttp2(worker, stream, { remoteAddress: plain(address), tls: stream.tls, listener: spec.id })
+  return deaf
+}
+
 function goOnAsHttp2(client: Http1Client): void {
   acceptHttp2(client.worker, client.stream, client)
+}
+
+function plain(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address
 }

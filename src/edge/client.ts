@@ -24,6 +24,8 @@ export interface ExchangeClient {
   readonly trusted: boolean
   /** Null without TLS. */
   readonly tls: TlsInfo | null
+  /** Id of the listener that it came to; '' for nobody. */
+  readonly listener: string
   /** `1.0`, `1.1` or `2.0`: for Via and the log. */
   readonly httpVersion: string
   /** What instances are told about the client, where it is not a trusted proxy. */

@@ -8,6 +8,7 @@ import { fieldId, fieldIdOf } from '../wire/fields.ts'
 import { bodilessDrop, requestDrop, responseDrop, withDropped } from '../wire/http1/index.ts'
 import { type CompiledAction, redirectAction, respondAction } from './action.ts'
 import { canarySlots, type EdgeCells, memberSlots, routeSlots, upstreamSlots } from './cells.ts'
+import { identityNames } from './client-identity.ts'
 import { corsFields } from './cors.ts'
 import type { Exchange } from './exchange.ts'
 import { type ClientFailure, edgeFailures } from './failures.ts'
@@ -204,12 +205,14 @@ export function compileSnapshot(
       new MemberGroup(upstream, slots, cells, worker, before?.groups.get(upstream.name)),
     ]),
   )
+  const noClaims = identityDropped(snapshot)
+  const strict = snapshot.tls?.hsts === undefined ? [] : [fieldId['strict-transport-security']]
   const rowOf = (id: string): number => worker * routeSlots + (slots.routes.get(id) as number)
   const routes = snapshot.routes.map((spec, index): CompiledRoute => {
     const group = spec.action.kind === 'proxy' ? (groups.get(spec.action.upstream) as MemberGroup) : null
     const action = spec.action.kind === 'proxy' ? spec.action : null
     const responseHeaders = spec.cors === undefined ? spec.responseHeaders : withoutCors(spec.responseHeaders)
-    const response = compileRules(responseDrop, responseHeaders)
+    const response = compileRules(withDropped(responseDrop, strict), responseHeaders)
     return {
       index,
       spec,
@@ -223,10 +226,16 @@ export function compileSnapshot(
       hedge: action?.hedge ?? group?.spec.hedge ?? null,
       bodyBytesMax: spec.bodyBytesMax ?? snapshot.limits.bodyBytesMax,
       timeoutUs: spec.timeoutMs === undefined ? Infinity : spec.timeoutMs * 1000,
-      trusted: compileRules(withDropped(requestDrop, [...rewritten, ...traceDropped]), spec.requestHeaders),
-      untrusted: compileRules(withDropped(requestDrop, [...claims, ...traceDropped]), spec.requestHeaders),
+      trusted: compileRules(
+        withDropped(requestDrop, [...rewritten, ...traceDropped, ...noClaims]),
+        spec.requestHeaders,
+      ),
+      untrusted: compileRules(
+        withDropped(requestDrop, [...claims, ...traceDropped, ...noClaims]),
+        spec.requestHeaders,
+      ),
       response,
-      response204: compileRules(bodilessDrop, responseHeaders),
+      response204: compileRules(withDropped(bodilessDrop, strict), responseHeaders),
     }
   })
   return {
@@ -246,6 +255,11 @@ export function compileSnapshot(
     ),
     uses: 0,
   }
+}
+
+/** What says who a client's certificate names comes from us, or from nobody. */
+function identityDropped({ tls }: EdgeSnapshot): number[] {
+  return tls?.clientCertificates === undefined ? [] : identityNames.map(name => fieldId[name])
 }
 
 /** What an instance says about CORS is not what the route says. */

@@ -19,6 +19,7 @@ import type { UpstreamPools } from './pools.ts'
 import type { RequestIds } from './request-ids.ts'
 import type { SpanQueue } from './span-queue.ts'
 import type { StickyCookies } from './sticky.ts'
+import type { WorkerTls } from './worker-tls.ts'
 
 /** A connection of a client, whatever it speaks. */
 export interface Drainable {
@@ -50,6 +51,9 @@ export interface WorkerContext {
   readonly hedgeDelays: HedgeDelays
   /** Asked in order before an exchange reaches its action. Empty: costs nothing. */
   readonly gates: readonly Gate[]
+  readonly tls: WorkerTls
+  /** Real ports, by listener id. */
+  ports: ReadonlyMap<string, number>
   sticky: StickyCookies
   /** What an ACME authority may ask for now. */
   challenges: Challenges

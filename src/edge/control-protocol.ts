@@ -37,6 +37,11 @@ export interface ControlMethods {
   canary: { params: { route: string; action: 'resume' | 'stop' }; result: CanaryStatus }
   /** Reopen the access log after a rotation. */
   reopenLogs: { params: Record<string, never>; result: Record<string, never> }
+  /** Reads the files of certificates anew; answers when every worker has them. They are looked at every 2 s anyway. */
+  reloadCertificates: {
+    params: Record<string, never>
+    result: { changed: readonly string[]; problems: readonly string[] }
+  }
   /** Every worker answers these ACME challenges when this is answered, and no others: key authorizations by token. */
   challenges: { params: { tokens: Readonly<Record<string, string>> }; result: Record<string, never> }
   /**
@@ -77,6 +82,23 @@ export interface EdgeStatus {
   readonly upstreams: readonly UpstreamStatus[]
   /** Of routes that have one. */
   readonly canaries: readonly CanaryStatus[]
+  readonly certificates: readonly CertificateStatus[]
+}
+
+export interface CertificateStatus {
+  readonly hosts: readonly string[]
+  readonly file: string
+  readonly source: 'file' | 'acme' | 'self-signed'
+  readonly subject: string
+  readonly issuer: string
+  /** SHA-256, hexadecimal with colons. */
+  readonly fingerprint256: string
+  /** Wall clock, milliseconds. */
+  readonly notAfterMs: number
+  /** Below 0: expired. */
+  readonly daysLeft: number
+  /** Why newer files are not in use; ''. */
+  readonly problem: string
 }
 
 export interface CanaryStatus {

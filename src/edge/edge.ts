@@ -303,8 +303,7 @@ export class Edge {
   /** A worker that starts meanwhile is given them with its start, or with the snapshot that follows it. */
   async #giveCertificates(): Promise<void> {
     const tls = this.#certificates.material
-    for (const seat of this.#seats)
-      seat.thread?.postMessage({ kind: 'certificates', tls } satisfies ToWorker)
+    for (const seat of this.#seats) seat.thread?.postMessage({ kind: 'certificates', tls } satisfies ToWorker)
     await this.#until(seat => seat.certified >= tls.serial)
   }
 
@@ -382,8 +381,7 @@ export class Edge {
           seat.state = 'running'
           this.#cells.worker.beatUs[index] = hostClock.monotonic()
           // Snapshots that were pushed while it started.
-          if (this.#snapshot.version > version)
-            thread.postMessage(this.#snapshotMessage)
+          if (this.#snapshot.version > version) thread.postMessage(this.#snapshotMessage)
           resolve()
         }
         this.#heard(index, message)

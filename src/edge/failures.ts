@@ -10,6 +10,7 @@ export const edgeFailures: Catalogue<
   | 'snapshotInvalid'
   | 'snapshotOld'
   | 'controlBusy'
+  | 'certificateFile'
   | 'controlRequest'
   | 'canaryUnknown'
 > = defineFailures('edge', {
@@ -41,6 +42,11 @@ export const edgeFailures: Catalogue<
     when: 'A canary is resumed or stopped on a route that does not exist or has none.',
     advice: 'Name a route as `tenfold canary` lists it.',
     status: 404,
+  },
+  certificateFile: {
+    when: 'A file with a certificate, a key or authorities cannot be read.',
+    advice:
+      'Check the path in the system file, and that the user of the edge may read it; keys are best mode 0600 and its own.',
   },
   controlRequest: {
     when: 'A request on the control socket is malformed or unknown.',
@@ -92,6 +98,7 @@ type ClientFailureName =
   | 'hookFailed'
   | 'hookLate'
   | 'hookBusy'
+  | 'misdirected'
 
 /** What the edge itself answers, beside the codec's refusals (`wire/http1`). */
 export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> = {
@@ -135,6 +142,11 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
   contentCodingBad: client(400, 'content-coding-bad', 'The body is not what its encoding says.'),
   hookFailed: client(502, 'hook-failed', 'The request could not be handled.'),
   hookLate: client(504, 'hook-late', 'The request could not be handled in time.'),
+  misdirected: client(
+    421,
+    'misdirected',
+    'This connection was made for another host: connect anew for this one.',
+  ),
   hookBusy: client(503, 'hook-busy', 'The service is busy.'),
   decodedTooLarge: client(413, 'decoded-too-large', 'The request body is too large when it is decoded.'),
 }

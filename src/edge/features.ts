@@ -18,6 +18,7 @@ import { maintenanceDoors } from './maintenance.ts'
 import { type MirrorLoads, mirrorGates } from './mirror.ts'
 import type { ResponseStep } from './response-sink.ts'
 import { splitGates } from './split.ts'
+import { tlsDoors } from './tls-doors.ts'
 import { watchDoors } from './watch-door.ts'
 
 export function routeFeatures(worker: WorkerContext): RouteFeatures {
@@ -31,6 +32,7 @@ export function routeFeatures(worker: WorkerContext): RouteFeatures {
       return [
         ...watchDoors(worker, snapshot),
         ...challengeDoors(worker, snapshot),
+        ...tlsDoors(worker, snapshot),
         ...maintenanceDoors(snapshot),
       ]
     },

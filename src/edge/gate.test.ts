@@ -117,6 +117,7 @@ async function startWorker(
       reusePort: false,
       connectionsMax: 1_000,
       challenges: new Map(),
+      tls: { serial: 0, server: null, upstreams: new Map() },
     },
     () => {},
     gates,

@@ -61,6 +61,7 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
   readonly stream: Stream
   readonly remoteAddress: string
   readonly tls: TlsInfo | null
+  readonly listener: string
   /** The peer is a trusted proxy (of the snapshot in use when it connected). */
   readonly trusted: boolean
   exchange: Exchange | null = null
@@ -94,11 +95,12 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
   #tunnel: Tunnel | null = null
   #next = false
 
-  constructor(worker: WorkerContext, stream: Stream) {
+  /** @param address The client's: the connection's own, or what a PROXY header said. */
+  constructor(worker: WorkerContext, stream: Stream, listener: string, address: string) {
     this.worker = worker
     this.stream = stream
-    this.tls = (stream as { readonly tls?: TlsInfo | null }).tls ?? null
-    const address = stream.remoteAddress
+    this.listener = listener
+    this.tls = stream.tls
     this.remoteAddress = address.startsWith('::ffff:') ? address.slice(7) : address
     const { snapshot, cells, index } = worker
     this.forwardedText = `X-Forwarded-For: ${this.remoteAddress}\r\nX-Forwarded-Proto: ${this.tls === null ? 'http' : 'https'}\r\n`
@@ -412,8 +414,10 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
       return this.flush()
     }
     if (this.#chunkedOut) this.#out += chunkLine(to - from)
-    this.flush()
-    let taken = this.stream.writeBytes(bytes, from, to)
+    const text = this.#out
+    this.#out = ''
+    let taken =
+      text === '' ? this.stream.writeBytes(bytes, from, to) : this.stream.writeBoth(text, bytes, from, to)
     if (this.#chunkedOut) taken = this.stream.write('\r\n') && taken
     return this.#took(taken)
   }

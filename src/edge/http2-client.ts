@@ -46,6 +46,7 @@ const requestOverhead = 256
 export interface Http2Peer {
   readonly remoteAddress: string
   readonly tls: TlsInfo | null
+  readonly listener: string
 }
 
 export class Http2Client implements Drainable, Timed {
@@ -58,6 +59,7 @@ export class Http2Client implements Drainable, Timed {
   readonly worker: WorkerContext
   readonly remoteAddress: string
   readonly tls: TlsInfo | null
+  readonly listener: string
   readonly trusted: boolean
   readonly forwardedText: string
   readonly #socket: Duplex
@@ -80,6 +82,7 @@ export class Http2Client implements Drainable, Timed {
     this.worker = worker
     this.remoteAddress = peer.remoteAddress
     this.tls = peer.tls
+    this.listener = peer.listener
     this.trusted = isInBlocks(this.remoteAddress, snapshot.trustedProxies)
     this.forwardedText = `X-Forwarded-For: ${this.remoteAddress}\r\nX-Forwarded-Proto: ${this.tls === null ? 'http' : 'https'}\r\n`
     this.#socket = socket

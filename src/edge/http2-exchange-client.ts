@@ -93,6 +93,9 @@ export class Http2ExchangeClient implements ExchangeClient, TunnelSide, Timed {
   get tls(): TlsInfo | null {
     return this.#connection.tls
   }
+  get listener(): string {
+    return this.#connection.listener
+  }
   get httpVersion(): string {
     return '2.0'
   }

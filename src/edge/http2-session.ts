@@ -51,7 +51,7 @@ export class Http2Session implements StreamHandler, Timed {
     this.#sessions = sessions
     this.scheme = pool.spec.tls === undefined ? 'http' : 'https'
     this.#idleAt = this.#heardAt = worker.now
-    this.#stream = worker.net.connect(pool.host, pool.port, this)
+    this.#stream = worker.net.connect(pool.host, pool.port, this, pool.tlsClient)
     worker.wheel.set(this, worker.now + pool.spec.connectTimeoutMs * 1000)
   }
 

@@ -133,6 +133,7 @@ class NoClient implements ExchangeClient {
   readonly remoteAddress: string
   readonly trusted: boolean
   readonly tls: TlsInfo | null
+  readonly listener = ''
   readonly httpVersion: string
   readonly forwardedText: string
   readonly bodyOpen = false

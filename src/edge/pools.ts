@@ -1,8 +1,8 @@
 // Idle connections to instances: a stack a member and worker, the most recently used on top, so that the rest grow old
 // and are closed. A pool belongs to one life (epoch) of a member and outlives snapshots.
 
-import { memberSlots } from './cells.ts'
 import type { TlsClient } from '../io/tls.ts'
+import { memberSlots } from './cells.ts'
 import type { WorkerContext } from './context.ts'
 import { Http1Upstream } from './http1-upstream.ts'
 import { Http2Sessions } from './http2-session.ts'

@@ -384,7 +384,7 @@ export class Report {
 
   #workerMetrics(metrics: Metrics, current: () => Current): void {
     const { worker, workers } = this.#cells
-    const perWorker = (column: Int32Array | Float64Array) => (): Iterable<Sample> =>
+    const perWorker = (column: Int32Array | Float64Array) => (): Sample[] =>
       Array.from({ length: workers }, (_, i) => ({ labels: { worker: `${i}` }, value: column[i] as number }))
     const labels = ['worker']
     metrics.pull(
@@ -416,6 +416,21 @@ export class Report {
       'counter',
       { name: 'edge_refused_total', help: 'Client connections refused at the limit.', labels },
       perWorker(worker.refused),
+    )
+    const handshakes = {
+      name: 'edge_tls_handshakes_total',
+      help: 'TLS handshakes of clients: full, resumed from a session, and those that failed.',
+      labels: ['worker', 'kind'],
+    }
+    const kinds = [
+      ['full', worker.handshakesFull],
+      ['resumed', worker.handshakesResumed],
+      ['failed', worker.handshakesFailed],
+    ] as const
+    metrics.pull('counter', handshakes, () =>
+      kinds.flatMap(([kind, column]) =>
+        perWorker(column)().map(({ labels, value }) => ({ labels: { ...labels, kind }, value })),
+      ),
     )
     metrics.pull(
       'counter',

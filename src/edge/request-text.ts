@@ -5,6 +5,7 @@ import { isInBlocks } from '../policy/address.ts'
 import { fieldId, knownIds } from '../wire/fields.ts'
 import { framing, withDropped } from '../wire/http1/index.ts'
 import type { ExchangeClient } from './client.ts'
+import { identityFields } from './client-identity.ts'
 import type { CompiledRoute, CompiledSnapshot } from './compile.ts'
 import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
@@ -45,6 +46,8 @@ export function requestText(exchange: Exchange): string {
   if (edits !== null) text += edits.add
   if (head.framing === framing.chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.firstOf(fieldId['content-length']) >= 0) text += `Content-Length: ${head.contentLength}\r\n`
+  if (client.tls !== null && snapshot.spec.identitySecret !== undefined)
+    text += identityFields(client.tls, snapshot.spec.identitySecret, exchange.worker.clock.wall() / 1000)
   text += aboutClient(exchange, client, snapshot)
   text += `\r\ntraceparent: ${exchange.watcher?.traceparent || (keepTrace ? trace : exchange.worker.ids.traceparent(exchange.idSuffix))}\r\n`
   const hops = head.firstOf(fieldId['max-forwards'])

@@ -2,11 +2,23 @@
 // then a member.
 
 import type { Stream, StreamHandler } from '../io/net.ts'
+import type { ProxyHeader } from '../wire/proxy-protocol.ts'
 import type { WorkerContext } from './context.ts'
+import { awaitHandshake } from './handshake.ts'
 import { awaitProxyHeader, mustSendProxyHeader } from './proxy-header.ts'
 import { TcpSession, type TcpSpec } from './tcp-session.ts'
 
 export function acceptTcp(worker: WorkerContext, spec: TcpSpec, stream: Stream): StreamHandler {
-  if (!mustSendProxyHeader(spec, stream)) return new TcpSession(worker, spec, stream, null).start()
-  return awaitProxyHeader(worker, stream, header => new TcpSession(worker, spec, stream, header).start())
+  if (!mustSendProxyHeader(spec, stream)) return begin(worker, spec, stream, null)
+  return awaitProxyHeader(worker, stream, header => begin(worker, spec, stream, header))
+}
+
+function begin(
+  worker: WorkerContext,
+  spec: TcpSpec,
+  stream: Stream,
+  header: ProxyHeader | null,
+): StreamHandler {
+  const start = (): StreamHandler => new TcpSession(worker, spec, stream, header).start()
+  return spec.tls === true ? awaitHandshake(worker, stream, worker.tls.server('none'), start) : start()
 }

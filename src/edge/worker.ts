@@ -15,12 +15,17 @@ async function run(): Promise<void> {
     else if (message.kind === 'challenges') {
       worker.challenges = message.challenges
       port.postMessage({ kind: 'challenged', serial: message.serial } satisfies FromWorker)
-    } else
+    } else if (message.kind === 'certificates') {
+      worker.takeTls(message.tls)
+      port.postMessage({ kind: 'certified', serial: message.tls.serial } satisfies FromWorker)
+    } else {
+      worker.takeTls(message.tls)
       void worker
         .apply(message.snapshot, message.slots, message.ports)
         .then(() =>
           port.postMessage({ kind: 'ready', version: message.snapshot.version } satisfies FromWorker),
         )
+    }
   })
 }
 
