@@ -8,7 +8,8 @@ export default defineSystem({
   name: 'boxoffice',
   control: { listen: 9900 },
   edge: {
-    listen: { http: port },
+    // https on any free port, with a certificate of Tenfold's own making for localhost: `tenfold status` shows the address.
+    listen: { http: port, https: 0 },
     accessLog: true,
     routes: [
       // Seats and orders are in the memory of one api instance: everything about a film goes to the same one.
