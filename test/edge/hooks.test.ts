@@ -2,10 +2,12 @@
 // memory, die, never answer or answer junk harm nothing but their own calls.
 
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 import type { HooksSpec, RouteSpec } from '../../src/edge/snapshot.ts'
 import { type EdgeUnderTest, proxyRoute, serve, startEdge, until } from '../tools/edge-harness.ts'
 import { readExposition, sampleOf } from '../tools/exposition.ts'
@@ -156,6 +158,37 @@ test('a response hook changes status and fields of answers of every framing and 
   assert.match((await client.head()) ?? '', /content-length: 5/i)
 })
 
+test('hooks see and change HTTP/2 requests too, and what an answer is changed to decides whether it is compressed', async t => {
+  const hooks = hooksOf(
+    `export const ask = request => ({ headers: { set: { 'X-Asked': request.host + request.url } } })
+     export const answer = (response, request) => ({
+       headers: { set: { 'Content-Type': 'text/plain', ...(request.url === '/raw' ? { 'Cache-Control': 'no-transform' } : {}) } },
+     })`,
+    { onRequest: 'ask', onResponse: 'answer' },
+  )
+  const body = 'compressible '.repeat(20_000)
+  const origin = await serve(
+    edge,
+    t,
+    answering(() => ok(body, 'Content-Type: application/x-odd\r\n')),
+    hooked(hooks, { compress: { encodings: ['gzip'], bytesMin: 100, types: ['text/*'], level: 'fast' } }),
+  )
+  const curl = async (path: string): Promise<string> => {
+    const url = `${edge.url}${path}`
+    const args = ['-sS', '--http2-prior-knowledge', '--compressed', '-D', '-', url]
+    return (await promisify(execFile)('curl', args, { maxBuffer: 1 << 24 })).stdout
+  }
+  const packed = await curl('/packed')
+  assert.match(packed, /^HTTP\/2 200/)
+  assert.match(packed, /^content-encoding: gzip\r$/m)
+  assert.match(packed, /^content-type: text\/plain\r$/m)
+  assert.ok(packed.endsWith(body))
+  const raw = await curl('/raw')
+  assert.doesNotMatch(raw, /content-encoding/)
+  assert.ok(raw.endsWith(body))
+  assert.equal(origin.requests[0]?.fields.get('x-asked'), `127.0.0.1:${edge.port}/packed`)
+})
+
 test("what would break framing, belongs to one hop or is the edge's own word is refused, in every spelling", async t => {
   const cases: [string, RegExp][] = [
     ["{ headers: { set: { 'Content-Length': '5' } } }", /sets the field Content-Length/],
@@ -163,6 +196,7 @@ test("what would break framing, belongs to one hop or is the edge's own word is 
     ["{ headers: { append: { 'Transfer-Encoding': 'chunked' } } }", /sets the field Transfer-Encoding/],
     ["{ headers: { set: { 'x-forwarded-for': '1.1.1.1' } } }", /sets the field x-forwarded-for/],
     ["{ headers: { remove: ['Host'] } }", /removes the field Host/],
+    ["{ headers: { set: { 'X_Client-Identity': 'ada' } } }", /sets the field X_Client-Identity/],
     ["{ headers: { set: { 'X-A': 'a\\r\\nX-B: b' } } }", /sets "X-A" to a value/],
     ["{ headers: { set: { 'X-A': 'caf\\u0153' } } }", /sets "X-A" to a value/],
     ["{ headers: { set: { 'X A': 'a' } } }", /whose name is no name/],

@@ -3,6 +3,7 @@
 // what is wrong is a sentence for the operator's log.
 
 import { normalisePath } from '../../policy/route.ts'
+import { identityNames } from '../client-identity.ts'
 import type { HeadEdits } from '../response-sink.ts'
 
 export interface RequestReply {
@@ -42,6 +43,7 @@ const everywhere: readonly string[] = [
 ]
 const inRequests: ReadonlySet<string> = new Set([
   ...everywhere,
+  ...identityNames,
   'expect',
   'forwarded',
   'host',
