@@ -25,6 +25,7 @@ import { countStatus, recordExchange } from './exchange-record.ts'
 import { type ClientFailure, clientFailures } from './failures.ts'
 import { type Gate, type GateRefusal, gateAnswer } from './gate.ts'
 import type { MemberGroup } from './group.ts'
+import { grpcRefusal, isGrpc } from './grpc.ts'
 import { refusalFor } from './refusal.ts'
 import { isRequestId } from './request-ids.ts'
 import type { HeadEdits, LocalSource, ResponseSink } from './response-sink.ts'
@@ -567,6 +568,10 @@ export class Exchange implements Timed {
 
   refuse(failure: ClientFailure, fields = ''): void {
     this.error = failure.code
+    if (isGrpc(this)) {
+      this.respond(200, grpcRefusal(failure, this.requestId) + this.extraFields, '')
+      return
+    }
     const own = this.snapshot?.pages?.of(failure, this) ?? null
     const { contentType, body } = own ?? refusalFor(failure, this.requestId, this.head.value(fieldId.accept))
     const general = failure.status === 405 && !fields.startsWith('Allow:')
