@@ -53,6 +53,10 @@ const names = [
   'if-none-match',
   'if-modified-since',
   'if-unmodified-since',
+  'strict-transport-security',
+  'client-cert',
+  'client-cert-chain',
+  'x-client-identity',
 ] as const
 
 export type FieldName = Exclude<(typeof names)[number], ''>
