@@ -121,8 +121,11 @@ function beginCopy(
   }
   const exchange = worker.takeExchange()
   exchange.head.reset(copyLimits)
-  exchange.head.parse(text)
-  exchange.beginCopy(client, route, copy)
+  if (exchange.head.parse(text) > 0) exchange.beginCopy(client, route, copy)
+  else {
+    worker.giveExchange(exchange)
+    client.exchangeDone()
+  }
 }
 
 /** Says who the original's client is, and takes everything without a trace. */
