@@ -60,7 +60,7 @@ test("the supervisor's own metrics are read too", () => {
     version: '1.2.3',
     startedAtMs: 1_000,
     fleet: () => [{ name: 'web', ready: 1, wanted: 2, members: [member] }] as never,
-    edge: () => ({ state: 'running', reason: '', pid: 1, adopted: false, restarts: 3 }),
+    edge: () => ({ state: 'running', reason: '', pid: 1, adopted: false, restarts: 3 }) as never,
     reloads: () => ({ done: 1 }),
   })()
   const read = readExposition(text)
