@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -104,6 +104,25 @@ test('what is out stays out over a restart of the edge, as long as the canary is
   const later = bench.open()
   later.take(snapshot, bench.slots(snapshot))
   assert.equal(later.status(snapshot)[0]?.state, 'running', 'the record has gone with the description')
+})
+
+test('a folder that cannot be written costs the memory over a restart and says so; the canary is out all the same', t => {
+  const bench = new Bench(t)
+  writeFileSync(join(bench.folder, 'file'), '')
+  const snapshot = snapshotOf(routeWith())
+  const canaries = new Canaries(
+    bench.cells,
+    bench.clock,
+    (_, text) => bench.told.push(text),
+    join(bench.folder, 'file'),
+  )
+  const none = snapshotOf()
+  canaries.take(none, bench.slots(none))
+  assert.deepEqual(bench.told, [], 'without a canary nothing is asked of the disk')
+  canaries.take(snapshot, bench.slots(snapshot))
+  assert.match(bench.told.join(), /^which are out cannot be kept over a restart: /)
+  assert.equal(canaries.stop(snapshot, '/*').state, 'stopped')
+  assert.notEqual(bench.cells.canary.outReason[0], 0)
 })
 
 test('a canary that is resumed begins with a clean window', t => {

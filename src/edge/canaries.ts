@@ -45,7 +45,9 @@ export class Canaries {
   readonly #cells: EdgeCells
   readonly #clock: Clock
   readonly #tell: (subject: string, text: string) => void
-  readonly #folder: RecordFolder
+  readonly #path: string
+  /** Opened for the first canary; null: none yet, or it can't be had. */
+  #folder: RecordFolder | null = null
   readonly #standings = new Map<string, Standing>()
 
   /** `folder`: where what is out is kept. */
@@ -53,11 +55,15 @@ export class Canaries {
     this.#cells = cells
     this.#clock = clock
     this.#tell = tell
-    this.#folder = new RecordFolder(folder)
+    this.#path = folder
   }
 
   /** Another snapshot: canaries that it does not have, or has otherwise, are forgotten. */
   take(snapshot: EdgeSnapshot, slots: SnapshotSlots): void {
+    if (this.#folder === null && slots.canaries.size > 0)
+      this.#attempt(() => {
+        this.#folder = new RecordFolder(this.#path)
+      })
     const kept = this.#kept()
     for (const [key, { slot }] of this.#standings)
       if (slots.canaries.get(key) !== slot) this.#standings.delete(key)
@@ -75,12 +81,12 @@ export class Canaries {
       this.#standings.set(key, standing)
       this.#write(standing)
     }
-    for (const key of kept.keys()) if (!this.#standings.has(key)) this.#folder.remove(nameOf(key))
+    for (const key of kept.keys()) if (!this.#standings.has(key)) this.#forget(key)
   }
 
   #kept(): Map<string, Out> {
     const kept = new Map<string, Out>()
-    for (const { value } of this.#folder.list()) {
+    for (const { value } of this.#folder?.list() ?? []) {
       const record = value as { key: string; out: Out } | undefined
       if (record !== undefined) kept.set(record.key, record.out)
     }
@@ -109,8 +115,22 @@ export class Canaries {
     const atMs = Math.round(this.#clock.wall() / 1_000)
     standing.out = { reason, a, b, requests, atMs }
     this.#write(standing)
-    this.#folder.write(nameOf(canaryKey(route)), { key: canaryKey(route), out: standing.out })
+    const key = canaryKey(route)
+    this.#attempt(() => this.#folder?.write(nameOf(key), { key, out: standing.out }))
     this.#tell(route.id, `canary ${canaryOf(route)?.upstream} ${canaryText(standing.out)}`)
+  }
+
+  #forget(key: string): void {
+    this.#attempt(() => this.#folder?.remove(nameOf(key)))
+  }
+
+  /** A disk that fails costs the memory over a restart, nothing else. */
+  #attempt(change: () => void): void {
+    try {
+      change()
+    } catch (cause) {
+      this.#tell('canaries', `which are out cannot be kept over a restart: ${(cause as Error).message}`)
+    }
   }
 
   #write({ slot, out }: Standing): void {
@@ -134,7 +154,7 @@ export class Canaries {
       standing.seen = null
       standing.last = { reason: Reason.none, a: 0, b: 0, requests: 0 }
       this.#write(standing)
-      this.#folder.remove(nameOf(canaryKey(route)))
+      this.#forget(canaryKey(route))
       this.#tell(route.id, `canary ${canaryOf(route)?.upstream} resumed by an operator`)
     }
     return this.#status(route, standing)
