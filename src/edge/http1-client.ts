@@ -414,12 +414,20 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
       return this.flush()
     }
     if (this.#chunkedOut) this.#out += chunkLine(to - from)
-    const text = this.#out
-    this.#out = ''
-    let taken =
-      text === '' ? this.stream.writeBytes(bytes, from, to) : this.stream.writeBoth(text, bytes, from, to)
+    let taken = this.#writeOutAnd(bytes, from, to)
     if (this.#chunkedOut) taken = this.stream.write('\r\n') && taken
     return this.#took(taken)
+  }
+
+  /** What waits to go out, mostly a head, and a large piece after it. */
+  #writeOutAnd(bytes: Buffer, from: number, to: number): boolean {
+    const text = this.#out
+    this.#out = ''
+    const { stream } = this
+    if (text === '') return stream.writeBytes(bytes, from, to)
+    if (stream.writeBoth !== undefined) return stream.writeBoth(text, bytes, from, to)
+    const taken = stream.write(text)
+    return stream.writeBytes(bytes, from, to) && taken
   }
 
   endResponse(trailers: readonly string[] | null): void {

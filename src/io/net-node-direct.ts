@@ -10,7 +10,14 @@ import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import type { Stream, StreamHandler } from './net.ts'
 import { sharedReadBytes } from './net.ts'
-import { type Doors, doors, type Handle, type SecureHandle, type WriteRequest } from './net-node-doors.ts'
+import {
+  type Doors,
+  doors,
+  type Handle,
+  type SecureHandle,
+  sharedBuffer,
+  type WriteRequest,
+} from './net-node-doors.ts'
 import { PlainStream, part } from './net-node-plain.ts'
 import { SecureWriter } from './net-node-secure.ts'
 import type { TlsClient } from './tls.ts'
@@ -18,7 +25,7 @@ import type { TlsClient } from './tls.ts'
 /** Listeners that `useUserBuffer` leaves behind on a handle until it closes; some 50 bytes each. */
 const bufferSwitchesMax = 1000
 
-const shared = Buffer.allocUnsafeSlow(sharedReadBytes)
+const shared = sharedBuffer
 const sharedMemory = shared.buffer
 
 /** One spare request object: a write that the system takes at once never uses it up. */
@@ -107,6 +114,18 @@ export class DirectStream extends PlainStream {
     if (to <= from) return !this.drainOwed
     const request = takeRequest()
     return this.#written(request, handle.writeBuffer(request, stable), stable)
+  }
+
+  writeBoth(text: string, bytes: Buffer, from: number, to: number): boolean {
+    const handle = this.#handle
+    if (handle === null || text.length === 0 || to <= from) {
+      const taken = this.write(text)
+      return this.writeBytes(bytes, from, to) && taken
+    }
+    const whole = part(bytes, from, to)
+    const stable = bytes.buffer === sharedMemory ? Buffer.from(whole) : whole
+    const request = takeRequest()
+    return this.#written(request, handle.writev(request, [text, 'latin1', stable, 'buffer'], false), stable)
   }
 
   #writeSecure(data: string | Buffer, passing: boolean): boolean {

@@ -47,6 +47,8 @@ export interface Stream {
   write(text: string): boolean
   /** `bytes[from..to)`, without a copy unless it is the thread's shared buffer. Otherwise as `write`. */
   writeBytes(bytes: Buffer, from: number, to: number): boolean
+  /** `write`, then `writeBytes`, in one call of the system. Absent where that gains nothing. */
+  writeBoth?(text: string, bytes: Buffer, from: number, to: number): boolean
   /**
    * No `data` or `ended` until `resume`; idempotent; also before `opened`. The peer feels it by TCP's flow control. A
    * peer that aborts meanwhile may be noticed at once, at the next write, or only at `resume`.
@@ -92,6 +94,8 @@ export interface ListenOptions {
   readonly reusePort: boolean
   /** Connections that wait to be accepted, at most; the system has a limit of its own. Bun always asks for 512. */
   readonly backlog: number
+  /** Nobody will call `startTls` or `detach` on what it accepts: such streams cost less to make and to end. */
+  readonly lean?: boolean
   readonly handlerOf: (stream: Stream) => StreamHandler
 }
 
@@ -114,6 +118,8 @@ export interface Net {
    * the connection is under TLS from its start.
    */
   connect(host: string, port: number, handler: StreamHandler, tls?: TlsClient): Stream
+  /** The same without TLS, for whoever never calls `detach`: costs less to make and to end. */
+  connectLean(host: string, port: number, handler: StreamHandler): Stream
 }
 
 /** Size of the buffer that all streams of a thread read into. */

@@ -145,6 +145,32 @@ export const writingCases: ContractCase[] = [
       }),
   },
   {
+    name: 'text and bytes that are written in one call arrive in order, also where the system takes only a part',
+    run: net =>
+      withPair(net, {}, async ({ client, server }) => {
+        const block = Buffer.alloc(megabyte, 'b')
+        const both = (text: string): boolean =>
+          server.call(stream => {
+            if (stream.writeBoth !== undefined) return stream.writeBoth(text, block, 1, block.length)
+            const taken = stream.write(text)
+            return stream.writeBytes(block, 1, block.length) && taken
+          })
+        client.call(stream => stream.pause())
+        const expected: string[] = []
+        let held = false
+        for (let i = 0; i < 16; i++) {
+          held = !both(`head ${i};`) || held
+          expected.push(`head ${i};`, block.latin1Slice(1))
+        }
+        assert.ok(held, 'a peer that does not read holds the writer')
+        client.call(stream => stream.resume())
+        const text = expected.join('')
+        await client.until(() => client.text.length >= text.length, 'all of it')
+        assert.ok(client.text === text, 'in order')
+        await server.until(() => server.drains > 0, 'the drain')
+      }),
+  },
+  {
     name: 'bytes under way survive the garbage collector',
     run: garbageCase,
   },
