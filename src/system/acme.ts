@@ -109,13 +109,20 @@ export class Acme {
     return (this.#settings?.hosts ?? []).map(host => this.#viewOf(host))
   }
 
-  /** Now, not when it is due. Resolves when all have new certificates; rejects with what the first one failed of. */
-  async renew(host: string | null): Promise<readonly string[]> {
+  /**
+   * Now, not when it is due. Throws when it can't begin; resolves when all have new certificates, rejects with what the
+   * first one failed of.
+   */
+  renew(host: string | null): Promise<readonly string[]> {
     const hosts = this.#settings?.hosts ?? []
     if (host !== null && !hosts.includes(host)) throw unknownHost(host, hosts)
     const wanted = host === null ? hosts : [host]
     if (wanted.length === 0) throw unknownHost('*', hosts)
     for (const one of wanted) this.#throwWhenAskedToWait(one)
+    return this.#renewAll(wanted)
+  }
+
+  async #renewAll(wanted: readonly string[]): Promise<readonly string[]> {
     const orders = wanted.map(one => this.#force(one).done)
     this.#look()
     // Each is waited for, so that no rejection is left alone.

@@ -24,7 +24,7 @@ export interface HandledSystem {
   hasService(name: string): boolean
   /** Another edge process takes over; a sentence about it. */
   rollEdge(): Promise<string>
-  /** Null: all automatic certificates. Gives their hosts. */
+  /** Null: all automatic certificates. Gives their hosts; throws when it can't begin. */
   renew(host: string | null): Promise<readonly string[]>
   /** Null: it stands up again. */
   standDown(reason: string | null): Promise<void>
@@ -76,8 +76,9 @@ export function controlHandlers(system: HandledSystem): ControlHandlers {
     reload: ({ dryRun }, progress) => (dryRun ? changes.dryRun() : changes.reload(progress)),
     rollback: (number, progress) => changes.rollback(number, progress),
     renew: async (host, progress) => {
+      const renewed = system.renew(host)
       progress('certificates', 'asking the authority')
-      const hosts = await system.renew(host)
+      const hosts = await renewed
       return { text: `new certificates: ${hosts.join(', ')}` }
     },
     standDown: async reason => {

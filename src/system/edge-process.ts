@@ -60,6 +60,8 @@ export interface EdgeProcess {
   memberIdle(params: ControlMethods['memberIdle']['params']): Promise<boolean>
   canary(params: ControlMethods['canary']['params']): Promise<CanaryStatus>
   reopenLogs(): Promise<void>
+  /** Reads the files of its certificates anew, for handshakes to come. What does not fit, the edge tells. */
+  reloadCertificates(): Promise<void>
   /** Key authorizations by token. Resolves when the edge answers them; the next one will answer them as well. */
   challenges(tokens: Readonly<Record<string, string>>): Promise<void>
   /**
@@ -285,6 +287,14 @@ class DetachedEdge implements EdgeProcess {
       // A process that is gone carries no request.
       return this.#life === null || !leaderAlive(this.#life)
     }
+  }
+
+  async reloadCertificates(): Promise<void> {
+    const client = await this.#running(performance.now() + returnTimeoutMs)
+    // One that dies before it answers reads them when it starts.
+    await client.call('reloadCertificates', {}).catch((cause: unknown) => {
+      if (!isUnreachable(cause)) throw cause
+    })
   }
 
   async challenges(tokens: Readonly<Record<string, string>>): Promise<void> {

@@ -258,7 +258,7 @@ class ComposedSystem implements RunningSystem {
       baseDirectory: changes.loaded.directory,
       random: freshRandom(),
       answer: tokens => edge.challenges(tokens),
-      reload: () => this.#need('publisher').publisher.refresh(),
+      reload: () => edge.reloadCertificates(),
       publish: () => this.#need('publisher').publisher.refresh(),
       tell: (level, subject, text) => this.#tell(level === 'warn' ? 'warning' : 'decision', subject, text),
     })

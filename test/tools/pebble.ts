@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:https'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAuthority, writePair } from './certificates.ts'
@@ -24,6 +25,8 @@ export interface Pebble {
   /** What it has said so far. */
   output(): string
   stop(): Promise<void>
+  /** While it is stopped: somebody takes connections at its address and says nothing. */
+  silence(): Promise<{ end(): Promise<void> }>
   /** At the same address, with nothing remembered. */
   start(): Promise<void>
 }
@@ -100,10 +103,25 @@ export async function startPebble(context: Ending, httpPort: number): Promise<Pe
     stop: async () => {
       if (pebble !== null) await ended(pebble)
     },
+    silence: () => silenceAt(port),
     start,
   }
   await start()
   return made
+}
+
+function silenceAt(port: number): Promise<{ end(): Promise<void> }> {
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+  })
+  const end = (): Promise<void> =>
+    new Promise(resolve => {
+      server.close(() => resolve())
+      for (const socket of sockets) socket.destroy()
+    })
+  return new Promise(resolve => server.listen(port, '127.0.0.1', () => resolve({ end })))
 }
 
 async function ended(child: ChildProcess): Promise<void> {
