@@ -175,6 +175,10 @@ export function checkSnapshot(snapshot: EdgeSnapshot): void {
   for (const listener of snapshot.listeners) {
     if ((listener.kind === 'tcp' || listener.kind === 'udp') && !names.has(listener.upstream))
       refuse(`Listener ${listener.id} leads to '${listener.upstream}', which is not an upstream.`)
+    if (listener.kind === 'tcp' && listener.sendProxy !== undefined && isSecured(snapshot, listener.upstream))
+      refuse(
+        `Listener ${listener.id} is to send PROXY headers to '${listener.upstream}', which is reached over TLS: members expect them before it, or not at all.`,
+      )
     if ('tls' in listener && listener.tls && snapshot.tls === undefined)
       refuse(`Listener ${listener.id} is to speak TLS; the snapshot has no certificates.`)
   }
@@ -189,6 +193,10 @@ export function checkSnapshot(snapshot: EdgeSnapshot): void {
     if (parseBlock(block) === null)
       refuse(`trustedProxies has '${block}', which is neither an address nor a CIDR block.`)
   }
+}
+
+function isSecured(snapshot: EdgeSnapshot, upstream: string): boolean {
+  return snapshot.upstreams.find(one => one.name === upstream)?.tls !== undefined
 }
 
 export function compileSnapshot(

@@ -19,6 +19,16 @@ interface OpenListener {
   readonly host: string
   readonly port: number
   readonly kind: ListenerSpec['kind']
+  readonly lean: boolean
+}
+
+/** Neither TLS nor HTTP/2 will be begun on what it accepts. */
+function isLean(spec: ListenerSpec): boolean {
+  return spec.kind === 'health' || (spec.kind === 'tcp' && !spec.tls)
+}
+
+function isStill(open: OpenListener, spec: ListenerSpec): boolean {
+  return spec.kind === open.kind && spec.host === open.host && isLean(spec) === open.lean
 }
 
 export class Listeners {
@@ -45,7 +55,7 @@ export class Listeners {
     const wanted = new Map(this.#worker.snapshot.spec.listeners.map(spec => [spec.id, spec]))
     for (const [id, open] of this.#open) {
       const spec = wanted.get(id)
-      if (spec?.kind === open.kind && spec.host === open.host && ports.get(id) === open.port) continue
+      if (spec !== undefined && isStill(open, spec) && ports.get(id) === open.port) continue
       open.listener.close()
       this.#open.delete(id)
     }
@@ -54,7 +64,7 @@ export class Listeners {
       const port = ports.get(id) as number
       try {
         const listener = await this.#listen(spec, port)
-        this.#open.set(id, { listener, host: spec.host, port, kind: spec.kind })
+        this.#open.set(id, { listener, host: spec.host, port, kind: spec.kind, lean: isLean(spec) })
       } catch (error) {
         this.#failed(id, (error as NodeJS.ErrnoException).code ?? 'ERROR')
         this.#again(ports)
@@ -78,6 +88,7 @@ export class Listeners {
       port,
       reusePort: this.#reusePort,
       backlog: listenBacklog,
+      lean: isLean(spec),
       handlerOf: stream => this.#accept(spec.id, stream),
     })
   }

@@ -138,7 +138,11 @@ export class TcpDial implements StreamHandler, Timed, Waiter {
     this.#row = row
     this.#startedAt = now
     this.#observed = false
-    this.#stream = net.connect(pool.host, pool.port, this, pool.tlsClient)
+    const { tlsClient } = pool
+    this.#stream =
+      tlsClient === undefined
+        ? net.connectLean(pool.host, pool.port, this)
+        : net.connect(pool.host, pool.port, this, tlsClient)
     wheel.set(this, now + group.spec.connectTimeoutMs * MS)
   }
 
@@ -158,6 +162,7 @@ export class TcpDial implements StreamHandler, Timed, Waiter {
   closed(stream: Stream, code: string): void {
     if (stream !== this.#stream || this.#over) return
     this.#worker.refresh()
+    this.#pool?.notConnected(code)
     this.#connectFailed('connect-failed', connectEnd(code) !== attemptEnd.noRoom)
   }
 

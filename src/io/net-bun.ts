@@ -284,4 +284,5 @@ export const bunNet: Net = {
   detachSupported: false,
   listen,
   connect,
+  connectLean: connect,
 }

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { createNodeNet, nodeNet } from './net-node.ts'
-import { directWorks } from './net-node-doors.ts'
+import { directWorks, doors } from './net-node-doors.ts'
 import { netContract } from './testing/net.contract.ts'
 
 setFlagsFromString('--expose-gc')
@@ -11,9 +11,13 @@ if (!globalThis.gc) globalThis.gc = (await import('node:vm')).runInNewContext('g
 
 test('this Node has the doors of the direct way', () => {
   assert.equal(directWorks, true)
+  assert.notEqual(doors?.lean, null)
 })
 
 for (const { name, run } of netContract) test(`Node, direct: ${name}`, () => run(nodeNet))
+
+const lean = createNodeNet({ lean: true })
+for (const { name, run } of netContract) test(`Node, lean: ${name}`, () => run(lean))
 
 const plain = createNodeNet({ direct: false })
 for (const { name, run } of netContract) test(`Node, plain: ${name}`, () => run(plain))

@@ -4,7 +4,8 @@
 import net from 'node:net'
 import type { Listener, ListenOptions, Net, Stream, StreamHandler } from './net.ts'
 import { acceptDirect, connectDirect } from './net-node-direct.ts'
-import { directWorks, type Handle } from './net-node-doors.ts'
+import { directWorks, doors, type Handle } from './net-node-doors.ts'
+import { acceptLean, connectLean } from './net-node-lean.ts'
 import { PlainStream } from './net-node-plain.ts'
 import type { TlsClient } from './tls.ts'
 
@@ -50,21 +51,28 @@ function listen(options: ListenOptions, direct: boolean): Promise<Listener> {
 function acceptThroughHandle(server: net.Server, options: ListenOptions): void {
   const handle = (server as unknown as { _handle: Handle | null })._handle
   if (typeof handle?.onconnection !== 'function') return
+  const accept = options.lean && doors?.lean != null ? acceptLean : acceptDirect
   handle.onconnection = (error, client) => {
-    if (error === 0) start(acceptDirect(client, noHandler), options)
+    if (error === 0) start(accept(client, noHandler), options)
   }
 }
 
-/** @param choice `direct: false`: by documented means only, whatever this Node offers. */
-export function createNodeNet(choice: { readonly direct?: boolean } = {}): Net {
+/**
+ * @param choice `direct: false`: by documented means only, whatever this Node offers; `lean`: all streams without a socket,
+ * so that nobody can begin TLS on them
+ */
+export function createNodeNet(choice: { readonly direct?: boolean; readonly lean?: boolean } = {}): Net {
   const direct = directWorks && choice.direct !== false
+  const plainly = direct && doors?.lean != null ? connectLean : connectPlain
+  const { lean = false } = choice
   return {
     name: 'node',
     reusePortSupported: process.platform === 'linux' || process.platform === 'freebsd',
-    tlsSupported: true,
-    detachSupported: true,
-    listen: options => listen(options, direct),
-    connect: direct ? connectDirect : connectPlain,
+    tlsSupported: !lean,
+    detachSupported: !lean,
+    listen: options => listen(lean ? { ...options, lean } : options, direct),
+    connect: lean ? plainly : direct ? connectDirect : connectPlain,
+    connectLean: plainly,
   }
 }
 

@@ -44,6 +44,7 @@ const lifeCases: ContractCase[] = [
           assert.equal(server.stream.remoteAddress, host)
           assert.equal(client.stream.remotePort, listener.port)
           assert.equal(server.stream.localPort, listener.port)
+          assert.equal(server.stream.localAddress, server.stream.remoteAddress)
           assert.equal(server.stream.remotePort, client.stream.localPort)
         })
       }
