@@ -394,17 +394,24 @@ test('a client that goes while its hook thinks leaves nothing behind, before and
 })
 
 test('more calls than a thread and its queue hold are refused with 503, and all others are answered', async t => {
-  const hooks = hooksOf(`export const slow = () => new Promise(resolve => setTimeout(resolve, 300))`, {
-    onRequest: 'slow',
-    deadlineMs: 20_000,
-  })
+  const go = join(folder, 'go')
+  const hooks = hooksOf(
+    `import { existsSync } from 'node:fs'
+     const until = resolve => existsSync(${JSON.stringify(go)}) ? resolve() : setTimeout(until, 20, resolve)
+     export const slow = request => request.url === '/warm' ? undefined : new Promise(until)`,
+    { onRequest: 'slow', deadlineMs: 60_000 },
+  )
   await serve(edge, t, undefined, hooked(hooks))
-  assert.equal((await ask(await edge.connect())).status, 200)
+  assert.equal((await ask(await edge.connect(), '/warm')).status, 200)
   const clients = await Promise.all(Array.from({ length: 1_300 }, () => edge.connect()))
-  const statuses = await Promise.all(clients.map(async client => (await ask(client)).status))
-  const busy = statuses.filter(status => status === 503).length
-  assert.ok(busy > 0 && busy < 300, `${busy} were refused`)
-  assert.equal(statuses.filter(status => status === 200).length, 1_300 - busy)
+  const statuses: number[] = []
+  const all = Promise.all(clients.map(async client => statuses.push((await ask(client)).status)))
+  const places = 128 + 1_024
+  await until('the rest to be refused', () => statuses.length === 1_300 - places)
+  assert.ok(statuses.every(status => status === 503))
+  writeFileSync(go, '')
+  await all
+  assert.equal(statuses.filter(status => status === 200).length, places)
   for (const client of clients) client.destroy()
   await edge.idle()
 })
