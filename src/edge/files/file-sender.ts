@@ -7,6 +7,7 @@ import type { Exchange } from '../exchange.ts'
 import type { LocalSource } from '../response-sink.ts'
 import type { Representation } from './file-entry.ts'
 import type { OpenFile } from './open-files.ts'
+import { ReadBuffers } from './read-buffers.ts'
 
 /** Text, or bytes of the file. */
 export type Part = { readonly text: string } | { readonly from: number; readonly to: number }
@@ -15,9 +16,12 @@ interface Piece {
   readonly bytes: Buffer
   readonly from: number
   readonly to: number
-  /** The buffer goes back to the pool. */
+  /** The buffer goes back to where it was taken. */
   readonly pooled: boolean
 }
+
+/** One worker's: each has a thread, and its own copy of this module. */
+const buffers = new ReadBuffers()
 
 export class MemorySender implements LocalSource {
   readonly #exchange: Exchange
@@ -85,7 +89,7 @@ export class DiskSender implements LocalSource {
     if (this.#ready !== null || this.#reading || this.#over) return
     const part = this.#parts[this.#part]
     if (part === undefined) {
-      if (this.#held === null || !this.#blocked) this.#end()
+      if (this.#held === null) this.#end()
       return
     }
     if ('text' in part) {
@@ -102,15 +106,14 @@ export class DiskSender implements LocalSource {
   }
 
   #read(to: number): void {
-    const { buffers } = this.#exchange.worker
-    const bytes = buffers.take()
+    const bytes = buffers.take(to - this.#position)
     const wanted = Math.min(bytes.length, to - this.#position)
     this.#reading = true
     readOpen(this.#file.descriptor, bytes, 0, wanted, this.#position, (code, count) => {
       this.#exchange.worker.refresh()
       this.#reading = false
       const usable = !this.#over && code === '' && count > 0
-      if (!usable) buffers.give(bytes)
+      if (!usable) buffers.give(bytes, true)
       if (this.#over) this.#letGo()
       else if (!usable) this.#exchange.localCut('file-changed')
       else this.#got({ bytes, from: 0, to: count, pooled: true }, to)
@@ -137,7 +140,7 @@ export class DiskSender implements LocalSource {
       // Not by ctime: a file that is replaced by a rename loses a link, and is still the whole old one.
       const same = facts.size === this.#facts.size && facts.mtimeMs === this.#facts.mtimeMs
       if (this.#over || code !== '' || !same) {
-        this.#exchange.worker.buffers.give(piece.bytes)
+        buffers.give(piece.bytes, true)
         if (this.#over) this.#letGo()
         else this.#exchange.localCut('file-changed')
         return
@@ -161,16 +164,13 @@ export class DiskSender implements LocalSource {
       this.#giveBack()
       if (this.#ready !== null) this.#write()
       else this.#fill()
-    } else {
-      this.#blocked = true
-      if (!more && !this.#reading) this.#end()
-    }
+    } else this.#blocked = true
   }
 
   #giveBack(): void {
     const piece = this.#held
     this.#held = null
-    if (piece?.pooled) this.#exchange.worker.buffers.give(piece.bytes)
+    if (piece?.pooled) buffers.give(piece.bytes, true)
   }
 
   drained(): void {
@@ -182,27 +182,17 @@ export class DiskSender implements LocalSource {
 
   #end(): void {
     this.#over = true
-    this.#lend()
     this.#letGo()
     this.#exchange.localEnd()
-  }
-
-  /** What the client's connection still reads from goes back to the pool when it is written. */
-  #lend(): void {
-    const piece = this.#held
-    this.#held = null
-    if (!piece?.pooled) return
-    const { client, worker } = this.#exchange
-    if (client === null) worker.buffers.give(piece.bytes)
-    else client.lend(piece.bytes)
   }
 
   cancel(): void {
     if (this.#over) return
     this.#over = true
-    if (this.#ready?.pooled) this.#exchange.worker.buffers.give(this.#ready.bytes)
-    this.#ready = null
-    this.#lend()
+    if (this.#ready?.pooled) buffers.give(this.#ready.bytes, true)
+    // The client's connection may still read from it.
+    if (this.#held?.pooled) buffers.give(this.#held.bytes, false)
+    this.#ready = this.#held = null
     // A descriptor is not let go of while it is read from.
     if (!this.#reading) this.#letGo()
   }
