@@ -86,6 +86,18 @@ const ciphers: string = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
+/** Keys are agreed on by curves alone, also against those who record now and decipher later where this OpenSSL can. */
+const curves: string = keyAgreement('X25519MLKEM768:X25519:P-256:P-384')
+
+function keyAgreement(wanted: string): string {
+  try {
+    tls.createSecureContext({ ecdhCurve: wanted })
+    return wanted
+  } catch {
+    return 'X25519:P-256:P-384'
+  }
+}
+
 /** Our order of ciphers, but ChaCha20 for clients that prefer it (no AES hardware); no renegotiation: RFC 9325 3.5. */
 const secureOptions: number = constants.SSL_OP_PRIORITIZE_CHACHA | constants.SSL_OP_NO_RENEGOTIATION
 
@@ -123,6 +135,7 @@ function serverContext(pair: TlsCertificate, settings: TlsServerSettings, sessio
       key: pair.key,
       ...(settings.clients === null ? {} : { ca: settings.clients.ca }),
       ciphers,
+      ecdhCurve: curves,
       honorCipherOrder: true,
       minVersion: settings.minVersion,
       secureOptions,

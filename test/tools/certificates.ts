@@ -86,7 +86,7 @@ async function signLeaf(root: x509.X509Certificate, authority: Keys, options: Le
   )
   const leaf = await x509.X509CertificateGenerator.create({
     serialNumber: nextSerial(),
-    subject: `CN=${options.name ?? options.hosts[0] ?? 'nobody'}`,
+    subject: [{ CN: [options.name ?? options.hosts[0] ?? 'nobody'] }],
     issuer: root.subject,
     notBefore: new Date(Date.now() + (options.fromDays ?? -1) * dayMs),
     notAfter: new Date(Date.now() + (options.untilDays ?? 90) * dayMs),

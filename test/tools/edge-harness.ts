@@ -44,6 +44,8 @@ export interface EdgeSetup {
   readonly forwarded?: EdgeSnapshot['forwarded']
   /** Beside the plain one, `http`. */
   readonly listeners?: readonly ListenerSpec[]
+  /** Whatever else the snapshot is to have, or to have otherwise. */
+  readonly more?: Partial<EdgeSnapshot>
 }
 
 export interface EdgeUnderTest {
@@ -168,6 +170,7 @@ function snapshotOf(setup: EdgeSetup, version: number, stateDirectory: string): 
     routes: setup.routes ?? [proxyRoute()],
     upstreams: [upstreamOf('app', setup.members ?? [], setup.upstream), ...(setup.upstreams ?? [])],
     stickySecret: Buffer.from('a secret of the tests, 32 bytes.').toString('base64'),
+    ...setup.more,
   }
 }
 
