@@ -47,6 +47,8 @@ export function openAcmeStore(folder: string, directory: string): AcmeStore {
   }
   // Before it is used: an account whose key is lost is lost.
   if (account.url === null) keep(account)
+  /** Asked for with each snapshot and status: read once. */
+  const lives = new Map<string, CertificateLife | null>()
   const fileOf = (host: string): string =>
     join(place, 'certificates', `${host.replace(/[^a-z0-9.-]/g, '_')}.pem`)
   return {
@@ -55,8 +57,17 @@ export function openAcmeStore(folder: string, directory: string): AcmeStore {
     },
     keepAccount: url => keep({ ...account, url }),
     fileOf,
-    lifeOf: host => readLife(fileOf(host)),
-    keepCertificate: (host, pem) => writePrivate(fileOf(host), pem),
+    lifeOf: host => {
+      const known = lives.get(host)
+      if (known !== undefined) return known
+      const life = readLife(fileOf(host))
+      lives.set(host, life)
+      return life
+    },
+    keepCertificate: (host, pem) => {
+      writePrivate(fileOf(host), pem)
+      lives.set(host, readLife(fileOf(host)))
+    },
     troubleOf: host => troubles[host] ?? null,
     keepTrouble: (host, trouble) => {
       const { [host]: _, ...others } = troubles
