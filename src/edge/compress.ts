@@ -1,7 +1,7 @@
 // Compression on the fly: stands between an instance's answer and its client where the route asks for it, the client
 // takes it, and nothing forbids it (RFC 9110 7.7, 8.8.1, 12.5.3). Streams: what the instance has sent goes out when it
 // pauses. What waits is bounded on both sides; when too many answers are compressed at once, further ones go out as they are.
-// Answers with secrets beside what the client chose can be guessed by their length (BREACH): docs/compression.md.
+// Answers with secrets beside what the client chose can be guessed by their length (BREACH): docs/operate/compression.md.
 
 import { type ByteStream, packStream, zstdSupported } from '../io/zlib.ts'
 import { acceptanceOf, bestCoding, type Coding, isOfTypes } from '../policy/negotiate.ts'
