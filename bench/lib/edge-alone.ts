@@ -57,6 +57,7 @@ export async function startEdgeAlone(
   routes: readonly RouteSpec[],
   upstreams: readonly UpstreamSpec[],
   env: Record<string, string> = {},
+  change: (port: number) => Partial<EdgeSnapshot> = () => ({}),
 ): Promise<EdgeAlone> {
   const port = await freePort()
   const state = join(folder, 'state')
@@ -84,6 +85,7 @@ export async function startEdgeAlone(
     routes,
     upstreams,
     stickySecret: Buffer.alloc(32, 1).toString('base64'),
+    ...change(port),
   }
   mkdirSync(join(state, 'edge'), { recursive: true })
   writeFileSync(join(state, 'edge', 'snapshot.json'), JSON.stringify(snapshot))
