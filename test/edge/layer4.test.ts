@@ -420,3 +420,19 @@ test('a killed worker takes its connections with it, and what they counted is gi
     return answered
   })
 })
+
+test('a connection that was busy gives its buffers back when it is quiet, and goes on', async t => {
+  const bytes = randomBytes(4 << 20)
+  await members(t, [echo])
+  const client = await connect(t)
+  for (let round = 0; round < 2; round++) {
+    const back = client.bytes(bytes.length)
+    await client.send(bytes)
+    assert.ok((await back).equals(bytes))
+    await until('no buffer in use', async () => /^edge_buffers\{worker="0"\} 0$/m.test(await edge.metrics()))
+    assert.equal((await edge.member(0)).inFlight, 1)
+  }
+  client.halfClose()
+  await client.rest()
+  await edge.idle()
+})
