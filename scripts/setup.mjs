@@ -32,6 +32,7 @@ const programs = {
   },
   bench: {
     nginx: 'nginx',
+    '/usr/lib/nginx/modules/ngx_stream_module.so': 'libnginx-mod-stream',
     haproxy: 'haproxy',
     wrk: 'wrk',
     taskset: 'util-linux',
@@ -96,6 +97,8 @@ function ensurePackages() {
 }
 
 function onPath(program) {
+  // A module of a program: by its file.
+  if (program.startsWith('/')) return existsSync(program)
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin']
   return folders.some(folder => {
     try {
