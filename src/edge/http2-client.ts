@@ -24,6 +24,7 @@ const streamsMaxDefault = 128
 /** A closed session's peer has this long to close its side. */
 const lingerUs = 10_000_000
 /** Streams accepted after the first GOAWAY end with this even if nobody answers the PING. */
+const calmedUs = 1_000_000
 const leavingUs = 1_000_000
 const lookUs = 1_000_000
 /** Fields beyond the limit that are still read, so that the answer is a 431 and not a reset: pseudo-header fields, crumbs. */
@@ -36,10 +37,11 @@ const settingsTrouble = 4
 
 /**
  * Bytes that are neither payload nor a request's fields (frame headers, WINDOW_UPDATE, PRIORITY, empty or tiny DATA): at
- * once, and each second. A download of 100 MB/s is acknowledged with a tenth of that.
+ * once, and each second. Payload earns as much: messages of 9 bytes pay for their frames themselves. A download of
+ * 100 MB/s is acknowledged with some 40 KB/s.
  */
-const overheadMax = 2 << 20
-const overheadPerSecond = 512 << 10
+const overheadMax = 512 << 10
+const overheadPerSecond = 64 << 10
 /** Framing of a request's fields, and what HPACK and the stream's end cost. */
 const requestOverhead = 256
 
@@ -75,6 +77,7 @@ export class Http2Client implements Drainable, Timed {
   #overhead = 0
   #seenBytes = 0
   #gone = false
+  #calmed = false
 
   constructor(worker: WorkerContext, socket: Duplex, peer: Http2Peer) {
     const { snapshot, cells, index, now } = worker
@@ -135,7 +138,7 @@ export class Http2Client implements Drainable, Timed {
 
   /** Payload of a request body has come. */
   notePayload(bytes: number): void {
-    this.#overhead -= bytes
+    this.#overhead -= 2 * bytes
   }
 
   streamClosed(client: Http2ExchangeClient): void {
@@ -154,12 +157,20 @@ export class Http2Client implements Drainable, Timed {
     if (this.#trouble > troubleMax) this.#calm()
   }
 
-  /** RFC 9113 10.5: a peer that asks for work without purpose is cut off, and told why. */
+  /**
+   * RFC 9113 10.5: a peer that asks for work without purpose is cut off, and told why. `close` first: Node then leaves
+   * the socket open for a while and drops what still comes, so that the word is not lost to a reset.
+   */
   #calm(): void {
     const { worker } = this
-    if (this.#session.destroyed) return
+    const session = this.#session
+    if (this.#calmed || session.destroyed) return
+    this.#calmed = true
     worker.cells.worker.refused[worker.index]!++
-    this.#session.destroy(new Error('this client asks for work without purpose'), http2Code.enhanceYourCalm)
+    session.goaway(http2Code.enhanceYourCalm)
+    session.close()
+    session.destroy(new Error('this client asks for work without purpose'), http2Code.enhanceYourCalm)
+    this.#arm(calmedUs)
   }
 
   #checkOverhead(seconds: number): void {
@@ -167,7 +178,7 @@ export class Http2Client implements Drainable, Timed {
     this.#overhead = Math.max(0, this.#overhead + bytesRead - this.#seenBytes - seconds * overheadPerSecond)
     this.#seenBytes = bytesRead
     let waiting = 0
-    for (const client of this.#streams) waiting += client.unreadBytes
+    for (const client of this.#streams) waiting += 2 * client.unreadBytes
     if (this.#overhead - waiting > overheadMax) this.#calm()
   }
 

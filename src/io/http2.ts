@@ -48,7 +48,9 @@ const sessionMegabytesMax = 32
  * not read.
  */
 const invalidFramesMax = 128
-const rejectedStreamsMax = 512
+/** More than some reads can bring, so that who holds the session counts first and can say why it ends. */
+const rejectedStreamsMax = 8_192
+const resetsMax = 8_192
 
 /** The session of a client; the socket's unread bytes are its first. */
 export function serveHttp2(socket: Duplex, settings: Http2ServerSettings): ServerHttp2Session {
@@ -57,6 +59,8 @@ export function serveHttp2(socket: Duplex, settings: Http2ServerSettings): Serve
     maxSessionInvalidFrames: invalidFramesMax,
     maxSessionRejectedStreams: rejectedStreamsMax,
     maxHeaderListPairs: settings.headerFieldsMax,
+    streamResetBurst: resetsMax,
+    streamResetRate: resetsMax,
     // What an instance repeats, it repeats; `respond` would throw.
     strictSingleValueFields: false,
     settings: {

@@ -211,8 +211,11 @@ export class H2Peer {
   async send(bytes: Buffer): Promise<void> {
     if (this.socket.destroyed || this.socket.write(bytes)) return
     await new Promise<void>(resolve => {
-      this.socket.once('drain', resolve)
-      this.socket.once('close', () => resolve())
+      const done = (): void => {
+        this.socket.off('drain', done).off('close', done)
+        resolve()
+      }
+      this.socket.on('drain', done).on('close', done)
     })
   }
 
@@ -226,9 +229,11 @@ export class H2Peer {
     return true
   }
 
+  get goaways(): number[] {
+    return this.frames.filter(one => one.type === frameType.goaway).map(one => one.payload.readUInt32BE(4))
+  }
   get goaway(): number | null {
-    const last = this.frames.findLast(one => one.type === frameType.goaway)
-    return last === undefined ? null : last.payload.readUInt32BE(4)
+    return this.goaways.at(-1) ?? null
   }
   resetOf(stream: number): number | null {
     const found = this.frames.find(one => one.type === frameType.reset && one.stream === stream)
