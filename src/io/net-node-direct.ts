@@ -118,6 +118,11 @@ export class DirectStream extends PlainStream {
 
   writeBoth(text: string, bytes: Buffer, from: number, to: number): boolean {
     const handle = this.#handle
+    if (this.#secure !== null && text.length > 0 && to > from) {
+      if (!this.#secure.writeBoth(text, part(bytes, from, to), bytes.buffer === sharedMemory))
+        this.drainOwed = true
+      return !this.drainOwed
+    }
     if (handle === null || text.length === 0 || to <= from) {
       const taken = this.write(text)
       return this.writeBytes(bytes, from, to) && taken

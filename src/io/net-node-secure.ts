@@ -11,6 +11,12 @@ import { secureCopyBytesMax } from './net-node-plain.ts'
 
 /** Given to TLS at once: 9 records of 16 KB, which Node hands to the system in one call. */
 const sliceBytes = 9 * 16_384
+/** Pieces that go out together are put together here: TLS has read it when the write returns. */
+const scratch = Buffer.allocUnsafeSlow(sliceBytes)
+
+/** Buffers of `secureCopyBytesMax` for what waits; new ones each time would keep the garbage collector busy. */
+const spares: Buffer[] = []
+const sparesMax = 64
 
 interface Owner {
   /** Nothing waits any more ('' ), or the connection is gone (the system's code). */
@@ -21,13 +27,20 @@ function writeCompleted(this: WriteRequest, status: number): void {
   this.owner?.writeEnded(status)
 }
 
+function put(data: string | Buffer, target: Buffer, at: number): number {
+  return typeof data === 'string' ? target.latin1Write(data, at) : data.copy(target, at)
+}
+
 export class SecureWriter {
   readonly #owner: Owner
   readonly #handle: Handle
   readonly #under: Handle
   #underWay = false
-  #waiting: (string | Buffer)[] = []
-  #waitingBytes = 0
+  /** Copies of what came first while a write was under way; null: nothing waits. */
+  #held: Buffer | null = null
+  #heldBytes = 0
+  /** What came when there was no more room there: by reference, or copied where it would not stay. */
+  #large: (string | Buffer)[] = []
 
   /** @param under The handle of the TCP socket, which tells whether the system keeps up. */
   constructor(owner: Owner, handle: Handle, under: Handle) {
@@ -37,7 +50,7 @@ export class SecureWriter {
   }
 
   get idle(): boolean {
-    return !this.#underWay && this.#waiting.length === 0
+    return !this.#underWay && this.#heldBytes === 0 && this.#large.length === 0
   }
 
   /**
@@ -49,11 +62,26 @@ export class SecureWriter {
       this.#send(data)
       return this.#under.writeQueueSize === 0
     }
-    const little = this.#waitingBytes + data.length <= secureCopyBytesMax
-    this.#waiting.push((little || passing) && typeof data !== 'string' ? Buffer.from(data) : data)
-    this.#waitingBytes += data.length
+    if (this.#large.length === 0 && this.#heldBytes + data.length <= secureCopyBytesMax) {
+      this.#held ??= spares.pop() ?? Buffer.allocUnsafeSlow(secureCopyBytesMax)
+      this.#heldBytes += put(data, this.#held, this.#heldBytes)
+      return this.#under.writeQueueSize === 0
+    }
+    this.#large.push(passing && typeof data !== 'string' ? Buffer.from(data) : data)
     if (!this.#underWay) this.#sendWaiting()
-    return little && this.#under.writeQueueSize === 0
+    return false
+  }
+
+  /** Text, then bytes, in one write where that can be. */
+  writeBoth(text: string, bytes: Buffer, passing: boolean): boolean {
+    const length = text.length + bytes.length
+    if (this.#underWay || length > sliceBytes) {
+      const taken = this.write(text, false)
+      return this.write(bytes, passing) && taken
+    }
+    put(bytes, scratch, put(text, scratch, 0))
+    this.#send(scratch.subarray(0, length))
+    return this.#under.writeQueueSize === 0
   }
 
   #send(data: string | Buffer): void {
@@ -69,34 +97,35 @@ export class SecureWriter {
   }
 
   #sendWaiting(): void {
-    const pieces: (string | Buffer)[] = []
-    let room = sliceBytes
-    while (room > 0 && this.#waiting.length > 0) {
-      const next = this.#waiting[0] as string | Buffer
-      if (next.length <= room) this.#waiting.shift()
-      else this.#waiting[0] = cut(next, room, next.length)
-      pieces.push(next.length <= room ? next : cut(next, 0, room))
-      room -= Math.min(room, next.length)
+    const held = this.#held
+    const length = this.#heldBytes
+    this.#held = null
+    this.#heldBytes = 0
+    if (this.#large.length > 0) this.#sendSlice(held, length)
+    else this.#send((held as Buffer).subarray(0, length))
+    if (held !== null && spares.length < sparesMax) spares.push(held)
+  }
+
+  #sendSlice(held: Buffer | null, length: number): void {
+    let filled = held === null ? 0 : held.copy(scratch, 0, 0, length)
+    while (filled < sliceBytes && this.#large.length > 0) {
+      const next = this.#large[0] as string | Buffer
+      const room = sliceBytes - filled
+      if (next.length <= room) this.#large.shift()
+      else this.#large[0] = cut(next, room, next.length)
+      filled += put(next.length <= room ? next : cut(next, 0, room), scratch, filled)
     }
-    this.#waitingBytes -= sliceBytes - room
-    this.#send(pieces.length === 1 ? (pieces[0] as string | Buffer) : together(pieces))
+    this.#send(scratch.subarray(0, filled))
   }
 
   writeEnded(status: number): void {
     this.#underWay = false
     if (status < 0) this.#owner.secureWriteEnded(getSystemErrorName(status))
-    else if (this.#waiting.length > 0) this.#sendWaiting()
-    else this.#owner.secureWriteEnded('')
+    else if (this.idle) this.#owner.secureWriteEnded('')
+    else this.#sendWaiting()
   }
 }
 
 function cut(data: string | Buffer, from: number, to: number): string | Buffer {
   return typeof data === 'string' ? data.slice(from, to) : data.subarray(from, to)
-}
-
-function together(pieces: readonly (string | Buffer)[]): string | Buffer {
-  if (pieces.every(piece => typeof piece === 'string')) return pieces.join('')
-  return Buffer.concat(
-    pieces.map(piece => (typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece)),
-  )
 }
