@@ -14,6 +14,7 @@ import { figure, median, percent, ratio, spread } from '../lib/statistics.ts'
 import type { BenchOptions } from '../run.ts'
 import { h2load } from './h2load.ts'
 import { http2Peers } from './peers.ts'
+import { printShares } from './shares.ts'
 
 const loadCore = 0
 const proxyCore = 1
@@ -145,7 +146,10 @@ export async function run(options: BenchOptions): Promise<string> {
       texts.push(await measured(scenario, runners, options.quick ? 1 : 5, options.quick ? 0.25 : 1))
       for (const peer of runners.values()) await peer.stop()
     }
-    if (profiles !== '') printProfile(profiles)
+    if (profiles !== '') {
+      printProfile(profiles)
+      printShares(profiles)
+    }
     const versions = http2Peers.map(peer => `${peer.name} ${peer.version() ?? 'absent'}`).join(', ')
     return `${versions}.\n\n${texts.join('\n\n')}`
   } finally {
