@@ -171,7 +171,6 @@ export class Certificates {
 
   async #renew(everything: boolean): Promise<string[]> {
     const changed: string[] = []
-    const { length } = changed
     for (const [key, loaded] of this.#loads) {
       const stamps = await Promise.all(loaded.unit.paths.map(tlsFileStamp))
       if (!everything && keyOf(stamps) === keyOf(loaded.stamps)) continue
@@ -181,15 +180,18 @@ export class Certificates {
       this.#loads.set(key, next)
       if (keyOf(next.texts) !== keyOf(loaded.texts)) changed.push(loaded.unit.paths[0] as string)
     }
-    const keysOld = Date.now() - this.#keysAt >= ticketKeysMs
-    if (keysOld) {
-      this.#ticketKeys = randomBytes(48)
-      this.#keysAt = Date.now()
-      changed.push('ticket keys')
-    }
-    if (changed.length > length) this.#make()
-    for (const path of changed) if (path !== 'ticket keys') this.#tell('certificates', this.#said(path))
-    return changed
+    const keysOld = this.#renewKeys()
+    if (changed.length > 0 || keysOld) this.#make()
+    for (const path of changed) this.#tell('certificates', this.#said(path))
+    return keysOld ? [...changed, 'ticket keys'] : changed
+  }
+
+  /** True: they are others now. */
+  #renewKeys(): boolean {
+    if (Date.now() - this.#keysAt < ticketKeysMs) return false
+    this.#ticketKeys = randomBytes(48)
+    this.#keysAt = Date.now()
+    return true
   }
 
   /** Null: the newer files do not fit, and what is in use stays. */
