@@ -51,6 +51,9 @@ const onread = {
   },
 } as unknown as { buffer: Uint8Array; callback: () => boolean }
 
+/** libuv's UV_EOF, the same on every system. */
+const endOfFile = -4095
+
 /** What Node's sockets do with a read: ends and errors stay theirs. */
 let socketRead: SecureHandle['onread'] | null = null
 
@@ -58,6 +61,10 @@ function secureRead(this: SecureHandle, memory: ArrayBuffer): Buffer | undefined
   const { state, readBytesOrError } = doors as Doors
   const length = state[readBytesOrError] as number
   if (length > 0) return this.tenfold.received(length)
+  if (length < 0 && length !== endOfFile) {
+    this.tenfold.readFailed(length)
+    return undefined
+  }
   return (socketRead as SecureHandle['onread']).call(this, memory)
 }
 
@@ -82,6 +89,11 @@ export class DirectStream extends PlainStream {
 
   get #socketHandle(): Handle | null {
     return (this.socket as unknown as { _handle: Handle | null })._handle
+  }
+
+  /** Without the error object, and its trace, that Node would make of each reset. */
+  readFailed(error: number): void {
+    this.fail(getSystemErrorName(error))
   }
 
   /** Answers the buffer to read into from now on, if it is another. */

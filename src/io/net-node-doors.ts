@@ -55,6 +55,8 @@ export interface Handle {
 /** Who hears what a TLSSocket's handle reads; answers the buffer to read into from now on, if it is another. */
 export interface SecureReader {
   received(length: number): Buffer | undefined
+  /** libuv's error, below 0. */
+  readFailed(error: number): void
 }
 
 /** The handle of a TLSSocket: a stream like that of TCP, over it. */

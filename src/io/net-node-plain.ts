@@ -39,6 +39,8 @@ export class PlainStream extends ReadingSide implements Stream {
   #finPending = false
   /** The handshake is done; `handshaking` stays until that is told. */
   #established = false
+  /** Servers always show theirs. */
+  #certificateAsked = true
   #certificateRequired = false
 
   constructor(socket: Socket, handler: StreamHandler) {
@@ -77,6 +79,7 @@ export class PlainStream extends ReadingSide implements Stream {
     const secured = server.wrap(under) as unknown as StreamSocket
     this.adopt(secured)
     this.secure(under, 'secure')
+    this.#certificateAsked = server.clientsAsked
     this.#certificateRequired = server.clientsRequired
     // The bytes of a client that has ended already are no handshake; and no end would be told any more.
     if (ended || under.readableEnded) this.fail('ECONNRESET')
@@ -243,7 +246,7 @@ export class PlainStream extends ReadingSide implements Stream {
     // HTTP/2 waits for it.
     secured._releaseControl?.()
     secured.secureConnecting = false
-    const info = tlsInfo(secured)
+    const info = tlsInfo(secured, this.#certificateAsked)
     if (this.#certificateRequired && !info.authorized) {
       this.fail(info.authorizationError || 'CERT_REJECTED')
       return

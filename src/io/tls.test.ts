@@ -192,6 +192,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     // Sessions are kept by address: all three servers answer at one.
     let serving: TlsServer = one
     const wrapped = {
+      clientsAsked: false,
       get clientsRequired() {
         return false
       },
@@ -218,6 +219,9 @@ test('a session of a listener that asks for no certificate does not open one tha
   const closed = createTlsServer({ ...settings, clients: { ca: authority.ca, mode: 'required' } })
   let serving = open
   const wrapped = {
+    get clientsAsked() {
+      return serving.clientsAsked
+    },
     get clientsRequired() {
       return serving.clientsRequired
     },

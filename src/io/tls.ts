@@ -22,6 +22,7 @@ export interface TlsInfo {
   /** By ALPN; '' if nothing was agreed. */
   readonly protocol: AlpnProtocol | ''
   readonly version: TlsVersion
+  /** '' where nobody asked before the connection ended. */
   readonly cipher: string
   readonly resumed: boolean
   /** Is the peer's certificate valid? False also where none was asked for or given. */
@@ -186,6 +187,11 @@ export class TlsServer {
     return serverName === host || this.#place(serverName) === this.#place(host)
   }
 
+  /** Are clients asked for certificates? */
+  get clientsAsked(): boolean {
+    return this.#state.clients !== null
+  }
+
   /** Must a client show a valid certificate? OpenSSL sees to it that there is one; whether it is valid is for the driver. */
   get clientsRequired(): boolean {
     return this.#state.clients?.mode === 'required'
@@ -280,21 +286,48 @@ interface Verified {
   readonly _handle: { verifyError(): { code?: string; message: string } | null | undefined } | null
 }
 
-/** What was agreed on a socket whose handshake is done. For the driver. */
-export function tlsInfo(socket: tls.TLSSocket): TlsInfo {
-  const error = (socket as unknown as Verified)._handle?.verifyError()
-  const peer = socket.getPeerX509Certificate()
-  const facts = peer === undefined ? null : certificateFacts(peer)
-  const name = (socket as unknown as { servername: unknown }).servername
-  const reason = error ? (error.code ?? error.message) : ''
-  return {
-    serverName: typeof name === 'string' ? name.toLowerCase() : '',
-    protocol: socket.alpnProtocol === false ? '' : ((socket.alpnProtocol ?? '') as AlpnProtocol | ''),
-    version: (socket.getProtocol() ?? 'TLSv1.3') as TlsVersion,
-    cipher: socket.getCipher()?.name ?? '',
-    resumed: socket.isSessionReused() === true,
-    authorized: facts !== null && reason === '' && socket.authorizationError == null,
-    authorizationError: facts === null ? '' : reason || String(socket.authorizationError ?? ''),
-    peerCertificate: () => facts,
+/** What was agreed on a socket whose handshake is done. For the driver. @param asked Was a certificate asked for? */
+export function tlsInfo(socket: tls.TLSSocket, asked: boolean): TlsInfo {
+  return new Agreed(socket, asked)
+}
+
+class Agreed implements TlsInfo {
+  readonly serverName: string
+  readonly protocol: AlpnProtocol | ''
+  readonly version: TlsVersion
+  readonly resumed: boolean
+  readonly authorized: boolean
+  readonly authorizationError: string
+  readonly #socket: tls.TLSSocket
+  readonly #peer: CertificateFacts | null
+  #cipher = ''
+
+  constructor(socket: tls.TLSSocket, asked: boolean) {
+    const { alpnProtocol } = socket
+    const name = (socket as unknown as { servername: unknown }).servername
+    const peer = asked ? socket.getPeerX509Certificate() : undefined
+    this.#socket = socket
+    this.#peer = peer === undefined ? null : certificateFacts(peer)
+    this.serverName = typeof name === 'string' ? name.toLowerCase() : ''
+    this.protocol = alpnProtocol === 'h2' || alpnProtocol === 'http/1.1' ? alpnProtocol : ''
+    this.version = (socket.getProtocol() ?? 'TLSv1.3') as TlsVersion
+    this.resumed = socket.isSessionReused() === true
+    this.authorizationError = this.#peer === null ? '' : reasonOf(socket)
+    this.authorized = this.#peer !== null && this.authorizationError === ''
   }
+
+  /** Asked of OpenSSL when somebody wants to know: few do. */
+  get cipher(): string {
+    this.#cipher ||= this.#socket.getCipher()?.name ?? ''
+    return this.#cipher
+  }
+
+  peerCertificate(): CertificateFacts | null {
+    return this.#peer
+  }
+}
+
+function reasonOf(socket: tls.TLSSocket): string {
+  const error = (socket as unknown as Verified)._handle?.verifyError()
+  return error ? (error.code ?? error.message) : String(socket.authorizationError ?? '')
 }
