@@ -2,7 +2,7 @@
 // buffer are data. What is passed on is always framed anew from those ranges, so that nothing malformed, no extension
 // and no unwanted trailer ever travels further.
 
-import { fieldIdOf } from '../fields.ts'
+import { fieldId, fieldIdOf } from '../fields.ts'
 import { CR, isFieldValue, isToken, LF } from './grammar.ts'
 
 export const chunkProblem = {
@@ -286,7 +286,10 @@ function hexDigit(c: number): number {
  */
 export function isForwardableTrailer(line: string): boolean {
   const name = line.slice(0, line.indexOf(':')).toLowerCase()
-  return fieldIdOf(name) === 0 && !forbiddenTrailer.test(name)
+  const id = fieldIdOf(name)
+  // What only describes the content may come behind it (RFC 9110 6.5.1).
+  const known = id !== 0 && id !== fieldId.etag && id !== fieldId['last-modified']
+  return !known && !forbiddenTrailer.test(name)
 }
 
 const forbiddenTrailer =
