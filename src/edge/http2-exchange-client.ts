@@ -223,6 +223,11 @@ export class Http2ExchangeClient implements ExchangeClient, TunnelSide, Timed {
 
   #inputEnd(): void {
     this.worker.refresh()
+    // Node says `end` of a stream that was reset too: half a request must not look whole to an instance.
+    if (this.#stream.closed && this.#tunnel === null) {
+      this.gone(true)
+      return
+    }
     this.#inputEnded = true
     if (this.#tunnel !== null) this.#tunnel.clientEnded()
     else this.#endBody()

@@ -249,6 +249,29 @@ test('a window that is never opened frees the instance when the time to send is 
   peer.destroy()
 })
 
+for (const method of ['POST', 'HEAD'])
+  for (const code of [0, 8])
+    test(`a ${method} whose client resets it with ${codeNames[code]} amid its body never looks whole to the instance`, async t => {
+      let heard = ''
+      await serve(edge, t, async peer => {
+        peer.socket.on('data', bytes => {
+          heard += bytes.toString('latin1')
+        })
+        await new Promise(resolve => peer.socket.once('close', resolve))
+      })
+      const peer = await H2Peer.greeted(edge.port)
+      const fields = [[':method', method] as const, ...requestFields.slice(1)]
+      peer.write(
+        headers(1, fields, flag.endHeaders),
+        frame(frameType.data, 0, 1, Buffer.alloc(20_000 - 5_000, 'x')),
+      )
+      await until('the body to arrive', () => heard.includes('xxx'))
+      peer.write(frame(frameType.reset, 0, 1, uint32(code)))
+      await edge.idle()
+      assert.doesNotMatch(heard, /\r\n0\r\n/)
+      peer.destroy()
+    })
+
 test('a body that stops is answered with 408', async t => {
   await serve(edge, t, undefined, { limits: { bodyTimeoutMs: 300 } })
   const peer = await H2Peer.greeted(edge.port)
