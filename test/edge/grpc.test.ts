@@ -139,7 +139,9 @@ test('streams pass in both directions, message by message', async t => {
     both.write(`${i}`)
     heard.push(await next)
   }
+  const ended = new Promise(resolve => both.once('end', resolve))
   both.end()
+  await ended
   assert.deepEqual(
     heard,
     Array.from({ length: 20 }, (_, i) => `${i}!`),
