@@ -149,7 +149,8 @@ export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
 
   /** A piece of the request body. False: keep `bytes` unchanged and wait for `upstreamDrained`. */
   body(bytes: Buffer, from: number, to: number): boolean {
-    if (this.#state !== place.busy || from === to) return !this.#blocked
+    // What comes after the end would be read as the next request.
+    if (this.#state !== place.busy || this.#requestDone || from === to) return !this.#blocked
     let taken = true
     if (to - from <= smallReadBytes) {
       const text = bytes.latin1Slice(from, to)

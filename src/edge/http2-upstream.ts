@@ -5,7 +5,7 @@
 //
 // States: waiting (the session connects) -> busy -> done. Deadlines as for HTTP/1.1.
 
-import { type ClientHttp2Stream, endStreamFlag, http2Code } from '../io/http2.ts'
+import { type ClientHttp2Stream, endStreamFlag, http2Code, wholeness } from '../io/http2.ts'
 import type { Timed } from '../kit/timer-wheel.ts'
 import { framing, type HeadLimits, Http1ResponseHead } from '../wire/http1/index.ts'
 import { requestListOf, responseHeadText, trailerFields, trailerLines } from '../wire/http2/index.ts'
@@ -140,7 +140,8 @@ export class Http2Upstream implements Timed, UpstreamConnection {
     stream.on('response', (_byName, flags, list) => this.#response(list as unknown as string[], flags))
     stream.on('trailers', (_byName, _flags, list) => this.#takeTrailers(list as unknown as string[]))
     stream.on('data', (bytes: Buffer) => this.#data(bytes))
-    stream.on('end', () => this.#end())
+    const isWhole = wholeness(stream)
+    stream.on('end', () => this.#end(isWhole()))
     stream.on('error', () => {})
     stream.on('close', () => this.#closed(stream))
     if (!this.#requestDone && this.#chunked)
@@ -248,9 +249,12 @@ export class Http2Upstream implements Timed, UpstreamConnection {
       worker.wheel.set(this, worker.now + this.pool.spec.idleTimeoutMs * 1000)
   }
 
-  #end(): void {
+  #end(whole: boolean): void {
     this.worker.refresh()
-    if (this.exchange !== null && this.#inBody) this.#complete(this.#trailers)
+    // Before a head came, `close` says why there is none.
+    if (this.exchange === null || !this.#inBody) return
+    if (whole) this.#complete(this.#trailers)
+    else this.#fail(attemptEnd.lost)
   }
 
   pause(): void {

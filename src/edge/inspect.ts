@@ -94,6 +94,7 @@ class Decoding {
   #stages: ByteStream[] = []
   readonly #counted: number[]
   #bytesIn = 0
+  #allGiven = false
   #over = false
 
   constructor(
@@ -117,6 +118,7 @@ class Decoding {
 
   end(): void {
     if (this.#over) return
+    this.#allGiven = true
     if (this.#stages.length === 0) this.#finish(clientFailures.contentCodingBad)
     else this.#stages[0]?.end()
   }
@@ -152,9 +154,11 @@ class Decoding {
     })
   }
 
+  /** A stage that ends by itself has left bytes unread: nothing may be said to be whole before the client has said so. */
   #ended(at: number): void {
     const next = this.#stages[at + 1]
-    if (next === undefined) this.#finish(null)
+    if (!this.#allGiven) this.#finish(clientFailures.contentCodingBad)
+    else if (next === undefined) this.#finish(null)
     else next.end()
   }
 

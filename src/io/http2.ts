@@ -2,7 +2,7 @@
 // session and stream objects; settings, bounds and codes are here. Owns no policy: who floods, idles or stalls is judged
 // by whoever holds the session.
 
-import http2, { type ClientHttp2Session, type ServerHttp2Session } from 'node:http2'
+import http2, { type ClientHttp2Session, type ClientHttp2Stream, type ServerHttp2Session } from 'node:http2'
 import type { Duplex } from 'node:stream'
 
 export type { ClientHttp2Session, ClientHttp2Stream, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
@@ -86,4 +86,19 @@ export function speakHttp2(socket: Duplex, scheme: 'http' | 'https'): ClientHttp
   const session = http2.connect(`${scheme}://instance.invalid`, options)
   session.once('connect', () => session.setLocalWindowSize(instanceWindowBytes))
   return session
+}
+
+/**
+ * Asked at a stream's `end`: has END_STREAM come? Node says `end` also where the instance gave the stream up
+ * (RST_STREAM with NO_ERROR or CANCEL) or its connection closed, and what came by then is not whole. Those it marks as
+ * closed before they end.
+ */
+export function wholeness(stream: ClientHttp2Stream): () => boolean {
+  let whole = false
+  const push = stream.push.bind(stream)
+  stream.push = (bytes: unknown, encoding?: BufferEncoding): boolean => {
+    if (bytes === null && !stream.closed) whole = true
+    return push(bytes, encoding)
+  }
+  return () => whole
 }

@@ -63,7 +63,8 @@ export interface ByteStream {
 }
 
 class ZlibStream implements ByteStream {
-  readonly #transform: Transform & { flush?(done?: () => void): void }
+  readonly #transform: Transform & { flush?(done?: () => void): void; readonly bytesWritten?: number }
+  #givenBytes = 0
   #over = false
 
   constructor(transform: Transform, sink: ByteSink) {
@@ -74,7 +75,9 @@ class ZlibStream implements ByteStream {
     transform.on('end', () => {
       if (this.#over) return
       this.#over = true
-      sink.end()
+      // gunzip takes a zero after a member for the end, and says nothing of what follows; others would read on.
+      if (this.#transform.bytesWritten === this.#givenBytes) sink.end()
+      else sink.failed('ERR_TRAILING_JUNK_AFTER_STREAM_END')
     })
     transform.on('error', (error: NodeJS.ErrnoException) => {
       if (this.#over) return
@@ -84,6 +87,7 @@ class ZlibStream implements ByteStream {
   }
 
   write(bytes: Buffer, taken: () => void): void {
+    this.#givenBytes += bytes.length
     this.#transform.write(bytes, error => {
       if (!error && !this.#over) taken()
     })
@@ -128,7 +132,7 @@ function withFlush(transform: Flushing, kind: number): Transform {
   return Object.assign(transform, { flush: (done?: () => void) => flush(kind, done) })
 }
 
-/** Refuses bytes after the end of what is packed; gzip may have several members (RFC 1952 2.2). */
+/** Refuses bytes after the end of what is packed; gzip may have several members (RFC 1952 2.2), one right after the other. */
 export function unpackStream(coding: UnpackCoding, sink: ByteSink): ByteStream {
   const strictly = { rejectGarbageAfterEnd: true }
   if (coding === 'gzip') return new ZlibStream(zlib.createGunzip(), sink)
