@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { serve, startEdge, until } from '../tools/edge-harness.ts'
 import { answering, ok, readRequest } from '../tools/raw-origin.ts'
+import { RawPeer } from '../tools/raw-peer.ts'
 
 const edge = await startEdge({ after })
 
@@ -80,7 +81,7 @@ const badHeads: readonly (readonly [string, number, string])[] = [
   ['a header that is too large', 431, get(`X-A: ${'a'.repeat(40_000)}\r\n`)],
   ['too many fields', 431, get('X-A: a\r\n'.repeat(200))],
   ['a TLS hello', 400, '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
-  ['the HTTP/2 preface', 505, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ['nearly the HTTP/2 preface', 505, 'PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n'],
   ['a path above the root', 400, 'GET /a/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n'],
   ['an encoded path above the root', 400, 'GET /%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n'],
   ['an encoded NUL in the path', 400, 'GET /a%00 HTTP/1.1\r\nHost: x\r\n\r\n'],
@@ -127,6 +128,23 @@ test('bad heads in single bytes are refused all the same', async t => {
     assert.equal(response.status, status, what)
     assert.deepEqual(origin.requests, [], what)
   }
+})
+
+test('the HTTP/2 preface is refused where HTTP/2 is off, and after a request', async t => {
+  const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+  const plain = { id: 'plain', kind: 'http', host: '127.0.0.1', port: 0, http2: false } as const
+  const own = await startEdge({ after: end => t.after(end) }, { listeners: [plain] })
+  const origin = await serve(own, t, undefined, { listeners: [plain] })
+  const off = await RawPeer.connect(await own.portOf('plain'))
+  t.after(() => off.destroy())
+  off.write(preface)
+  assert.equal((await off.response()).status, 505)
+  const late = await own.connect()
+  late.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal((await late.response()).status, 200)
+  late.write(preface)
+  assert.equal((await late.response()).status, 505)
+  assert.equal(origin.requests.length, 1)
 })
 
 const badChunks: readonly (readonly [string, string])[] = [
