@@ -184,6 +184,7 @@ test('a second TERM ends everything at once', async t => {
   shop.configure({ ...base, edge, services: { web } })
   const { child, status, exited, lines } = await shop.up('--no-watch')
   const answer = fetched(`${status.edge.listeners[0]?.url}/held`)
+  await until('it is asked', async () => (await shop.status()).edge.workers.some(one => one.exchanges > 0))
   child.kill('SIGTERM')
   await until('it stops', () => lines.some(line => line.kind === 'stopping'))
   child.kill('SIGTERM')
