@@ -594,7 +594,9 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
     const backlog = this.#backlog
     this.#backlog = null
     if (backlog !== null) tunnel.fromClient(backlog, backlog.length)
-    this.stream.resume()
+    // Its end came before the instance agreed, and is not told a second time.
+    if (this.#inputEnded) tunnel.clientEnded()
+    else this.stream.resume()
   }
 
   // --- the end ------------------------------------------------------------------------------------------------

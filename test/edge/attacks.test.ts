@@ -5,10 +5,10 @@ import assert from 'node:assert/strict'
 import { createServer, type Socket } from 'node:net'
 import { after, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { type Ending, proxyRoute, serve, startEdge } from '../tools/edge-harness.ts'
+import { type Ending, proxyRoute, serve, startEdge, until } from '../tools/edge-harness.ts'
 import { flag, frame, frameType, headers, settings, uint32 } from '../tools/h2-peer.ts'
 import { openHttp2 } from '../tools/http2-client.ts'
-import { answering, ok } from '../tools/raw-origin.ts'
+import { answering, ok, readRequest } from '../tools/raw-origin.ts'
 
 const edge = await startEdge({ after })
 
@@ -55,6 +55,29 @@ test('a gzip body of several members is taken as the one that it is', async t =>
   peer.write(body)
   assert.equal((await peer.response('POST')).status, 200)
   assert.deepEqual(origin.requests[0]?.body, body)
+})
+
+test('a client that has gone before the instance agreed to its upgrade leaves no tunnel behind', async t => {
+  const origin = await serve(edge, t, async (peer, _number, self) => {
+    await readRequest(peer, self)
+    await released
+    peer.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
+    await peer.rest()
+  })
+  let release = (): void => {}
+  const released = new Promise<void>(resolve => {
+    release = resolve
+  })
+  const peer = await edge.connect()
+  peer.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
+  await until('the request to arrive', () => origin.requests.length === 1)
+  peer.halfClose()
+  // The next request is read by the same thread after the end above.
+  const next = await edge.connect()
+  next.write('OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n')
+  await next.response()
+  release()
+  await edge.idle()
 })
 
 /** How an instance leaves a stream in the middle of an answer. */
