@@ -5,7 +5,7 @@
 //
 // Phases: head -> gates -> (waiting) -> attempting -> responding -> done. Every path ends in `#finish` exactly once.
 
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { hostOf, needsNormalising, normalisePath } from '../policy/route.ts'
 import { fieldId, knownIds } from '../wire/fields.ts'
 import type { ResponseHead } from '../wire/head.ts'
@@ -67,13 +67,7 @@ export interface CopiedRequest {
   readonly edits: HeadEdits | null
 }
 
-export class Exchange implements Timed {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class Exchange extends Timed {
   readonly worker: WorkerContext
   readonly head: Http1RequestHead = new Http1RequestHead(noLimits)
   /** Grows with each life of this object. */
@@ -128,6 +122,7 @@ export class Exchange implements Timed {
   #bodyText = ''
 
   constructor(worker: WorkerContext) {
+    super()
     this.worker = worker
     this.attempts = new Attempts(this)
   }
@@ -628,7 +623,7 @@ export class Exchange implements Timed {
   }
 
   /** The route's time is over. */
-  expired(): void {
+  override expired(): void {
     this.attempts.cancel()
     if (this.responding) this.#cut(clientFailures.routeTimeout.code)
     else this.refuse(clientFailures.routeTimeout)

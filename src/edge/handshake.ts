@@ -4,7 +4,7 @@
 
 import type { Stream, StreamHandler } from '../io/net.ts'
 import type { TlsServer } from '../io/tls.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import type { Drainable, WorkerContext } from './context.ts'
 
 /** `next` says who hears the stream once it is under TLS. */
@@ -20,19 +20,14 @@ export function awaitHandshake(
   return handshake
 }
 
-class Handshake implements StreamHandler, Timed, Drainable {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+class Handshake extends Timed implements StreamHandler, Drainable {
   readonly #worker: WorkerContext
   readonly #stream: Stream
   readonly #next: () => StreamHandler
   #over = false
 
   constructor(worker: WorkerContext, stream: Stream, next: () => StreamHandler) {
+    super()
     this.#worker = worker
     this.#stream = stream
     this.#next = next
@@ -66,7 +61,7 @@ class Handshake implements StreamHandler, Timed, Drainable {
     this.#leave()
   }
 
-  expired(): void {
+  override expired(): void {
     this.#fail()
   }
 

@@ -4,7 +4,7 @@
 
 import type { Stream, StreamHandler } from '../io/net.ts'
 import { MS } from '../kit/clock.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { type HeadLimits, Http1RequestHead } from '../wire/http1/index.ts'
 import type { Drainable, WorkerContext } from './context.ts'
 import type { ListenerSpec } from './snapshot.ts'
@@ -40,13 +40,7 @@ export function acceptHealth(worker: WorkerContext, spec: HealthSpec, stream: St
   return new HealthConnection(worker, spec, stream)
 }
 
-class HealthConnection implements StreamHandler, Timed, Drainable {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+class HealthConnection extends Timed implements StreamHandler, Drainable {
   readonly #worker: WorkerContext
   readonly #spec: HealthSpec
   readonly #stream: Stream
@@ -55,6 +49,7 @@ class HealthConnection implements StreamHandler, Timed, Drainable {
   #answered = false
 
   constructor(worker: WorkerContext, spec: HealthSpec, stream: Stream) {
+    super()
     this.#worker = worker
     this.#spec = spec
     this.#stream = stream
@@ -109,7 +104,7 @@ class HealthConnection implements StreamHandler, Timed, Drainable {
     open.set(worker, (open.get(worker) as number) - 1)
   }
 
-  expired(): void {
+  override expired(): void {
     this.#stream.destroy()
   }
   drain(): void {}

@@ -12,7 +12,7 @@
 
 import type { Stream, StreamHandler } from '../io/net.ts'
 import type { TlsInfo } from '../io/tls.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { isInBlocks } from '../policy/address.ts'
 import type { ResponseHead } from '../wire/head.ts'
 import {
@@ -50,13 +50,7 @@ const lingerMs = 2_000
 const lingerMaxMs = 30_000
 const lingerBytesMax = 64 << 20
 
-export class Http1Client implements StreamHandler, Timed, ExchangeClient {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class Http1Client extends Timed implements StreamHandler, ExchangeClient {
   readonly worker: WorkerContext
   readonly stream: Stream
   readonly remoteAddress: string
@@ -97,6 +91,7 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
 
   /** @param address The client's: the connection's own, or what a PROXY header said. */
   constructor(worker: WorkerContext, stream: Stream, listener: string, address: string) {
+    super()
     this.worker = worker
     this.stream = stream
     this.listener = listener
@@ -678,7 +673,7 @@ export class Http1Client implements StreamHandler, Timed, ExchangeClient {
     else worker.giveExchange(exchange)
   }
 
-  expired(now: number): void {
+  override expired(now: number): void {
     const limits = this.worker.snapshot.spec.limits
     switch (this.#state) {
       case place.idle:

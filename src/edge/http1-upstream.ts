@@ -5,7 +5,7 @@
 // response time-out from the request's end to the response's head; idle time-out between reads of a body; keep-alive.
 
 import type { Stream, StreamHandler } from '../io/net.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import {
   ChunkedDecoder,
   chunkLine,
@@ -34,13 +34,7 @@ const interimMax = 16
 /** Heads are parsed here unless one comes in pieces: then the connection keeps the object, and a new one is made. */
 let spareHead = new Http1ResponseHead(responseLimits)
 
-export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class Http1Upstream extends Timed implements StreamHandler, UpstreamConnection {
   readonly worker: WorkerContext
   readonly pool: MemberPool
   readonly stream: Stream
@@ -76,6 +70,7 @@ export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
   #large = false
 
   constructor(worker: WorkerContext, pool: MemberPool) {
+    super()
     this.worker = worker
     this.pool = pool
     this.stream = worker.net.connect(pool.host, pool.port, this, pool.tlsClient)
@@ -473,7 +468,7 @@ export class Http1Upstream implements StreamHandler, Timed, UpstreamConnection {
     this.stream.destroy()
   }
 
-  expired(): void {
+  override expired(): void {
     switch (this.#state) {
       case place.connecting:
         this.#fail(attemptEnd.connectTimeout, 'no connection in time')

@@ -15,7 +15,7 @@ import {
 } from '../io/http2.ts'
 import type { Stream } from '../io/net.ts'
 import type { TlsInfo } from '../io/tls.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { isInBlocks } from '../policy/address.ts'
 import type { Drainable, WorkerContext } from './context.ts'
 import { Http2ExchangeClient } from './http2-exchange-client.ts'
@@ -51,13 +51,7 @@ export interface Http2Peer {
   readonly listener: string
 }
 
-export class Http2Client implements Drainable, Timed {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class Http2Client extends Timed implements Drainable {
   readonly worker: WorkerContext
   readonly remoteAddress: string
   readonly tls: TlsInfo | null
@@ -80,6 +74,7 @@ export class Http2Client implements Drainable, Timed {
   #calmed = false
 
   constructor(worker: WorkerContext, socket: Duplex, peer: Http2Peer) {
+    super()
     const { snapshot, cells, index, now } = worker
     const { limits } = snapshot.spec
     this.worker = worker
@@ -184,7 +179,7 @@ export class Http2Client implements Drainable, Timed {
 
   // --- deadlines and the end ----------------------------------------------------------------------------------
 
-  expired(now: number): void {
+  override expired(now: number): void {
     const session = this.#session
     if (session.destroyed) {
       // Both sides have said all, and the peer does not close.

@@ -8,7 +8,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { endStreamFlag, http2Code, type ServerHttp2Stream } from '../io/http2.ts'
 import type { TlsInfo } from '../io/tls.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { fieldId } from '../wire/fields.ts'
 import type { ResponseHead } from '../wire/head.ts'
 import { framing, problemOf, responseDrop, withDropped } from '../wire/http1/index.ts'
@@ -40,13 +40,7 @@ const noTrailers = { waitForTrailers: false, sendDate: false }
 const withTrailers = { waitForTrailers: true, sendDate: false }
 const headOnly = { endStream: true, sendDate: false }
 
-export class Http2ExchangeClient implements ExchangeClient, TunnelSide, Timed {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class Http2ExchangeClient extends Timed implements ExchangeClient, TunnelSide {
   readonly worker: WorkerContext
   readonly #connection: Http2Client
   readonly #stream: ServerHttp2Stream
@@ -76,6 +70,7 @@ export class Http2ExchangeClient implements ExchangeClient, TunnelSide, Timed {
   #leftSeen = -1
 
   constructor(connection: Http2Client, stream: ServerHttp2Stream) {
+    super()
     this.worker = connection.worker
     this.#connection = connection
     this.#stream = stream
@@ -455,7 +450,7 @@ export class Http2ExchangeClient implements ExchangeClient, TunnelSide, Timed {
     this.#connection.streamClosed(this)
   }
 
-  expired(): void {
+  override expired(): void {
     if (!this.#blocked && !this.#over) {
       if (this.#bodyOpen) this.#exchange?.requestBodyBad(clientFailures.bodyTimeout)
       return

@@ -4,7 +4,7 @@
 
 import { type ClientHttp2Session, type ClientHttp2Stream, speakHttp2 } from '../io/http2.ts'
 import type { Stream, StreamHandler } from '../io/net.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import type { WorkerContext } from './context.ts'
 import { Http2Upstream } from './http2-upstream.ts'
 import type { MemberPool } from './pools.ts'
@@ -19,13 +19,7 @@ const pingUs = 15_000_000
 /** A PING that is not answered for this long: the instance, or the way to it, is gone. */
 const pongUs = 10_000_000
 
-export class Http2Session implements StreamHandler, Timed {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class Http2Session extends Timed implements StreamHandler {
   readonly scheme: 'http' | 'https'
   readonly #worker: WorkerContext
   readonly #pool: MemberPool
@@ -46,6 +40,7 @@ export class Http2Session implements StreamHandler, Timed {
   #heardAt: number
 
   constructor(worker: WorkerContext, pool: MemberPool, sessions: Http2Sessions) {
+    super()
     this.#worker = worker
     this.#pool = pool
     this.#sessions = sessions
@@ -176,7 +171,7 @@ export class Http2Session implements StreamHandler, Timed {
     } else this.#session.destroy()
   }
 
-  expired(now: number): void {
+  override expired(now: number): void {
     const session = this.#session
     if (
       session === null ||

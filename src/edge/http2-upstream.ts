@@ -6,7 +6,7 @@
 // States: waiting (the session connects) -> busy -> done. Deadlines as for HTTP/1.1.
 
 import { type ClientHttp2Stream, endStreamFlag, http2Code, wholeness } from '../io/http2.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { framing, type HeadLimits, Http1ResponseHead } from '../wire/http1/index.ts'
 import { requestListOf, responseHeadText, trailerFields, trailerLines } from '../wire/http2/index.ts'
 import type { TunnelSide } from './client.ts'
@@ -37,13 +37,7 @@ const noSide: TunnelSide = {
   destroy() {},
 }
 
-export class Http2Upstream implements Timed, UpstreamConnection {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class Http2Upstream extends Timed implements UpstreamConnection {
   readonly worker: WorkerContext
   readonly pool: MemberPool
   readonly #session: Http2Session
@@ -68,6 +62,7 @@ export class Http2Upstream implements Timed, UpstreamConnection {
   #outTrailers: readonly string[] | null = null
 
   constructor(worker: WorkerContext, pool: MemberPool, session: Http2Session) {
+    super()
     this.worker = worker
     this.pool = pool
     this.#session = session
@@ -332,7 +327,7 @@ export class Http2Upstream implements Timed, UpstreamConnection {
     this.#fail(attemptEnd.connectFailed)
   }
 
-  expired(): void {
+  override expired(): void {
     if (this.#state === place.waiting) this.#fail(attemptEnd.connectTimeout)
     else this.#fail(attemptEnd.timeout)
   }

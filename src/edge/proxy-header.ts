@@ -4,7 +4,7 @@
 
 import type { Stream, StreamHandler } from '../io/net.ts'
 import { addressBytes, addressText } from '../kit/address.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { type AddressBlock, isInBlocks, parseBlock } from '../policy/address.ts'
 import { type ProxyHeader, proxyHeaderBytesMax, readProxyHeader } from '../wire/proxy-protocol.ts'
 import type { Drainable, WorkerContext } from './context.ts'
@@ -43,13 +43,7 @@ export function awaitProxyHeader(
   return new AwaitedHeader(worker, stream, next)
 }
 
-class AwaitedHeader implements StreamHandler, Timed, Drainable {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+class AwaitedHeader extends Timed implements StreamHandler, Drainable {
   readonly #worker: WorkerContext
   readonly #stream: Stream
   readonly #next: (header: ProxyHeader) => StreamHandler
@@ -57,6 +51,7 @@ class AwaitedHeader implements StreamHandler, Timed, Drainable {
   #over = false
 
   constructor(worker: WorkerContext, stream: Stream, next: (header: ProxyHeader) => StreamHandler) {
+    super()
     this.#worker = worker
     this.#stream = stream
     this.#next = next
@@ -93,7 +88,7 @@ class AwaitedHeader implements StreamHandler, Timed, Drainable {
   closed(): void {
     this.#leave()
   }
-  expired(): void {
+  override expired(): void {
     this.#refuse()
   }
 

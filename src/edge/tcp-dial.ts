@@ -4,7 +4,7 @@
 
 import type { Stream, StreamHandler } from '../io/net.ts'
 import { MS } from '../kit/clock.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { backoffUs } from '../policy/backoff.ts'
 import { admission, isRefusal } from '../policy/circuit.ts'
 import {
@@ -32,13 +32,7 @@ export interface DialOwner {
   undialed(ending: TcpEnding): void
 }
 
-export class TcpDial implements StreamHandler, Timed, Waiter {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class TcpDial extends Timed implements StreamHandler, Waiter {
   readonly #worker: WorkerContext
   readonly #owner: DialOwner
   group: MemberGroup | null = null
@@ -64,6 +58,7 @@ export class TcpDial implements StreamHandler, Timed, Waiter {
   #over = false
 
   constructor(worker: WorkerContext, owner: DialOwner) {
+    super()
     this.#worker = worker
     this.#owner = owner
   }
@@ -166,7 +161,7 @@ export class TcpDial implements StreamHandler, Timed, Waiter {
     this.#connectFailed('connect-failed', connectEnd(code) !== attemptEnd.noRoom)
   }
 
-  expired(): void {
+  override expired(): void {
     this.#stream?.destroy()
     this.#connectFailed('connect-timeout')
   }

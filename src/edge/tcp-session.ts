@@ -7,7 +7,7 @@
 
 import type { Stream, StreamHandler } from '../io/net.ts'
 import { MS } from '../kit/clock.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { hashText } from '../policy/hash.ts'
 import { reasonText } from '../policy/reason.ts'
 import { type ProxyHeader, writeProxyHeader } from '../wire/proxy-protocol.ts'
@@ -40,13 +40,7 @@ export type TcpEnding =
 /** A side that has been quiet this long gives its buffer back. */
 const bufferIdleUs = 2_000 * MS
 
-export class TcpSession implements DialOwner, Drainable, Timed {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class TcpSession extends Timed implements DialOwner, Drainable {
   readonly worker: WorkerContext
   readonly #spec: TcpSpec
   readonly #header: ProxyHeader | null
@@ -64,6 +58,7 @@ export class TcpSession implements DialOwner, Drainable, Timed {
 
   /** @param header What a listed proxy has said about the client. */
   constructor(worker: WorkerContext, spec: TcpSpec, stream: Stream, header: ProxyHeader | null) {
+    super()
     this.worker = worker
     this.#spec = spec
     this.#header = header
@@ -155,7 +150,7 @@ export class TcpSession implements DialOwner, Drainable, Timed {
     this.worker.wheel.set(this, this.worker.now + bufferIdleUs)
   }
 
-  expired(now: number): void {
+  override expired(now: number): void {
     if (now - this.#lastAt >= this.#idleUs) {
       this.#finish('idle')
       this.#client.stream.destroy()

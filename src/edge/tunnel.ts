@@ -1,7 +1,7 @@
 // An upgraded connection: bytes pass both ways unbuffered until both sides are done. WebSockets end politely: a close
 // frame 1001 between two frames, never inside one. Keeps its exchange (and so its member's place and its snapshot) until the end.
 
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { fieldId } from '../wire/fields.ts'
 import type { ResponseHead } from '../wire/head.ts'
 import { closeGoingAway, closeGoingAwayMasked, FrameTracker } from '../wire/websocket.ts'
@@ -14,13 +14,7 @@ const textBytesMax = 16_384
 /** How long an end waits for the frame under way to be over. */
 const boundaryWaitMs = 1_000
 
-export class Tunnel implements Timed {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+export class Tunnel extends Timed {
   readonly #worker: WorkerContext
   readonly #exchange: Exchange
   readonly #client: TunnelSide
@@ -43,6 +37,7 @@ export class Tunnel implements Timed {
     upstream: UpstreamConnection,
     isWebSocket: boolean,
   ) {
+    super()
     this.#worker = exchange.worker
     this.#exchange = exchange
     this.#client = client.side
@@ -123,7 +118,7 @@ export class Tunnel implements Timed {
     this.#clientDone = this.#upstreamDone = true
   }
 
-  expired(): void {
+  override expired(): void {
     if (!this.#ending && this.#frames !== null) this.endPolitely()
     else this.#end()
   }

@@ -7,7 +7,7 @@
 
 import { connectUdp, listenUdp, type UdpListener, type UdpPeer } from '../io/udp.ts'
 import { MS } from '../kit/clock.ts'
-import type { Timed } from '../kit/timer-wheel.ts'
+import { Timed } from '../kit/timer-wheel.ts'
 import { hashText } from '../policy/hash.ts'
 import { reasonText } from '../policy/reason.ts'
 import { jsonText } from './access-log.ts'
@@ -153,13 +153,7 @@ export class UdpProxy implements Drainable {
   }
 }
 
-class UdpSession implements Timed {
-  deadlineAt: number = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
+class UdpSession extends Timed {
   readonly key: string
   readonly address: string
   readonly port: number
@@ -186,6 +180,7 @@ class UdpSession implements Timed {
     address: string,
     port: number,
   ) {
+    super()
     const { worker } = proxy
     this.#proxy = proxy
     this.#group = group
@@ -247,7 +242,7 @@ class UdpSession implements Timed {
     this.end('refused')
   }
 
-  expired(): void {
+  override expired(): void {
     this.end('silent')
   }
 

@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Timed, TimerWheel } from './timer-wheel.ts'
+import { Timed, TimerWheel } from './timer-wheel.ts'
 
-class Item implements Timed {
-  deadlineAt = Infinity
-  wheelAt = 0
-  wheelBucket = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
+class Item extends Timed {
   firedAt: number[] = []
   onFire: ((now: number) => void) | null = null
-  expired(now: number): void {
+  override expired(now: number): void {
     this.firedAt.push(now)
     this.onFire?.(now)
   }

@@ -2,17 +2,17 @@
 // idle time-out) is a single store. A deadline fires at most one tick late and never early. Knows no clock: `advance` is told.
 
 /** What the wheel keeps; an object is in at most one wheel. */
-export interface Timed {
+export abstract class Timed {
   /** Microseconds; `Infinity` = none. Set it through `TimerWheel.set`. */
-  deadlineAt: number
+  deadlineAt: number = Infinity
   /** The wheel's own: the deadline by which it was placed; the real one may be later. */
-  wheelAt: number
+  wheelAt = 0
   /** The wheel's own: the bucket this is in, or -1. */
-  wheelBucket: number
-  wheelNext: Timed | null
-  wheelPrevious: Timed | null
+  wheelBucket = -1
+  wheelNext: Timed | null = null
+  wheelPrevious: Timed | null = null
   /** The deadline passed; the object is out of the wheel. */
-  expired(now: number): void
+  abstract expired(now: number): void
 }
 
 export class TimerWheel {
