@@ -1,8 +1,11 @@
 // V8's sampling profiles of a run of the edge: functions by their own time. It measures shares, not costs: the profiler
 // itself costs about a tenth.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Origin } from './origin.ts'
+import type { Peer, StartedPeer } from './peers.ts'
+import { openFolder, peerCore } from './rounds.ts'
 import { percent } from './statistics.ts'
 
 interface Profile {
@@ -15,6 +18,11 @@ interface Profile {
 }
 
 const rowsShown = 45
+
+/** What makes Node write a profile of each thread into the folder. */
+export function profileEnv(folder: string): Record<string, string> {
+  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` }
+}
 
 /** Own microseconds by function; idle time is left out. */
 function ownTimes(profile: Profile): Map<string, number> {
@@ -55,4 +63,23 @@ export function printProfile(folder: string): void {
   console.log(`${join(folder, file)}\n`)
   for (const [place, us] of [...own].sort((a, b) => b[1] - a[1]).slice(0, rowsShown))
     console.log(`${percent(us / totalUs).padStart(8)}  ${place}`)
+}
+
+/** Runs a peer under the profiler in a folder that stays, for a viewer; `measure` says in a sentence what it saw. */
+export async function profile(
+  peer: Peer,
+  startOrigin: (folder: string) => Promise<Origin>,
+  measure: (one: StartedPeer, folder: string) => Promise<string>,
+): Promise<void> {
+  const folder = openFolder('profile')
+  const profiles = join(folder, 'profiles')
+  mkdirSync(profiles)
+  const origin = await startOrigin(folder)
+  const env = profileEnv(profiles)
+  const one = await peer.start({ folder, core: peerCore, originPort: origin.port, env })
+  const sentence = await measure(one, folder)
+  await one.stop()
+  await origin.stop()
+  console.log(`${sentence} under the profiler\n`)
+  printProfile(profiles)
 }

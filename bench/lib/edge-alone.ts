@@ -1,13 +1,12 @@
-// The edge without a supervisor, from a snapshot that a benchmark writes: with the defaults that a system file has, one
-// worker, on one core. As a program: `node edge-alone.ts STATE`.
+// The edge without a supervisor, from a snapshot that a benchmark changes: with the defaults that a system file has, one
+// worker, on one core.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runEdge } from '../../src/edge/index.ts'
-import type { EdgeSnapshot, RouteSpec, UpstreamSpec } from '../../src/edge/snapshot.ts'
-import { freePort, listening, type Running, start } from './processes.ts'
-
-const node = join(import.meta.dirname, '..', '..', 'node_modules', '.bin', 'node')
+import type { EdgeSnapshot, UpstreamSpec } from '../../src/edge/snapshot.ts'
+import { packageVersion } from './machine.ts'
+import { type Peer, type Place, type Spot, started } from './peers.ts'
+import { freePort, program, start } from './processes.ts'
 
 export function upstreamAt(port: number): UpstreamSpec {
   return {
@@ -46,22 +45,14 @@ export function upstreamAt(port: number): UpstreamSpec {
   }
 }
 
-export interface EdgeAlone {
-  readonly running: Running
-  readonly port: number
+/** Everything goes to the origin. */
+export function proxyTo(originPort: number, upgrade = false): Pick<EdgeSnapshot, 'routes' | 'upstreams'> {
+  const action = { kind: 'proxy', upstream: 'origin', upgrade } as const
+  return { routes: [{ id: '/*', match: { path: '/*' }, action }], upstreams: [upstreamAt(originPort)] }
 }
 
-export async function startEdgeAlone(
-  folder: string,
-  core: number,
-  routes: readonly RouteSpec[],
-  upstreams: readonly UpstreamSpec[],
-  env: Record<string, string> = {},
-  change: (port: number) => Partial<EdgeSnapshot> = () => ({}),
-): Promise<EdgeAlone> {
-  const port = await freePort()
-  const state = join(folder, 'state')
-  const snapshot: EdgeSnapshot = {
+function snapshotOf(port: number, change: Partial<EdgeSnapshot>): EdgeSnapshot {
+  return {
     format: 1,
     version: 1,
     name: 'bench',
@@ -82,19 +73,30 @@ export async function startEdgeAlone(
       drainTimeoutMs: 1_000,
     },
     accessLog: null,
-    routes,
-    upstreams,
+    routes: [],
+    upstreams: [],
     stickySecret: Buffer.alloc(32, 1).toString('base64'),
-    ...change(port),
+    ...change,
   }
-  mkdirSync(join(state, 'edge'), { recursive: true })
-  writeFileSync(join(state, 'edge', 'snapshot.json'), JSON.stringify(snapshot))
-  const running = start('tenfold', [node, import.meta.filename, state], {
-    core,
-    env: { NODE_ENV: 'production', ...env },
-  })
-  await listening(running, port)
-  return { running, port }
 }
 
-if (import.meta.main) await runEdge({ stateDirectory: process.argv[2] as string, nonce: 'bench', workers: 1 })
+/** Tenfold's edge as a peer; `changeOf` says what its snapshot has beside one HTTP listener without routes. */
+export function edgeAlone<P extends Spot = Place>(
+  changeOf: (place: P, port: number) => Partial<EdgeSnapshot>,
+  version: () => string = () => packageVersion('../'),
+): Peer<P> {
+  return {
+    name: 'tenfold',
+    version,
+    start: async place => {
+      const port = await freePort()
+      const state = join(place.folder, 'edge-alone')
+      mkdirSync(join(state, 'edge'), { recursive: true })
+      const snapshot = snapshotOf(port, changeOf(place, port))
+      writeFileSync(join(state, 'edge', 'snapshot.json'), JSON.stringify(snapshot))
+      const file = join(import.meta.dirname, 'edge-program.ts')
+      const env = { NODE_ENV: 'production', ...place.env }
+      return started(start('tenfold', program(file, state), { core: place.core, env }), port)
+    },
+  }
+}

@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface StartOptions {
@@ -48,6 +49,30 @@ export function start(name: string, command: readonly string[], options: StartOp
   running.add(child)
   child.once('exit', () => running.delete(child))
   return { name, pid: child.pid!, child, output: () => output }
+}
+
+export const node: string = join(import.meta.dirname, '..', '..', 'node_modules', '.bin', 'node')
+
+/** The command that runs a program of ours under Node. */
+export function program(file: string, ...args: readonly (string | number)[]): string[] {
+  return [node, file, ...args.map(String)]
+}
+
+/** Runs a program to its end and reads the last line that it wrote: JSON. */
+export async function answerOf<T>(name: string, command: readonly string[], core: number): Promise<T> {
+  const one = start(name, command, { core })
+  await new Promise(resolve => one.child.once('close', resolve))
+  return JSON.parse(one.output().trim().split('\n').at(-1) ?? '') as T
+}
+
+/** All that a program on a core writes until it ends, however it ends. */
+export function outputOf(core: number, command: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('taskset', ['-c', String(core), ...command], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let text = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (text += chunk))
+    child.once('error', reject).once('close', () => resolve(text))
+  })
 }
 
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {

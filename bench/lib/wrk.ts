@@ -1,8 +1,8 @@
 // wrk as a closed-loop load: N connections, each with one request in flight. Its summary comes back as numbers.
 
-import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { outputOf } from './processes.ts'
 
 export interface WrkLoad {
   readonly url: string
@@ -46,23 +46,16 @@ export async function wrk(load: WrkLoad, folder: string): Promise<WrkResult> {
   const script = join(folder, 'wrk.lua')
   writeFileSync(script, scriptOf(load))
   const args = [
-    '-c',
-    String(load.core),
-    'wrk',
     '-t1',
     `-c${load.connections}`,
     `-d${load.seconds}s`,
     '-s',
     script,
+    '--timeout',
+    '10s',
+    load.url,
   ]
-  const output = await new Promise<string>((resolve, reject) => {
-    const child = spawn('taskset', [...args, '--timeout', '10s', load.url], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    let text = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (text += chunk))
-    child.once('error', reject).once('exit', () => resolve(text))
-  })
+  const output = await outputOf(load.core, ['wrk', ...args])
   const numbers = /^RESULT (.*)$/m.exec(output)?.[1]?.split(' ').map(Number)
   if (!numbers) throw new Error(`wrk gave no result; it wrote:\n${output}`)
   const [requests = 0, durationUs = 1, bytes = 0, p50Us = 0, p99Us = 0, errors = 0] = numbers
