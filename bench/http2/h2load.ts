@@ -1,7 +1,7 @@
 // h2load as a closed-loop load: connections with several streams each. Its summary comes back as numbers. With `http1` the
 // same requests over HTTP/1.1.
 
-import { spawn } from 'node:child_process'
+import { outputOf } from '../lib/processes.ts'
 
 export interface H2load {
   readonly url: string
@@ -23,22 +23,9 @@ export interface H2loadResult {
 const units: Readonly<Record<string, number>> = { us: 1, ms: 1_000, s: 1_000_000 }
 
 export async function h2load(load: H2load): Promise<H2loadResult> {
-  const command = [
-    '-c',
-    String(load.core),
-    'h2load',
-    '-n',
-    String(load.requests),
-    '-c',
-    String(load.connections),
-  ]
-  command.push(...(load.http1 ? ['--h1'] : ['-m', String(load.streams)]), load.url)
-  const output = await new Promise<string>((resolve, reject) => {
-    const child = spawn('taskset', command, { stdio: ['ignore', 'pipe', 'pipe'] })
-    let text = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (text += chunk))
-    child.once('error', reject).once('close', () => resolve(text))
-  })
+  const own = load.http1 ? ['--h1'] : ['-m', String(load.streams)]
+  const amount = ['-n', String(load.requests), '-c', String(load.connections)]
+  const output = await outputOf(load.core, ['h2load', ...amount, ...own, load.url])
   const counts = /requests: (\d+) total.* (\d+) succeeded/.exec(output)
   const rate = /, ([\d.]+) req\/s/.exec(output)
   const times = /time for request: +\S+ +([\d.]+)(us|ms|s) +([\d.]+)(us|ms|s)/.exec(output)
