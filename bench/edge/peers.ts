@@ -4,118 +4,19 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { packageVersion, versionOf } from '../lib/machine.ts'
-import { end, freePort, listening, type Running, start, treeOf, until } from '../lib/processes.ts'
-
-export interface Place {
-  /** Added to Tenfold's environment: for profiles. */
-  readonly env?: Record<string, string>
-  readonly folder: string
-  readonly core: number
-  readonly originPort: number
-}
-
-export interface Peer {
-  readonly name: string
-  version(): string | undefined
-  /** Undefined where it can't run here, with the reason printed. */
-  start(place: Place): Promise<StartedPeer>
-}
-
-export interface StartedPeer {
-  readonly port: number
-  /** The processes whose CPU and memory count. */
-  readonly pids: readonly number[]
-  stop(): Promise<void>
-}
+import { haproxy, haproxyHttp } from '../lib/haproxy.ts'
+import { packageVersion } from '../lib/machine.ts'
+import { nginx, nginxProxy } from '../lib/nginx.ts'
+import { type Peer, started } from '../lib/peers.ts'
+import { end, freePort, listening, node, program, type Running, start, until } from '../lib/processes.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const bin = (name: string): string => join(root, 'node_modules', '.bin', name)
-const peerFile = (name: string): string => join(import.meta.dirname, 'peers', name)
+const bun = join(root, 'node_modules', '.bin', 'bun')
 
-async function started(running: Running, port: number): Promise<StartedPeer> {
-  await listening(running, port)
-  // nginx listens before its worker begins.
-  await sleep(500)
-  return { port, pids: treeOf(running.pid), stop: () => end(running) }
-}
-
-function nginxConfiguration(folder: string, port: number, originPort: number): string {
-  return `
-worker_processes 1;
-daemon off;
-pid ${folder}/nginx.pid;
-error_log ${folder}/nginx.log error;
-worker_rlimit_nofile 65536;
-events { worker_connections 30000; }
-http {
-  access_log off;
-  keepalive_requests 1000000000;
-  keepalive_timeout 600s;
+// Ours: its default would write bodies above 16 KB to disk.
+const nginxBodies = `
   client_max_body_size 100m;
-  # Ours: its default would write bodies above 16 KB to disk.
-  client_body_buffer_size 128k;
-  client_body_temp_path ${folder}/nb; proxy_temp_path ${folder}/np; fastcgi_temp_path ${folder}/nf;
-  uwsgi_temp_path ${folder}/nu; scgi_temp_path ${folder}/ns;
-  upstream origin { server 127.0.0.1:${originPort}; keepalive 256; keepalive_requests 1000000000; }
-  server {
-    listen 127.0.0.1:${port} backlog=4096;
-    location / {
-      proxy_pass http://origin;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }
-  }
-}
-`
-}
-
-const nginx: Peer = {
-  name: 'nginx',
-  version: () => versionOf('nginx', ['-v']),
-  start: async ({ folder, core, originPort }) => {
-    const port = await freePort()
-    const file = join(folder, 'nginx.conf')
-    writeFileSync(file, nginxConfiguration(folder, port, originPort))
-    return started(start('nginx', ['nginx', '-p', folder, '-c', file], { core }), port)
-  },
-}
-
-function haproxyConfiguration(port: number, originPort: number): string {
-  return `
-global
-  nbthread 1
-  no strict-limits
-  maxconn 12000
-defaults
-  mode http
-  option forwardfor
-  http-reuse always
-  timeout connect 5s
-  timeout client 600s
-  timeout server 60s
-  timeout http-keep-alive 600s
-frontend front
-  bind 127.0.0.1:${port} backlog 4096
-  default_backend origin
-backend origin
-  server one 127.0.0.1:${originPort}
-`
-}
-
-const haproxy: Peer = {
-  name: 'haproxy',
-  version: () => versionOf('haproxy', ['-v']),
-  start: async ({ folder, core, originPort }) => {
-    const port = await freePort()
-    const file = join(folder, 'haproxy.cfg')
-    writeFileSync(file, haproxyConfiguration(port, originPort))
-    return started(start('haproxy', ['haproxy', '-db', '-f', file], { core }), port)
-  },
-}
+  client_body_buffer_size 128k;`
 
 /** A program of ours that takes its port and the origin's. */
 function script(name: string, runtime: string, file: string, version: () => string): Peer {
@@ -124,7 +25,7 @@ function script(name: string, runtime: string, file: string, version: () => stri
     version,
     start: async ({ core, originPort }) => {
       const port = await freePort()
-      const command = [bin(runtime), peerFile(file), String(port), String(originPort)]
+      const command = [runtime, join(import.meta.dirname, 'peers', file), String(port), String(originPort)]
       return started(start(name, command, { core, env: { NODE_ENV: 'production' } }), port)
     },
   }
@@ -135,7 +36,7 @@ interface TenfoldStatus {
 }
 
 /** The whole product as a user starts it, its defaults kept; the edge's CPU counts, the supervisor's does not. */
-const tenfold: Peer = {
+export const tenfold: Peer = {
   name: 'tenfold',
   version: () => (existsSync(join(root, 'src', 'cli', 'main.ts')) ? packageVersion('../') : undefined),
   start: async ({ folder, core, originPort, env }) => {
@@ -157,7 +58,7 @@ const tenfold: Peer = {
     }
     writeFileSync(file, JSON.stringify(system, null, 2))
     const main = join(root, 'src', 'cli', 'main.ts')
-    const running = start('tenfold', [bin('node'), main, 'up', file, '--no-watch'], {
+    const running = start('tenfold', program(main, 'up', file, '--no-watch'), {
       env: { NODE_ENV: 'production', ...env },
     })
     await listening(running, port)
@@ -182,7 +83,7 @@ const tenfoldOnBun: Peer = {
     const snapshot = JSON.parse(readFileSync(file, 'utf8')) as { listeners: { port: number }[] }
     for (const listener of snapshot.listeners) listener.port = port
     writeFileSync(file, JSON.stringify(snapshot))
-    const command = [bin('bun'), peerFile('edge-on-bun.ts'), state]
+    const command = [bun, join(import.meta.dirname, '..', 'lib', 'edge-program.ts'), state]
     return started(
       start('tenfold on Bun', command, { core: place.core, env: { NODE_ENV: 'production' } }),
       port,
@@ -209,7 +110,7 @@ function pin(pid: number, core: number): void {
 async function edgePid(main: string, file: string): Promise<number> {
   let found: number | undefined
   await until('tenfold status names the edge process', async () => {
-    const one = start('tenfold status', [bin('node'), main, 'status', file, '--json'])
+    const one = start('tenfold status', program(main, 'status', file, '--json'))
     await new Promise(resolve => one.child.once('close', resolve))
     try {
       found = (JSON.parse(one.output()) as TenfoldStatus).edge.pid
@@ -222,12 +123,12 @@ async function edgePid(main: string, file: string): Promise<number> {
 }
 
 export const peers: readonly Peer[] = [
-  nginx,
-  haproxy,
+  nginx((place, port) => nginxProxy(place, port, { http: nginxBodies })),
+  haproxy({ defaults: haproxyHttp, bind: 'backlog 4096' }),
   tenfold,
   tenfoldOnBun,
-  script('bare Node', 'node', 'bare-node.mjs', () => process.versions.node),
-  script('bare Bun', 'bun', 'bare-bun.mjs', () => packageVersion('bun')),
-  script('http-proxy-3', 'node', 'http-proxy-3.mjs', () => packageVersion('http-proxy-3')),
-  script('reply-from', 'node', 'reply-from.mjs', () => packageVersion('@fastify/reply-from')),
+  script('bare Node', node, 'bare-node.mjs', () => process.versions.node),
+  script('bare Bun', bun, 'bare-bun.mjs', () => packageVersion('bun')),
+  script('http-proxy-3', node, 'http-proxy-3.mjs', () => packageVersion('http-proxy-3')),
+  script('reply-from', node, 'reply-from.mjs', () => packageVersion('@fastify/reply-from')),
 ]

@@ -3,24 +3,16 @@
 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Figures, type IdleFigures, measureIdle, measureWrk } from '../lib/figures.ts'
 import type { OpenLoopResult } from '../lib/open-loop.ts'
-import { cpuUs, end, privateBytes, start, until } from '../lib/processes.ts'
-import { type WrkLoad, wrk } from '../lib/wrk.ts'
-import type { StartedPeer } from './peers.ts'
+import type { StartedPeer } from '../lib/peers.ts'
+import { answerOf, cpuUs, privateBytes, program } from '../lib/processes.ts'
+import { loadCore } from '../lib/rounds.ts'
+import type { WrkLoad } from '../lib/wrk.ts'
 
 export interface Setting {
   readonly folder: string
-  /** Core of the load generator and the origin. */
-  readonly core: number
   readonly seconds: number
-}
-
-export interface LoadFigures {
-  readonly cpuUsPerRequest: number
-  readonly requestsPerSecond: number
-  readonly p50Us: number
-  readonly p99Us: number
-  readonly errors: number
 }
 
 export interface Load {
@@ -48,47 +40,28 @@ export const loads: readonly Load[] = [
   },
 ]
 
-export async function measureLoad(peer: StartedPeer, { load }: Load, setting: Setting): Promise<LoadFigures> {
+export function measureLoad(
+  peer: StartedPeer,
+  { load }: Load,
+  { seconds, folder }: Setting,
+): Promise<Figures> {
   const { path, ...rest } = load
-  const before = cpuUs(peer.pids)
-  const url = `http://127.0.0.1:${peer.port}${path}`
-  const result = await wrk({ ...rest, url, seconds: setting.seconds, core: setting.core }, setting.folder)
-  const used = cpuUs(peer.pids) - before
-  return { ...result, cpuUsPerRequest: used / result.requests }
+  return measureWrk(peer, { ...rest, url: `http://127.0.0.1:${peer.port}${path}`, seconds }, folder)
 }
 
-const nodeBinary = join(import.meta.dirname, '..', '..', 'node_modules', '.bin', 'node')
-const program = (name: string): string => join(import.meta.dirname, '..', 'lib', name)
+const library = (name: string): string => join(import.meta.dirname, '..', 'lib', name)
 
 /** Requests per second that every proxy here can serve with room to spare, so that latency is not queueing at 100 %. */
 export const fixedRate = 2_000
 
-export async function measureFixedRate(peer: StartedPeer, setting: Setting): Promise<OpenLoopResult> {
-  const numbers = [peer.port, fixedRate, setting.seconds, 64].map(String)
-  const one = start('open loop', [nodeBinary, program('open-loop.ts'), ...numbers, '/small'], {
-    core: setting.core,
-  })
-  await new Promise(resolve => one.child.once('close', resolve))
-  return JSON.parse(one.output().trim().split('\n').at(-1) ?? '') as OpenLoopResult
+export function measureFixedRate(peer: StartedPeer, { seconds }: Setting): Promise<OpenLoopResult> {
+  const command = program(library('open-loop.ts'), peer.port, fixedRate, seconds, 64, '/small')
+  return answerOf('open loop', command, loadCore)
 }
 
-export interface IdleFigures {
-  readonly connections: number
-  readonly bytesPerConnection: number
-}
-
-/** How much private memory grows from a warm, idle proxy to one with `count` more idle keep-alive connections. */
-export async function measureIdle(peer: StartedPeer, count: number, setting: Setting): Promise<IdleFigures> {
-  await settled(peer)
-  const before = privateBytes(peer.pids)
-  const command = [nodeBinary, program('idle-holder.ts'), String(peer.port), String(count), '/small']
-  const holder = start('idle holder', command, { core: setting.core })
-  await until(`${count} connections are open`, () => /^open \d+$/m.test(holder.output()), 120_000)
-  await settled(peer)
-  const connections = Number(/^open (\d+)$/m.exec(holder.output())?.[1])
-  const bytesPerConnection = (privateBytes(peer.pids) - before) / connections
-  await end(holder)
-  return { connections, bytesPerConnection }
+/** From a warm, idle proxy to one with `count` more idle keep-alive connections. */
+export function measureKept(peer: StartedPeer, count: number): Promise<IdleFigures> {
+  return measureIdle(peer, program(library('idle-holder.ts'), peer.port, count, '/small'), settled)
 }
 
 export interface ManyFigures {
@@ -109,7 +82,7 @@ export async function measureMany(
     while (done < target) {
       const before = cpuUs(peer.pids)
       const figures = await measureLoad(peer, small, setting)
-      done += Math.round((cpuUs(peer.pids) - before) / figures.cpuUsPerRequest)
+      done += Math.round((cpuUs(peer.pids) - before) / figures.cpuUs)
     }
     await settled(peer)
     return privateBytes(peer.pids)

@@ -1,5 +1,0 @@
-// The edge alone, without a supervisor, from a state directory: `bun edge-on-bun.ts STATE`.
-
-import { runEdge } from '../../../src/edge/index.ts'
-
-await runEdge({ stateDirectory: process.argv[2] as string, nonce: 'bench', workers: 1 })
