@@ -208,18 +208,21 @@ test('when the instance pauses, what it sent is there: streamed pages are not he
     unpacked.on('data', (bytes: Buffer) => {
       seen += bytes.toString()
     })
+    const reading = (async () => {
+      for (;;) {
+        const size = Number.parseInt((await peer.upTo('\r\n')) ?? '0', 16)
+        if (!(size > 0)) return
+        unpacked.write(await peer.bytes(size))
+        await peer.bytes(2)
+      }
+    })()
     for (let i = 0; i < 8; i++) {
       await until('the origin to wait', () => steps.length > 0)
       steps.shift()?.()
       // The next piece is sent only when this one has been read here.
-      while (!seen.includes(`<p>${i}</p>`)) {
-        const size = Number.parseInt((await peer.upTo('\r\n')) ?? '', 16)
-        unpacked.write(await peer.bytes(size))
-        await peer.bytes(2)
-        await new Promise(resolve => setImmediate(resolve))
-        if (!seen.includes(`<p>${i}</p>`)) await new Promise(resolve => setTimeout(resolve, 5))
-      }
+      await until(`piece ${i} by ${coding}`, () => seen.includes(`<p>${i}</p>`))
     }
+    await reading
     unpacked.destroy()
     peer.destroy()
   }
