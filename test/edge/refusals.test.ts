@@ -116,7 +116,9 @@ test('a bad head gets its status and a closed connection, and nothing of it reac
 
 test('bad heads in single bytes are refused all the same', async t => {
   const origin = await serve(edge, t)
-  for (const [what, status, text] of badHeads.filter(([, , one]) => one.length < 200)) {
+  // In pieces the preface is HTTP/2's from its first line on: what is wrong with the rest is told in its frames.
+  const inPieces = badHeads.filter(([, , one]) => one.length < 200 && !one.startsWith('PRI '))
+  for (const [what, status, text] of inPieces) {
     const client = await edge.connect()
     for (const byte of text) {
       if (client.over !== '') break
