@@ -30,6 +30,8 @@ export interface Drainable {
   drain(idleMs: number): void
   /** The drain's time is over. */
   endNow(): void
+  /** The thread ends: nothing more may be read. Absent: a connection may be left as it is. */
+  cut?(): void
   /** Another snapshot is in use: who keeps one for longer than a request lets go of the old one where it can. */
   snapshotChanged?(): void
 }

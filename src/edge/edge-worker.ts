@@ -227,6 +227,11 @@ export class EdgeWorker implements WorkerContext {
     this.#clients.delete(client)
   }
 
+  /** What must not be read from while the thread ends is closed. */
+  cut(): void {
+    for (const client of this.#clients) client.cut?.()
+  }
+
   // --- draining -----------------------------------------------------------------------------------------------
 
   /** No new connections; idle ones end after `idleMs`; what is in flight has `drainMs`. */

@@ -58,6 +58,8 @@ const certificatesMs = 2_000
 const beatLateUs = 30_000_000
 const idlePollMs = 10
 const restartPauseMs = 100
+/** A thread that is told to die and does not is stuck. */
+const dieMs = 10_000
 /** For the last spans to reach the collector. */
 const traceEndMs = 2_000
 
@@ -447,6 +449,7 @@ export class Edge {
       const late = now - (this.#cells.worker.beatUs[index] as number)
       if (seat.state !== 'running' || late < beatLateUs) continue
       this.#tell(`worker ${index}`, 'has not answered for 30 s and is replaced')
+      // It can't be asked. Where it hangs inside of nghttp2, Node aborts the process, which the supervisor replaces.
       void seat.thread?.terminate()
     }
     this.#releaseSlots()
@@ -511,7 +514,8 @@ export class Edge {
       return {}
     },
     killWorker: async ({ worker }) => {
-      await this.#seats[worker]?.thread?.terminate()
+      const thread = this.#seats[worker]?.thread ?? null
+      if (thread !== null) await killThread(thread)
       return {}
     },
   }
@@ -573,6 +577,15 @@ export class Edge {
     this.#server?.close()
     this.#options.onStopped()
   }
+}
+
+/** Asked, so that it ends between two callbacks (`endAfterFaults` says why); else ended. */
+async function killThread(thread: Worker): Promise<void> {
+  const gone = new Promise<void>(resolve => thread.once('exit', () => resolve()))
+  thread.postMessage({ kind: 'die' } satisfies ToWorker)
+  const timer = setTimeout(() => void thread.terminate(), dieMs)
+  await gone
+  clearTimeout(timer)
 }
 
 function schemeOf(listener: ListenerSpec): string {

@@ -228,6 +228,10 @@ export class Http2Client extends Timed implements Drainable {
     for (const client of [...this.#streams]) client.endNow()
   }
 
+  cut(): void {
+    this.#socket.destroy()
+  }
+
   #closed(): void {
     const { worker } = this
     if (this.#gone) return

@@ -35,6 +35,8 @@ export type ToWorker =
   | { readonly kind: 'certificates'; readonly tls: TlsMaterial }
   | { readonly kind: 'drain'; readonly drainMs: number; readonly idleMs: number }
   | { readonly kind: 'reopenLogs' }
+  /** At once, as if it had faulted. */
+  | { readonly kind: 'die' }
   | { readonly kind: 'challenges'; readonly serial: number; readonly challenges: Challenges }
 
 export type FromWorker =

@@ -1,17 +1,20 @@
 // A worker thread: one EdgeWorker, told by the main thread what to do.
 
-import { threadContext } from '../io/threads.ts'
+import { endAfterFaults, endThread, threadContext } from '../io/threads.ts'
 import { EdgeWorker } from './edge-worker.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts'
 
 async function run(): Promise<void> {
   const { data, port } = threadContext<WorkerStart>()
   const worker = new EdgeWorker(data, message => port.postMessage(message))
+  const cut = (): void => worker.cut()
+  endAfterFaults(cut)
   await worker.listen(data.ports)
   port.postMessage({ kind: 'ready', version: data.snapshot.version } satisfies FromWorker)
   port.on('message', (message: ToWorker) => {
     if (message.kind === 'drain') worker.drain(message.drainMs, message.idleMs)
     else if (message.kind === 'reopenLogs') worker.reopenLogs()
+    else if (message.kind === 'die') endThread(cut)
     else if (message.kind === 'challenges') {
       worker.challenges = message.challenges
       port.postMessage({ kind: 'challenged', serial: message.serial } satisfies FromWorker)

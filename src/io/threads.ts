@@ -41,3 +41,30 @@ export function threadContext<Data>(): { data: Data; port: MessagePort } {
   if (parentPort === null) throw new Error('not in a worker thread')
   return { data: workerData as Data, port: parentPort }
 }
+
+/**
+ * Inside a thread that serves HTTP/2: a fault ends it after the callbacks of this turn, and after `cut` has closed what
+ * sessions read from. While a thread ends, nghttp2 reads on and can't call JavaScript any more, and Node's assertion on
+ * its next stream (`onread->IsFunction()`, 26.10) aborts the whole process with all its threads. `Worker.terminate`
+ * gives no chance to prevent that.
+ */
+export function endAfterFaults(cut: () => void): void {
+  let faulted = false
+  process.setUncaughtExceptionCaptureCallback(error => {
+    if (faulted) return
+    faulted = true
+    setImmediate(() => {
+      cut()
+      process.setUncaughtExceptionCaptureCallback(null)
+      throw error
+    })
+  })
+}
+
+/** Inside such a thread: ends it as a fault does, without one. */
+export function endThread(cut: () => void): void {
+  setImmediate(() => {
+    cut()
+    process.exit(1)
+  })
+}
