@@ -21,12 +21,15 @@ export function redirectAction(
   added: string,
 ): CompiledAction {
   const parts = spec.location.split(placeholder)
+  const toOtherHost = /^(?:https?:)?\/\//.test(spec.location)
   return {
     run(exchange) {
       // Every second part is a placeholder's name.
-      const location = parts
+      const filled = parts
         .map((part, at) => (at % 2 === 0 ? part : (placeholderValue(exchange, part) ?? `{${part}}`)))
         .join('')
+      // A path stays one: `//elsewhere` would be another host.
+      const location = toOtherHost ? filled : filled.replace(/^[/\\]{2,}/, '/')
       const fields = `Location: ${location}\r\nContent-Length: 0\r\n${added}${exchange.extraFields}`
       exchange.respond(spec.status, fields, '')
     },

@@ -625,6 +625,7 @@ test('redirects keep what they name of the address, and never lead to another ho
     redirect('/all/*', 'https://{host}{path}'),
     redirect('/uri/*', 'https://www.example{uri}'),
     redirect('/plain', '/plain/{nothing}'),
+    redirect('/slashed/*', '/{uri}'),
     redirect('/*', '/{rest}'),
   ])
   const cases: readonly (readonly [string, string])[] = [
@@ -634,6 +635,7 @@ test('redirects keep what they name of the address, and never lead to another ho
     ['/all/x?y', 'https://shop.example/all/x'],
     ['/uri/x?y', 'https://www.example/uri/x?y'],
     ['/plain', '/plain/{nothing}'],
+    ['/slashed/x?y', '/slashed/x?y'],
     ['//evil.example/x', '/evil.example/x'],
     ['///evil.example', '/evil.example'],
   ]
