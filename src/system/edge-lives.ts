@@ -28,8 +28,12 @@ const endingMs = 10_000
 export class LeavingEdges {
   readonly #edges = new Set<FormerEdge>()
 
+  get edges(): readonly FormerEdge[] {
+    return [...this.#edges]
+  }
+
   get pids(): number[] {
-    return [...this.#edges].map(edge => edge.life.pid)
+    return this.edges.map(edge => edge.life.pid)
   }
 
   /** Tells it to drain; `gone` is called when it has ended. */

@@ -77,6 +77,8 @@ export interface EdgeProcess {
 }
 
 const startTimeoutMs = 30_000
+/** Where no snapshot says how long one may drain. */
+const drainMsUnknown = 30_000
 /** How long `apply` waits for an edge that is being restarted. */
 const returnTimeoutMs = 30_000
 const backoffBaseMs = 100
@@ -93,10 +95,15 @@ function filesFor(snapshot: EdgeSnapshot | null): number {
   return 2 * (snapshot?.limits.connectionsMax ?? 20_000) + 4_096
 }
 
-interface ProcessRecord extends LifeIdentity {
-  readonly format: 1
+interface RecordedEdge extends LifeIdentity {
   /** Of its control socket; absent: `edge`. */
   readonly socket?: string
+}
+
+interface ProcessRecord extends RecordedEdge {
+  readonly format: 1
+  /** Processes on the same ports: one that takes over, and those that drain. Absent: none. */
+  readonly beside?: readonly RecordedEdge[]
   readonly bootId: string
   readonly tenfold: string
 }
@@ -121,6 +128,8 @@ class DetachedEdge implements EdgeProcess {
   /** Name of its control socket. */
   #socket = 'edge'
   #rolling: Promise<void> | null = null
+  /** Started by `roll`, and not in charge yet. */
+  #next: EdgeLife | null = null
   #client: EdgeClient | null = null
   #current: EdgeSnapshot | null = null
   #wanted = false
@@ -143,7 +152,8 @@ class DetachedEdge implements EdgeProcess {
   }
 
   get state(): EdgeProcessState {
-    return { ...this.#state, leaving: this.#leaving.pids }
+    const former = this.#former === null ? [] : [this.#former.life.pid]
+    return { ...this.#state, leaving: [...former, ...this.#leaving.pids] }
   }
 
   get current(): EdgeSnapshot | null {
@@ -152,19 +162,31 @@ class DetachedEdge implements EdgeProcess {
 
   async adopt(): Promise<boolean> {
     const record = this.#readRecord()
-    if (record === null || record.bootId !== processes.bootId() || !leaderAlive(record)) return false
-    this.#life = record
-    this.#socket = record.socket ?? 'edge'
+    if (record === null || record.bootId !== processes.bootId()) return false
+    let taken = false
+    // A supervisor that died amid a change of processes has left two: each serves on the same ports, and one has to go.
+    for (const found of [record, ...(record.beside ?? [])].filter(life => leaderAlive(life))) {
+      if (taken || this.#former !== null) await this.#sendAway(found)
+      else taken = await this.#adopt(found, record.tenfold)
+    }
+    if (taken) this.#keepRecord()
+    return taken
+  }
+
+  async #adopt(found: RecordedEdge, tenfold: string): Promise<boolean> {
+    this.#life = found
+    this.#socket = found.socket ?? 'edge'
     try {
       const client = await this.#connect()
       const status = await client.call('status', {}, 5_000)
-      if (status.pid !== record.pid || status.nonce !== record.nonce) throw new Error('another edge answers')
-      if (record.tenfold !== tenfoldVersion || status.draining) {
-        this.#options.onChange('info', `the edge that runs is of Tenfold ${record.tenfold}: it is replaced`)
+      if (status.pid !== found.pid || status.nonce !== found.nonce) throw new Error('another edge answers')
+      if (tenfold !== tenfoldVersion || status.draining) {
+        const why = status.draining ? 'drains' : `is of Tenfold ${tenfold}`
+        this.#options.onChange('info', `the edge that runs ${why}: it is replaced`)
         // It serves until the one that will be started serves.
         this.#current = this.#snapshotFile()
         this.#learnPorts(status)
-        this.#former = { life: record, client, socket: this.#socket }
+        this.#former = { life: found, client, socket: this.#socket }
         this.#life = null
         return false
       }
@@ -180,6 +202,13 @@ class DetachedEdge implements EdgeProcess {
       await this.kill()
       return false
     }
+  }
+
+  /** One that does not answer (yet) is told by a signal. */
+  async #sendAway(found: RecordedEdge): Promise<void> {
+    const socket = found.socket ?? 'edge'
+    const client = await this.#connect(socket).catch(() => deafClient)
+    this.#leave({ life: found, client, socket }, this.#current?.limits.drainTimeoutMs ?? drainMsUnknown)
   }
 
   async start(snapshot: EdgeSnapshot): Promise<void> {
@@ -203,6 +232,7 @@ class DetachedEdge implements EdgeProcess {
     if (this.#rolling !== null) throw new Failure(systemFailures.busy, 'The edge is being replaced already.')
     this.#rolling = this.#roll(drainMs).finally(() => {
       this.#rolling = null
+      this.#next = null
     })
     return this.#rolling
   }
@@ -219,6 +249,8 @@ class DetachedEdge implements EdgeProcess {
         'connections that arrive at the very moment of the change may be reset: sysctl net.ipv4.tcp_migrate_req=1 prevents it',
       )
     const next = await this.#launch(true)
+    this.#next = next
+    this.#keepRecord()
     let answered: Answering
     try {
       answered = await this.#answering(next, () => this.#wanted)
@@ -231,16 +263,18 @@ class DetachedEdge implements EdgeProcess {
     this.#life = next.life
     this.#socket = next.socket
     this.#watch(next)
+    this.#next = null
     this.#becomeRunning(answered.client, answered.status, false, 'took over')
-    this.#keep('the record of its process', () => this.#writeRecord(next.life))
     if (alive) this.#leave(former as FormerEdge, drainMs)
     else former.client.close()
+    this.#keepRecord()
   }
 
   #leave(former: FormerEdge, drainMs: number): void {
     this.#options.onChange('info', `edge process ${former.life.pid} takes no more connections and drains`)
     this.#leaving.add(former, drainMs, () => {
       removeIfPossible(socketPath(this.#options.state.path, former.socket))
+      if (this.#wanted) this.#keepRecord()
       this.#options.onChange('info', `edge process ${former.life.pid} has ended`)
     })
   }
@@ -321,6 +355,8 @@ class DetachedEdge implements EdgeProcess {
 
   async stop(drainMs: number): Promise<void> {
     this.#wanted = false
+    if (this.#former !== null) this.#leave(this.#former, drainMs)
+    this.#former = null
     const left = this.#leaving.end(drainMs)
     const life = this.#life
     const begun = this.#state.state !== 'starting'
@@ -346,6 +382,7 @@ class DetachedEdge implements EdgeProcess {
 
   async kill(): Promise<void> {
     this.#wanted = false
+    if (this.#former !== null) signalLife(this.#former.life, 'SIGKILL')
     this.#leaving.kill()
     const life = this.#life
     if (life !== null) {
@@ -397,7 +434,7 @@ class DetachedEdge implements EdgeProcess {
       this.#life = next.life
       this.#socket = next.socket
       if (!this.#wanted) throw this.#startFailure('was stopped while it started')
-      this.#keep('the record of its process', () => this.#writeRecord(next.life))
+      this.#keepRecord()
       this.#watch(next)
       const { client, status } = await this.#answering(next, () => this.#life === next.life && this.#wanted)
       this.#becomeRunning(client, status, false, 'started')
@@ -649,11 +686,19 @@ class DetachedEdge implements EdgeProcess {
     return readJson<EdgeSnapshot>(join(this.#options.state.edge, 'snapshot.json'))
   }
 
-  #writeRecord({ pid, startedAt, nonce }: LifeIdentity): void {
-    const bootId = processes.bootId()
-    const tenfold = tenfoldVersion
-    const record: ProcessRecord = { format: 1, pid, startedAt, nonce, bootId, tenfold, socket: this.#socket }
-    writePrivate(join(this.#options.state.edge, 'process.json'), `${JSON.stringify(record)}\n`)
+  /** Of every process on our ports, so that whoever comes after us finds all of them. */
+  #keepRecord(): void {
+    if (this.#life === null) return
+    const others = [...(this.#next === null ? [] : [this.#next]), ...this.#leaving.edges]
+    const record: ProcessRecord = {
+      format: 1,
+      ...recorded({ life: this.#life, socket: this.#socket }),
+      bootId: processes.bootId(),
+      tenfold: tenfoldVersion,
+      beside: others.map(recorded),
+    }
+    const file = join(this.#options.state.edge, 'process.json')
+    this.#keep('the record of its process', () => writePrivate(file, `${JSON.stringify(record)}\n`))
   }
 
   #readRecord(): ProcessRecord | null {
@@ -663,6 +708,19 @@ class DetachedEdge implements EdgeProcess {
 
 export function createEdgeProcess(options: EdgeProcessOptions): EdgeProcess {
   return new DetachedEdge(options)
+}
+
+function recorded({
+  life: { pid, startedAt, nonce },
+  socket,
+}: Pick<FormerEdge, 'life' | 'socket'>): RecordedEdge {
+  return { pid, startedAt, nonce, socket }
+}
+
+/** Of a process that can't be asked; whoever asks looks whether it lives. */
+const deafClient: EdgeClient = {
+  call: () => Promise.reject(new Failure(systemFailures.edgeUnreachable, 'The edge does not answer.')),
+  close: () => {},
 }
 
 function isUnreachable(cause: unknown): boolean {

@@ -28,10 +28,12 @@ async function endEdge(
   { now }: { now: boolean },
 ): Promise<string[]> {
   const edge = createEdgeProcess({ state, workers: 1, onEvent: () => {}, onChange: () => {} })
-  if (!(await edge.adopt())) return []
-  const { pid } = edge.state
+  const taken = await edge.adopt()
+  // Those that drain, or are of another version, are ours to end as well.
+  const pids = [...(taken ? [edge.state.pid] : []), ...edge.state.leaving]
+  if (pids.length === 0) return []
   await (now ? edge.kill() : edge.stop(drainMs))
-  return [`edge (process ${pid})`]
+  return pids.map(pid => `edge (process ${pid})`)
 }
 
 async function endInstances(stateDirectory: string, { now }: { now: boolean }): Promise<string[]> {

@@ -2,6 +2,8 @@
 // No request fails, no connection is refused, and long-lived ones stay until the drain is over.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
 import { failed, mismatches, mixed, startLoad } from '../tools/load.ts'
@@ -32,6 +34,54 @@ test('the edge is replaced again and again under load, and nobody feels it', asy
   assert.deepEqual(mismatches(asked, shop.executions()), [])
   await until('the former ones have ended', async () => (await shop.status()).edge.leaving.length === 0)
   assert.ok(pids.slice(0, -1).every(dead))
+})
+
+/** The processes on the edge's ports, as the supervisor has written them down. */
+function recordedEdges(directory: string): number[] {
+  const { pid, beside } = JSON.parse(readFileSync(join(directory, '.tenfold/edge/process.json'), 'utf8'))
+  return [pid, ...(beside ?? []).map((one: { pid: number }) => one.pid)]
+}
+
+test('a supervisor that is killed while the edge is replaced leaves two; the next one takes one back and ends the other', async t => {
+  const shop = site(t)
+  shop.describe({ services: { web: shop.service({ instances: { min: 1, max: 1 } }) } })
+  const first = await shop.begin()
+  const load = startLoad(t, first.url, { clients: 8, ask: mixed })
+  const rolled = shop.run('restart', 'edge')
+  await until('another edge begins', () => recordedEdges(shop.directory).length === 2)
+  const pids = recordedEdges(shop.directory)
+  first.child.kill('SIGKILL')
+  await Promise.all([first.exited, rolled])
+  await load.more(100)
+
+  const { status } = await shop.begin()
+  assert.ok(pids.includes(status.edge.pid as number), 'one of the two is taken back')
+  await load.more(100)
+  await until('the other one has ended', () => pids.filter(pid => !dead(pid)).length === 1)
+  assert.equal(
+    (await shop.status()).edge.pid,
+    pids.find(pid => !dead(pid)),
+  )
+  await load.more(100)
+  assert.deepEqual(failed(await load.stop()), [])
+})
+
+test('`stop` without a supervisor ends the edge that drains as well as the one that serves', async t => {
+  const shop = site(t)
+  const routes = [{ path: '/*', to: 'web', upgrade: true }]
+  shop.describe({ services: { web: shop.service() }, edge: { drainTimeout: '10m', routes } })
+  const first = await shop.begin()
+  const { socket } = await hold(`${first.url.replace('http', 'ws')}/ws`)
+  const closed = new Promise(resolve => socket.once('close', resolve))
+  assert.equal((await shop.run('restart', 'edge')).code, 0)
+  const { leaving, pid } = (await shop.status()).edge
+  assert.equal(leaving.length, 1)
+  first.child.kill('SIGKILL')
+  await first.exited
+  assert.equal(socket.readyState, WebSocket.OPEN, 'it drains on without a supervisor')
+  assert.equal((await shop.run('stop', '--now')).code, 0)
+  await closed
+  assert.ok([...leaving, pid as number].every(dead))
 })
 
 const socketCount = 10_000
