@@ -42,6 +42,8 @@ export class MemberGroup implements Group {
   #byKey: Balancer | null = null
   #lastReason: Balancer
   #epochSeen = -1
+  #serving = false
+  #up = false
   #rotation: Rotation = { tierMax: 0, useAll: false, reason: Reason.normal, a: 0, b: 0 }
   /** Idle connections of this worker to member i; the shell tells, for the connection limit. */
   idleOf: (i: number) => number = () => 0
@@ -181,6 +183,18 @@ export class MemberGroup implements Group {
     return i >= 0 && this.eligible(i)
   }
 
+  /** Does anybody serve by what is known? Unlike `anyInRotation` not when all are used only because none does (panic). */
+  get anyServing(): boolean {
+    this.#refresh()
+    return this.#serving
+  }
+
+  /** Like `anyServing`, by probes alone: who is ejected for what the traffic shows comes back in seconds. */
+  get anyUp(): boolean {
+    this.#refresh()
+    return this.#up
+  }
+
   /** Is anybody in rotation at all, room or not? */
   get anyInRotation(): boolean {
     this.#refresh()
@@ -210,8 +224,12 @@ export class MemberGroup implements Group {
     }
     this.#rotation = rotation(tiers as readonly TierHealth[], this.spec.health.panicShare)
     const { tierMax, useAll } = this.#rotation
+    this.#serving = false
+    this.#up = false
     for (let i = 0; i < this.count; i++) {
       const spec = this.member(i)
+      if (spec.state === 'active' && this.isHealthy(i)) this.#serving = true
+      if (spec.state === 'active' && mayServe(this.#cells.health, this.#slots[i] as number)) this.#up = true
       const used = spec.state === 'active' && spec.tier <= tierMax && (useAll || this.isHealthy(i))
       this.#inRotation[i] = used ? 1 : 0
     }

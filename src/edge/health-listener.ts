@@ -25,8 +25,8 @@ export function whyNoTraffic(worker: WorkerContext): string | null {
   if (worker.draining) return 'This edge is shutting down.'
   const { spec, groups } = worker.snapshot
   if (spec.standDown !== undefined) return `This edge stands down: ${spec.standDown}`
-  if (groups.size > 0 && ![...groups.values()].some(group => group.anyInRotation))
-    return 'No upstream has a member in rotation.'
+  if (groups.size > 0 && ![...groups.values()].some(group => group.anyUp))
+    return 'No upstream has a member that serves.'
   return null
 }
 

@@ -81,13 +81,13 @@ class CanaryGate implements Gate {
     return gateAnswer.pass
   }
 
-  /** While it is out, nothing reaches the canary, whatever the request asks for; nor while it has no member in rotation. */
+  /** While it is out, nothing reaches the canary, whatever the request asks for; nor while none of its members serves. */
   #takes(exchange: Exchange): boolean {
     if (this.#worker.cells.canary.outReason[this.#slot] !== 0) return false
     const spec = this.#spec
     const wanted =
       asksForCanary(exchange, spec) || belongsToCanary(clientHash(exchange), spec.upstream, spec.share)
-    return wanted && this.#group.anyInRotation
+    return wanted && this.#group.anyServing
   }
 }
 

@@ -156,6 +156,39 @@ test('a canary without a member in rotation gets nothing: its clients go to the 
   assert.equal(await bodyOf({}), 'app')
 })
 
+test('a canary none of whose members serves gets nothing, though all of them would be used if it were alone (panic)', async t => {
+  const active = {
+    kind: 'http',
+    path: '/healthz',
+    intervalMs: 100,
+    timeoutMs: 2_000,
+    rise: 2,
+    fall: 2,
+    jitter: 0.1,
+    expectStatus: { from: 200, to: 299 },
+  } as const
+  const ill = await startRawOrigin(
+    t,
+    answering(() => 'HTTP/1.1 500 Ill\r\nContent-Length: 0\r\n\r\n'),
+  )
+  const next = upstreamOf('next', [ill.port])
+  const app = upstreamOf('app', [
+    (
+      await startRawOrigin(
+        t,
+        answering(() => ok('app')),
+      )
+    ).port,
+  ])
+  await serve(t, {}, [canaryRoute({ ...noRollback, share: 1 })], {
+    upstreams: [app, { ...next, health: { ...next.health, active, panicShare: 0.3 } }],
+  })
+  await until('the canary panics', async () =>
+    (await edge.status()).upstreams.some(({ mode }) => mode === 'panic: 0 of 1 healthy'),
+  )
+  assert.equal(await bodyOf({}), 'app')
+})
+
 const rollback = { windowMs: 60_000, requestsMin: 30, errorShareExcess: 0.05, latencyFactor: 0 }
 
 test('a canary that fails is taken out for all workers, by header too, and none but its own requests has failed; a dead worker changes nothing', async t => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EdgeSnapshot, ListenerSpec } from '../../src/edge/snapshot.ts'
-import { startEdge, upstreamOf } from '../tools/edge-harness.ts'
+import { startEdge, until, upstreamOf } from '../tools/edge-harness.ts'
 import { startRawOrigin } from '../tools/raw-origin.ts'
 import { RawPeer } from '../tools/raw-peer.ts'
 
@@ -56,12 +56,25 @@ test('an edge that is told to stand down says so, while it serves on', async () 
   assert.equal((await ask()).status, 200)
 })
 
-test('an edge none of whose upstreams has a member in rotation says so', async () => {
+test('an edge none of whose upstreams has a member that serves says so', async () => {
   const empty = [upstreamOf('app', []), upstreamOf('other', [{ port: 1, state: 'draining' }])]
   await change({ upstreams: empty })
-  assert.deepEqual(await ask(), { status: 503, body: 'No upstream has a member in rotation.\n' })
+  assert.deepEqual(await ask(), { status: 503, body: 'No upstream has a member that serves.\n' })
   await change({ upstreams: [upstreamOf('app', [origin.port]), empty[1]!] })
   assert.equal((await ask()).status, 200, 'one of two is enough')
+})
+
+test('an edge whose members fail their probes says so, though it would still try them (panic)', async () => {
+  const [app] = edge.snapshot.upstreams
+  assert.ok(app)
+  const expectStatus = { from: 200, to: 299 }
+  const often = { intervalMs: 100, timeoutMs: 2_000, rise: 1, fall: 1, jitter: 0.1 }
+  const active = { kind: 'tcp', path: '/', expectStatus, ...often } as const
+  const gone = upstreamOf('app', [1])
+  await change({ upstreams: [{ ...gone, health: { ...gone.health, active, panicShare: 0.3 } }] })
+  await until('the probes have failed', async () => (await ask()).status === 503)
+  await change({ upstreams: [app] })
+  assert.equal((await ask()).status, 200)
 })
 
 test('other paths, methods and what is no request are told apart', async () => {
