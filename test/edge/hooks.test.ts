@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -289,6 +289,25 @@ test('a module that can not be loaded is told, and is loaded again when it is me
   await until('it to be told', () => told(/can't be loaded: /))
   writeFileSync(hooks.module, "export const broken = () => ({ respond: { status: 200, body: 'mended' } })")
   await until('the mended module to answer', async () => (await ask(client)).body.toString() === 'mended')
+})
+
+test('a module that can not be loaded is left alone once no route names it', async t => {
+  const broken = (name: string): { hooks: HooksSpec; loads: () => number } => {
+    const log = join(folder, `${name}.log`)
+    writeFileSync(log, '')
+    const code = `import { appendFileSync } from 'node:fs'
+      appendFileSync(${JSON.stringify(log)}, '.')
+      throw new Error('broken')`
+    return { hooks: hooksOf(code, { onRequest: 'go' }), loads: () => readFileSync(log, 'utf8').length }
+  }
+  const [former, latter] = [broken('former'), broken('latter')]
+  await serve(edge, t, undefined, hooked(former.hooks))
+  await until('it was tried', () => former.loads() >= 3)
+  await serve(edge, t, undefined, hooked(latter.hooks))
+  const before = former.loads()
+  // Tried ever less often: by its seventh time the former one would have been tried twice more at least.
+  await until('the next one was tried again and again', () => latter.loads() >= 7)
+  assert.ok(former.loads() <= before + 1, 'one may have been under way')
 })
 
 test('a hook that loops for ever is ended: its calls are late, those that waited behind it are served by the next', async t => {

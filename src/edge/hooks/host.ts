@@ -90,6 +90,10 @@ export class HookHost {
   }
 
   #endIdle(): void {
+    if (this.#again !== null && this.#waiting.length === 0) {
+      clearTimeout(this.#again)
+      this.#again = null
+    }
     const thread = this.#current
     if (thread === null || thread.sent.size > 0 || this.#waiting.length > 0) return
     this.#current = null
@@ -240,7 +244,7 @@ export class HookHost {
     } else this.#next = null
     this.#strike(thread)
     const waitMs = this.#waitMs()
-    if (this.#current !== null) return
+    if (this.#current !== null || (this.#resting && this.#waiting.length === 0)) return
     if (waitMs === 0) this.#current = this.#start()
     else {
       // Nobody waits for a thread that may never come up.
