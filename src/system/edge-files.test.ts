@@ -3,8 +3,10 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createAuthority } from '../../test/tools/certificates.ts'
 import { type CheckedSystem, checkSystem, fileFailures } from '../file/index.ts'
 import { readEdgeFiles } from './edge-files.ts'
+import { hookSyntaxProblems } from './hook-syntax.ts'
 
 /** A folder with these files; removed at the end. */
 function folder(t: TestContext, files: Readonly<Record<string, string>>): string {
@@ -114,8 +116,77 @@ test("a hook module's hash follows what it imports by relative paths, in circles
 })
 
 test('an import that is not there is the hook worker’s to tell: the hash is of what there is', t => {
-  const base = folder(t, { 'hooks.ts': "import './gone.ts'" })
+  const base = folder(t, { 'hooks.ts': "import './gone.ts'\nexport const a = 1" })
   const { files, problems } = readEdgeFiles(hooked, base)
   assert.deepEqual(problems, [])
   assert.match(files.hookHashes['hooks.ts'] ?? '', /^[0-9a-f]{64}$/)
+})
+
+test('certificates that can not be used are problems, those that clients will refuse are warnings', async t => {
+  const authority = await createAuthority()
+  const [good, other, late] = await Promise.all([
+    authority.sign({ hosts: ['a.example', '*.b.example'] }),
+    authority.sign({ hosts: ['c.example'] }),
+    authority.sign({ hosts: ['d.example'], fromDays: -9, untilDays: -2 }),
+  ])
+  const base = folder(t, {
+    'ca.pem': authority.ca,
+    'good.pem': good.cert,
+    'good.key': good.key,
+    'other.key': other.key,
+    'late.pem': late.cert,
+    'late.key': late.key,
+  })
+  const look = (tls: object, web?: object): string[] => {
+    const { problems, warnings } = readEdgeFiles(system({ listen: { http: 80, https: 443 }, tls }, web), base)
+    return [...problems, ...warnings].map(({ path, message }) => `${path} ${message}`)
+  }
+  const pair = (certFile: string, keyFile: string, hosts: string[] = []): object => ({
+    certificates: [{ certFile, keyFile, hosts }],
+  })
+  assert.deepEqual(look(pair('good.pem', 'good.key', ['a.example', 'x.b.example'])), [])
+  assert.match(
+    look(pair('good.pem', 'other.key')).join(),
+    /^edge\.tls\.certificates\[0\] can not be used: The key does not belong .* good\.pem \(key: other\.key\)$/,
+  )
+  assert.match(look(pair('good.pem', 'good.pem')).join(), /can not be used: The key of good\.pem/)
+  assert.match(look(pair('late.pem', 'late.key')).join(), /certFile has expired on \d{4}-\d\d-\d\d/)
+  assert.deepEqual(look(pair('good.pem', 'good.key', ['x.y.b.example'])), [
+    'edge.tls.certificates[0].certFile is not for x.y.b.example, but for a.example, *.b.example',
+  ])
+  assert.deepEqual(look({ ...pair('good.pem', 'good.key'), clientCertificates: { caFile: 'ca.pem' } }), [])
+  assert.match(
+    look({ ...pair('good.pem', 'good.key'), clientCertificates: { caFile: 'good.key' } }).join(),
+    /^edge\.tls\.clientCertificates\.caFile can not be used: .*good\.key.* no certificate/,
+  )
+  const client = { addresses: ['10.0.0.1:443'], tls: { certFile: 'good.pem', keyFile: 'late.key' } }
+  assert.match(
+    look(pair('good.pem', 'good.key'), client).join(),
+    /^services\.web\.tls can not be used: The key does not/,
+  )
+})
+
+test('a hook that its module can not export is told; what is exported onward is not followed', t => {
+  const told = (text: string): string =>
+    readEdgeFiles(hooked, folder(t, { 'hooks.ts': text }))
+      .problems.map(({ path, message }) => `${path} ${message}`)
+      .join()
+  assert.equal(told('export const b = () => {}'), 'edge.routes[0].hooks.onRequest is not in hooks.ts')
+  assert.equal(told('export function a() {}'), '')
+  assert.equal(told("export * from './more.ts'"), '')
+})
+
+test('a hook module that does not parse is told with its line', async t => {
+  const told = async (text: string): Promise<string> => {
+    const problems = await hookSyntaxProblems(hooked, folder(t, { 'hooks.ts': text }))
+    return problems.map(({ path, message }) => `${path} ${message}`).join()
+  }
+  assert.match(
+    await told('export const a = 1\nexport const b = = 2'),
+    /^edge\.routes\[0\]\.hooks\.module does not parse: .+ \(line 2: export const b = = 2\)$/,
+  )
+  assert.equal(
+    await told("import type { OnRequest } from 'tenfold'\nexport const a: OnRequest = () => {}"),
+    '',
+  )
 })

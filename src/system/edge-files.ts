@@ -1,11 +1,13 @@
 // Files that the system file names for the edge: found, and read where the snapshot holds what is in them (pages, and the
-// hash of hook modules). Owns the sentences of what is missing. Certificates are read by the edge itself, never here.
+// hash of hook modules). Owns the sentences of what is missing or unfit. Certificates are judged, but the edge reads them itself.
 
 import { createHash } from 'node:crypto'
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { dirname, extname, resolve } from 'node:path'
 import type { PageSpec } from '../edge/snapshot.ts'
 import { type CheckedSystem, fileFailures, type Problem } from '../file/index.ts'
+import { Failure } from '../kit/failure.ts'
+import { doubtsAbout, mayExport, readAuthorities, readPair } from './edge-file-contents.ts'
 
 export interface EdgeFiles {
   /** By path as the file has it. */
@@ -17,6 +19,7 @@ export interface EdgeFiles {
 export interface EdgeFilesFound {
   readonly files: EdgeFiles
   readonly problems: readonly Problem[]
+  readonly warnings: readonly Problem[]
   /** Absolute: a change of one of these is a change of the system. */
   readonly watched: readonly string[]
 }
@@ -42,22 +45,27 @@ export function readEdgeFiles(system: CheckedSystem, baseDirectory: string): Edg
     found.page(`edge.errorPages.${status}`, page)
   if (edge.maintenance?.page) found.page('edge.maintenance.page', edge.maintenance.page)
   if (edge.tracing?.headersFile) found.readable('edge.tracing.headersFile', edge.tracing.headersFile)
-  edge.tls?.certificates.forEach(({ certFile, keyFile }, index) => {
-    found.readable(`edge.tls.certificates[${index}].certFile`, certFile)
-    found.readable(`edge.tls.certificates[${index}].keyFile`, keyFile)
+  edge.tls?.certificates.forEach(({ certFile, keyFile, hosts }, index) => {
+    found.pair(`edge.tls.certificates[${index}]`, certFile, keyFile, hosts)
   })
   const { clientCertificates, acme } = edge.tls ?? {}
-  if (clientCertificates) found.readable('edge.tls.clientCertificates.caFile', clientCertificates.caFile)
-  if (acme?.caFile) found.readable('edge.tls.acme.caFile', acme.caFile)
+  if (clientCertificates) found.authorities('edge.tls.clientCertificates.caFile', clientCertificates.caFile)
+  if (acme?.caFile) found.authorities('edge.tls.acme.caFile', acme.caFile)
   edge.routes.forEach(({ action, hooks }, index) => {
     if (action.kind === 'files') found.folder(`edge.routes[${index}].files`, action.root)
-    if (hooks) found.module(`edge.routes[${index}].hooks.module`, hooks.module)
-  })
-  for (const { name, upstream } of Object.values(system.services))
-    for (const key of ['caFile', 'certFile', 'keyFile'] as const) {
-      const file = upstream.tls?.[key]
-      if (file !== undefined) found.readable(`services.${name}.tls.${key}`, file)
+    if (hooks) {
+      found.module(`edge.routes[${index}].hooks.module`, hooks.module)
+      for (const key of ['onRequest', 'onResponse'] as const)
+        if (hooks[key] !== undefined)
+          found.exported(`edge.routes[${index}].hooks.${key}`, hooks.module, hooks[key])
     }
+  })
+  for (const { name, upstream } of Object.values(system.services)) {
+    const { caFile, certFile, keyFile } = upstream.tls ?? {}
+    if (caFile !== undefined) found.authorities(`services.${name}.tls.caFile`, caFile)
+    if (certFile !== undefined && keyFile !== undefined)
+      found.pair(`services.${name}.tls`, certFile, keyFile, [])
+  }
   return found
 }
 
@@ -74,6 +82,7 @@ class Finding implements EdgeFilesFound {
   readonly pages: Record<string, PageSpec> = {}
   readonly hookHashes: Record<string, string> = {}
   readonly problems: Problem[] = []
+  readonly warnings: Problem[] = []
   readonly #watched: Set<string> = new Set()
   readonly #base: string
 
@@ -104,11 +113,44 @@ class Finding implements EdgeFilesFound {
     })
   }
 
-  readable(path: string, written: string): void {
-    this.#try(path, written, 'Put the file there, or correct the path and its permissions.', () => {
+  /** A module that is missing has been told already. */
+  exported(path: string, module: string, name: string): void {
+    if (this.hookHashes[module] === undefined) return
+    this.#try(path, name, `Export it there (export const ${name} = ...), or correct the name.`, () => {
+      const text = readBounded(resolve(this.#base, module), moduleBytesMax).toString('utf8')
+      if (!mayExport(text, name)) throw new Error(`is not in ${module}`)
+    })
+  }
+
+  readable(path: string, written: string): boolean {
+    return this.#try(path, written, 'Put the file there, or correct the path and its permissions.', () => {
       const file = resolve(this.#base, written)
       if (!statOf(file).isFile()) throw new Error('is not a file')
       accessSync(file, constants.R_OK)
+    })
+  }
+
+  authorities(path: string, written: string): void {
+    if (!this.readable(path, written)) return
+    this.#try(path, written, 'Name a file of certificates in PEM.', () =>
+      readAuthorities(resolve(this.#base, written), written),
+    )
+  }
+
+  /** @param hosts What the certificate is to be for; empty: whatever it names. */
+  pair(path: string, certFile: string, keyFile: string, hosts: readonly string[]): void {
+    const readable = [this.readable(`${path}.certFile`, certFile), this.readable(`${path}.keyFile`, keyFile)]
+    if (readable.includes(false)) return
+    this.#try(path, certFile, 'Write both files of one pair, the key unlocked.', () => {
+      const where = `${certFile} (key: ${keyFile})`
+      const facts = readPair(resolve(this.#base, certFile), resolve(this.#base, keyFile), where)
+      for (const message of doubtsAbout(facts, hosts, Date.now()))
+        this.warnings.push({
+          code: fileFailures.doubtful.code,
+          path: `${path}.certFile`,
+          value: JSON.stringify(certFile),
+          message,
+        })
     })
   }
 
@@ -118,9 +160,10 @@ class Finding implements EdgeFilesFound {
     })
   }
 
-  #try(path: string, written: string, remedy: string, look: () => void): void {
+  #try(path: string, written: string, remedy: string, look: () => void): boolean {
     try {
       look()
+      return true
     } catch (cause) {
       this.problems.push({
         code: fileFailures.pathUnusable.code,
@@ -129,11 +172,15 @@ class Finding implements EdgeFilesFound {
         message: troubleOf(cause as NodeJS.ErrnoException),
         remedy,
       })
+      return false
     }
   }
 }
 
-function troubleOf({ code, message }: NodeJS.ErrnoException): string {
+function troubleOf(cause: NodeJS.ErrnoException): string {
+  // A whole sentence of its own.
+  if (cause instanceof Failure) return `can not be used: ${cause.message.replace(/\.$/, '')}`
+  const { code, message } = cause
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist'
   if (code === 'EACCES' || code === 'EPERM') return 'may not be read by the user that runs Tenfold'
   return code === undefined ? message : `can not be read: ${message}`

@@ -8,6 +8,7 @@ import { type CheckedSystem, checkSystem, fileFailures, type Problem, renderProb
 import { type ChildOutcome, runChild } from '../io/run-child.ts'
 import { Failure } from '../kit/failure.ts'
 import { type EdgeFiles, readEdgeFiles } from './edge-files.ts'
+import { hookSyntaxProblems } from './hook-syntax.ts'
 import type { ChildReport } from './load-child.ts'
 
 export interface LoadOptions {
@@ -67,16 +68,17 @@ export async function loadSystemFile(path: string, options: LoadOptions = {}): P
     const { problems, warnings } = result
     throw failure('invalid', renderProblems(shown, problems), { file, imported, problems, warnings })
   }
-  const { problems, watched } = readEdgeFiles(result.system, dirname(file))
+  const { problems: unfit, warnings: doubts, watched } = readEdgeFiles(result.system, dirname(file))
+  const problems = unfit.length > 0 ? unfit : await hookSyntaxProblems(result.system, dirname(file))
+  const warnings = [...result.warnings, ...doubts]
   const imported = [...new Set([...report.imported, ...watched])]
   if (problems.length > 0) {
-    const { warnings } = result
     throw failure('invalid', renderProblems(shown, problems), { file, imported, problems, warnings })
   }
   const output = outcome.stdout + outcome.stderr
   return {
     system: result.system,
-    warnings: result.warnings,
+    warnings,
     file,
     directory: dirname(file),
     imported,
