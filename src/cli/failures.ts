@@ -18,7 +18,7 @@ export const cliFailures: Catalogue<
     status: 400,
   },
   fileExists: {
-    when: '`tenfold init` finds a system file where it would write one.',
+    when: '`tenfold init` finds a system file where it would write one, or `tenfold routes import --write` a file of yours.',
     advice: 'Edit that file, or remove it first.',
     status: 422,
   },

@@ -284,7 +284,9 @@ class Import {
   #nameOf(group: readonly Operation[], path: string, line: number): string {
     const ids = group.flatMap(({ id }) => (id === undefined ? [] : [id.replace(/[^!-~]+/g, '-')]))
     const wanted =
-      ids.length === group.length ? ids.join('+') : `${group.map(one => one.method).join(',')} ${path}`
+      ids.length === group.length
+        ? ids.join('+')
+        : `${[...new Set(group.map(one => one.method))].join(',')} ${path}`
     let name = wanted.replaceAll(' ', ':').slice(0, nameBytesMax)
     if (this.#names.has(name)) {
       this.#warn(line, `the name '${name}' is there already: a number is added`)

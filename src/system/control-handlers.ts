@@ -28,6 +28,7 @@ export interface HandledSystem {
   renew(host: string | null): Promise<readonly string[]>
   /** Null: it stands up again. */
   standDown(reason: string | null): Promise<void>
+  hasHealthListener(): boolean
   /** Null: it ends. */
   maintenance(wish: MaintenanceWish | null): Promise<void>
   canary(route: string, action: 'resume' | 'stop'): Promise<CanaryStatus>
@@ -83,7 +84,11 @@ export function controlHandlers(system: HandledSystem): ControlHandlers {
     },
     standDown: async reason => {
       await system.standDown(reason)
-      return { text: 'stands down: health listeners say 503, everything is still served' }
+      if (system.hasHealthListener())
+        return { text: 'stands down: health listeners say 503, everything is still served' }
+      return {
+        text: 'stands down, but nobody can hear of it: the file has no edge.health that keepalived or a balancer asks',
+      }
     },
     standUp: async () => {
       await system.standDown(null)

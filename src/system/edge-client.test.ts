@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { ControlEvent, ControlRequest } from '../edge/control-protocol.ts'
+import type { Failure } from '../kit/failure.ts'
 import { connectEdge, type EdgeClient } from './edge-client.ts'
 
 interface Connected {
@@ -68,6 +69,25 @@ test('a refusal carries the code and the words of the edge', async t => {
   await assert.rejects(client.call('status', {}), {
     code: 'SYSTEM_EDGE_FAILED',
     message: /EDGE_SNAPSHOT_OLD.*Snapshot 3 is old/,
+  })
+})
+
+test('a refusal gives the advice for what it is; what was asked wrongly has its own code', async t => {
+  const answers: Record<string, { code: string; message: string }> = {
+    status: { code: 'EDGE_PORT_TAKEN', message: 'Port 80 is taken.' },
+    canary: { code: 'EDGE_CANARY_UNKNOWN', message: 'There is no route.' },
+  }
+  const { client } = await connected(t, ({ id, method }, socket) =>
+    reply(socket, { id, error: answers[method] }),
+  )
+  await assert.rejects(client.call('status', {}), (cause: Failure) => {
+    assert.equal(cause.code, 'SYSTEM_EDGE_FAILED')
+    assert.match(cause.kind.advice, /another port/)
+    return true
+  })
+  await assert.rejects(client.call('canary', { route: '/', action: 'stop' }), {
+    code: 'EDGE_CANARY_UNKNOWN',
+    message: 'There is no route.',
   })
 })
 

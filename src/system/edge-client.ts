@@ -2,6 +2,8 @@
 // the edge's process; that is edge-process.ts.
 
 import type { ControlEvent, ControlMethods, ControlReply } from '../edge/control-protocol.ts'
+import { edgeFailures } from '../edge/failures.ts'
+import { ioFailures } from '../io/failures.ts'
 import { connectLines, type LineSocket } from '../io/line-socket.ts'
 import { Failure } from '../kit/failure.ts'
 import { systemFailures } from './failures.ts'
@@ -9,7 +11,7 @@ import { systemFailures } from './failures.ts'
 export interface EdgeClient {
   /**
    * Rejects with SYSTEM_EDGE_UNREACHABLE when no answer comes (the connection is then closed), and with
-   * SYSTEM_EDGE_FAILED, which quotes the edge, when it refuses.
+   * SYSTEM_EDGE_FAILED, which quotes the edge and gives its advice, when it refuses; what was asked wrongly has the edge's code.
    */
   call<M extends keyof ControlMethods>(
     method: M,
@@ -91,8 +93,12 @@ function unreachable(why: string): Failure {
   return new Failure(systemFailures.edgeUnreachable, `The edge does not answer: ${why}.`)
 }
 
-function refused(error: { code: string; message: string }): Failure {
-  return new Failure(systemFailures.edgeFailed, `The edge refused (${error.code}): ${error.message}`, {
-    details: { code: error.code },
-  })
+const known = [...Object.values(edgeFailures), ...Object.values(ioFailures)]
+
+function refused({ code, message }: { code: string; message: string }): Failure {
+  const details = { code }
+  const kind = known.find(one => one.code === code)
+  if (kind !== undefined && kind.status < 500) return new Failure(kind, message, { details })
+  const failed = { ...systemFailures.edgeFailed, ...(kind && { advice: kind.advice }) }
+  return new Failure(failed, `The edge refused (${code}): ${message}`, { details })
 }

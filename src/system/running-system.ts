@@ -186,6 +186,8 @@ class ComposedSystem implements RunningSystem {
         status: () => this.status(),
         renew: host => this.#need('certificates').certificates.renew(host),
         standDown: reason => this.#switchStandDown(reason),
+        hasHealthListener: () =>
+          this.#need('changes').changes.current.system.edge.listeners.some(one => one.kind === 'health'),
         maintenance: wish => this.#switchMaintenance(wish),
         canary: (route, action) => this.#need('edge').edge.canary({ route, action }),
         hasService: name => Object.hasOwn(this.#need('changes').changes.current.system.services, name),

@@ -266,7 +266,10 @@ test('an operator stops a canary and resumes it; what is no canary is refused by
   const resumed = await edge.call('canary', { route: '/*', action: 'resume' })
   assert.equal(resumed.state, 'running')
   assert.equal(await bodyOf({}), 'next')
-  await assert.rejects(edge.call('canary', { route: '/none', action: 'stop' }), /EDGE_CANARY_UNKNOWN.*'\/\*'/)
+  await assert.rejects(edge.call('canary', { route: '/none', action: 'stop' }), {
+    code: 'EDGE_CANARY_UNKNOWN',
+    message: /'\/\*'/,
+  })
 })
 
 // --- mirror -----------------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ test('a canary that fails is taken out under load, shown with its reason, and st
   assert.match((await shop.run('canary', 'stop', '/*')).out, /gets nothing: stopped by an operator/)
   for (let i = 0; i < 50; i++) assert.equal(await ask(), 200)
   const unknown = await shop.run('canary', 'stop', '/none')
-  assert.notEqual(unknown.code, 0)
+  assert.match(unknown.error, /EDGE_CANARY_UNKNOWN/)
   assert.match(unknown.error, /There is no route '\/none'\. Routes with a canary: '\/\*'/)
   const missing = await shop.run('canary', 'stop')
   assert.equal(missing.code, 2)
@@ -127,14 +127,18 @@ test('a maintenance is switched on and off by command, lasts over the death of t
     [['--page', 'none.html'], /--page: 'none\.html' cannot be read \(ENOENT\)/],
     [['--page', 'page.pdf'], /ends in none of/],
     [['--retry-after', 'soon'], /--retry-after: 'soon' is no duration/],
+    [['--allow', '10.0.0.0/8, everybody'], /--allow: 'everybody' is no address/],
   ] as const) {
     const refused = await shop.run('maintenance', 'on', ...args)
     assert.equal(refused.code, 2)
     assert.match(refused.error, sentence)
     assert.match(refused.error, /CLI_OPTION_INVALID/)
   }
-  assert.notEqual((await shop.run('maintenance', 'on', '--allow', 'everybody')).code, 0)
   assert.equal((await look('192.0.2.1'))[0], 200, 'nothing of it was switched on')
+
+  // A stand-down of an edge that nobody asks how it is: said, not just done.
+  assert.match((await shop.run('standdown')).out, /nobody can hear of it: the file has no edge\.health/)
+  assert.equal((await shop.run('standup')).code, 0)
 })
 
 test('routes that are imported from OpenAPI stand in a file that passes the check', async t => {
@@ -173,6 +177,27 @@ test('routes that are imported from OpenAPI stand in a file that passes the chec
   )
   assert.match(written.out, /Wrote .*pets\.mjs: 5 routes/)
   assert.deepEqual(((await import(pathToFileURL(module).href)) as { routes: unknown }).routes, routes)
+  assert.equal(
+    (
+      await shop.run(
+        'routes',
+        'import',
+        description,
+        '--service',
+        'web',
+        '--prefix',
+        '/api',
+        '--write',
+        module,
+      )
+    ).code,
+    0,
+    'once more',
+  )
+  shop.write('mine.ts', 'export const mine = 1\n')
+  const mine = await shop.run('routes', 'import', description, '--write', join(shop.directory, 'mine.ts'))
+  assert.match(mine.error, /mine\.ts' is already there/)
+  assert.equal(readFileSync(join(shop.directory, 'mine.ts'), 'utf8'), 'export const mine = 1\n')
   shop.write(
     'tenfold.config.mjs',
     `import { routes } from './pets.mjs'\nexport default { name: 'shop', edge: { listen: { http: '127.0.0.1:0' }, routes }, services: { web: { command: 'node web.mjs' } } }\n`,

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
 import { parseDurationMs } from '../../file/values.ts'
 import { Failure } from '../../kit/failure.ts'
-import { maintenancePageMax } from '../../system/control/contract.ts'
+import { isBlock, maintenancePageMax } from '../../system/control/contract.ts'
 import type { Action, CommandInput } from '../command.ts'
 import { clientOf } from '../connection.ts'
 import { cliFailures } from '../failures.ts'
@@ -29,8 +29,16 @@ function wishOf({ options }: CommandInput): Parameters<ReturnType<typeof clientO
   return {
     ...(typeof page === 'string' ? { page: pageOf(page) } : {}),
     ...(typeof retryAfter === 'string' ? { retryAfterSeconds: secondsOf(retryAfter) } : {}),
-    ...(typeof allow === 'string' ? { allow: allow.split(',').map(block => block.trim()) } : {}),
+    ...(typeof allow === 'string' ? { allow: blocksOf(allow) } : {}),
   }
+}
+
+function blocksOf(text: string): string[] {
+  const blocks = text.split(',').map(block => block.trim())
+  const wrong = blocks.find(block => !isBlock(block))
+  if (wrong !== undefined)
+    throw invalid(`--allow: '${wrong}' is no address such as '192.0.2.7', nor a block such as '10.0.0.0/8'.`)
+  return blocks
 }
 
 function pageOf(path: string): { contentType: string; body: string } {

@@ -55,7 +55,16 @@ function read(path: string): string {
   }
 }
 
+const madeHere = / by `tenfold routes import /
+
+/** Never over a file that somebody has written. */
 function write(path: string, text: string): void {
+  const there = statSync(path, { throwIfNoEntry: false })
+  if (there?.isFile() && !madeHere.test(readFileSync(path, 'utf8').split('\n', 1)[0] as string))
+    throw new Failure(
+      cliFailures.fileExists,
+      `--write: '${path}' is already there, and was not made by \`tenfold routes import\`.`,
+    )
   try {
     writeFileSync(path, text)
   } catch (cause) {

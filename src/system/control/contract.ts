@@ -96,11 +96,16 @@ const maintenanceBody = z.strictObject({
     .describe('Absent: the file’s, else the edge’s own'),
   retryAfterSeconds: z.int().min(1).max(2_592_000).optional().describe('Absent: the file’s, else 300'),
   allow: z
-    .array(z.string().refine(block => parseBlock(block) !== null, 'an address or a CIDR block'))
+    .array(z.string().refine(isBlock, 'an address or a CIDR block'))
     .max(1000)
     .optional()
     .describe('Who is let through. Absent: as the file says'),
 })
+
+/** An address, or a block of addresses in CIDR notation. */
+export function isBlock(text: string): boolean {
+  return parseBlock(text) !== null
+}
 
 export const contract: Readonly<Record<Operation, RouteContract>> = {
   livez: {
