@@ -423,7 +423,7 @@ export type EdgeInput = {
       /** Balancers in front of this edge: who connects from there must begin with a PROXY header (v1 or v2); from elsewhere none is taken. */
       readonly proxyProtocol?: readonly string[] | undefined
       /**
-       * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.
+       * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on. Left out: true on every place for HTTP where `edge.tls` has `certificates` or `acme` and something listens with TLS, else false.
        * Allowed: a port from 1 to 65535, true or false.
        */
       readonly redirectToHttps?: boolean | number | undefined
@@ -442,7 +442,7 @@ export type EdgeInput = {
       /** Balancers in front of this edge: who connects from there must begin with a PROXY header (v1 or v2); from elsewhere none is taken. */
       readonly proxyProtocol?: readonly string[] | undefined
       /**
-       * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.
+       * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on. Left out: true on every place for HTTP where `edge.tls` has `certificates` or `acme` and something listens with TLS, else false.
        * Allowed: a port from 1 to 65535, true or false.
        */
       readonly redirectToHttps?: boolean | number | undefined
@@ -488,7 +488,7 @@ export type EdgeInput = {
     })[] | undefined
   } | undefined
   /**
-   * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.
+   * Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on. Left out: true on every place for HTTP where `edge.tls` has `certificates` or `acme` and something listens with TLS, else false.
    * Allowed: a port from 1 to 65535, true or false.
    */
   readonly redirectToHttps?: boolean | number | undefined

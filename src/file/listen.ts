@@ -26,7 +26,7 @@ export type Redirect = boolean | number
 
 export const redirectToHttps: Schema<Redirect> = leaf({
   about:
-    'Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on.',
+    'Sends plain requests to https (308; ACME challenges excepted). A port: the one that clients see, where it is not the one that is listened on. Left out: true on every place for HTTP where `edge.tls` has `certificates` or `acme` and something listens with TLS, else false.',
   allowed: 'a port from 1 to 65535, true or false',
   json: { anyOf: [{ type: 'boolean' }, { type: 'integer', minimum: 1, maximum: 65_535 }] },
   parse: value => {
