@@ -20,7 +20,8 @@ export const edgeFailures: Catalogue<
   },
   portForbidden: {
     when: 'A listener cannot be opened because the user may not bind the port.',
-    advice: 'Choose a port above 1023, or grant the capability CAP_NET_BIND_SERVICE.',
+    advice:
+      'Choose a port above 1023, start as root (services then run as nobody), or grant CAP_NET_BIND_SERVICE: the unit of `tenfold export systemd --user NAME` does.',
   },
   addressUnknown: {
     when: 'A listener cannot be opened because this machine has no such address.',
