@@ -256,6 +256,7 @@ class DetachedEdge implements EdgeProcess {
       answered = await this.#answering(next, () => this.#wanted)
     } catch (cause) {
       signalLife(next.life, 'SIGKILL')
+      removeIfPossible(socketPath(this.#options.state.path, next.socket))
       throw cause
     }
     // The former may have died meanwhile; then nobody is there to leave.
