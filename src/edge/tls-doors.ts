@@ -2,6 +2,7 @@
 // there (HSTS), and one that came to the wrong certificate is told so. None where the snapshot does not ask for it.
 
 import { hostOf } from '../policy/route.ts'
+import { fieldId } from '../wire/fields.ts'
 import { challengePrefix } from './challenges.ts'
 import type { Exchange } from './exchange.ts'
 import { clientFailures } from './failures.ts'
@@ -42,6 +43,11 @@ class StrictTransport implements Gate {
   }
 }
 
+/** A balancer that we trust has ended TLS before us: sent to https, its clients would come the same way for ever. */
+function cameSecurely({ client, head }: Exchange): boolean {
+  return client?.trusted === true && head.value(fieldId['x-forwarded-proto']) === 'https'
+}
+
 /** 308: method and body stay (RFC 9110 15.4.9). */
 class HttpsDoor implements Gate {
   readonly name = 'redirect to https'
@@ -65,6 +71,7 @@ class HttpsDoor implements Gate {
     const to = this.#to.get(exchange.client?.listener ?? '')
     // Authorities ask on plain HTTP, and follow no redirect to a certificate that is not there yet (RFC 8555 8.3).
     if (to === undefined || exchange.path.startsWith(challengePrefix)) return gateAnswer.pass
+    if (cameSecurely(exchange)) return gateAnswer.pass
     const host = hostOf(exchange.head.authority)
     if (host === '' || exchange.target === '*') return gateAnswer.pass
     const port = typeof to === 'number' ? to : (this.#worker.ports.get(to) ?? 443)

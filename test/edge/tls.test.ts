@@ -272,6 +272,16 @@ test('plain requests are sent to https with path, query and method; authorities 
   })
   const standard = await run('curl', [...args, `${plain}/x`])
   assert.equal(standard.stdout, '308 https://localhost/x')
+  // Behind a balancer that ends TLS itself: its word counts when it is trusted, nobody else's.
+  const forwarded = [...args, '-H', 'X-Forwarded-Proto: https', `${plain}/x`]
+  assert.match((await run('curl', forwarded)).stdout, /^308 /)
+  await edge.applySnapshot({
+    ...edge.snapshot,
+    version: edge.snapshot.version + 1,
+    trustedProxies: ['127.0.0.0/8', '::1/128'],
+  })
+  assert.match((await run('curl', forwarded)).stdout, /^200 /)
+  assert.match((await run('curl', [...args, `${plain}/x`])).stdout, /^308 /)
 })
 
 test('HSTS is said in every answer over TLS, once, and in none without', async t => {
