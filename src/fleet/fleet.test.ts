@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { systemClock } from '../kit/clock.ts'
 import type { Failure } from '../kit/failure.ts'
 import { alive, ask, fixtures, marked, rig, service, until } from './fixtures/harness.ts'
 
@@ -74,6 +75,18 @@ test('an instance that exits leaves the list at once and is started again', asyn
   assert.notEqual(follower?.epoch, first?.epoch)
   assert.ok(decisions.some(decision => /was ended by SIGKILL/.test(decision.text)))
   assert.equal(fleet.status()[0]?.members[0]?.restarts, 1)
+})
+
+test('a restart that falls due while others are decided on is not forgotten', async context => {
+  // Each look at the clock takes 10 ms, as on a machine that is loaded: back-offs end between two looks of one decision.
+  let looks = 0
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + looks++ * 10_000 }
+  const { fleet } = rig(context, { clock })
+  const restart = { backoffBaseMs: 60, backoffMaxMs: 60, exitsMax: 30, windowMs: 600_000 }
+  const report = await fleet.apply([
+    service('web', { env: { EXIT_AFTER_MS: '1', EXIT_CODE: '3', NEVER_LISTEN: '1' }, restart }),
+  ])
+  assert.equal(report.services[0]?.failures[0]?.code, 'FLEET_EXITS_TOO_OFTEN')
 })
 
 test('an instance that exits again and again is given up, with its exit code and its last lines', async context => {

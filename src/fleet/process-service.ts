@@ -371,7 +371,7 @@ export class ProcessService implements LifeOwner {
     if (plan.steps.length > 0) this.#tick()
     this.#forgetUnused()
     this.#answerIfSettled(now)
-    this.#wakeAt(plan.wakeAtUs)
+    this.#wakeAt(now, plan.wakeAtUs)
   }
 
   #take(step: RollStep): void {
@@ -518,16 +518,19 @@ export class ProcessService implements LifeOwner {
     return slots.filter(slot => !slot.empty).length === this.#wanted
   }
 
-  /** The next time at which something is to be decided without anything having happened. */
-  #wakeAt(policyUs: number | null): void {
-    const now = this.#context.clock.monotonic()
+  /**
+   * The next time at which something is to be decided without anything having happened. What fell due since `decidedUs`
+   * was not looked at, so it counts as to come.
+   */
+  #wakeAt(decidedUs: number, policyUs: number | null): void {
     const times = this.slots().flatMap(slot => slot.wakeAtUs ?? [])
     if (policyUs !== null) times.push(policyUs)
     if (this.#request) times.push(this.#request.sinceUs + this.#spec.ready.timeoutMs * 1000 + 1000)
     if (this.#wakeTimer) clearTimeout(this.#wakeTimer)
-    const next = Math.min(...times.filter(at => at > now))
+    const next = Math.min(...times.filter(at => at > decidedUs))
     if (!Number.isFinite(next)) return
-    this.#wakeTimer = setTimeout(() => this.#tick(), Math.ceil((next - now) / 1000))
+    const waitUs = Math.max(0, next - this.#context.clock.monotonic())
+    this.#wakeTimer = setTimeout(() => this.#tick(), Math.ceil(waitUs / 1000))
   }
 
   #close(): void {
