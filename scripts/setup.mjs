@@ -29,6 +29,8 @@ const programs = {
     h2load: 'nghttp2-client',
     keepalived: 'keepalived',
     ip: 'iproute2',
+    psql: 'postgresql-client',
+    '/usr/lib/postgresql/15/bin/pgbench': 'postgresql-15',
   },
   bench: {
     nginx: 'nginx',
@@ -38,6 +40,8 @@ const programs = {
     taskset: 'util-linux',
     h2load: 'nghttp2-client',
     openssl: 'openssl',
+    '/usr/lib/postgresql/15/bin/pgbench': 'postgresql-15',
+    pgbouncer: 'pgbouncer',
   },
 }
 

@@ -95,6 +95,14 @@ export const layers: readonly Layer[] = [
     packages: [],
   },
   {
+    name: 'database',
+    owns: 'PostgreSQL: servers, failover, the router, pools, fresh reads, backups',
+    imports: decided,
+    pure: false,
+    builtins: harmless,
+    packages: ['pg', 'libpg-query', 'saslprep'],
+  },
+  {
     name: 'fleet',
     owns: 'instances of services: start, watch, roll, scale',
     imports: decided,
@@ -105,7 +113,7 @@ export const layers: readonly Layer[] = [
   {
     name: 'system',
     owns: 'the composition root: checked system to running parts, control API',
-    imports: [...decided, 'edge', 'fleet', 'index.ts'],
+    imports: [...decided, 'edge', 'database', 'fleet', 'index.ts'],
     pure: false,
     builtins: [...harmless, 'fs', 'fs/promises', 'http', 'net', 'readline'],
     packages: [
@@ -121,13 +129,14 @@ export const layers: readonly Layer[] = [
   {
     name: 'cli',
     owns: 'the command line',
-    imports: ['kit', 'file', 'system', 'io', 'edge'],
+    imports: ['kit', 'file', 'system', 'io', 'edge', 'database'],
     only: [
       'system/index.ts',
       'system/control/client.ts',
       'system/control/connect.ts',
       'system/control/contract.ts',
       'edge/index.ts',
+      'database/index.ts',
     ],
     pure: false,
     builtins: [...harmless, 'fs', 'fs/promises', 'http', 'readline', 'tty'],

@@ -1,0 +1,75 @@
+// What a router works from: plain, versioned JSON, pushed by the supervisor and swapped in one assignment. Statements
+// begun keep theirs; epochs take effect at once.
+
+import type { Access, ReadsSetting, ServerTls, TopologyServer } from '../contract.ts'
+
+export const routerSnapshotFormat = 1
+
+export interface RouterSnapshot {
+  readonly format: typeof routerSnapshotFormat
+  readonly version: number
+  readonly databases: readonly RoutedDatabase[]
+}
+
+export interface RoutedDatabase {
+  /** `main`, as in the file. */
+  readonly name: string
+  /** The database inside PostgreSQL; what clients name. */
+  readonly database: string
+  readonly listener: {
+    readonly host: string
+    readonly port: number
+    readonly tls?: { readonly certFile: string; readonly keyFile: string }
+  }
+  readonly epoch: number
+  readonly timeline: number
+  readonly primary: string | null
+  readonly holding: boolean
+  /** Why there is no primary, or why writes wait; ''. Told to clients whose statements are given up. */
+  readonly trouble: string
+  readonly servers: readonly TopologyServer[]
+  readonly serverTls: ServerTls
+  readonly users: readonly RouterUser[]
+  /** Watches how far replicas are; pg_monitor. */
+  readonly monitor: { readonly user: string; readonly password: string }
+  readonly reads: ReadsSetting
+  /** How long a read may wait for a replica that has what it must see, before the primary serves it. */
+  readonly readWaitMs: number
+  readonly balance: 'least-connections' | 'least-response-time' | 'round-robin'
+  /** By server id; 1 where nothing is said. */
+  readonly weights: Readonly<Record<string, number>>
+  readonly pool: PoolSettings
+  readonly hold: { readonly timeoutMs: number; readonly statementsMax: number }
+  /** Another router may write to these servers: what the last write was is asked of the primary, never remembered. */
+  readonly shared: boolean
+  /** Lags from which a replica is used less, and not at all; for reads `any` and `maxLag`. */
+  readonly lag: { readonly lessFromMs: number; readonly notFromMs: number }
+}
+
+/** Whom clients log in as, and who they are on the servers: for embedded servers the same. */
+export interface RouterUser {
+  readonly name: string
+  readonly password: string
+  readonly access: Access
+  readonly server: { readonly user: string; readonly password: string }
+}
+
+export interface PoolSettings {
+  /** Connections to one server, all users together. */
+  readonly sizeMax: number
+  readonly clientsMax: number
+  /** Clients that wait for a connection. */
+  readonly waitingMax: number
+  readonly waitTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly lifetimeMs: number
+  /** A client that is idle inside a transaction: rolled back, its connection to the server is used by others. 0: never. */
+  readonly transactionIdleTimeoutMs: number
+  /** A statement that the client's own `statement_timeout` does not bound. 0: no bound. */
+  readonly statementTimeoutMs: number
+  /** Prepared statements kept on one server connection. */
+  readonly preparedMax: number
+  /** Bytes of one message from a client. */
+  readonly messageBytesMax: number
+  readonly loginTimeoutMs: number
+}
