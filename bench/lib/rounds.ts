@@ -5,7 +5,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BenchOptions } from '../run.ts'
-import type { Peer, Place, Spot, StartedPeer } from './peers.ts'
+import type { Peer, Spot, StartedPeer } from './peers.ts'
 
 /** Origin and load share the first; the program under measurement has the other for itself. */
 export const loadCore = 0
@@ -120,11 +120,11 @@ export function alternate<T>(
 }
 
 /** A new process for each measurement: memory that an earlier one left behind would hide what the next one takes. */
-export function freshly<T>(
-  peers: readonly Peer[],
+export function freshly<P extends Spot, T>(
+  peers: readonly Peer<P>[],
   rounds: number,
   title: string,
-  place: Place,
+  place: P,
   measure: (peer: StartedPeer) => Promise<T>,
 ): Promise<Map<string, T[]>> {
   return inTurn(new Map(peers.map(peer => [peer.name, peer])), rounds, title, async peer => {
