@@ -1,12 +1,25 @@
 // Which server a read goes to, as the router's sessions see it: one `ReadPlanner` a database and thread. It watches how
 // far replicas are over connections of its own; sessions only tell of writes and ask for places. No promise on the way.
 
-import type { LogPosition, ReadsSetting } from '../contract.ts'
-import type { RoutedDatabase } from './../router/snapshot.ts'
+import type { Clock } from '../../kit/clock.ts'
+import type { Random } from '../../kit/random.ts'
+import type { DatabaseLog, LogPosition, ReadsSetting } from '../contract.ts'
+import type { RoutedDatabase } from '../router/snapshot.ts'
+import type { Catalogue } from '../sql/contract.ts'
+
+/** Of `createReadPlanner` in `index.ts`. */
+export interface ReadPlannerOptions {
+  readonly database: RoutedDatabase
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: DatabaseLog
+  /** What the primary says of itself, read over the monitor's connection at the start and after DDL. */
+  readonly learn: (catalogue: Catalogue) => void
+}
 
 /** What one session has written or was told, as its reads must see it. Kept by the session, changed by the planner. */
 export interface ReadState {
-  /** Number of the database's last write that this session did; 0: none. */
+  /** Stands for the last write that this session did: number of the first sample that covers it; 0: none, or known in `after`. */
   lastWrite: number
   /** Of `SET tenfold.after` and of writes that were sampled; null: none. */
   after: LogPosition | null
@@ -33,13 +46,26 @@ export interface ReadPlanner {
    * A router that dies in between has told nobody that the write is done.
    */
   writing(): void
-  /** Its end came (ReadyForQuery outside a transaction; or the connection was lost), before a byte of it is passed on. */
+  /**
+   * Its end came (ReadyForQuery outside a transaction; or the connection was lost), before a byte of it is passed on.
+   * Also whenever a client may learn of a commit earlier: before the CommandComplete of a COMMIT amid a batch, and before a
+   * NotificationResponse (who is notified reads what was written). Calling it too often costs a sample, never a stale read.
+   */
   wrote(state: ReadState): void
+  /** A statement with `asynchronousCommit` (also as a startup option) is about to be sent: positions are then those of inserted, not of flushed log. */
+  asynchronousCommit(): void
+  /** A DDL statement has ended: the catalogue is read again and given to `learn`. */
+  definitionsChanged(): void
   /**
    * Where this read goes: a server's id, '' for the primary, or null: `resume` will say (within `readWaitMs`). `busy` are
    * the connections in use by server id, which the balancing counts.
    */
   place(state: ReadState, reads: ReadsSetting, resume: ReadResume): string | null
+  /**
+   * Would this server (not '') still do for the read? Asked before the read is sent where its connection had to be waited
+   * for or opened: a replica that was restarted meanwhile begins at an older position. False: ask `place` again.
+   */
+  serves(server: string, state: ReadState, reads: ReadsSetting): boolean
   /** The read that waits is not wanted any more. */
   cancel(resume: ReadResume): void
   /** For balancing: a statement went to this server; it ended after so long, or failed by the server's fault. */
@@ -51,6 +77,8 @@ export interface ReadPlanner {
   /** False: it is no token. */
   after(state: ReadState, token: string): boolean
   lagOf(server: string): { readonly bytes: number; readonly ms: number } | null
+  /** `used`, or why reads do not go to this server: `not from here: 2.1 s behind`. */
+  standingOf(server: string): string
   readonly counts: Readonly<Record<ReadReason, number>>
   close(): void
 }
