@@ -105,10 +105,32 @@ const routeOf = (names: string[]): fc.Arbitrary<object> =>
     upgrade: maybe(fc.boolean()),
     retry: maybe(fc.constantFrom(false, { attempts: 1 })),
   })
+const database = fc.oneof(
+  fc.record({
+    replicas: fc.oneof(
+      fc.integer({ min: 1, max: 4 }),
+      fc.constantFrom([{}, { delay: '1h' }], [{}, { from: 'primary', directory: 'b' }]),
+    ),
+    durability: maybe(fc.constantFrom('primary', 'one-replica', 'all-replicas')),
+    settings: maybe(fc.constantFrom({ work_mem: '1MB', jit: false, max_connections: 99 })),
+    backup: maybe(fc.constantFrom({ to: 'b' }, { to: 'b', every: '1h', keep: 1, drill: false })),
+    reads: maybe(fc.constantFrom('fresh', 'session', 'any', 'primary', { maxLag: '2s' })),
+    listen: maybe(fc.constantFrom(0, '127.0.0.1:0')),
+    pool: maybe(fc.record({ size: fc.integer({ min: 1, max: 50 }), waitTimeout: durationMs(1, 1000) })),
+    failover: maybe(fc.record({ automatic: fc.boolean() })),
+    tls: maybe(fc.constant({ certFile: 'c', keyFile: 'k' })),
+  }),
+  fc.record({
+    servers: fc.constantFrom(['postgres://a@127.0.0.1/app'], [{ secret: 'A' }, 'postgres://b@[::1]:5433']),
+    serverTls: maybe(fc.constantFrom({}, { mode: 'require' }, { caFile: 'ca.pem' })),
+    shared: maybe(fc.boolean()),
+  }),
+)
 const systems = fc.dictionary(word, service, { minKeys: 1, maxKeys: 4 }).chain(services =>
   fc.record({
     name: word,
     services: fc.constant(services),
+    databases: maybe(fc.dictionary(word, database, { maxKeys: 3 })),
     edge: fc.record({
       listen: maybe(fc.constantFrom({ http: 0 }, { http: ['127.0.0.1:8081', '[::1]:8082'] })),
       workers: maybe(fc.constantFrom('cores', 3)),

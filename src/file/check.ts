@@ -4,6 +4,7 @@
 import type { CheckedRoute, CheckedService, CheckedSystem } from './checked.ts'
 import { systemFormat } from './checked.ts'
 import { crossCheck, type Findings } from './cross-checks.ts'
+import { namedDatabase } from './databases.ts'
 import { fileFailures } from './failures.ts'
 import { isObject, type Json, mergeOverrides, plainCopy, valueAt } from './plain.ts'
 import { problemsOf } from './problems.ts'
@@ -120,6 +121,9 @@ function complete(
       ...(tracing ? { tracing: { ...tracing, serviceName: tracing.serviceName ?? parsed.name } } : {}),
     },
     services,
+    databases: Object.fromEntries(
+      Object.entries(parsed.databases).map(([name, one]) => [name, namedDatabase(name, one)]),
+    ),
   }
 }
 

@@ -3,6 +3,8 @@
 // secrets stay references. It holds types and nothing else; the shapes under `edge` and `upstream` fit the edge's
 // snapshot one to one, so that compiling one into the other adds only what runs (members, versions, keys).
 
+import type { CheckedDatabase } from './checked-databases.ts'
+
 export const systemFormat = 1
 
 export interface CheckedSystem {
@@ -14,6 +16,8 @@ export interface CheckedSystem {
   readonly edge: CheckedEdge
   /** In the order of the file. */
   readonly services: Readonly<Record<string, CheckedService>>
+  /** In the order of the file. */
+  readonly databases: Readonly<Record<string, CheckedDatabase>>
 }
 
 export interface CheckedListen {
@@ -159,6 +163,8 @@ export interface CheckedRoute {
   readonly compress?: CheckedCompress
   readonly hooks?: CheckedHooks
   readonly decodedBytesMax?: number
+  /** Instances are told by `Tenfold-After` which writes their reads must see. */
+  readonly causal?: true
 }
 
 export interface CheckedCors {

@@ -3,12 +3,12 @@
 
 import type {
   CheckedAction,
-  CheckedListen,
   CheckedListener,
   CheckedRoute,
   CheckedService,
   CheckedSystem,
 } from './checked.ts'
+import { checkDatabases, overlap, type Taken } from './database-checks.ts'
 import { fileFailures } from './failures.ts'
 import { parametersOf, routeCovers } from './patterns.ts'
 import { keyPath } from './plain.ts'
@@ -29,6 +29,7 @@ export function crossCheck(system: CheckedSystem): Findings {
   checkTls(system, found)
   for (const [index, route] of system.edge.routes.entries()) checkRoute(system, route, index, found)
   for (const service of Object.values(system.services)) checkService(system, service, found)
+  checkDatabases(system, takenPlaces(system), found)
   if (system.edge.trustedProxies.some(block => block.endsWith('/0')))
     doubt(
       found,
@@ -47,13 +48,7 @@ function doubt(found: Findings, path: string, message: string, remedy: string): 
   found.warnings.push({ code: fileFailures.doubtful.code, path, message, remedy })
 }
 
-const wildcards = ['0.0.0.0', '::']
 const isLoopback = (host: string): boolean => host.startsWith('127.') || host === '::1'
-
-function overlap(a: CheckedListen, b: CheckedListen): boolean {
-  if (a.port === 0 || a.port !== b.port) return false
-  return a.host === b.host || wildcards.includes(a.host) || wildcards.includes(b.host)
-}
 
 /** Where a listener stands in the file. */
 function keyOf(system: CheckedSystem, listener: CheckedListener): string {
@@ -62,6 +57,19 @@ function keyOf(system: CheckedSystem, listener: CheckedListener): string {
   if (kind === 'health') return 'edge.health'
   const same = system.edge.listeners.filter(one => one.kind === kind)
   return `edge.${kind}[${same.indexOf(listener)}].listen`
+}
+
+/** Every place where a TCP listener other than a database's is. */
+function takenPlaces(system: CheckedSystem): Taken[] {
+  const streams = system.edge.listeners.filter(one => one.kind !== 'udp')
+  return [
+    { ...system.control, key: 'control.listen' },
+    ...streams.map(({ host, port }, index) => ({
+      host,
+      port,
+      key: keyOf(system, streams[index] as CheckedListener),
+    })),
+  ]
 }
 
 function checkPlaces(system: CheckedSystem, found: Findings): void {

@@ -1,6 +1,8 @@
 // What a reload would do: the differences between two checked systems, each with its effect. Pure; values are redacted.
 
 import type { CheckedListener, CheckedRoute, CheckedService, CheckedSystem } from './checked.ts'
+import type { CheckedDatabase } from './checked-databases.ts'
+import { databaseEffect, variableChanges } from './diff-databases.ts'
 import { isObject, type Json, keyPath } from './plain.ts'
 import type { Change, ChangeEffect } from './results.ts'
 import { redactSystem } from './secrets.ts'
@@ -31,7 +33,9 @@ export function diffSystems(before: CheckedSystem, after: CheckedSystem): Change
     ...differences('edge', edgeBefore, edgeAfter, live),
     ...routeChanges(routesBefore, routesAfter),
     ...identityChanges(before, after),
+    ...variableChanges(before, after),
     ...serviceChanges(before, after, a, b),
+    ...databaseChanges(before, after, a, b),
   ]
 }
 
@@ -81,6 +85,36 @@ function serviceChanges(
     )
     return [...shown, ...hiddenChanges(path, from, to, shown)]
   })
+}
+
+function databaseChanges(
+  before: CheckedSystem,
+  after: CheckedSystem,
+  shownBefore: CheckedSystem,
+  shownAfter: CheckedSystem,
+): Change[] {
+  const names = [...new Set([...Object.keys(before.databases), ...Object.keys(after.databases)])]
+  return names.flatMap(name => {
+    const [from, to] = [before.databases[name], after.databases[name]]
+    const path = keyPath('databases', name)
+    if (!from || !to) return differences(path, databaseSummary(from), databaseSummary(to), live)
+    const [a, b] = [shownBefore.databases[name], shownAfter.databases[name]]
+    return Object.keys({ ...a, ...b }).flatMap(key => {
+      const effect = databaseEffect(key, from, to)
+      const shown = differences(keyPath(path, key), at(a, key), at(b, key), effect)
+      if (shown.length > 0 || same(at(from, key), at(to, key))) return shown
+      // Redaction hides it: one password for another.
+      return [{ path: keyPath(path, key), from: '***', to: '*** (another value)', effect }]
+    })
+  })
+}
+
+function databaseSummary(database: CheckedDatabase | undefined): string | undefined {
+  if (database === undefined) return undefined
+  const { servers } = database
+  return servers.kind === 'existing'
+    ? `${servers.urls.length} servers elsewhere`
+    : `a primary and ${servers.members.length - 1} replicas`
 }
 
 const at = (value: object | undefined, key: string): unknown =>

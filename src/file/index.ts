@@ -4,6 +4,8 @@
 export { checkSystem } from './check.ts'
 export type * from './checked.ts'
 export { systemFormat } from './checked.ts'
+export type * from './checked-databases.ts'
+export { accessOf, type DatabaseVariable, databaseVariables } from './database-variables.ts'
 export { diffSystems } from './diff.ts'
 export { fileFailures } from './failures.ts'
 export { renderProblems } from './problems.ts'
@@ -12,6 +14,7 @@ export {
   isSecretReference,
   redactEnvValue,
   redactSystem,
+  redactUrl,
   resolveEnvironment,
   secret,
   secretNames,

@@ -27,6 +27,7 @@ const named: Readonly<Record<string, string>> = {
   'edge.routes[]': 'RouteInput',
   'services.*': 'ServiceInput',
   'services.*.health': 'HealthInput',
+  'databases.*': 'DatabaseInput',
 }
 
 export function inputTypes(schema: JsonSchema): string {
@@ -68,7 +69,7 @@ function plainType(schema: JsonSchema, path: string, declared: string[], depth: 
   if (schema.enum) return schema.enum.map(literal).join(' | ')
   if (schema.anyOf)
     return [...new Set(schema.anyOf.map(one => plainType(one, path, declared, depth)))].join(' | ')
-  if (path.endsWith('.env.*') && schema.type === 'object') return 'SecretReference'
+  if (/\.(env\.\*|servers\[\])$/.test(path) && schema.type === 'object') return 'SecretReference'
   if (schema.type === 'array')
     return `readonly ${bracketed(typeOf(schema.items ?? {}, `${path}[]`, declared, depth))}[]`
   if (schema.type === 'object') return objectType(schema, path, declared, depth)

@@ -390,6 +390,11 @@ export type RouteInput = {
      */
     readonly onFailure?: 'refuse' | 'pass' | undefined
   } | undefined
+  /**
+   * Users read their own writes, whichever instance serves them: the `Tenfold-After` of an instance travels in a cookie and comes back with the next requests.
+   * Allowed: true or false.
+   */
+  readonly causal?: boolean | undefined
   /** Changed on the way to the service. */
   readonly requestHeaders?: {
     /** Set, also where the header is already there. */
@@ -1269,7 +1274,261 @@ export type ServiceInput = {
   readonly user?: string | undefined
 }
 
-/** A whole system: its front door and its services. */
+/** One database: PostgreSQL servers that Tenfold runs (a primary and `replicas`), or `servers` that run elsewhere. */
+export type DatabaseInput = {
+  /**
+   * What it is.
+   * Allowed: 'postgres'.
+   * Default: "postgres".
+   */
+  readonly engine?: 'postgres' | undefined
+  /**
+   * The database inside PostgreSQL; what clients name.
+   * Allowed: a name of small letters, digits and _, of at most 63 characters.
+   * Default: "app".
+   */
+  readonly database?: string | undefined
+  /**
+   * Where the router listens for clients: a port on loopback, or `host:port`. 0 = any free port, which it keeps.
+   * Allowed: a port from 0 to 65535 (0 = any free one) or 'host:port' with an IP address or localhost, such as 8080 or '127.0.0.1:8080'.
+   * Default: 0.
+   */
+  readonly listen?: number | string | undefined
+  /** Lets clients of the router speak TLS. Left out: none. */
+  readonly tls?: {
+    /**
+     * The certificate with its chain (PEM), relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly certFile: string
+    /**
+     * Its private key (PEM), relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly keyFile: string
+  } | undefined
+  /** Replicas that copy the primary: how many, or a list of them. */
+  readonly replicas?: number | readonly ({
+    /**
+     * Whom it copies from: `'primary'`, whichever that is, or another server such as 'main-2'.
+     * Allowed: 'primary' or the id of a server, of at most 48 characters.
+     * Default: "primary".
+     */
+    readonly from?: string | undefined
+    /**
+     * It applies what it got only after this: a way back after a mistake. It is neither read from nor promoted.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 30d.
+     * Default: "0s".
+     */
+    readonly delay?: Duration | undefined
+    /**
+     * Its data, for instance on a disk of its own, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly directory?: string | undefined
+  })[] | undefined
+  /**
+   * The data of the first server. Left out: in the state directory, relative to the system file's folder.
+   * Allowed: a path, of at most 4096 characters.
+   */
+  readonly directory?: string | undefined
+  /** Settings of postgresql.conf besides Tenfold's own, the same on every server: `{ work_mem: '16MB' }`. */
+  readonly settings?: { readonly [name: string]: string | number | boolean } | undefined
+  /** PostgreSQL servers that run elsewhere, instead of our own: Tenfold finds out which is the primary and follows it, and never promotes one. */
+  readonly servers?: readonly (string | SecretReference)[] | undefined
+  /** TLS to the servers of `servers`. Left out: none. */
+  readonly serverTls?: {
+    /**
+     * `require`: encrypted. `verify`: and the certificate must be good for the host that the URL names.
+     * Allowed: 'off', 'require', 'verify'.
+     * Default: "verify".
+     */
+    readonly mode?: 'off' | 'require' | 'verify' | undefined
+    /**
+     * Authorities (PEM). Left out: the system's, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly caFile?: string | undefined
+  } | undefined
+  /**
+   * Somebody writes to the servers past this router: `fresh` reads then ask the primary what the last write was, instead of remembering it. Left out: true with 'servers', else false.
+   * Allowed: true or false.
+   */
+  readonly shared?: boolean | undefined
+  /**
+   * When a write is acknowledged: when it is on the disk of the primary, of one replica as well, or of all replicas as well.
+   * Allowed: 'primary', 'one-replica', 'all-replicas'.
+   */
+  readonly durability?: 'primary' | 'one-replica' | 'all-replicas' | undefined
+  /**
+   * What a read may see: 'primary' (reads go there, too), 'fresh' (replicas that have every write acknowledged to anybody), 'session' (replicas that have the client's own writes), { maxLag: '5s' }, or 'any' replica.
+   * Default: "primary".
+   */
+  readonly reads?: 'primary' | 'fresh' | 'session' | 'any' | {
+    /**
+     * A replica serves only when it is no further behind than this.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 24h.
+     */
+    readonly maxLag: Duration
+  } | undefined
+  /**
+   * How long a read may wait for a replica to have what it must see; then the primary serves it.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 1s.
+   * Default: "2ms".
+   */
+  readonly readWait?: Duration | undefined
+  /**
+   * How a replica is chosen.
+   * Allowed: 'least-connections', 'least-response-time', 'round-robin'.
+   * Default: "least-connections".
+   */
+  readonly balance?: 'least-connections' | 'least-response-time' | 'round-robin' | undefined
+  /** Weights of single servers: `{ 'main-2': 3 }`. The others weigh 1. */
+  readonly weights?: { readonly [name: string]: number } | undefined
+  /** Connections of clients, and the few connections to servers that they share. */
+  readonly pool?: {
+    /**
+     * Connections to one server, of all users together. Clients share them: one is taken for a transaction.
+     * Allowed: a whole number from 1 to 1000.
+     * Default: 20.
+     */
+    readonly size?: number | undefined
+    /**
+     * Connections of clients; further ones are refused.
+     * Allowed: a whole number from 1 to 100000.
+     * Default: 5000.
+     */
+    readonly clients?: number | undefined
+    /**
+     * Clients that wait for a connection to a server; further ones get an error.
+     * Allowed: a whole number from 0 to 100000.
+     * Default: 5000.
+     */
+    readonly waiting?: number | undefined
+    /**
+     * How long a client waits for a connection to a server.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 10m.
+     * Default: "10s".
+     */
+    readonly waitTimeout?: Duration | undefined
+    /**
+     * A connection to a server that nobody uses is closed.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1s to 24h.
+     * Default: "5m".
+     */
+    readonly idleTimeout?: Duration | undefined
+    /**
+     * A connection to a server is replaced after this.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 10s to 30d.
+     * Default: "1h".
+     */
+    readonly lifetime?: Duration | undefined
+    /**
+     * A client that does nothing inside a transaction: it is rolled back. 0s = never.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 24h.
+     * Default: "5m".
+     */
+    readonly transactionIdleTimeout?: Duration | undefined
+    /**
+     * A statement that the client does not bound itself is cancelled. 0s = never.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 24h.
+     * Default: "0s".
+     */
+    readonly statementTimeout?: Duration | undefined
+    /**
+     * Prepared statements kept on one connection to a server.
+     * Allowed: a whole number from 0 to 100000.
+     * Default: 500.
+     */
+    readonly preparedMax?: number | undefined
+    /**
+     * Largest message of a client.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 64KB to 1GB.
+     * Default: "64MB".
+     */
+    readonly messageMax?: Size | undefined
+    /**
+     * From connecting to being logged in.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 100ms to 5m.
+     * Default: "10s".
+     */
+    readonly loginTimeout?: Duration | undefined
+  } | undefined
+  /** Statements that need the primary while there is none: they wait, first in first out. */
+  readonly hold?: {
+    /**
+     * How long a statement waits for a primary.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 10m.
+     * Default: "10s".
+     */
+    readonly timeout?: Duration | undefined
+    /**
+     * Statements that may wait; further ones get an error.
+     * Allowed: a whole number from 0 to 100000.
+     * Default: 1000.
+     */
+    readonly statements?: number | undefined
+  } | undefined
+  /** How far a replica may be behind, for reads 'any' and { maxLag }. */
+  readonly lag?: {
+    /**
+     * A replica that is this far behind is used less.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 24h.
+     * Default: "1s".
+     */
+    readonly lessFrom?: Duration | undefined
+    /**
+     * A replica that is this far behind is not used while another one is not.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 24h.
+     * Default: "10s".
+     */
+    readonly notFrom?: Duration | undefined
+  } | undefined
+  /** What happens when the primary is lost. */
+  readonly failover?: {
+    /**
+     * Promotes a replica when the primary is lost. `false`: only by `tenfold db failover`.
+     * Allowed: true or false.
+     * Default: true.
+     */
+    readonly automatic?: boolean | undefined
+    /**
+     * A server that answers nothing for this long is taken for dead. One whose process ended is dead at once.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 100ms to 10m.
+     * Default: "1s".
+     */
+    readonly detect?: Duration | undefined
+  } | undefined
+  /** What services may do, by name; only those named get a URL. Left out: every service that Tenfold runs is an owner. */
+  readonly access?: { readonly [name: string]: 'owner' | 'write' | 'read' } | undefined
+  /** Backups: base backups, and the log of every change in between, so that any moment can be restored. */
+  readonly backup?: {
+    /**
+     * The folder that base backups and the log go to; best on another disk, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly to: string
+    /**
+     * A base backup this often.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 365d.
+     * Default: "1d".
+     */
+    readonly every?: Duration | undefined
+    /**
+     * Base backups kept; log that only older ones need is deleted.
+     * Allowed: a whole number from 1 to 1000.
+     * Default: 7.
+     */
+    readonly keep?: number | undefined
+    /**
+     * How often the last backup is restored in a scratch folder and looked at. `false`: only by `tenfold db drill`.
+     * Default: "7d".
+     */
+    readonly drill?: Duration | false | undefined
+  } | undefined
+}
+
+/** A whole system: its front door, its services and its databases. */
 export type SystemInput = {
   /**
    * For editors: where the JSON Schema of this file is.
@@ -1294,6 +1553,8 @@ export type SystemInput = {
   readonly edge?: EdgeInput | undefined
   /** Services by name. */
   readonly services?: { readonly [name: string]: ServiceInput } | undefined
+  /** Databases by name. A service gets DATABASE_URL for `main` or its only one, and DATABASE_URL_NAME for each. */
+  readonly databases?: { readonly [name: string]: DatabaseInput } | undefined
   /** Overrides chosen by `--env NAME` or `TENFOLD_ENV`. */
   readonly environments?: { readonly [name: string]: Overrides<SystemInput> } | undefined
 }

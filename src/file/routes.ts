@@ -167,6 +167,9 @@ const routeKeys = {
   compress: compress.optional(),
   cors: cors.optional(),
   hooks: hooks.optional(),
+  causal: flag(
+    'Users read their own writes, whichever instance serves them: the `Tenfold-After` of an instance travels in a cookie and comes back with the next requests.',
+  ).optional(),
   requestHeaders: headerRules('Changed on the way to the service.').optional(),
   responseHeaders: headerRules('Changed on the way to the client.').optional(),
 }
@@ -180,6 +183,7 @@ const proxyOnly = [
   'canary',
   'mirror',
   'decodedBodyMax',
+  'causal',
 ] as const
 const actions = ['to', 'split', 'files', 'redirect', 'respond'] as const
 
@@ -234,6 +238,7 @@ export const route: Schema<CheckedRoute> = into(
       compress: keys.compress,
       hooks: keys.hooks,
       decodedBytesMax: keys.decodedBodyMax,
+      causal: keys.causal || undefined,
     }) as CheckedRoute
   },
 )
@@ -252,6 +257,7 @@ interface ActionKeys {
   readonly canary?: Proxy['canary'] | undefined
   readonly mirror?: Proxy['mirror'] | undefined
   readonly decodedBodyMax?: number | undefined
+  readonly causal?: boolean | undefined
   readonly compress?: CheckedRoute['compress'] | undefined
   readonly redirect?: CheckedAction | undefined
   readonly respond?: CheckedAction | undefined

@@ -1,7 +1,8 @@
-// The root of the system file's schema, and its environments. Its parts are in edge.ts, routes.ts, services.ts and
-// upstream.ts.
+// The root of the system file's schema, and its environments. Its parts are in edge.ts, routes.ts, services.ts,
+// upstream.ts and databases.ts.
 
 import type { CheckedListen } from './checked.ts'
+import { databases, type UnnamedDatabase } from './databases.ts'
 import { edge, type ParsedEdge } from './edge.ts'
 import { listenAt } from './network.ts'
 import { services, type UnnamedService } from './services.ts'
@@ -14,6 +15,7 @@ export interface ParsedSystem {
   readonly control: CheckedListen
   readonly edge: ParsedEdge
   readonly services: Readonly<Record<string, UnnamedService>>
+  readonly databases: Readonly<Record<string, UnnamedDatabase>>
 }
 
 const overrides = leaf<object>({
@@ -26,7 +28,7 @@ const overrides = leaf<object>({
 })
 
 /** Parts of DESIGN that later versions bring. */
-const laterKeys = ['guard', 'databases', 'caches', 'queues', 'buckets', 'workload']
+const laterKeys = ['guard', 'caches', 'queues', 'buckets', 'workload']
 
 export const systemSchema: Schema<ParsedSystem> = into(
   strict(
@@ -51,6 +53,7 @@ export const systemSchema: Schema<ParsedSystem> = into(
       ).prefault({}),
       edge: edge.prefault({}),
       services: services.prefault({}),
+      databases: databases.prefault({}),
       environments: mapOf(overrides, {
         about: 'Overrides chosen by `--env NAME` or `TENFOLD_ENV`.',
         names: "names such as 'production': small letters, digits and -",
@@ -59,7 +62,7 @@ export const systemSchema: Schema<ParsedSystem> = into(
       }).optional(),
     },
     {
-      about: 'A whole system: its front door and its services.',
+      about: 'A whole system: its front door, its services and its databases.',
       later: laterKeys,
       elsewhere: {
         routes: "'routes' is a key of 'edge'.",
@@ -68,8 +71,16 @@ export const systemSchema: Schema<ParsedSystem> = into(
         tcp: "'tcp' is a key of 'edge'.",
         udp: "'udp' is a key of 'edge'.",
         upstreams: "Did you mean 'services'?",
+        database: "Did you mean 'databases'?",
+        postgres: 'Write databases: { main: {} }.',
       },
     },
   ),
-  keys => ({ name: keys.name, control: keys.control.listen, edge: keys.edge, services: keys.services }),
+  keys => ({
+    name: keys.name,
+    control: keys.control.listen,
+    edge: keys.edge,
+    services: keys.services,
+    databases: keys.databases,
+  }),
 )

@@ -52,3 +52,16 @@ test('a redacted system shows no value that redaction hides, and keeps the rest'
     KEY: 'secret(KEY)',
   })
 })
+
+test('URLs of servers elsewhere are secrets, too: by name in the list, without password in what is shown', () => {
+  const result = checkSystem({
+    name: 'shop',
+    services: { web: { command: 'x', env: { A: secret('DB_A') } } },
+    databases: { main: { servers: [secret('DB_A'), secret('DB_B'), 'postgres://a:hunter2@127.0.0.1'] } },
+  })
+  assert.ok(result.ok)
+  assert.deepEqual(secretNames(result.system), ['DB_A', 'DB_B'])
+  const shown = JSON.stringify(redactSystem(result.system).databases)
+  assert.doesNotMatch(shown, /hunter2/)
+  assert.match(shown, /postgres:\/\/a:\*\*\*@127\.0\.0\.1/)
+})

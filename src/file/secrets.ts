@@ -2,6 +2,7 @@
 // `resolveSecrets` is given the values.
 
 import type { CheckedSystem, CommandService, EnvValue, SecretReference } from './checked.ts'
+import type { CheckedDatabase } from './checked-databases.ts'
 
 /** Names a secret of the environment or of `secrets.env` beside the file: `env: { API_KEY: secret('API_KEY') }`. */
 export function secret(name: string): SecretReference {
@@ -24,6 +25,9 @@ export function secretNames(system: CheckedSystem): string[] {
     if (service.kind !== 'command') continue
     for (const value of Object.values(service.env)) if (typeof value !== 'string') names.add(value.secret)
   }
+  for (const { servers } of Object.values(system.databases))
+    if (servers.kind === 'existing')
+      for (const url of servers.urls) if (typeof url !== 'string') names.add(url.secret)
   return [...names]
 }
 
@@ -50,7 +54,12 @@ const urlPassword = /([a-z][a-z0-9+.-]*:\/\/[^/@:\s]*):\S*@/gi
 export function redactEnvValue(name: string, value: EnvValue): string {
   if (typeof value !== 'string') return `secret(${value.secret})`
   if (sensitiveName.test(name)) return '***'
-  return value.replace(urlPassword, '$1:***@')
+  return redactUrl(value)
+}
+
+/** The text with the passwords of its URLs as `***`. */
+export function redactUrl(text: string): string {
+  return text.replace(urlPassword, '$1:***@')
 }
 
 /** A copy that may be shown in status, logs and differences. */
@@ -67,5 +76,15 @@ export function redactSystem(system: CheckedSystem): CheckedSystem {
           }
         : service
   }
-  return { ...system, services }
+  const databases = Object.fromEntries(
+    Object.entries(system.databases).map(([name, one]) => [name, redactDatabase(one)]),
+  )
+  return { ...system, services, databases }
+}
+
+function redactDatabase(database: CheckedDatabase): CheckedDatabase {
+  const { servers } = database
+  if (servers.kind !== 'existing') return database
+  const urls = servers.urls.map(url => (typeof url === 'string' ? redactUrl(url) : url))
+  return { ...database, servers: { ...servers, urls } }
 }

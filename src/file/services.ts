@@ -99,7 +99,7 @@ const envText = leaf<string>({
       : undefined
   },
 })
-const secretReference: Schema<SecretReference> = strict(
+export const secretReference: Schema<SecretReference> = strict(
   {
     secret: text('Name of the secret.', 'a name of letters, digits and _', {
       pattern: secretName,

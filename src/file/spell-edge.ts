@@ -156,6 +156,7 @@ function route(one: CheckedRoute): RouteInput {
       timeout: msOf(one.timeoutMs),
       bodyMax: one.bodyBytesMax,
       decodedBodyMax: one.decodedBytesMax,
+      causal: one.causal,
       cors: cors && {
         origins: cors.origins,
         methods: cors.methods,

@@ -10,6 +10,7 @@ import type {
 } from './checked.ts'
 import type { SystemInput } from './input.generated.ts'
 import { defined } from './shapes.ts'
+import { spellDatabase } from './spell-databases.ts'
 import { spellEdge } from './spell-edge.ts'
 import { keyText, ms, place, retry } from './spell-values.ts'
 
@@ -22,6 +23,9 @@ export function spellOut(system: CheckedSystem): SystemInput {
     services: Object.fromEntries(
       Object.values(system.services).map(one => [one.name, service(one)]),
     ) as NonNullable<SystemInput['services']>,
+    databases: Object.fromEntries(
+      Object.values(system.databases).map(one => [one.name, spellDatabase(one)]),
+    ) as NonNullable<SystemInput['databases']>,
   }
 }
 
