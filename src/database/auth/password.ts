@@ -1,0 +1,14 @@
+// A password as SCRAM hashes it: SASLprep (RFC 4013), and where that prohibits it the text as it is, like PostgreSQL's
+// own pg_saslprep: what logs in there must log in here.
+
+import saslprep from 'saslprep'
+
+export function preparedPassword(password: string): string {
+  // ASCII is left as it is either way.
+  if (/^[\0-\x7f]*$/.test(password)) return password
+  try {
+    return saslprep(password) || password
+  } catch {
+    return password
+  }
+}
