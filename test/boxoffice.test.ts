@@ -1,46 +1,72 @@
-// The example's services by themselves, as a team would start them: real processes, no Tenfold in between. What they are
-// behind the balancer is tested with the whole system.
+// The example's services by themselves, as a team would start them: real processes and a real PostgreSQL server, no Tenfold
+// in between. What they are behind the balancer and the database router is tested with the whole system.
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { type PostgresServer, startPostgres } from './tools/postgres-server.ts'
 
 const example = join(import.meta.dirname, '..', 'examples', 'boxoffice')
 const children: ChildProcess[] = []
+const endings: (() => unknown)[] = []
+let said = ''
 
 /** Starts a service on a free port; resolves with its address when it says where it listens. */
 function startService(name: string, env: Record<string, string>): Promise<string> {
   const child = spawn('node', [join(example, name, 'server.mjs')], {
     env: { ...process.env, ...env, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
   children.push(child)
   return new Promise((resolve, reject) => {
     let output = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text
       output += text
       const port = /on port (\d+)/.exec(output)?.[1]
       if (port) resolve(`http://127.0.0.1:${port}`)
     })
-    child.once('exit', code => reject(new Error(`${name} ended with ${code} before it listened: ${output}`)))
+    child.once('exit', code => reject(new Error(`${name} ended with ${code} before it listened: ${said}`)))
   })
 }
 
 async function endAll(): Promise<(number | null)[]> {
-  const codes = children.map(child => new Promise<number | null>(resolve => child.once('exit', resolve)))
+  const codes = children.map(
+    child =>
+      new Promise<number | null>(resolve => {
+        if (child.exitCode !== null) resolve(child.exitCode)
+        child.once('exit', resolve)
+      }),
+  )
   for (const child of children) child.kill('SIGTERM')
   return Promise.all(codes)
 }
 
+let server: PostgresServer
+let sql: pg.Client
 let api = ''
+let otherApi = ''
 let web = ''
 before(async () => {
-  api = await startService('api', {})
+  server = await startPostgres({ after: fn => void endings.push(fn as () => unknown) })
+  sql = new pg.Client({ connectionString: server.url })
+  await sql.connect()
+  // As the service's own role would be: an ordinary user that owns its database.
+  const env = { DATABASE_URL: server.url.replace('tenfold:', 'app:') }
+  const starts = Promise.all([startService('api', env), startService('api', env)])
+  ;[api, otherApi] = await starts
   web = await startService('web', { API_URL: api })
 })
 after(async () => {
-  assert.deepEqual(await endAll(), [0, 0], 'both end by themselves on TERM')
+  const codes = await endAll()
+  await sql.end()
+  for (const end of endings) await end()
+  assert.deepEqual(codes, [0, 0, 0], `all end by themselves on TERM: ${said}`)
 })
 
 interface Film {
@@ -60,6 +86,13 @@ async function json<T>(path: string): Promise<T> {
   assert.equal(response.status, 200, path)
   return (await response.json()) as T
 }
+
+test('instances that start at the same moment make the tables once', async () => {
+  const { rows } = await sql.query('SELECT file FROM migrations ORDER BY file')
+  const files = rows.map(row => row.file)
+  assert.deepEqual(files, ['001-films.sql', '002-film-list.mjs', '003-box-office.sql'])
+  for (const file of files) assert.equal(said.split(`${file} was applied`).length, 2, said)
+})
 
 test('the whole list is there, and its dirt is mended', async () => {
   const everything = await json<Found>('/films?size=1')
@@ -103,8 +136,13 @@ async function freeSeats(path: string): Promise<string[]> {
   return all.filter(seat => !screening.taken.includes(seat))
 }
 
-function order(path: string, seats: readonly string[], key?: string): Promise<Response> {
-  return fetch(`${api}${path}/orders`, {
+function order(
+  path: string,
+  seats: readonly string[],
+  key?: string,
+  through: string = api,
+): Promise<Response> {
+  return fetch(`${through}${path}/orders`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ seats, name: 'Ann', email: 'ann@example.org', ...(key ? { key } : {}) }),
@@ -123,6 +161,99 @@ test('a seat is sold once, however many want it at the same moment', async () =>
   const statuses = answers.map(answer => answer.status).sort()
   assert.deepEqual(statuses, [201, ...Array.from({ length: 19 }, () => 409)])
   assert.ok(!(await freeSeats(path)).includes(seat!))
+})
+
+interface Answered {
+  readonly order: { readonly id: string; readonly seats: readonly string[] }
+}
+
+/** What the database says was sold for a screening: seat to order. */
+async function ledgerOf(path: string): Promise<Map<string, string>> {
+  const [, , film, , screening] = path.split('/')
+  const text = 'SELECT seat, order_id FROM sold_seats WHERE film = $1 AND screening = $2'
+  const { rows } = await sql.query(text, [film, screening])
+  return new Map(rows.map(row => [row.seat, row.order_id]))
+}
+
+/** Acknowledged orders by seat; fails when a seat was acknowledged twice. */
+async function soldBy(answers: readonly Response[]): Promise<Map<string, string>> {
+  const sold = new Map<string, string>()
+  for (const answer of answers.filter(one => one.ok)) {
+    const { order } = (await answer.json()) as Answered
+    for (const seat of order.seats) {
+      assert.ok(!sold.has(seat) || sold.get(seat) === order.id, `${seat} was sold twice`)
+      sold.set(seat, order.id)
+    }
+  }
+  return sold
+}
+
+test('200 buyers want the same seats through two instances, and each seat is sold once or not at all', async () => {
+  const path = await screeningOf('titanic-1997')
+  const free = (await freeSeats(path)).slice(0, 24)
+  // Pairs and triples that overlap, named in different orders: what could deadlock or sell half an order.
+  const wishes = Array.from({ length: 200 }, (_, buyer) => {
+    const seats = [0, 5, 11].slice(0, 2 + (buyer % 2)).map(step => free[(buyer * 7 + step) % 24]!)
+    return buyer % 3 === 0 ? seats : seats.reverse()
+  })
+  const answers = await Promise.all(
+    wishes.map((seats, buyer) => order(path, seats, undefined, buyer % 2 === 0 ? api : otherApi)),
+  )
+  for (const answer of answers) assert.ok([201, 409].includes(answer.status), String(answer.status))
+  const sold = await soldBy(answers)
+  assert.ok(sold.size > 0)
+  assert.deepEqual(new Map([...(await ledgerOf(path))].sort()), new Map([...sold].sort()))
+  const { rows } = await sql.query(
+    'SELECT count(*)::int AS orders FROM orders WHERE NOT EXISTS (SELECT FROM sold_seats WHERE order_id = orders.id)',
+  )
+  assert.equal(rows[0].orders, 0, 'an order without seats was left behind')
+})
+
+test('connections that are cut while people buy lose no order, and sell none twice', async () => {
+  const path = await screeningOf('avatar-2009')
+  const free = await freeSeats(path)
+  let buying = true
+  const cut = async (): Promise<number> => {
+    let cuts = 0
+    while (buying) {
+      const { rowCount } = await sql.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'",
+      )
+      cuts += rowCount ?? 0
+      await new Promise(done => setTimeout(done, 50))
+    }
+    return cuts
+  }
+  const cutting = cut()
+  const answers: Response[] = []
+  for (let from = 0; from < free.length; from += 8) {
+    const wave = free
+      .slice(from, from + 8)
+      .flatMap(seat => [
+        order(path, [seat], `first-wish-${seat}`),
+        order(path, [seat], `other-wish-${seat}`, otherApi),
+      ])
+    answers.push(...(await Promise.all(wave)))
+  }
+  buying = false
+  assert.ok((await cutting) > 0, 'no connection was cut')
+  const unclear = answers.filter(answer => ![200, 201, 409].includes(answer.status)).length
+  const sold = await soldBy(answers)
+  const ledger = await ledgerOf(path)
+  for (const [seat, id] of sold) assert.equal(ledger.get(seat), id, `the order of ${seat} is lost`)
+  assert.ok(ledger.size - sold.size <= unclear, 'more seats are sold than somebody was told')
+})
+
+test('a key belongs to the screening that it was used for', async () => {
+  const path = await screeningOf('the-matrix-1999')
+  const other = await screeningOf('jaws-1975')
+  const [seat] = await freeSeats(path)
+  const [elsewhere] = await freeSeats(other)
+  assert.equal((await order(path, [seat!], 'key-of-two-films')).status, 201)
+  const answer = await order(other, [elsewhere!], 'key-of-two-films')
+  assert.equal(answer.status, 409)
+  assert.match(((await answer.json()) as { error: { message: string } }).error.message, /another screening/)
+  assert.ok((await freeSeats(other)).includes(elsewhere!), 'the refused order left a seat sold')
 })
 
 test('the same order sent twice is one order', async () => {
@@ -148,13 +279,13 @@ test('wrong orders are refused with a sentence', async () => {
   }
 })
 
-test('who looks at a seat map is told of seats that others buy', async () => {
+test('who looks at a seat map is told of seats that others buy through another instance', async () => {
   const path = await screeningOf('forrest-gump-1994')
   const stream = await fetch(`${api}${path}/events`)
   const reader = stream.body!.pipeThrough(new TextDecoderStream()).getReader()
   const [seat] = await freeSeats(path)
   let seen = (await reader.read()).value ?? ''
-  await order(path, [seat!])
+  await order(path, [seat!], undefined, otherApi)
   while (!seen.includes(`"${seat}"`)) {
     const { value, done } = await reader.read()
     assert.ok(!done, `the stream ended after: ${seen}`)

@@ -1,119 +1,114 @@
-// The box office itself: screenings, seats and orders, in this process's memory. Two orders never get the same seat,
-// because one process owns a film (the balancer sends a film's requests to the same instance) and decides in one step.
-// What is in memory is gone when the process ends.
+// The box office: seats and orders. Two orders never get the same seat, because (film, screening, seat) is a primary key
+// and an order takes all of its seats in one transaction or none. Any number of instances sells the same film.
 
-import { createHash, randomUUID } from 'node:crypto'
-import { EventEmitter } from 'node:events'
+import { randomUUID } from 'node:crypto'
+import { Refusal } from './database.mjs'
 
 const rows = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H']
 const seatsPerRow = 12
 const seatsPerOrder = 8
-const days = 5
-const times = ['15:00', '17:45', '20:30']
-const halls = [
-  { name: 'Aurora', cents: 1250 },
-  { name: 'Lumière', cents: 1400 },
-  { name: 'Orpheum', cents: 1150 },
-]
-const screeningsMax = 20_000
-const ordersMax = 200_000
-
-function hashOf(text) {
-  return createHash('sha256').update(text).digest()
-}
-
 const allSeats = rows.flatMap(row => Array.from({ length: seatsPerRow }, (_, index) => `${row}${index + 1}`))
+const place = new Map(allSeats.map((seat, index) => [seat, index]))
 
-/** The same film has the same programme in every process, so any instance can show it. */
-export function programmeOf(filmId, today = new Date()) {
-  const hash = hashOf(filmId)
-  return Array.from({ length: days }, (_, day) => {
-    const date = new Date(today.getTime() + day * 86_400_000).toISOString().slice(0, 10)
-    const hall = halls[(hash[0] + day) % halls.length]
-    return times
-      .filter((_, slot) => (hash[1 + day] >> slot) & 1 || slot === 2)
-      .map(time => ({
-        id: `${date}-${time.replace(':', '')}`,
-        date,
-        time,
-        hall: hall.name,
-        cents: hall.cents,
-      }))
-  }).flat()
-}
+const screeningColumns = 'id, day::text AS date, starts AS time, hall, cents'
+const isElsewhere = (elsewhere, seat) => elsewhere[place.get(seat)] === '1'
+const noScreening = () => new Refusal(404, 'NO_SCREENING', 'There is no such screening.')
+const seatTaken = seats => new Refusal(409, 'SEAT_TAKEN', `Just sold to somebody else: ${seats.join(', ')}.`)
 
-/** A believable house: some seats were sold elsewhere before we opened, more in the middle. */
-function soldBefore(filmId, screeningId) {
-  const hash = hashOf(`${filmId}/${screeningId}`)
-  const fill = 20 + (hash[31] % 90)
-  return allSeats.filter((seat, index) => {
-    const middle = Math.abs(Number(seat.slice(1)) - 6.5) < 3 ? 30 : 0
-    return (hash[index % 31] * 7 + index * 13) % 256 < fill + middle
-  })
-}
+const keyUsed = () =>
+  new Refusal(409, 'KEY_USED', 'This key belongs to an order for another screening: choose a new one.')
 
-export function createBox() {
-  const taken = new Map()
-  const orders = new Map()
-  const changes = new EventEmitter().setMaxListeners(0)
-
-  function seatsOf(filmId, screeningId) {
-    const key = `${filmId}/${screeningId}`
-    const known = taken.get(key)
-    if (known) return known
-    if (taken.size >= screeningsMax) taken.delete(taken.keys().next().value)
-    const fresh = new Set(soldBefore(filmId, screeningId))
-    taken.set(key, fresh)
-    return fresh
+/** In one order everywhere: two orders that want the same seats wait for each other, and never in a circle. */
+function wantedSeats(seats) {
+  const wanted = [...new Set(seats)]
+  if (wanted.length === 0) throw new Refusal(400, 'NO_SEATS', 'Choose at least one seat.')
+  if (wanted.length > seatsPerOrder) {
+    throw new Refusal(400, 'TOO_MANY_SEATS', `At most ${seatsPerOrder} seats an order.`)
   }
+  const unknown = wanted.find(seat => !place.has(seat))
+  if (unknown) throw new Refusal(400, 'UNKNOWN_SEAT', `There is no seat ${unknown}.`)
+  return wanted.sort((a, b) => place.get(a) - place.get(b))
+}
 
-  function refusalOf(seats, sold) {
-    if (seats.length === 0) return { status: 400, code: 'NO_SEATS', message: 'Choose at least one seat.' }
-    if (seats.length > seatsPerOrder) {
-      return { status: 400, code: 'TOO_MANY_SEATS', message: `At most ${seatsPerOrder} seats an order.` }
+const orderText = `
+SELECT orders.id, orders.film, orders.name, orders.email, orders.cents,
+  jsonb_build_object('id', screenings.id, 'date', day, 'time', starts, 'hall', hall, 'cents', screenings.cents) AS screening,
+  ARRAY(SELECT seat FROM sold_seats WHERE order_id = orders.id) AS seats
+FROM orders JOIN screenings ON screenings.film = orders.film AND screenings.id = orders.screening
+WHERE orders.id = $1`
+
+function orderOf(row) {
+  return row && { ...row, seats: row.seats.sort((a, b) => place.get(a) - place.get(b)) }
+}
+
+/** Inserts what is not there yet; false: an order with this id is there, so it was sent before. */
+async function insertOrder(client, order) {
+  const { rowCount } = await client.query(
+    `INSERT INTO orders (id, film, screening, name, email, cents) VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (id) DO NOTHING`,
+    [order.id, order.film, order.screening, order.name, order.email, order.cents],
+  )
+  return rowCount === 1
+}
+
+/** Waits for orders under way that want one of these seats; the seats that were still free are ours after it. */
+async function takeSeats(client, { id, film, screening, seats }) {
+  const taken = await client.query(
+    `INSERT INTO sold_seats (film, screening, seat, order_id)
+     SELECT $1, $2, seat, $3 FROM unnest($4::text[]) WITH ORDINALITY AS wanted (seat, number) ORDER BY number
+     ON CONFLICT (film, screening, seat) DO NOTHING RETURNING seat`,
+    [film, screening, id, seats],
+  )
+  const ours = new Set(taken.rows.map(row => row.seat))
+  if (ours.size < seats.length) throw seatTaken(seats.filter(seat => !ours.has(seat)))
+}
+
+export function createBox(database) {
+  async function sell(client, request) {
+    const found = await client.query(
+      `SELECT ${screeningColumns}, elsewhere::text AS elsewhere FROM screenings WHERE film = $1 AND id = $2`,
+      [request.film, request.screening],
+    )
+    const [screening] = found.rows
+    if (!screening) throw noScreening()
+    const cents = request.seats.length * screening.cents
+    const fresh = await insertOrder(client, { ...request, cents })
+    if (fresh) {
+      const gone = request.seats.filter(seat => isElsewhere(screening.elsewhere, seat))
+      if (gone.length > 0) throw seatTaken(gone)
+      await takeSeats(client, request)
     }
-    const unknown = seats.find(seat => !allSeats.includes(seat))
-    if (unknown) return { status: 400, code: 'UNKNOWN_SEAT', message: `There is no seat ${unknown}.` }
-    const gone = seats.filter(seat => sold.has(seat))
-    if (gone.length === 0) return undefined
-    return { status: 409, code: 'SEAT_TAKEN', message: `Just sold to somebody else: ${gone.join(', ')}.` }
+    const stored = await client.query(orderText, [request.id])
+    const order = orderOf(stored.rows[0])
+    if (order.film !== request.film || order.screening.id !== request.screening) throw keyUsed()
+    return { order, repeated: !fresh }
   }
 
   return {
-    seatsPerRow,
-    rows,
-    changes,
-    screening(filmId, screeningId) {
-      const found = programmeOf(filmId).find(one => one.id === screeningId)
-      return found && { ...found, rows, seatsPerRow, seatsPerOrder, taken: [...seatsOf(filmId, screeningId)] }
+    async screening(film, id) {
+      const [found] = await database.rows(
+        'screening',
+        `SELECT ${screeningColumns}, elsewhere::text AS elsewhere,
+           ARRAY(SELECT seat FROM sold_seats WHERE film = $1 AND screening = $2) AS sold
+         FROM screenings WHERE film = $1 AND id = $2`,
+        [film, id],
+      )
+      if (!found) throw noScreening()
+      const { elsewhere, sold, ...screening } = found
+      const ours = new Set(sold)
+      const taken = allSeats.filter(seat => ours.has(seat) || isElsewhere(elsewhere, seat))
+      return { ...screening, rows, seatsPerRow, seatsPerOrder, taken }
     },
-    /** The same `key` twice gives the same order: a client that tries again pays once. */
-    order(film, screeningId, { seats, name, email, key }) {
-      const repeated = key && orders.get(key)
-      if (repeated) return { order: repeated, repeated: true }
-      const screening = programmeOf(film.id).find(one => one.id === screeningId)
-      if (!screening)
-        return { refused: { status: 404, code: 'NO_SCREENING', message: 'There is no such screening.' } }
-      const sold = seatsOf(film.id, screeningId)
-      const wanted = [...new Set(seats)]
-      const refused = refusalOf(wanted, sold)
-      if (refused) return { refused }
-      for (const seat of wanted) sold.add(seat)
-      const id = key || randomUUID()
-      const order = {
-        id,
-        film: film.id,
-        screening,
-        seats: wanted,
-        name,
-        email,
-        cents: wanted.length * screening.cents,
-      }
-      if (orders.size >= ordersMax) orders.delete(orders.keys().next().value)
-      orders.set(id, order)
-      changes.emit(`${film.id}/${screeningId}`, { taken: wanted })
-      return { order, repeated: false }
+    /**
+     * The same `key` twice gives the same order: a client that tries again pays once. We try again ourselves when a
+     * COMMIT's answer is lost: the key, the client's or ours, finds the order that was committed after all.
+     */
+    async order(film, screening, { seats, name, email, key }) {
+      const request = { id: key || randomUUID(), film, screening, seats: wantedSeats(seats), name, email }
+      return database.transaction(client => sell(client, request))
     },
-    orderOf: id => orders.get(id),
+    async orderOf(id) {
+      return orderOf((await database.rows('order', orderText, [id]))[0])
+    },
   }
 }

@@ -1,111 +1,47 @@
-// The film list: read once, cleaned, and searchable. The data has the dirt that real data has, mended here:
-// titles that are numbers (1776, 300) or missing, letters that went through the wrong character set ("LÈon"), release
-// dates of the 1910s to 1940s that say 20xx, and the same title more than once.
-
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-
-/** The list ends in 2011; a later year is one of the last century. */
-const lastYear = 2011
-
-/** Mac Roman's upper half. The titles were Windows-1252 bytes that somebody read as Mac Roman. */
-const macRoman =
-  'ÄÅÇÉÑÖÜáàâäãåçéèêëíìîïñóòôöõúùûü†°¢£§•¶ß®©™´¨≠ÆØ∞±≤≥¥µ∂∑∏π∫ªºΩæø¿¡¬√ƒ≈∆«»… ÀÃÕŒœ–—“”‘’÷◊ÿŸ⁄€‹›ﬁﬂ‡·‚„‰ÂÊÁËÈÍÎÏÌÓÔÒÚÛÙıˆ˜¯˘˙˚¸˝˛ˇ'
-const windows1252 = new TextDecoder('windows-1252')
-
-function mendLetters(text) {
-  return text.replace(/[^\x20-\x7e]/g, letter => {
-    const place = macRoman.indexOf(letter)
-    return place < 0 ? letter : windows1252.decode(Uint8Array.of(0x80 + place))
-  })
-}
-
-/** Letters without their accents, lower case: what searching and addresses use. */
-export function plain(text) {
-  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase()
-}
-
-function slugOf(title, year) {
-  const words = plain(title)
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-|-$/g, '')
-  return `${words || 'film'}-${year ?? 'undated'}`
-}
-
-function yearOf(date) {
-  const year = Number(/(\d{4})$/.exec(date ?? '')?.[1])
-  if (!year) return null
-  return year > lastYear ? year - 100 : year
-}
-
-function cleanFilm(raw) {
-  const title = raw.Title === null ? 'Untitled' : mendLetters(String(raw.Title))
-  const year = yearOf(raw['Release Date'])
-  return {
-    id: slugOf(title, year),
-    title,
-    year,
-    genre: raw['Major Genre'] ?? 'Unclassified',
-    director: raw.Director === null ? null : mendLetters(String(raw.Director)),
-    certificate: raw['MPAA Rating'] ?? 'Not Rated',
-    minutes: raw['Running Time min'],
-    distributor: raw.Distributor,
-    source: raw.Source,
-    rating: raw['IMDB Rating'],
-    votes: raw['IMDB Votes'] ?? 0,
-    critics: raw['Rotten Tomatoes Rating'],
-    gross: raw['Worldwide Gross'],
-    budget: raw['Production Budget'],
-  }
-}
-
-export function loadFilms() {
-  const require = createRequire(import.meta.url)
-  const file = join(dirname(require.resolve('vega-datasets')), '..', 'data', 'movies.json')
-  const films = new Map()
-  for (const raw of JSON.parse(readFileSync(file, 'utf8'))) {
-    const film = cleanFilm(raw)
-    for (let copy = 2; films.has(film.id); copy++) film.id = `${slugOf(film.title, film.year)}-${copy}`
-    films.set(film.id, film)
-  }
-  return films
-}
+// Films: one by its id, and pages of those that hold every word of a search. Reads only.
 
 const orders = {
-  popular: (a, b) => b.votes - a.votes,
-  rating: (a, b) => (b.votes > 500 ? (b.rating ?? 0) : 0) - (a.votes > 500 ? (a.rating ?? 0) : 0),
-  newest: (a, b) => (b.year ?? 0) - (a.year ?? 0) || b.votes - a.votes,
-  oldest: (a, b) => (a.year ?? 9999) - (b.year ?? 9999) || b.votes - a.votes,
-  title: (a, b) => a.sortKey.localeCompare(b.sortKey),
+  popular: 'votes DESC, id',
+  rating: 'CASE WHEN votes > 500 THEN coalesce(rating, 0) ELSE 0 END DESC, id',
+  newest: 'coalesce(year, 0) DESC, votes DESC, id',
+  oldest: 'coalesce(year, 9999), votes DESC, id',
+  title: 'sort_key, id',
 }
 export const sorts = Object.keys(orders)
 
-export function createCatalogue(films = loadFilms()) {
-  const rows = [...films.values()].map(film => ({
-    film,
-    votes: film.votes,
-    rating: film.rating,
-    year: film.year,
-    sortKey: plain(film.title).replace(/^(the|an?) /, ''),
-    text: plain(`${film.title} ${film.director ?? ''} ${film.year ?? ''}`),
-  }))
-  const sorted = Object.fromEntries(sorts.map(name => [name, rows.toSorted(orders[name])]))
-  const genres = [...new Set(rows.map(row => row.film.genre))].sort()
+const columns =
+  'id, title, year, genre, director, certificate, minutes, distributor, source, rating, votes, critics, gross, budget'
+const fits = "($1 = '' OR genre = $1) AND words LIKE ALL ($2::text[])"
+const wordsMax = 8
 
+const plain = text => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase()
+
+function patternsOf(q) {
+  const words = plain(q).split(/\s+/).filter(Boolean).slice(0, wordsMax)
+  return words.map(word => `%${word.replace(/[\\%_]/g, letter => `\\${letter}`)}%`)
+}
+
+export function createCatalogue(database) {
   return {
-    genres,
-    find: id => films.get(id),
-    /** One page of the films that hold every word of `q`. */
-    search({ q = '', genre = '', sort = 'popular', page = 1, size = 24 }) {
-      const words = plain(q).split(/\s+/).filter(Boolean).slice(0, 8)
-      const found = sorted[sort].filter(
-        row => (genre === '' || row.film.genre === genre) && words.every(word => row.text.includes(word)),
-      )
-      const pages = Math.max(1, Math.ceil(found.length / size))
+    async find(id) {
+      const [film] = await database.rows('film', `SELECT ${columns} FROM films WHERE id = $1`, [id])
+      return film
+    },
+    /** One page of the films that hold every word of `q`; a page beyond the last is the last. */
+    async search({ q = '', genre = '', sort = 'popular', page = 1, size = 24 }) {
+      const filter = [genre, patternsOf(q)]
+      const [[{ total }], genres] = await Promise.all([
+        database.rows('film-count', `SELECT count(*)::int AS total FROM films WHERE ${fits}`, filter),
+        database.rows('genres', 'SELECT DISTINCT genre FROM films ORDER BY genre'),
+      ])
+      const pages = Math.max(1, Math.ceil(total / size))
       const shown = Math.min(page, pages)
-      const films = found.slice((shown - 1) * size, shown * size).map(row => row.film)
-      return { films, total: found.length, page: shown, pages, genres, sorts }
+      const films = await database.rows(
+        `films-${sort}`,
+        `SELECT ${columns} FROM films WHERE ${fits} ORDER BY ${orders[sort]} LIMIT $3 OFFSET $4`,
+        [...filter, size, (shown - 1) * size],
+      )
+      return { films, total, page: shown, pages, genres: genres.map(row => row.genre), sorts }
     },
   }
 }

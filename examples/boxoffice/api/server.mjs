@@ -1,13 +1,25 @@
-// The JSON service: films, screenings, seats, orders, and a stream of seat changes. Everything about one film is under
-// /films/FILM, so that a balancer can keep a film with one instance.
+// The JSON service: films, screenings, seats, orders, and a stream of seat changes. Everything it knows is in the database
+// at DATABASE_URL, so any instance can answer anything.
 
 import Fastify from 'fastify'
-import { createBox, programmeOf } from './box.mjs'
+import { createBox } from './box.mjs'
 import { createCatalogue, sorts } from './catalogue.mjs'
+import { createDatabase, Refusal } from './database.mjs'
+import { migrate } from './migrate.mjs'
+import { createProgramme } from './programme.mjs'
+import { createSeatChanges } from './seat-changes.mjs'
 
 const instance = process.env.TENFOLD_INSTANCE ?? `api (${process.pid})`
-const catalogue = createCatalogue()
-const box = createBox()
+const databaseUrl = process.env.DATABASE_URL
+if (!databaseUrl) {
+  console.error('api: DATABASE_URL is not set; give a PostgreSQL database, e.g. postgres://app@127.0.0.1/app')
+  process.exit(2)
+}
+const database = createDatabase(databaseUrl)
+const catalogue = createCatalogue(database)
+const programme = createProgramme(database)
+const box = createBox(database)
+const seatChanges = createSeatChanges(database)
 const streams = new Set()
 const streamsMax = 2_000
 
@@ -16,12 +28,17 @@ const app = Fastify({ bodyLimit: 64 * 1024, forceCloseConnections: 'idle', retur
 function fault(reply, { status, code, message }) {
   return reply.code(status).send({ error: { code, message } })
 }
-const noFilm = { status: 404, code: 'NO_FILM', message: 'There is no such film.' }
+async function filmOf(id) {
+  const film = await catalogue.find(id)
+  if (!film) throw new Refusal(404, 'NO_FILM', 'There is no such film.')
+  return film
+}
 
 app.addHook('onSend', async (_request, reply) => {
   reply.header('x-served-by', instance)
 })
 
+// Says that this process is well. A database that is away must not take every instance out with it.
 app.get('/healthz', async () => ({ ok: true, instance }))
 
 const search = {
@@ -38,24 +55,20 @@ const search = {
 }
 app.get('/films', { schema: search }, async request => catalogue.search(request.query))
 
-app.get('/films/:film', async (request, reply) => {
-  const film = catalogue.find(request.params.film)
-  if (!film) return fault(reply, noFilm)
-  return { film, screenings: programmeOf(film.id) }
+app.get('/films/:film', async request => {
+  const film = await filmOf(request.params.film)
+  return { film, screenings: await programme.screeningsOf(film.id) }
 })
 
-app.get('/films/:film/screenings/:screening', async (request, reply) => {
-  const film = catalogue.find(request.params.film)
-  const screening = film && box.screening(film.id, request.params.screening)
-  if (!screening)
-    return fault(reply, { ...noFilm, code: 'NO_SCREENING', message: 'There is no such screening.' })
-  return { film, screening }
+app.get('/films/:film/screenings/:screening', async request => {
+  const film = await filmOf(request.params.film)
+  return { film, screening: await box.screening(film.id, request.params.screening) }
 })
 
-app.get('/films/:film/screenings/:screening/events', (request, reply) => {
+app.get('/films/:film/screenings/:screening/events', async (request, reply) => {
   const { film, screening } = request.params
-  if (streams.size >= streamsMax)
-    return fault(reply, { status: 503, code: 'BUSY', message: 'Too many streams.' })
+  if (streams.size >= streamsMax) throw new Refusal(503, 'BUSY', 'Too many streams.')
+  await box.screening(film, screening)
   reply.hijack()
   const response = reply.raw
   const send = change => response.write(`event: seats\ndata: ${JSON.stringify(change)}\n\n`)
@@ -66,12 +79,12 @@ app.get('/films/:film/screenings/:screening/events', (request, reply) => {
   })
   response.write('retry: 2000\n\n')
   const beat = setInterval(() => response.write(': still here\n\n'), 15_000)
-  box.changes.on(`${film}/${screening}`, send)
+  const unwatch = seatChanges.watch(film, screening, send)
   streams.add(response)
   response.on('close', () => {
     clearInterval(beat)
     streams.delete(response)
-    box.changes.off(`${film}/${screening}`, send)
+    unwatch()
   })
 })
 
@@ -88,23 +101,20 @@ const ordering = {
   },
 }
 app.post('/films/:film/screenings/:screening/orders', { schema: ordering }, async (request, reply) => {
-  const film = catalogue.find(request.params.film)
-  if (!film) return fault(reply, noFilm)
-  const { order, refused, repeated } = box.order(film, request.params.screening, request.body)
-  return refused ? fault(reply, refused) : reply.code(repeated ? 200 : 201).send({ film, order })
+  const film = await filmOf(request.params.film)
+  const { order, repeated } = await box.order(film.id, request.params.screening, request.body)
+  return reply.code(repeated ? 200 : 201).send({ film, order })
 })
 
-app.get('/films/:film/orders/:order', async (request, reply) => {
-  const film = catalogue.find(request.params.film)
-  const order = box.orderOf(request.params.order)
-  if (!film || order?.film !== film.id) {
-    const message = 'There is no such order. Orders are in memory and do not survive their process.'
-    return fault(reply, { status: 404, code: 'NO_ORDER', message })
-  }
+app.get('/films/:film/orders/:order', async request => {
+  const film = await filmOf(request.params.film)
+  const order = await box.orderOf(request.params.order)
+  if (order?.film !== film.id) throw new Refusal(404, 'NO_ORDER', 'There is no such order.')
   return { film, order }
 })
 
 app.setErrorHandler((error, _request, reply) => {
+  if (error instanceof Refusal) return fault(reply, error)
   if (error.validation?.[0]?.instancePath === '/email') error.message = 'That is not an email address.'
   const status = error.statusCode ?? 500
   if (status >= 500) console.error(error)
@@ -112,13 +122,22 @@ app.setErrorHandler((error, _request, reply) => {
   return fault(reply, { status, code: status >= 500 ? 'FAULT' : 'INVALID', message })
 })
 
+const planEveryMs = 3_600_000
+const planning = setInterval(() => programme.plan().catch(error => console.error(error)), planEveryMs)
+
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.once(signal, async () => {
+    clearInterval(planning)
+    seatChanges.stop()
     for (const stream of streams) stream.end()
     await app.close()
+    await database.end()
     process.exit(0)
   })
 }
 
+for (const file of await migrate(database)) console.log(`${instance}: ${file} was applied`)
+await programme.plan()
+const { total } = await catalogue.search({})
 await app.listen({ port: Number(process.env.PORT ?? 3001), host: process.env.HOST ?? '127.0.0.1' })
-console.log(`${instance}: ${catalogue.search({}).total} films on port ${app.server.address().port}`)
+console.log(`${instance}: ${total} films on port ${app.server.address().port}`)
