@@ -1,15 +1,15 @@
-// What a client may say now, as PostgreSQL itself judges it (postgres.c, copyfromparse.c): one per client connection.
-// Knows of types only. Replies to clients, errors and what is forwarded are the session's matter.
+// What a client may say now, and how many ReadyForQuery its server owes for what was said, as PostgreSQL itself judges it
+// (postgres.c, copyfromparse.c). One per client connection; knows of types only. Replies and forwarding are the session's.
 //
-// login: only 'p' until `loggedIn`. ready: anything but 'p'. After an error that was answered inside an extended batch
-// (`failed`) everything is passed over until Sync, a simple Query too. While the client copies in (`copyBegan` until its
-// CopyDone or CopyFail, or `copyEnded` when the server gave up) only CopyData, CopyDone, CopyFail, Flush and Sync come;
-// outside, the copy messages are a leftover of a COPY that failed, and ignored.
+// login: only 'p' until `loggedIn`. ready: anything but 'p'. skipping (`failed` inside an extended batch): everything is
+// passed over until Sync, a simple Query too. copying (`copyBegan` until CopyDone, CopyFail or `copyEnded`): only
+// CopyData, CopyDone, CopyFail, and Flush and Sync, which the server then swallows. Copy messages with nothing under way
+// are leftovers of a COPY that failed, and ignored.
 
 import { type Problem, violation } from './problem.ts'
 import { frontend } from './types.ts'
 
-/** pass: it counts. ignore: drop it, say nothing. refuse: FATAL, with `refusal`. abort: ERROR; the COPY has failed. */
+/** pass: it goes on. ignore: drop it, say nothing. refuse: FATAL with `refusal`. abort: ERROR with it; the COPY failed. */
 export type Order = 'pass' | 'ignore' | 'refuse' | 'abort'
 
 const beforeLogin = violation('Only a password is expected before the login is done.')
@@ -21,6 +21,10 @@ export class FrontendOrder {
   #copying = false
   #skipping = false
   #batchOpen = false
+  #queriesDue = 0
+  #syncsDue = 0
+  /** Syncs among them that came before a CopyDone whose COPY we had not heard of yet; -1: no such CopyDone. */
+  #syncsBeforeCopyEnd = -1
   refusal: Problem | null = null
 
   /** Messages of the extended protocol were said since the last Sync: the server connection is not free. */
@@ -28,7 +32,6 @@ export class FrontendOrder {
     return this.#batchOpen
   }
 
-  /** Everything is passed over until Sync. */
   get skipping(): boolean {
     return this.#skipping
   }
@@ -37,7 +40,12 @@ export class FrontendOrder {
     return this.#copying
   }
 
-  /** A message of this type comes; its type was checked by `frontendFrameBytes`. */
+  /** ReadyForQuery that are still to come for what passed. */
+  get due(): number {
+    return this.#queriesDue + this.#syncsDue
+  }
+
+  /** A message of this type comes; the type itself was checked by `frontendFrameBytes`. */
   take(type: number): Order {
     if (!this.#loggedIn) return type === frontend.password ? 'pass' : this.#refuse(beforeLogin)
     if (type === frontend.password) return this.#refuse(afterLogin)
@@ -46,7 +54,8 @@ export class FrontendOrder {
     if (this.#copying) return this.#takeAmidCopy(type)
     if (type === frontend.sync) return this.#takeSync()
     if (this.#skipping) return 'ignore'
-    if (type !== frontend.query && type !== frontend.functionCall) this.#batchOpen = true
+    if (type === frontend.query || type === frontend.functionCall) this.#queriesDue++
+    else this.#batchOpen = true
     return 'pass'
   }
 
@@ -54,28 +63,46 @@ export class FrontendOrder {
     this.#loggedIn = true
   }
 
-  /** An ErrorResponse went to the client. Inside a batch what follows is passed over; after a simple Query nothing is. */
+  /** ReadyForQuery came from the server (or was said in its place). */
+  ready(): void {
+    this.#copying = false
+    this.#syncsBeforeCopyEnd = -1
+    // Which of both it answers does not matter: only their sum is told.
+    if (this.#syncsDue > 0) this.#syncsDue--
+    else if (this.#queriesDue > 0) this.#queriesDue--
+  }
+
+  /** The batch that is open now got an ErrorResponse: what follows is passed over. */
   failed(): void {
     this.#copying = false
     this.#skipping = this.#batchOpen
   }
 
+  /** CopyInResponse. A Sync that was sent right behind the Execute is swallowed by the COPY: nothing answers it. */
   copyBegan(): void {
-    this.#copying = true
+    const ended = this.#syncsBeforeCopyEnd >= 0
+    const swallowed = ended ? this.#syncsBeforeCopyEnd : this.#syncsDue
+    this.#syncsDue -= Math.min(swallowed, this.#syncsDue)
+    this.#syncsBeforeCopyEnd = -1
+    this.#copying = !ended
+    if (swallowed > 0 && !ended) this.#batchOpen = true
   }
 
+  /** The server gave the COPY up (ErrorResponse). */
   copyEnded(): void {
     this.#copying = false
   }
 
   #takeCopy(type: number): Order {
-    if (!this.#copying) return 'ignore'
-    if (type !== frontend.copyData) this.#copying = false
+    const underWay = this.#copying || this.due > 0 || (this.#batchOpen && !this.#skipping)
+    if (!underWay) return 'ignore'
+    if (type === frontend.copyData) return 'pass'
+    if (!this.#copying && this.#syncsBeforeCopyEnd < 0) this.#syncsBeforeCopyEnd = this.#syncsDue
+    this.#copying = false
     return 'pass'
   }
 
   #takeAmidCopy(type: number): Order {
-    // Clients that sent Execute, Sync at once have sent this Sync before they knew of the COPY.
     if (type === frontend.sync || type === frontend.flush) return 'ignore'
     this.#copying = false
     this.refusal = duringCopy
@@ -85,6 +112,7 @@ export class FrontendOrder {
   #takeSync(): Order {
     this.#skipping = false
     this.#batchOpen = false
+    this.#syncsDue++
     return 'pass'
   }
 
