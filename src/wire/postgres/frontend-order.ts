@@ -21,8 +21,9 @@ export class FrontendOrder {
   #copying = false
   #skipping = false
   #batchOpen = false
-  #queriesDue = 0
-  #syncsDue = 0
+  #due = 0
+  /** What is due, in order, as runs: 3 Queries, then -2 Syncs. Mostly one run; its count is changed in place. */
+  readonly #runs: number[] = []
   /** Syncs among them that came before a CopyDone whose COPY we had not heard of yet; -1: no such CopyDone. */
   #syncsBeforeCopyEnd = -1
   refusal: Problem | null = null
@@ -42,7 +43,7 @@ export class FrontendOrder {
 
   /** ReadyForQuery that are still to come for what passed. */
   get due(): number {
-    return this.#queriesDue + this.#syncsDue
+    return this.#due
   }
 
   /** A message of this type comes; the type itself was checked by `frontendFrameBytes`. */
@@ -54,7 +55,7 @@ export class FrontendOrder {
     if (this.#copying) return this.#takeAmidCopy(type)
     if (type === frontend.sync) return this.#takeSync()
     if (this.#skipping) return 'ignore'
-    if (type === frontend.query || type === frontend.functionCall) this.#queriesDue++
+    if (type === frontend.query || type === frontend.functionCall) this.#expect(1)
     else this.#batchOpen = true
     return 'pass'
   }
@@ -66,10 +67,13 @@ export class FrontendOrder {
   /** ReadyForQuery came from the server (or was said in its place). */
   ready(): void {
     this.#copying = false
-    this.#syncsBeforeCopyEnd = -1
-    // Which of both it answers does not matter: only their sum is told.
-    if (this.#syncsDue > 0) this.#syncsDue--
-    else if (this.#queriesDue > 0) this.#queriesDue--
+    if (this.#due === 0) return
+    if (--this.#due === 0) this.#syncsBeforeCopyEnd = -1
+    const first = this.#runs[0] as number
+    if (first < 0 && this.#syncsBeforeCopyEnd > 0) this.#syncsBeforeCopyEnd--
+    const left = first > 0 ? first - 1 : first + 1
+    if (left === 0) this.#runs.shift()
+    else this.#runs[0] = left
   }
 
   /** The batch that is open now got an ErrorResponse: what follows is passed over. */
@@ -81,8 +85,7 @@ export class FrontendOrder {
   /** CopyInResponse. A Sync that was sent right behind the Execute is swallowed by the COPY: nothing answers it. */
   copyBegan(): void {
     const ended = this.#syncsBeforeCopyEnd >= 0
-    const swallowed = ended ? this.#syncsBeforeCopyEnd : this.#syncsDue
-    this.#syncsDue -= Math.min(swallowed, this.#syncsDue)
+    const swallowed = this.#dropSyncs(ended ? this.#syncsBeforeCopyEnd : this.#syncsDue())
     this.#syncsBeforeCopyEnd = -1
     this.#copying = !ended
     if (swallowed > 0 && !ended) this.#batchOpen = true
@@ -94,10 +97,10 @@ export class FrontendOrder {
   }
 
   #takeCopy(type: number): Order {
-    const underWay = this.#copying || this.due > 0 || (this.#batchOpen && !this.#skipping)
+    const underWay = this.#copying || this.#due > 0 || (this.#batchOpen && !this.#skipping)
     if (!underWay) return 'ignore'
     if (type === frontend.copyData) return 'pass'
-    if (!this.#copying && this.#syncsBeforeCopyEnd < 0) this.#syncsBeforeCopyEnd = this.#syncsDue
+    if (!this.#copying && this.#syncsBeforeCopyEnd < 0) this.#syncsBeforeCopyEnd = this.#syncsDue()
     this.#copying = false
     return 'pass'
   }
@@ -112,8 +115,35 @@ export class FrontendOrder {
   #takeSync(): Order {
     this.#skipping = false
     this.#batchOpen = false
-    this.#syncsDue++
+    this.#expect(-1)
     return 'pass'
+  }
+
+  /** 1: a Query, -1: a Sync. */
+  #expect(kind: number): void {
+    this.#due++
+    const last = this.#runs.length - 1
+    const run = last < 0 ? 0 : (this.#runs[last] as number)
+    if (run * kind > 0) this.#runs[last] = run + kind
+    else this.#runs.push(kind)
+  }
+
+  #syncsDue(): number {
+    return -this.#runs.reduce((sum, run) => sum + Math.min(run, 0), 0)
+  }
+
+  /** Takes the first `count` Syncs out of what is due. */
+  #dropSyncs(count: number): number {
+    let left = count
+    for (const [index, run] of this.#runs.entries()) {
+      const taken = Math.min(left, Math.max(-run, 0))
+      this.#runs[index] = run + taken
+      left -= taken
+    }
+    const kept = this.#runs.filter(run => run !== 0)
+    this.#runs.splice(0, this.#runs.length, ...kept)
+    this.#due -= count - left
+    return count - left
   }
 
   #refuse(problem: Problem): Order {
