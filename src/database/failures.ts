@@ -12,6 +12,24 @@ type Names =
   | 'binariesMissing'
   | 'directoryUnusable'
   | 'rolesUnusable'
+  | 'poolFull'
+  | 'poolWait'
+  | 'clientsFull'
+  | 'holdFull'
+  | 'holdTimeout'
+  | 'serverLost'
+  | 'commitUnknown'
+  | 'transactionIdle'
+  | 'routerStopping'
+  | 'preparedFull'
+  | 'settingInvalid'
+  | 'replicationRefused'
+  | 'snapshotInvalid'
+  | 'snapshotOld'
+  | 'epochOld'
+  | 'routerPort'
+  | 'controlBusy'
+  | 'controlRequest'
 
 export const databaseFailures: Catalogue<Names> = defineFailures<Names>('database', {
   serverFailed: {
@@ -50,5 +68,86 @@ export const databaseFailures: Catalogue<Names> = defineFailures<Names>('databas
     when: "The file with the passwords of a database's roles is damaged, or is gone while its data is there.",
     advice:
       'Bring `roles.json` back from a backup of the state directory. Without it nobody can log in as `tenfold`.',
+  },
+  poolFull: {
+    when: 'A statement needs a connection to the server, all are in use, and as many clients wait as may (SQLSTATE 53300).',
+    advice:
+      'Shorten transactions, or raise `pool.size` (the server has a limit of its own) or `pool.waiting`.',
+    retry: true,
+  },
+  poolWait: {
+    when: 'A statement waited for a connection to the server as long as it may (SQLSTATE 53300).',
+    advice:
+      '`tenfold db status` shows who keeps connections, and why (pins); shorten transactions, or raise `pool.size`.',
+    retry: true,
+  },
+  clientsFull: {
+    when: 'More clients connect to the router than may (SQLSTATE 53300).',
+    advice: 'Raise `pool.clients`, or let services keep fewer connections open.',
+    retry: true,
+  },
+  holdFull: {
+    when: 'There is no primary, and as many statements are held for the next one as may (SQLSTATE 57P03).',
+    advice: '`tenfold db status` says what the failover waits for; `hold.statements` bounds what is held.',
+    retry: true,
+  },
+  holdTimeout: {
+    when: 'There was no usable server for a statement as long as it may be held (SQLSTATE 57P03).',
+    advice: '`tenfold db status` says what the failover waits for; `hold.timeout` bounds the wait.',
+    retry: true,
+  },
+  serverLost: {
+    when: 'The connection to the server ended after a statement was sent and before its answer was complete (SQLSTATE 08006).',
+    advice: 'The statement may or may not have run; it is never sent a second time. Look, then repeat it.',
+  },
+  commitUnknown: {
+    when: 'The connection to the server ended between a COMMIT and its answer (SQLSTATE 08007).',
+    advice: 'The transaction may be committed: look for what it wrote before it is repeated.',
+  },
+  transactionIdle: {
+    when: 'A client was idle inside a transaction for longer than it may: it was rolled back (SQLSTATE 25P03).',
+    advice: 'Commit sooner; `pool.transactionIdleTimeout` sets the limit.',
+  },
+  routerStopping: {
+    when: 'The router stops, and ends the connections of clients (SQLSTATE 57P01).',
+    advice: 'Connect again: the next router listens on the same port.',
+    retry: true,
+  },
+  preparedFull: {
+    when: 'One client has prepared more statements than it may (SQLSTATE 53400).',
+    advice: 'Close those that are not needed, or put values into parameters instead of texts.',
+  },
+  settingInvalid: {
+    when: 'A value of a setting of Tenfold itself (`tenfold.reads`, `tenfold.after`) or the `options` of a connection are not understood (SQLSTATE 22023).',
+    advice: 'The sentence says what is allowed.',
+  },
+  replicationRefused: {
+    when: 'A client asks for a replication connection (SQLSTATE 0A000).',
+    advice: 'Connect to the server itself; `tenfold db status` shows where it listens.',
+  },
+  snapshotInvalid: {
+    when: 'A router is given a snapshot that it can not work from.',
+    advice: 'Supervisor and router are of different versions: `tenfold stop` and `tenfold up` replace both.',
+  },
+  snapshotOld: {
+    when: 'A router is given a snapshot that is not newer than the one in use.',
+    advice: 'Another supervisor runs on the same state directory: stop one of them.',
+  },
+  epochOld: {
+    when: 'A router is given a primary of an older epoch than it has seen: following it could lose writes.',
+    advice:
+      'Another supervisor runs on the same state directory, or its state was restored from a copy: stop the router, then `tenfold up`.',
+  },
+  routerPort: {
+    when: 'The router can not listen where the file says.',
+    advice: 'Choose another `listen` for the database, or 0 for any free port.',
+  },
+  controlBusy: {
+    when: 'Another router answers on the control socket of the state directory.',
+    advice: 'Use another state directory (`--state`), or stop the other router.',
+  },
+  controlRequest: {
+    when: 'The control socket of a router got a request that it does not know.',
+    advice: 'Supervisor and router are of different versions: `tenfold stop` and `tenfold up` replace both.',
   },
 })
