@@ -83,8 +83,3 @@ export class AccessLog {
     await file?.close().catch(() => {})
   }
 }
-
-/** Text as a JSON string; the common case has nothing to escape. */
-export function jsonText(text: string): string {
-  return /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(text) ? `"${text}"` : JSON.stringify(text)
-}

@@ -9,9 +9,11 @@ import { openFilesMax } from '../io/open-files.ts'
 import { portTrouble, udpPortTrouble } from '../io/port-check.ts'
 import { reusePortWorks } from '../io/reuse-port.ts'
 import { startThread, type Worker } from '../io/threads.ts'
+import { TraceExporter } from '../io/trace-exporter.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Metrics } from '../kit/metrics.ts'
 import { seededRandom } from '../kit/random.ts'
+import { backoffUs } from '../policy/backoff.ts'
 import { Canaries } from './canaries.ts'
 import { canaryKeysOf } from './canary-key.ts'
 import {
@@ -34,7 +36,6 @@ import { Report, routeIds } from './report.ts'
 import { memberKey, SlotTable, type SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot, ListenerSpec } from './snapshot.ts'
 import { Sweeper } from './sweeper.ts'
-import { TraceExporter } from './trace-exporter.ts'
 
 export interface EdgeOptions {
   /** Path of the control socket. */
@@ -135,7 +136,13 @@ export class Edge {
     this.#canaries = new Canaries(this.#cells, hostClock, tell, options.canaryFolder)
     this.#report = new Report(this.#cells)
     this.#certificates = new Certificates(tell)
-    this.#traces = new TraceExporter(this.#pseudonym, random, text => tell('traces', text))
+    this.#traces = new TraceExporter({
+      scope: 'tenfold.edge',
+      component: 'edge',
+      instance: this.#pseudonym,
+      backoffMs: attempt => backoffUs(attempt, 500, 30_000, random) / 1000,
+      tell: text => tell('traces', text),
+    })
     this.#snapshot = options.snapshot
     this.#metrics = this.#report.metrics(() => ({
       snapshot: this.#snapshot,

@@ -1,7 +1,7 @@
 // What is left of an exchange when it is over: counts in the worker's rows and a line in the access log.
 
 import { reasonText } from '../policy/reason.ts'
-import { jsonText } from './access-log.ts'
+import { jsonText } from '../wire/otlp.ts'
 import type { CompiledSnapshot } from './compile.ts'
 import type { Exchange } from './exchange.ts'
 

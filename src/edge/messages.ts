@@ -1,11 +1,11 @@
 // What the edge's main thread and its workers say to each other.
 
+import type { SpanBatch } from '../kit/span-queue.ts'
 import type { EdgeMemory } from './cells.ts'
 import type { TlsMaterial } from './certificates.ts'
 import type { Challenges } from './challenges.ts'
 import type { SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
-import type { SpanBatch } from './span-queue.ts'
 
 export interface WorkerStart {
   readonly index: number

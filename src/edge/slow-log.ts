@@ -1,7 +1,7 @@
 // A line of the slow-request log: one JSON object with the phases in which a request spent its time. The file is an
 // `AccessLog`; which requests are slow decides `watch.ts`.
 
-import { jsonText } from './access-log.ts'
+import { jsonText } from '../wire/otlp.ts'
 import type { Exchange } from './exchange.ts'
 import type { Watch } from './watch.ts'
 

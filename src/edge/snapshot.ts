@@ -2,6 +2,8 @@
 // file into one and pushes it; the edge's workers compile it once into what the hot path reads (`compile.ts`).
 // Times in milliseconds, sizes in bytes, weights dimensionless. An optional key that is absent means "off".
 
+import type { TracingSpec } from '../io/trace-exporter.ts'
+
 export const snapshotFormat = 1
 
 export interface EdgeSnapshot {
@@ -48,16 +50,6 @@ export interface MaintenanceSpec extends PageSpec {
   readonly retryAfterSeconds: number
   /** CIDR blocks that are let through. */
   readonly allow: readonly string[]
-}
-
-export interface TracingSpec {
-  /** OTLP/HTTP: `http://collector:4318/v1/traces`. */
-  readonly endpoint: string
-  readonly serviceName: string
-  /** Share of traces that begin here, 0..1; one that comes with a traceparent of a trusted proxy keeps its flag. */
-  readonly sampleShare: number
-  /** A file with header lines (`authorization: Bearer ...`) for the collector: secrets stay out of snapshots. */
-  readonly headersFile?: string
 }
 
 interface ListenerBase {

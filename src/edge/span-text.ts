@@ -1,19 +1,18 @@
-// Spans as OTLP/HTTP JSON text (OpenTelemetry protocol 1.x, trace.proto in its JSON mapping: ids in hexadecimal, 64-bit
-// numbers as strings), with the names of the semantic conventions for HTTP. Made by hand: a span is a few concatenations.
+// Spans of exchanges and their attempts, with the names of the semantic conventions for HTTP.
 
 import { reasonText } from '../policy/reason.ts'
 import { hostOf } from '../policy/route.ts'
 import { fieldId } from '../wire/fields.ts'
-import { jsonText } from './access-log.ts'
+import {
+  integerAttribute,
+  type SpanParts,
+  spanKind,
+  spanText,
+  textAttribute,
+  truthAttribute,
+} from '../wire/otlp.ts'
 import type { Exchange } from './exchange.ts'
 import type { AttemptTimes, Watch } from './watch.ts'
-
-const kind = { server: 2, client: 3 } as const
-const statusError = 2
-/** trace.proto, SpanFlags: sampled, and whether the parent is elsewhere is known; and it is. */
-const sampled = 0x101
-const remote = 0x200
-const textCharsMax = 256
 
 /** Others are `_OTHER`: a client could otherwise make any number of names (semantic conventions, http.request.method). */
 const knownMethods: ReadonlySet<string> = new Set([
@@ -29,36 +28,16 @@ const knownMethods: ReadonlySet<string> = new Set([
   'QUERY',
 ])
 
-const text = (key: string, value: string): string =>
-  `{"key":"${key}","value":{"stringValue":${jsonText(value.slice(0, textCharsMax))}}},`
-const integer = (key: string, value: number): string => `{"key":"${key}","value":{"intValue":"${value}"}},`
-const truth = (key: string, value: boolean): string => `{"key":"${key}","value":{"boolValue":${value}}},`
-
-interface SpanParts {
-  readonly spanId: string
-  readonly parentId: string
-  readonly name: string
-  readonly kind: number
-  /** Microseconds since 1970. */
-  readonly start: number
-  readonly end: number
-  /** Each with a comma behind. */
-  readonly attributes: string
-  readonly failed: boolean
-}
-
-function spanText(watch: Watch, parts: SpanParts): string {
+function spanOf(watch: Watch, parts: Omit<SpanParts, 'traceId' | 'traceState'>): string {
   const { traceId, traceState } = watch.trace as NonNullable<Watch['trace']>
-  const state = traceState === '' ? '' : `"traceState":${jsonText(traceState)},`
-  const parent = parts.parentId === '' ? '' : `"parentSpanId":"${parts.parentId}",`
-  const flags = parts.kind === kind.server && parts.parentId !== '' ? sampled | remote : sampled
-  const status = parts.failed ? `{"code":${statusError}}` : '{}'
-  return `{"traceId":"${traceId}","spanId":"${parts.spanId}",${state}${parent}"flags":${flags},"name":${jsonText(parts.name)},"kind":${parts.kind},"startTimeUnixNano":"${parts.start}000","endTimeUnixNano":"${parts.end}000","attributes":[${parts.attributes.slice(0, -1)}],"status":${status}}`
+  return spanText({ traceId, traceState, ...parts })
 }
 
 function methodAttributes(method: string): string {
-  if (knownMethods.has(method)) return text('http.request.method', method)
-  return text('http.request.method', '_OTHER') + text('http.request.method_original', method)
+  if (knownMethods.has(method)) return textAttribute('http.request.method', method)
+  return (
+    textAttribute('http.request.method', '_OTHER') + textAttribute('http.request.method_original', method)
+  )
 }
 
 const shownMethod = (method: string): string => (knownMethods.has(method) ? method : 'HTTP')
@@ -66,8 +45,8 @@ const shownMethod = (method: string): string => (knownMethods.has(method) ? meth
 function authorityAttributes(authority: string): string {
   if (authority === '') return ''
   const port = /:(\d{1,5})$/.exec(authority)?.[1]
-  const address = text('server.address', hostOf(authority))
-  return port === undefined ? address : address + integer('server.port', Number(port))
+  const address = textAttribute('server.address', hostOf(authority))
+  return port === undefined ? address : address + integerAttribute('server.port', Number(port))
 }
 
 /** The exchange as its client sees it. `offset`: from monotonic to wall time. */
@@ -78,25 +57,25 @@ export function serverSpan(exchange: Exchange, watch: Watch, offset: number, abo
   const { path } = route === null ? { path: '' } : route.spec.match
   const attributes =
     methodAttributes(head.method) +
-    text('url.path', exchange.path) +
-    text('url.scheme', watch.secure ? 'https' : 'http') +
-    (path === '' ? '' : text('http.route', path)) +
-    (status > 0 ? integer('http.response.status_code', status) : '') +
+    textAttribute('url.path', exchange.path) +
+    textAttribute('url.scheme', watch.secure ? 'https' : 'http') +
+    (path === '' ? '' : textAttribute('http.route', path)) +
+    (status > 0 ? integerAttribute('http.response.status_code', status) : '') +
     authorityAttributes(head.authority) +
-    text('client.address', watch.clientAddress) +
-    text('network.peer.address', exchange.remoteAddress) +
-    text('network.protocol.name', 'http') +
-    text('network.protocol.version', watch.httpVersion) +
-    (agent === undefined ? '' : text('user_agent.original', agent)) +
-    integer('http.request.body.size', exchange.bytesIn) +
-    integer('http.response.body.size', exchange.bytesOut) +
-    (failed || aborted ? text('error.type', error === '' ? `${status}` : error) : '') +
-    text('tenfold.request.id', exchange.requestId)
-  return spanText(watch, {
+    textAttribute('client.address', watch.clientAddress) +
+    textAttribute('network.peer.address', exchange.remoteAddress) +
+    textAttribute('network.protocol.name', 'http') +
+    textAttribute('network.protocol.version', watch.httpVersion) +
+    (agent === undefined ? '' : textAttribute('user_agent.original', agent)) +
+    integerAttribute('http.request.body.size', exchange.bytesIn) +
+    integerAttribute('http.response.body.size', exchange.bytesOut) +
+    (failed || aborted ? textAttribute('error.type', error === '' ? `${status}` : error) : '') +
+    textAttribute('tenfold.request.id', exchange.requestId)
+  return spanOf(watch, {
     spanId: watch.spanId,
     parentId: watch.trace?.parentId ?? '',
     name: path === '' ? shownMethod(head.method) : `${shownMethod(head.method)} ${path}`,
-    kind: kind.server,
+    kind: spanKind.server,
     start: exchange.startedAt + offset,
     end: exchange.worker.now + offset,
     attributes,
@@ -120,23 +99,23 @@ export function attemptSpan(
   const failed = attempt.error !== '' && attempt.error !== 'lost-race'
   const attributes =
     methodAttributes(head.method) +
-    text('url.full', `${spec.tls === undefined ? 'http' : 'https'}://${shown}:${port}${path}`) +
-    text('server.address', host) +
-    integer('server.port', port) +
-    text('network.protocol.name', 'http') +
-    text('network.protocol.version', spec.protocol === 'h2' ? '2' : '1.1') +
-    (attempt.status > 0 ? integer('http.response.status_code', attempt.status) : '') +
-    (index > 0 ? integer('http.request.resend_count', index) : '') +
-    (attempt.error === '' ? '' : text('error.type', attempt.error)) +
-    text('tenfold.upstream', spec.name) +
-    text('tenfold.member', attempt.member) +
-    text('tenfold.chosen_by', reasonText(attempt.why)) +
-    truth('tenfold.connection.reused', attempt.reused)
-  return spanText(watch, {
+    textAttribute('url.full', `${spec.tls === undefined ? 'http' : 'https'}://${shown}:${port}${path}`) +
+    textAttribute('server.address', host) +
+    integerAttribute('server.port', port) +
+    textAttribute('network.protocol.name', 'http') +
+    textAttribute('network.protocol.version', spec.protocol === 'h2' ? '2' : '1.1') +
+    (attempt.status > 0 ? integerAttribute('http.response.status_code', attempt.status) : '') +
+    (index > 0 ? integerAttribute('http.request.resend_count', index) : '') +
+    (attempt.error === '' ? '' : textAttribute('error.type', attempt.error)) +
+    textAttribute('tenfold.upstream', spec.name) +
+    textAttribute('tenfold.member', attempt.member) +
+    textAttribute('tenfold.chosen_by', reasonText(attempt.why)) +
+    truthAttribute('tenfold.connection.reused', attempt.reused)
+  return spanOf(watch, {
     spanId: attempt.spanId,
     parentId: watch.spanId,
     name: shownMethod(head.method),
-    kind: kind.client,
+    kind: spanKind.client,
     start: attempt.startedAt + offset,
     end: attempt.endedAt + offset,
     attributes,

@@ -1,12 +1,12 @@
 // W3C Trace Context for one exchange: which trace it belongs to, whether that is recorded, and fresh ids. Ids are names,
 // not secrets: half of a trace's id is random per worker, the rest and the spans' come from the worker's seeded random.
 
+import type { TracingSpec } from '../io/trace-exporter.ts'
 import type { Random } from '../kit/random.ts'
 import { isSampled } from '../policy/sampling.ts'
 import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { isTraceparent } from './request-ids.ts'
-import type { TracingSpec } from './snapshot.ts'
 
 export interface TraceContext {
   readonly traceId: string

@@ -1,22 +1,38 @@
-// Sends the spans that workers hand over to a collector, by OTLP/HTTP in its JSON form, from the main thread: no request
-// ever waits for it. One batch is under way at a time; what comes meanwhile waits within bounds; what does not fit, or
+// Sends the spans that a data plane hands over to a collector, by OTLP/HTTP in its JSON form: nothing ever waits for it. One batch is under way at a time; what comes meanwhile waits within bounds; what does not fit, or
 // can't be delivered, is dropped and counted. Says when spans begin to be lost, and when they arrive again.
 
 import { hostname } from 'node:os'
-import { readHeaderFile } from '../io/header-file.ts'
-import { HttpPoster, type PostAnswer } from '../io/http-post.ts'
 import type { Metrics } from '../kit/metrics.ts'
-import type { Random } from '../kit/random.ts'
-import { backoffUs } from '../policy/backoff.ts'
-import type { TracingSpec } from './snapshot.ts'
-import type { SpanBatch } from './span-queue.ts'
+import type { SpanBatch } from '../kit/span-queue.ts'
+import { readHeaderFile } from './header-file.ts'
+import { HttpPoster, type PostAnswer } from './http-post.ts'
+
+/** Where spans go, and which are made. */
+export interface TracingSpec {
+  /** OTLP/HTTP: `http://collector:4318/v1/traces`. */
+  readonly endpoint: string
+  readonly serviceName: string
+  /** Share of traces that begin here, 0..1; one that comes with a traceparent of a trusted caller keeps its flag. */
+  readonly sampleShare: number
+  /** A file with header lines (`authorization: Bearer ...`) for the collector: secrets stay out of snapshots. */
+  readonly headersFile?: string
+}
+
+export interface TraceExporterOptions {
+  /** Instrumentation scope: `tenfold.edge`; `edge` is the prefix of its metric. */
+  readonly scope: string
+  readonly component: string
+  /** Tells one process from the next. */
+  readonly instance: string
+  /** The wait before a try, which counts from 1. */
+  readonly backoffMs: (attempt: number) => number
+  readonly tell: (sentence: string) => void
+}
 
 const waitingCharsMax = 16 << 20
 const postCharsMax = 2 << 20
 const postTimeoutMs = 10_000
 const attemptsMax = 6
-const backoffBaseMs = 500
-const backoffMaxMs = 30_000
 /** A collector that asks for more is not waited for: the batch is dropped. */
 const retryAfterMaxMs = 60_000
 /** OTLP 1.x, "Failures": these may be tried again; every other one says that the batch is at fault. */
@@ -25,9 +41,7 @@ const retried: ReadonlySet<number> = new Set([429, 502, 503, 504])
 type Outcome = 'sent' | 'rejected' | 'dropped'
 
 export class TraceExporter {
-  readonly #instance: string
-  readonly #random: Random
-  readonly #tell: (sentence: string) => void
+  readonly #options: TraceExporterOptions
   readonly #poster = new HttpPoster()
   readonly #counts: Record<Outcome, number> = { sent: 0, rejected: 0, dropped: 0 }
   #spec: TracingSpec | undefined
@@ -39,11 +53,8 @@ export class TraceExporter {
   #wake: (() => void) | null = null
   #idle: (() => void)[] = []
 
-  /** `instance` tells one edge process from the next. */
-  constructor(instance: string, random: Random, tell: (sentence: string) => void) {
-    this.#instance = instance
-    this.#random = random
-    this.#tell = tell
+  constructor(options: TraceExporterOptions) {
+    this.#options = options
   }
 
   /** The tracing of the snapshot in use. */
@@ -56,7 +67,7 @@ export class TraceExporter {
     metrics.pull(
       'counter',
       {
-        name: 'edge_trace_spans_total',
+        name: `${this.#options.component}_trace_spans_total`,
         help: 'Spans for the collector: sent, rejected by it, or dropped because they did not fit or could not be delivered.',
         labels: ['outcome'],
       },
@@ -135,7 +146,7 @@ export class TraceExporter {
       }
       const asked = answer instanceof Error ? null : answer.retryAfterMs
       if ((asked ?? 0) > retryAfterMaxMs || this.#closed || attempt === attemptsMax) break
-      await this.#pause(asked ?? backoffUs(attempt, backoffBaseMs, backoffMaxMs, this.#random) / 1000)
+      await this.#pause(asked ?? this.#options.backoffMs(attempt))
       if (this.#closed) break
     }
     this.#lost('dropped', count, trouble)
@@ -152,10 +163,10 @@ export class TraceExporter {
   #body(spec: TracingSpec, spans: string): string {
     const resource = [
       ['service.name', spec.serviceName],
-      ['service.instance.id', this.#instance],
+      ['service.instance.id', this.#options.instance],
       ['host.name', hostname()],
     ].map(([key, stringValue]) => ({ key, value: { stringValue } }))
-    return `{"resourceSpans":[{"resource":{"attributes":${JSON.stringify(resource)}},"scopeSpans":[{"scope":{"name":"tenfold.edge"},"spans":[${spans}]}]}]}`
+    return `{"resourceSpans":[{"resource":{"attributes":${JSON.stringify(resource)}},"scopeSpans":[{"scope":{"name":"${this.#options.scope}"},"spans":[${spans}]}]}]}`
   }
 
   #pause(ms: number): Promise<void> {
@@ -178,14 +189,16 @@ export class TraceExporter {
     }
     if (!this.#losing) return
     this.#losing = false
-    this.#tell('the collector takes spans again')
+    this.#options.tell('the collector takes spans again')
   }
 
   #lost(outcome: Outcome, count: number, trouble: string): void {
     this.#count(outcome, count)
     if (this.#losing || trouble === '') return
     this.#losing = true
-    this.#tell(`spans are lost: the collector at ${this.#spec?.endpoint} does not take them: ${trouble}`)
+    this.#options.tell(
+      `spans are lost: the collector at ${this.#spec?.endpoint} does not take them: ${trouble}`,
+    )
   }
 }
 

@@ -1,5 +1,4 @@
-// Finished spans of one worker, gathered and handed to the main thread, which sends them: what a collector does never
-// reaches a request. Bounded by what leaves: each batch is at most `batchChars`, and none is older than a second.
+// Finished spans of one worker, gathered and handed to whoever sends them: what a collector does never reaches a request. Bounded by what leaves: each batch is at most `batchChars`, and none is older than a second.
 
 /** What a worker hands over: `count` spans as JSON text, separated by commas. */
 export interface SpanBatch {
