@@ -15,6 +15,8 @@ export interface RunChildOptions {
   readonly outputBytesMax: number
   /** More than this on the channel ends the child. */
   readonly channelBytesMax: number
+  /** Runs it as this user; ourselves unless told. */
+  readonly user?: { readonly uid: number; readonly gid: number }
 }
 
 export interface ChildOutcome {
@@ -38,6 +40,7 @@ export function runChild(options: RunChildOptions): Promise<ChildOutcome> {
       env: options.env as NodeJS.ProcessEnv,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       detached: true,
+      ...(options.user ? { uid: options.user.uid, gid: options.user.gid } : {}),
     })
     const [, out, err, channelPipe] = child.stdio as unknown as [null, Readable, Readable, Readable]
     let ended: ChildOutcome['ended'] = 'exit'

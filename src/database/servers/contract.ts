@@ -94,4 +94,40 @@ export interface DatabaseServers {
   query(id: string, sql: string, timeoutMs: number): Promise<readonly (readonly (string | null)[])[]>
   /** Lets everything run on for the next supervisor. */
   release(): void
+  /** Its postmaster, while it runs; null: not running, or not ours. */
+  pid(id: string): number | null
+  /** Told at once when a server's process ended or our connection to it broke: a reason to look. */
+  watch(listener: (id: string) => void): void
+  /**
+   * A changed spec (same name, same kind): members come and go, settings and access change. Roles are changed on the
+   * primary, what reloads is reloaded. Gives the servers that must be restarted for a setting. Throws
+   * DATABASE_SETTING_REFUSED and changes nothing.
+   */
+  change(spec: DatabaseSpec): Promise<{ readonly restart: readonly string[] }>
+  /** Ends it and removes its data, its slots excepted (`keepSlots`). For members that are no longer in the spec. */
+  remove(id: string): Promise<void>
+  /**
+   * Starts a fenced or diverged server as the primary it was, on another port, with nobody let in but us and writes
+   * refused, to read what it alone has. It stays fenced; it has diverged from then on for good and must be cloned.
+   */
+  isolate(id: string): Promise<IsolatedServer>
+  /**
+   * Makes the server out of a base backup: `fill` puts the files into an empty folder (and a `recovery.signal`, if it
+   * wants one), giving them to `owner`; then it is started with these settings on top, as a primary. Resolves when
+   * recovery has ended and it takes writes.
+   */
+  restore(id: string, restore: RestoreOptions): Promise<void>
+}
+
+export interface IsolatedServer {
+  query(sql: string, timeoutMs: number): Promise<readonly (readonly (string | null)[])[]>
+  close(): Promise<void>
+}
+
+export interface RestoreOptions {
+  fill(folder: string, owner: { readonly uid: number; readonly gid: number } | null): Promise<void>
+  /** `restore_command`, `recovery_target_time`, ... : for this recovery only. */
+  readonly settings: Readonly<Record<string, string>>
+  /** The roles and passwords in the backup are another database's: ours are set. */
+  readonly timeoutMs: number
 }
