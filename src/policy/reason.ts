@@ -81,6 +81,16 @@ export const Reason = {
   canarySlow: 115,
   canaryStopped: 116,
   canaryUnjudged: 117,
+  // replica
+  replicaUsed: 130,
+  replicaLessFrom: 131,
+  replicaNotFrom: 132,
+  replicaDelayed: 133,
+  replicaNotReady: 134,
+  replicaUnwatched: 135,
+  replicaOut: 136,
+  replicaTimeline: 137,
+  replicaUnknown: 138,
 } as const
 export type ReasonName = keyof typeof Reason
 export type ReasonCode = (typeof Reason)[ReasonName]
@@ -159,6 +169,15 @@ const words: Readonly<Record<ReasonName, string>> = {
   canarySlow: 'taken out: p95 {a:us} against {b:us}',
   canaryStopped: 'stopped by an operator',
   canaryUnjudged: 'never taken out by itself',
+  replicaUsed: 'used',
+  replicaLessFrom: 'used less: {a:us} behind',
+  replicaNotFrom: 'not used while another is nearer: {a:us} behind',
+  replicaDelayed: 'never read from: it is delayed on purpose',
+  replicaNotReady: 'not used: it is not ready',
+  replicaUnwatched: 'not used: it does not answer the monitor',
+  replicaOut: 'not used for another {a:us}: statements failed there',
+  replicaTimeline: 'not used for fresh reads: it is on timeline {a}, the primary on {b}',
+  replicaUnknown: 'not used: how far it is is not known yet',
 }
 
 const nameOf: ReadonlyMap<number, ReasonName> = new Map(

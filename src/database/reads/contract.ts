@@ -15,6 +15,10 @@ export interface ReadPlannerOptions {
   readonly log: DatabaseLog
   /** What the primary says of itself, read over the monitor's connection at the start and after DDL. */
   readonly learn: (catalogue: Catalogue) => void
+  /** Makes one from a server: of `../sql`. `query` gives rows of texts. */
+  readonly readCatalogue: (
+    query: (sql: string) => Promise<readonly (readonly (string | null)[])[]>,
+  ) => Promise<Catalogue>
 }
 
 /** What one session has written or was told, as its reads must see it. Kept by the session, changed by the planner. */
