@@ -4,7 +4,7 @@
 import type { Clock } from '../../kit/clock.ts'
 import type { Random } from '../../kit/random.ts'
 import type { DatabaseDecision, DatabaseRole, DatabaseSpec, Lsn, Topology } from '../contract.ts'
-import type { Progress, ServersOptions } from '../servers/contract.ts'
+import type { DatabaseServers, Progress, ServersOptions } from '../servers/contract.ts'
 
 /** Who may decide. On one host the supervisor's lock is the lease; etcd fits the same port later. */
 export interface Lease {
@@ -29,6 +29,8 @@ export interface DatabaseGroup {
   readonly spec: DatabaseSpec
   readonly topology: Topology
   readonly roles: readonly DatabaseRole[]
+  /** For what reads and copies (backup, verify, settings, slow statements): whoever uses it changes no role and no state. */
+  readonly servers: DatabaseServers
   /** New, stopped or left running: resolves when it takes writes and its replicas stream (or are said not to). */
   start(progress: Progress): Promise<void>
   /** A changed spec: what can change live (replicas, durability, settings that reload, access); else rejects with a code. */
