@@ -4,18 +4,30 @@ import { checkSystem } from '../file/index.ts'
 import type { ApplyReport, ServiceSpec } from '../fleet/index.ts'
 import { Failure } from '../kit/failure.ts'
 import { type ChangeParts, type Compiled, changeSystem } from './change.ts'
+import { type CompiledDatabase, compileDatabases } from './compile-databases.ts'
 import { compileFleet } from './compile-fleet.ts'
 import { noEdgeFiles } from './edge-files.ts'
 import { systemFailures } from './failures.ts'
 
 function compiled(routeTo: string, ...services: string[]): Compiled {
+  return withDatabases(routeTo, services, [])
+}
+
+function withDatabases(routeTo: string, services: readonly string[], databases: readonly string[]): Compiled {
   const checked = checkSystem({
     name: 'shop',
     edge: { routes: [{ path: '/*', to: routeTo }] },
     services: Object.fromEntries(services.map(name => [name, { command: `node ${name}.mjs` }])),
+    databases: Object.fromEntries(databases.map(name => [name, {}])),
   })
   assert.ok(checked.ok)
   return {
+    databases: compileDatabases(checked.system, {
+      baseDirectory: '/shop',
+      secrets: {},
+      passwordSecret: '',
+      ports: {},
+    }),
     system: checked.system,
     specs: compileFleet(checked.system, { baseDirectory: '/shop', environments: {}, identitySecret: '' }),
     files: noEdgeFiles,
@@ -24,7 +36,7 @@ function compiled(routeTo: string, ...services: string[]): Compiled {
 
 /** Parts that write down what they are told, and fail where the test says. */
 function parts(
-  failing: { service?: string; replaceNumber?: number } = {},
+  failing: { service?: string; replaceNumber?: number; database?: string } = {},
 ): ChangeParts & { calls: string[] } {
   const calls: string[] = []
   let replaced = 0
@@ -33,8 +45,23 @@ function parts(
       .map(spec => spec.name)
       .sort()
       .join('+')
+  const databaseNames = (all: readonly CompiledDatabase[]): string =>
+    all
+      .map(one => one.spec.name)
+      .sort()
+      .join('+')
   return {
     calls,
+    databases: {
+      bring: async all => {
+        if (all.length > 0) calls.push(`bring ${databaseNames(all)}`)
+        if (all.some(one => one.spec.name === failing.database))
+          throw new Failure(systemFailures.startFailed, `${failing.database} does not start`)
+      },
+      settle: async all => {
+        if (all.length > 0) calls.push(`settle ${databaseNames(all)}`)
+      },
+    },
     fleet: {
       apply: async (specs): Promise<ApplyReport> => {
         calls.push(`run ${names(specs)}`)
@@ -93,4 +120,37 @@ test('when the edge refuses the new routes, what was started for them ends again
     },
   )
   assert.deepEqual(calls.slice(3), ['route to web, knowing web', 'run web'])
+})
+
+test('a new database takes writes before services that use it start, an old one stops after them', async () => {
+  const { calls, ...rest } = parts()
+  const [from, to] = [withDatabases('web', ['web'], ['old']), withDatabases('web', ['web'], ['new'])]
+  await changeSystem(rest, from, to, () => {})
+  assert.deepEqual(calls, [
+    'bring new+old',
+    'route to web, knowing web',
+    'run web',
+    'route to web, knowing web',
+    'run web',
+    'settle new',
+  ])
+})
+
+test('a database that does not start changes nothing, and what was there is brought back', async () => {
+  const { calls, ...rest } = parts({ database: 'new' })
+  const [from, to] = [withDatabases('web', ['web'], ['old']), withDatabases('web', ['web'], ['old', 'new'])]
+  await assert.rejects(
+    changeSystem(rest, from, to, () => {}),
+    {
+      code: 'SYSTEM_RELOAD_FAILED',
+      message: /new does not start/,
+    },
+  )
+  assert.deepEqual(calls, [
+    'bring new+old',
+    'route to web, knowing web',
+    'run web',
+    'bring old',
+    'settle old',
+  ])
 })

@@ -1,9 +1,11 @@
-// One running system becomes another without a request lost: the order in which the fleet and the edge learn of it, and
+// One running system becomes another without a request lost: the order in which databases, fleet and edge learn of it, and
 // the way back when a step fails. It loads and checks nothing; what it is given is right.
 
 import type { CheckedSystem } from '../file/index.ts'
 import type { Fleet, ServiceReport, ServiceSpec } from '../fleet/index.ts'
 import { Failure } from '../kit/failure.ts'
+import type { CompiledDatabase } from './compile-databases.ts'
+import type { Databases } from './databases.ts'
 import type { EdgeFiles } from './edge-files.ts'
 import { remedyOf, systemFailures } from './failures.ts'
 import type { Publisher } from './publisher.ts'
@@ -12,26 +14,31 @@ import type { Publisher } from './publisher.ts'
 export interface Compiled {
   readonly system: CheckedSystem
   readonly specs: readonly ServiceSpec[]
+  readonly databases: readonly CompiledDatabase[]
   readonly files: EdgeFiles
 }
 
 export interface ChangeParts {
   readonly fleet: Pick<Fleet, 'apply'>
   readonly publisher: Pick<Publisher, 'replace'>
+  readonly databases: Pick<Databases, 'bring' | 'settle'>
 }
 
 /**
  * Rejects with SYSTEM_RELOAD_FAILED after everything is as it was. In between, routes lead only to services that run:
- * new services are ready before the first request can be routed to them, old ones stop after the last one could.
+ * new services are ready before the first request can be routed to them, old ones stop after the last one could. A new
+ * database takes writes before the first service that gets its URL starts, an old one stops after the last.
  */
 export async function changeSystem(
-  { fleet, publisher }: ChangeParts,
+  { fleet, publisher, databases }: ChangeParts,
   from: Compiled,
   to: Compiled,
   step: (sentence: string) => void,
 ): Promise<void> {
   const both = unionOf(from, to)
+  const database = (name: string, text: string): void => step(`database ${name}: ${text}`)
   try {
+    await databases.bring(both.databases, database)
     await publisher.replace(both.system, both.files)
     step('starting what is new, replacing what has changed')
     throwWhenFailed((await fleet.apply(both.specs)).services)
@@ -41,10 +48,13 @@ export async function changeSystem(
     step('going back to what ran before')
     await publisher.replace(from.system, from.files)
     await fleet.apply(from.specs)
+    await databases.bring(from.databases, database)
+    await databases.settle(from.databases, database)
     throw reloadFailed(cause)
   }
   if (both.specs.length !== to.specs.length) step('stopping what is gone')
   await fleet.apply(to.specs)
+  await databases.settle(to.databases, database)
 }
 
 /** Everything of both; where both have a service, the new one's settings. Routes and listeners are the old ones. */
@@ -57,6 +67,10 @@ function unionOf(from: Compiled, to: Compiled): Compiled {
       services: { ...from.system.services, ...to.system.services },
     },
     specs: [...to.specs, ...kept],
+    databases: [
+      ...to.databases,
+      ...from.databases.filter(one => to.system.databases[one.spec.name] === undefined),
+    ],
     files: from.files,
   }
 }

@@ -18,6 +18,8 @@ export interface ChangesOptions {
   load(): Promise<LoadedSystem>
   /** Throws when a secret is missing. */
   compile(loaded: LoadedSystem): Compiled
+  /** Before a compile: what it needs that takes time is there afterwards. */
+  prepare(loaded: LoadedSystem): Promise<void>
   /** Throws SYSTEM_BUSY while they are not all there, SYSTEM_STOPPING when they are going. */
   parts(): ChangeParts
   tell(kind: SystemEventKind, subject: string, text: string): void
@@ -128,11 +130,12 @@ export class Changes {
     what: string,
     progress: Progress,
   ): Promise<OperationResult> {
-    const { history, compile, tell } = this.#options
+    const { history, compile, prepare, tell } = this.#options
     const differences = diffSystems(this.current.system, loaded.system)
     const changes = changeViews(differences)
     try {
       throwWhenRefused(refusalsOf(differences))
+      await prepare(loaded)
       const next = compile(loaded)
       // Also without a difference in the file: a secret or a page may be another one.
       if (sameParts(this.current, next) && changes.length === 0) {
@@ -166,4 +169,5 @@ function throwWhenRefused(refusals: readonly string[]): void {
 }
 
 const sameParts = (one: Compiled, other: Compiled): boolean =>
-  JSON.stringify([one.specs, one.files]) === JSON.stringify([other.specs, other.files])
+  JSON.stringify([one.specs, one.files, one.databases]) ===
+  JSON.stringify([other.specs, other.files, other.databases])

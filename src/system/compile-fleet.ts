@@ -8,7 +8,7 @@ import { type ProcessSpec, type ServiceSpec, specVersion } from '../fleet/index.
 export interface FleetContext {
   /** Absolute: the folder of the system file. */
   readonly baseDirectory: string
-  /** By service, secrets put in. */
+  /** By service, secrets and URLs of databases put in. */
   readonly environments: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** For services that name no user of their own; absent: the supervisor's. */
   readonly user?: string | undefined

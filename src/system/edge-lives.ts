@@ -3,16 +3,11 @@
 // the system stops.
 
 import type { ControlMethods } from '../edge/control-protocol.ts'
-import { type LifeIdentity, leaderAlive, type StartedLife, signalLife } from '../io/process.ts'
+import { type LifeIdentity, leaderAlive, signalLife } from '../io/process.ts'
 import type { EdgeClient } from './edge-client.ts'
+import { ended, type RoleLife } from './role-process.ts'
 
-/** A process that was started; `exit` says how it ended, null while it has not. */
-export interface EdgeLife {
-  readonly life: StartedLife
-  /** Name of its control socket. */
-  readonly socket: string
-  exit: string | null
-}
+export type EdgeLife = RoleLife
 
 export interface FormerEdge {
   readonly life: LifeIdentity
@@ -84,13 +79,4 @@ export class LeavingEdges {
     for (const { client } of this.#edges) client.close()
     this.#edges.clear()
   }
-}
-
-export async function ended(life: LifeIdentity, timeoutMs: number): Promise<boolean> {
-  const deadlineMs = performance.now() + timeoutMs
-  while (leaderAlive(life)) {
-    if (performance.now() > deadlineMs) return false
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-  return true
 }

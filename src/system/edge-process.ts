@@ -8,23 +8,22 @@
 // (died or hung while it was wanted; again and again, with back-off) -> `running`. `stop`, `kill` and `release` lead to
 // `stopped` from everywhere.
 
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CanaryStatus, ControlEvent, ControlMethods, EdgeStatus } from '../edge/control-protocol.ts'
 import type { EdgeSnapshot } from '../edge/snapshot.ts'
 import { lastLines } from '../io/log-file.ts'
-import { type LifeIdentity, leaderAlive, signalLife, startLife } from '../io/process.ts'
+import { type LifeIdentity, leaderAlive, signalLife } from '../io/process.ts'
 import { processes } from '../io/process-table.ts'
 import { keepWaitingConnections } from '../io/reuse-port.ts'
 import { socketPath } from '../io/socket-path.ts'
 import { Failure } from '../kit/failure.ts'
-import { backoffCeilingUs } from '../policy/backoff.ts'
 import { connectEdge, type EdgeClient } from './edge-client.ts'
-import { type EdgeLife, ended, type FormerEdge, LeavingEdges } from './edge-lives.ts'
+import { type EdgeLife, type FormerEdge, LeavingEdges } from './edge-lives.ts'
 import { systemFailures } from './failures.ts'
 import { removeIfPossible, writePrivate } from './private-file.ts'
+import { deathsWith, ended, launchRole, pause, readJsonOrNull, restartDelayMs } from './role-process.ts'
 import type { StateDirectory } from './state-directory.ts'
-import { mainFile, tenfoldVersion } from './version.ts'
+import { tenfoldVersion } from './version.ts'
 
 export interface EdgeProcessOptions {
   readonly state: StateDirectory
@@ -81,14 +80,7 @@ const startTimeoutMs = 30_000
 const drainMsUnknown = 30_000
 /** How long `apply` waits for an edge that is being restarted. */
 const returnTimeoutMs = 30_000
-const backoffBaseMs = 100
-const backoffMaxMs = 5_000
-/** A life this long makes the next death a first one again. */
-const settledMs = 30_000
 const linesQuotedMax = 8
-
-/** More open files than the shell that started us allows, where we may (root); else as many as we may. */
-const withFiles = 'ulimit -n "$TENFOLD_EDGE_FILES" 2>/dev/null || ulimit -n "$(ulimit -H -n)"; exec "$@"'
 
 /** Each client connection can have one to an instance beside it; the rest is for idle ones, logs and files. */
 function filesFor(snapshot: EdgeSnapshot | null): number {
@@ -445,42 +437,15 @@ class DetachedEdge implements EdgeProcess {
   }
 
   /** `besideAnother`: the ports are another edge's, which will let go of them. */
-  async #launch(besideAnother: boolean): Promise<EdgeLife> {
-    const { state, workers } = this.#options
-    const nonce = crypto.randomUUID()
-    const socket = besideAnother ? `edge-${nonce.slice(0, 8)}` : 'edge'
-    const life = await startLife({
-      command: [
-        '/bin/sh',
-        '-c',
-        withFiles,
-        'sh',
-        process.execPath,
-        mainFile,
-        'run',
-        'edge',
-        '--state',
-        state.path,
-      ],
-      directory: state.path,
-      env: {
-        ...definedOnly(process.env),
-        TENFOLD_EDGE_WORKERS: String(workers),
-        TENFOLD_EDGE_FILES: String(filesFor(this.#current)),
-        TENFOLD_EDGE_SOCKET: socket,
-        TENFOLD_EDGE_BESIDE: besideAnother ? '1' : '0',
-      },
-      nonce,
-      outputFile: this.#logFile,
+  #launch(besideAnother: boolean): Promise<EdgeLife> {
+    return launchRole({
+      role: 'edge',
+      stateDirectory: this.#options.state.path,
+      filesMax: filesFor(this.#current),
+      env: { TENFOLD_EDGE_WORKERS: String(this.#options.workers) },
+      logFile: this.#logFile,
+      besideAnother,
     })
-    const next: EdgeLife = { life, socket, exit: null }
-    life.exited.then(
-      ({ code, signal }) => {
-        next.exit = signal === null ? `exited with code ${code}` : `was ended by ${signal}`
-      },
-      () => {},
-    )
-    return next
   }
 
   #watch(next: EdgeLife): void {
@@ -607,7 +572,7 @@ class DetachedEdge implements EdgeProcess {
 
   #diedAlone(pid: number, how: string): void {
     if (!this.#wanted || this.#life !== null) return
-    this.#deathsInARow = performance.now() - this.#upSinceMs > settledMs ? 1 : this.#deathsInARow + 1
+    this.#deathsInARow = deathsWith(this.#deathsInARow, this.#upSinceMs)
     this.#set({
       state: 'restarting',
       reason: how,
@@ -684,7 +649,7 @@ class DetachedEdge implements EdgeProcess {
   }
 
   #snapshotFile(): EdgeSnapshot | null {
-    return readJson<EdgeSnapshot>(join(this.#options.state.edge, 'snapshot.json'))
+    return readJsonOrNull<EdgeSnapshot>(join(this.#options.state.edge, 'snapshot.json'))
   }
 
   /** Of every process on our ports, so that whoever comes after us finds all of them. */
@@ -703,7 +668,7 @@ class DetachedEdge implements EdgeProcess {
   }
 
   #readRecord(): ProcessRecord | null {
-    return readJson<ProcessRecord>(join(this.#options.state.edge, 'process.json'))
+    return readJsonOrNull<ProcessRecord>(join(this.#options.state.edge, 'process.json'))
   }
 }
 
@@ -727,24 +692,3 @@ const deafClient: EdgeClient = {
 function isUnreachable(cause: unknown): boolean {
   return cause instanceof Failure && cause.code === systemFailures.edgeUnreachable.code
 }
-
-function readJson<T>(file: string): T | null {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as T
-  } catch {
-    return null
-  }
-}
-
-function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter(entry => entry[1] !== undefined)) as Record<
-    string,
-    string
-  >
-}
-
-function restartDelayMs(deathsInARow: number): number {
-  return deathsInARow <= 1 ? 0 : backoffCeilingUs(deathsInARow - 2, backoffBaseMs, backoffMaxMs) / 1_000
-}
-
-const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))

@@ -14,6 +14,9 @@ type Names =
   | 'busy'
   | 'edgeUnreachable'
   | 'edgeFailed'
+  | 'routerUnreachable'
+  | 'routerFailed'
+  | 'databaseUnknown'
   | 'startFailed'
   | 'userUnknown'
   | 'unauthorized'
@@ -81,6 +84,21 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
   edgeFailed: {
     when: 'The edge process ended before it was ready, or refused a snapshot.',
     advice: 'Read its last lines (quoted, and in logs/edge.log in the state directory).',
+  },
+  routerUnreachable: {
+    when: 'The process of the database router does not answer on its control socket.',
+    advice: 'It is restarted by itself; look into logs/router.log in the state directory when it persists.',
+    status: 503,
+    retry: true,
+  },
+  routerFailed: {
+    when: 'The process of the database router ended before it was ready, or refused a snapshot.',
+    advice: 'Read its last lines (quoted, and in logs/router.log in the state directory).',
+  },
+  databaseUnknown: {
+    when: 'A command names a database that the file does not have, or none where there are several.',
+    advice: '`tenfold db status` lists the databases.',
+    status: 404,
   },
   startFailed: {
     when: 'A service did not become ready while the system was started.',

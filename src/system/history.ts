@@ -73,6 +73,11 @@ export function openHistory(folder: string, onTrouble: (cause: Error) => void): 
 
 const fileOf = (folder: string, number: number): string => join(folder, `${number}.json`)
 
+/** Those of before there were databases have none. */
+function withDatabases(entry: HistoryRecord): HistoryRecord {
+  return { ...entry, system: { ...entry.system, databases: entry.system.databases ?? {} } }
+}
+
 /** Oldest first. What cannot be read is left out: a rollback to it would not be one. */
 function readAll(folder: string): HistoryRecord[] {
   return readdirSync(folder)
@@ -80,7 +85,7 @@ function readAll(folder: string): HistoryRecord[] {
     .flatMap(name => {
       try {
         const entry = JSON.parse(readFileSync(join(folder, name), 'utf8')) as HistoryRecord
-        return entry.format === 1 ? [entry] : []
+        return entry.format === 1 ? [withDatabases(entry)] : []
       } catch {
         return []
       }

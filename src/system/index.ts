@@ -28,6 +28,8 @@ export async function start(options: StartOptions): Promise<RunningSystem> {
 
 const roles = {
   edge: async (options: RoleOptions): Promise<void> => (await import('../edge/index.ts')).runEdge(options),
+  router: async (options: RoleOptions): Promise<void> =>
+    (await import('../database/index.ts')).runRouter(options),
 }
 export type Role = keyof typeof roles
 
@@ -40,6 +42,7 @@ export interface RoleOptions {
   readonly stateDirectory: string
   /** By which the supervisor knows the process as its own. */
   readonly nonce: string
+  /** The edge's threads. */
   readonly workers: number
   /** Name of the control socket in the state directory. */
   readonly socketName?: string

@@ -1,5 +1,5 @@
 // Where secrets come from: the environment first, then `secrets.env` beside the system file. Values go into the
-// environments of instances and nowhere else: never into logs, status, snapshots or messages.
+// environments of instances, to agents and the router, and nowhere else: never into logs, status, snapshots or messages.
 
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -68,10 +68,16 @@ export function resolveSecrets(
 }
 
 function usersOf(system: CheckedSystem, secret: string): string[] {
-  return Object.values(system.services).flatMap(service => {
+  const services = Object.values(system.services).flatMap(service => {
     const env = service.kind === 'command' ? Object.entries(service.env) : []
     return env
       .filter(([, value]) => typeof value !== 'string' && value.secret === secret)
       .map(([name]) => `services.${service.name}.env.${name}`)
   })
+  const databases = Object.values(system.databases).flatMap(({ name, servers }) =>
+    (servers.kind === 'existing' ? servers.urls : []).flatMap((url, index) =>
+      typeof url !== 'string' && url.secret === secret ? [`databases.${name}.servers[${index}]`] : [],
+    ),
+  )
+  return [...services, ...databases]
 }

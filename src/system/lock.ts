@@ -26,6 +26,8 @@ export interface Lock {
   /** The supervisor that died without giving the lock back, if one did. */
   readonly takenOverFrom: LockRecord | null
   tell(controlUrl: string): void
+  /** Nobody has taken it from us: what only one may decide is ours to decide. */
+  held(): boolean
   release(): void
 }
 
@@ -50,6 +52,7 @@ export function takeLock(stateDirectory: string, systemFile: string): Lock {
       record = { ...record, controlUrl }
       writePrivate(file, `${JSON.stringify(record)}\n`)
     },
+    held: () => readLock(stateDirectory)?.nonce === record.nonce,
     release: () => {
       if (readLock(stateDirectory)?.nonce === record.nonce) rmSync(file, { force: true })
     },

@@ -1,4 +1,5 @@
-// Keeps the supervisor's and the edge's log files bounded. Instances' files are the fleet's. It looks every few seconds;
+// Keeps the log files of the supervisor and the data planes bounded. Instances' files are the fleet's, PostgreSQL's their
+// agents'. It looks every few seconds;
 // between two looks a file may grow past its limit.
 
 import { renameSync, statSync } from 'node:fs'
@@ -6,7 +7,7 @@ import { join } from 'node:path'
 import { rotateIfLarge } from '../io/log-file.ts'
 
 const lookEveryMs = 5_000
-/** Of the supervisor's log and the edge's own output. */
+/** Of the supervisor's log and the data planes' own output. */
 const ownLimits = { bytesMax: 16 * 1024 * 1024, filesMax: 3 }
 const accessLimits = { bytesMax: 128 * 1024 * 1024, filesMax: 4 }
 
@@ -26,7 +27,8 @@ export function keepLogsBounded(options: LogKeeperOptions): () => void {
     if (looking) return
     looking = true
     try {
-      for (const name of ['tenfold.log', 'edge.log']) await rotateIfLarge(join(options.logs, name), ownLimits)
+      for (const name of ['tenfold.log', 'edge.log', 'router.log'])
+        await rotateIfLarge(join(options.logs, name), ownLimits)
       const renamed = options
         .requestLogs()
         .filter(file => renamedIfLarge(file, accessLimits.bytesMax, accessLimits.filesMax))

@@ -6,22 +6,30 @@
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import type { DatabaseLog } from '../database/contract.ts'
 import type { EdgeStatus } from '../edge/control-protocol.ts'
 import type { CheckedSystem } from '../file/index.ts'
 import { createFleet, type Fleet, type FleetDecision } from '../fleet/index.ts'
-
 import { systemClock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
 import { type Random, seededRandom } from '../kit/random.ts'
 import { Certificates } from './certificates.ts'
 import { type ChangeParts, type Compiled, throwWhenFailed } from './change.ts'
 import { Changes } from './changes.ts'
+import {
+  compileDatabases,
+  type DatabaseContext,
+  databaseEnvironment,
+  secretsOfDatabases,
+} from './compile-databases.ts'
 import type { EdgeSwitches } from './compile-edge.ts'
 import { compileFleet } from './compile-fleet.ts'
 import { type ControlServer, startControlServer } from './control/server.ts'
 import { openTokens } from './control/tokens.ts'
 import type { StatusView, SystemEvent } from './control/views.ts'
 import { controlHandlers } from './control-handlers.ts'
+import { checkDatabasePorts, type DatabasePortKeeper, openDatabasePorts } from './database-ports.ts'
+import { Databases } from './databases.ts'
 import { createEdgeProcess, type EdgeProcess } from './edge-process.ts'
 import { createEvents, type Events } from './events.ts'
 import { systemFailures } from './failures.ts'
@@ -34,12 +42,13 @@ import { keepLogsBounded } from './log-keeper.ts'
 import { type Maintenance, type MaintenanceWish, openMaintenance } from './maintenance.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
 import { createRedactor, type Redactor } from './redact.ts'
+import { createRouterProcess } from './router-process.ts'
 import { openStandDown, type StandDown } from './stand-down.ts'
 import { openStateDirectory, type StateDirectory, stateDirectoryOf } from './state-directory.ts'
 import { edgeView, serviceViews, waitingFor } from './status.ts'
 import { openSystemLog, type SystemLog } from './system-log.ts'
 import { systemMetrics } from './system-metrics.ts'
-import { chooseServiceUser, type ServiceUser } from './users.ts'
+import { choosePostgresUser, chooseServiceUser, type ServiceUser } from './users.ts'
 import { tenfoldVersion } from './version.ts'
 import { type FileWatcher, watchFiles } from './watch-file.ts'
 
@@ -80,6 +89,8 @@ interface Parts {
   standDown: StandDown
   maintenance: Maintenance
   publisher: Publisher
+  ports: DatabasePortKeeper
+  databases: Databases
   fleet: Fleet
   history: History
   watcher: FileWatcher
@@ -112,6 +123,7 @@ class ComposedSystem implements RunningSystem {
     try {
       await this.#prepare()
       await this.#startEdge()
+      await this.#startDatabases()
       await this.#startFleet()
       this.#begun()
     } catch (cause) {
@@ -147,6 +159,8 @@ class ComposedSystem implements RunningSystem {
       ...loaded.warnings.map(one => `${one.path}: ${one.message}`),
     ].filter(text => text !== '')
     for (const warning of this.#warnings) this.#tell('warning', 'file', warning)
+    parts.ports = openDatabasePorts(parts.state.path, freshRandom())
+    await parts.ports.choose(loaded.system)
     parts.history = openHistory(parts.state.snapshots, cause =>
       this.#tell('warning', 'history', `cannot be written, a later run will not know it: ${cause.message}`),
     )
@@ -155,6 +169,7 @@ class ComposedSystem implements RunningSystem {
       current: this.#compile(loaded),
       history: parts.history,
       load: () => this.#load(),
+      prepare: next => this.#need('ports').ports.choose(next.system),
       compile: next => this.#compile(next),
       parts: () => this.#changeParts(),
       tell: (kind, subject, text) => this.#tell(kind, subject, text),
@@ -253,6 +268,39 @@ class ComposedSystem implements RunningSystem {
     certificates.begin()
   }
 
+  async #startDatabases(): Promise<void> {
+    const { state, lock, log, changes, ports } = this.#need('state', 'lock', 'log', 'changes', 'ports')
+    this.#throwWhenStopping()
+    const router = createRouterProcess({
+      stateDirectory: state.path,
+      onEvent: event => this.#tell('decision', event.subject, event.text),
+      onChange: (level, sentence) =>
+        this.#tell(level === 'warn' ? 'warning' : 'progress', 'router', sentence),
+    })
+    const databases = new Databases({
+      stateDirectory: state.path,
+      user: choosePostgresUser(process.geteuid?.()),
+      clock: systemClock,
+      lease: { held: () => lock.held() },
+      log: this.#redactedLog(log),
+      router,
+      random: freshRandom,
+      // PostgreSQL's client and all that: loaded where there is a database.
+      createGroup: async options => (await import('../database/index.ts')).createDatabaseGroup(options),
+      tell: (kind, subject, text) => this.#tell(kind, subject, text),
+    })
+    this.#parts.databases = databases
+    if (await databases.adoptRouter()) this.#adopted = true
+    else if (!router.replacesAnother) {
+      await ports.replaceTaken(changes.loaded.system)
+      await checkDatabasePorts(changes.loaded.system)
+      // With another port, services get another URL.
+      changes.current = this.#compile(changes.loaded)
+    }
+    this.#throwWhenStopping()
+    await databases.start((this.#former ?? changes.current).databases)
+  }
+
   #certificates(edge: EdgeProcess): Certificates {
     const { state, changes } = this.#need('state', 'changes')
     return new Certificates({
@@ -316,7 +364,13 @@ class ComposedSystem implements RunningSystem {
   }
 
   async #startFleet(): Promise<void> {
-    const { state, changes, publisher, log } = this.#need('state', 'changes', 'publisher', 'log')
+    const { state, changes, publisher, databases, log } = this.#need(
+      'state',
+      'changes',
+      'publisher',
+      'databases',
+      'log',
+    )
     const { current } = changes
     this.#throwWhenStopping()
     const fleet = createFleet({
@@ -332,7 +386,7 @@ class ComposedSystem implements RunningSystem {
     if (report.adopted.length > 0) this.#adopted = true
     this.#throwWhenStopping()
     if (this.#former === null) await this.#applyFirst(current)
-    else await changes.takeOver({ fleet, publisher }, this.#former)
+    else await changes.takeOver({ fleet, publisher, databases }, this.#former)
     this.#throwWhenStopping()
   }
 
@@ -374,6 +428,7 @@ class ComposedSystem implements RunningSystem {
   async #leave(): Promise<void> {
     this.#parts.edge?.release()
     this.#parts.fleet?.release()
+    this.#parts.databases?.release()
     await this.#endOwn()
   }
 
@@ -386,26 +441,31 @@ class ComposedSystem implements RunningSystem {
       // Whatever waits for requests or for processes that end by themselves stops waiting.
       void this.#parts.edge?.kill()
       void this.#parts.fleet?.kill()
+      void this.#parts.databases?.kill()
     }
     return this.#stopping
   }
 
   async #stopParts(now: boolean, why: string): Promise<void> {
-    const { edge, fleet, changes } = this.#parts
+    const { edge, fleet, databases, changes } = this.#parts
     try {
       this.#tell('stopping', 'system', why)
       this.#parts.watcher?.close()
       if (now) {
         await Promise.all([edge?.kill(), fleet?.kill()])
+        await databases?.kill()
       } else {
         const tellWaiting = this.#tellWhatIsWaitedFor()
         await edge?.stop(changes?.current.system.edge.limits.drainTimeoutMs ?? 0).finally(tellWaiting)
         if (fleet !== undefined) this.#tell('stopping', 'services', 'ending instances')
         await fleet?.stop()
+        if (databases !== undefined && databases.names.length > 0)
+          this.#tell('stopping', 'databases', 'ending the router and the servers')
+        await databases?.stop()
       }
     } catch (cause) {
       this.#fault(cause)
-      await Promise.allSettled([edge?.kill(), fleet?.kill()])
+      await Promise.allSettled([edge?.kill(), fleet?.kill(), databases?.kill()])
     } finally {
       await this.#endOwn()
     }
@@ -444,19 +504,32 @@ class ComposedSystem implements RunningSystem {
 
   #compile({ system, directory }: LoadedSystem): Compiled {
     const values = loadSecretValues(directory, process.env)
-    const environments = resolveSecrets(system, values)
+    const { state, ports } = this.#need('state', 'ports')
+    const context: DatabaseContext = {
+      baseDirectory: directory,
+      secrets: values,
+      passwordSecret: state.databaseSecret,
+      ports: ports.ports,
+    }
+    const environments = Object.fromEntries(
+      Object.entries(resolveSecrets(system, values)).map(([service, env]) => [
+        service,
+        { ...databaseEnvironment(system, service, context), ...env },
+      ]),
+    )
+    const databases = compileDatabases(system, context)
     this.#redactor.learn(secretValues(system, values))
     const user = this.#parts.user?.user
-    const { identitySecret } = this.#need('state').state
-    this.#redactor.learn([identitySecret])
+    const { identitySecret } = state
+    this.#redactor.learn([identitySecret, state.databaseSecret, ...secretsOfDatabases(databases)])
     const specs = compileFleet(system, { baseDirectory: directory, environments, user, identitySecret })
-    return { system, specs, files: requireEdgeFiles(system, directory) }
+    return { system, specs, databases, files: requireEdgeFiles(system, directory) }
   }
 
   #changeParts(): ChangeParts {
     if (this.#state === 'stopping' || this.#state === 'stopped') throw stopping()
     if (this.#state === 'starting') throw busy()
-    return this.#need('fleet', 'publisher')
+    return this.#need('fleet', 'publisher', 'databases')
   }
 
   async #metrics(): Promise<string> {
@@ -557,6 +630,16 @@ class ComposedSystem implements RunningSystem {
       member === null ? service : `${service}/${member}`,
       text,
     )
+  }
+
+  /** Agents quote what PostgreSQL says. */
+  #redactedLog(log: SystemLog): DatabaseLog {
+    const text = (sentence: string): string => this.#redactor.text(sentence)
+    return {
+      info: (fields, sentence) => log.info(fields, text(sentence)),
+      warn: (fields, sentence) => log.warn(fields, text(sentence)),
+      error: (fields, sentence) => log.error(fields, text(sentence)),
+    }
   }
 
   #fault(fault: unknown): void {

@@ -20,7 +20,7 @@ test('the state directory is beside the file unless told otherwise', () => {
 test('it is made private, stamped and kept out of repositories; its keys are the same the next time', t => {
   const path = join(root(t), 'deep', 'state')
   const first = openStateDirectory(path)
-  for (const folder of [path, first.logs, first.edge, first.snapshots]) {
+  for (const folder of [path, first.logs, first.edge, first.router, first.snapshots]) {
     assert.equal(statSync(folder).mode & 0o777, 0o700)
   }
   assert.equal(readFileSync(join(path, '.gitignore'), 'utf8'), '*\n')
@@ -30,6 +30,7 @@ test('it is made private, stamped and kept out of repositories; its keys are the
   const again = openStateDirectory(path)
   assert.equal(again.stickySecret, first.stickySecret)
   assert.equal(again.identitySecret, first.identitySecret)
+  assert.equal(again.databaseSecret, first.databaseSecret)
 })
 
 test('one that is open to others is closed', t => {
@@ -37,6 +38,13 @@ test('one that is open to others is closed', t => {
   chmodSync(path, 0o755)
   openStateDirectory(path)
   assert.equal(statSync(path).mode & 0o777, 0o700)
+})
+
+test('one that PostgreSQL may pass through stays so', t => {
+  const path = root(t)
+  chmodSync(path, 0o711)
+  openStateDirectory(path)
+  assert.equal(statSync(path).mode & 0o777, 0o711)
 })
 
 test('one of a later format is refused and left as it is', t => {

@@ -1,5 +1,5 @@
 // The state directory: what a system keeps between its runs. Owns its layout, its format stamp and its permissions
-// (0700: it holds the tokens). What the parts keep in their folders is theirs.
+// (0700, or 0711 where PostgreSQL runs as another user: it holds the tokens). What the parts keep in their folders is theirs.
 
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -17,11 +17,14 @@ export interface StateDirectory {
   readonly path: string
   readonly logs: string
   readonly edge: string
+  readonly router: string
   readonly snapshots: string
   /** Base64, 32 bytes: signs sticky cookies, the same over restarts. */
   readonly stickySecret: string
   /** Base64, 32 bytes: signs what instances are told of client certificates, the same over restarts. */
   readonly identitySecret: string
+  /** Base64, 32 bytes: what services log in to the database router with, the same over restarts. */
+  readonly databaseSecret: string
 }
 
 /** `.tenfold` beside the system file unless told otherwise. Absolute. */
@@ -35,24 +38,32 @@ export function openStateDirectory(path: string): StateDirectory {
     path,
     logs: join(path, 'logs'),
     edge: join(path, 'edge'),
+    router: join(path, 'router'),
     snapshots: join(path, 'snapshots'),
   }
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
-    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o700)
+    closeToOthers(path)
     checkStamp(path)
-    for (const folder of [state.logs, state.edge, state.snapshots]) {
+    for (const folder of [state.logs, state.edge, state.router, state.snapshots]) {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
     }
     return {
       ...state,
       stickySecret: secretOf(join(path, 'sticky.key')),
       identitySecret: secretOf(join(path, 'identity.key')),
+      databaseSecret: secretOf(join(path, 'database.key')),
     }
   } catch (cause) {
     if (cause instanceof Failure) throw cause
     throw unusable(path, cause)
   }
+}
+
+/** Others may pass through to what is theirs (PostgreSQL's user), where a database's servers have opened that; never look. */
+function closeToOthers(path: string): void {
+  const mode = statSync(path).mode & 0o777
+  if ((mode & 0o077) !== 0 && mode !== 0o711) chmodSync(path, 0o700)
 }
 
 function unusable(path: string, cause: unknown): Failure {

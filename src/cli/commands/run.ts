@@ -11,8 +11,8 @@ export const run: Action = async ({ args, options }) => {
   await runRole(args.role as Role, {
     stateDirectory: resolve(String(options.state ?? '.tenfold')),
     nonce: process.env.TENFOLD_NONCE ?? '',
-    ...(process.env.TENFOLD_EDGE_SOCKET === undefined ? {} : { socketName: process.env.TENFOLD_EDGE_SOCKET }),
-    besideAnother: process.env.TENFOLD_EDGE_BESIDE === '1',
+    ...(process.env.TENFOLD_ROLE_SOCKET === undefined ? {} : { socketName: process.env.TENFOLD_ROLE_SOCKET }),
+    besideAnother: process.env.TENFOLD_ROLE_BESIDE === '1',
     workers: workers === undefined ? availableParallelism() : wholeNumber(workers, 'TENFOLD_EDGE_WORKERS'),
   })
   return 0

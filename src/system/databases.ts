@@ -1,0 +1,283 @@
+// The databases of a running system: one agent each, and the router before all of them. Owns the order in which they come
+// and go, and that the router always works from how they stand now. Every decision about servers is the agent's own.
+//
+// A database is in exactly one place: `#held` (its agent exists). The router is told of those that have stood once; one that
+// is being taken back keeps what the router was told before.
+
+import type { DatabaseGroup, DatabaseGroupStatus, GroupOptions, Lease } from '../database/agent/contract.ts'
+import type { DatabaseDecision, DatabaseLog, Topology } from '../database/contract.ts'
+import type { RouterStatus } from '../database/router/control-protocol.ts'
+import type { RoutedDatabase, RouterSnapshot } from '../database/router/snapshot.ts'
+import type { Progress, ServersOptions } from '../database/servers/contract.ts'
+import type { Clock } from '../kit/clock.ts'
+import { bytesText } from '../kit/duration.ts'
+import { Failure } from '../kit/failure.ts'
+import type { Random } from '../kit/random.ts'
+import { type CompiledDatabase, routedDatabase, routerSnapshot } from './compile-databases.ts'
+import { systemFailures } from './failures.ts'
+import type { RouterProcess } from './router-process.ts'
+
+export interface DatabasesOptions {
+  readonly stateDirectory: string
+  readonly user: ServersOptions['user']
+  readonly clock: Clock
+  readonly lease: Lease
+  readonly log: DatabaseLog
+  readonly router: RouterProcess
+  random(): Random
+  createGroup(options: GroupOptions): Promise<DatabaseGroup>
+  tell(kind: 'progress' | 'decision' | 'warning', subject: string, text: string): void
+}
+
+/** Tells one step: of which database, and what. */
+export type Step = (subject: string, text: string) => void
+
+interface Held {
+  compiled: CompiledDatabase
+  readonly group: DatabaseGroup
+  /** What it said last; null: nothing yet. */
+  topology: Topology | null
+  started: boolean
+}
+
+/** Transactions under way end within this when the system stops; then connections are cut. */
+const drainMs = 10_000
+
+export class Databases {
+  readonly #options: DatabasesOptions
+  readonly #held = new Map<string, Held>()
+  #adopted = false
+  #pushing: Promise<void> | null = null
+  #next: Promise<void> | null = null
+  #version = 0
+
+  constructor(options: DatabasesOptions) {
+    this.#options = options
+  }
+
+  /** The router was taken back from a supervisor that had ended, and with it the servers. */
+  get adopted(): boolean {
+    return this.#adopted
+  }
+
+  get router(): RouterProcess {
+    return this.#options.router
+  }
+
+  get names(): string[] {
+    return [...this.#held.keys()]
+  }
+
+  /** Throws SYSTEM_DATABASE_UNKNOWN. */
+  group(name: string): DatabaseGroup {
+    return this.#find(name).group
+  }
+
+  compiled(name: string): CompiledDatabase {
+    return this.#find(name).compiled
+  }
+
+  #find(name: string): Held {
+    const held = this.#held.get(name)
+    if (held !== undefined) return held
+    const there = this.names.map(one => `'${one}'`).join(', ')
+    throw new Failure(
+      systemFailures.databaseUnknown,
+      there === '' ? 'The file has no database.' : `There is no database '${name}'; there is ${there}.`,
+    )
+  }
+
+  // ---- the system's life
+
+  async adoptRouter(): Promise<boolean> {
+    this.#adopted = await this.#options.router.adopt()
+    return this.#adopted
+  }
+
+  /** Resolves when each takes writes and the router serves it. Rejects with the first failure; `undo` then ends what began. */
+  async start(databases: readonly CompiledDatabase[]): Promise<void> {
+    await this.bring(databases, (subject, text) => this.#options.tell('progress', subject, text))
+    await this.#dropOthers()
+  }
+
+  /**
+   * What is new starts, what has changed becomes what it should be; what is gone stays until `settle`. When it rejects,
+   * what it has started is stopped again; the rest is brought back by `bring` with what was there before.
+   */
+  async bring(databases: readonly CompiledDatabase[], step: Step): Promise<void> {
+    const fresh = databases.filter(one => !this.#held.has(one.spec.name))
+    const changed = databases.filter(one => this.#held.has(one.spec.name))
+    const results = await Promise.allSettled([
+      ...fresh.map(one => this.#begin(one, step)),
+      ...changed.map(one => this.#change(one, step)),
+    ])
+    try {
+      const failed = results.find(result => result.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      await this.#serve()
+    } catch (cause) {
+      await this.#end(fresh.map(one => one.spec.name))
+      throw cause
+    }
+  }
+
+  /** Ends what the system no longer has: nobody uses it by now. */
+  async settle(databases: readonly CompiledDatabase[], step: Step): Promise<void> {
+    const gone = this.names.filter(name => databases.every(one => one.spec.name !== name))
+    if (gone.length === 0) return
+    for (const name of gone) step(name, 'stopping the database; its data stays')
+    await this.#end(gone)
+    if (this.#held.size === 0) await this.#options.router.stop(drainMs)
+    else await this.#push()
+  }
+
+  async stop(): Promise<void> {
+    await this.#options.router.stop(drainMs)
+    await Promise.all([...this.#held.values()].map(({ group }) => group.stop(false)))
+  }
+
+  /** Nothing is waited for; data is as safe as after a crash. */
+  async kill(): Promise<void> {
+    await this.#options.router.kill()
+    await Promise.all([...this.#held.values()].map(({ group }) => group.stop(true)))
+  }
+
+  /** Router and servers serve on for the next supervisor; until it comes nothing fails over. */
+  release(): void {
+    this.#options.router.release()
+    for (const { group } of this.#held.values()) group.release()
+  }
+
+  // ---- one database
+
+  async #begin(compiled: CompiledDatabase, step: Step): Promise<void> {
+    const { name } = compiled.spec
+    const { stateDirectory, user, clock, lease, log } = this.#options
+    const group = await this.#options.createGroup({
+      spec: compiled.spec,
+      stateDirectory,
+      user,
+      clock,
+      log,
+      lease,
+      random: this.#options.random(),
+      decided: decision => this.#tell(decision),
+      publish: topology => this.#publish(topology),
+      drained: (database, timeoutMs) => this.#options.router.drained(database, timeoutMs),
+    })
+    this.#held.set(name, { compiled, group, topology: null, started: false })
+    step(name, 'starting')
+    await group.start(progressOf(name, step))
+    const held = this.#held.get(name)
+    if (held?.group !== group) return
+    held.started = true
+    held.topology ??= group.topology
+  }
+
+  async #change(next: CompiledDatabase, step: Step): Promise<void> {
+    const held = this.#find(next.spec.name)
+    if (JSON.stringify(held.compiled.spec) !== JSON.stringify(next.spec))
+      await held.group.apply(next.spec, progressOf(next.spec.name, step))
+    held.compiled = next
+  }
+
+  async #end(names: readonly string[]): Promise<void> {
+    const ending = names.flatMap(name => this.#held.get(name) ?? [])
+    for (const name of names) this.#held.delete(name)
+    await Promise.all(ending.map(({ group }) => group.stop(false)))
+  }
+
+  #tell({ level, database, server, text }: DatabaseDecision): void {
+    this.#options.tell(
+      level === 'info' ? 'decision' : 'warning',
+      server === null ? database : `${database}/${server}`,
+      text,
+    )
+  }
+
+  // ---- what the router is told
+
+  #publish(topology: Topology): Promise<void> {
+    const held = this.#held.get(topology.database)
+    if (held === undefined) return Promise.resolve()
+    held.topology = topology
+    return this.#push()
+  }
+
+  async #serve(): Promise<void> {
+    const { router } = this.#options
+    if (this.#held.size === 0) return
+    if (router.state.state === 'stopped') await router.start(this.#snapshot())
+    else await this.#push()
+  }
+
+  /** A router that was taken back may serve databases that the file no longer has. */
+  async #dropOthers(): Promise<void> {
+    const { router } = this.#options
+    if (this.#held.size === 0 && router.state.state !== 'stopped') await router.stop(drainMs)
+  }
+
+  /** What changes while a push is under way goes out together in the next one. */
+  #push(): Promise<void> {
+    if (this.#options.router.state.state === 'stopped') return Promise.resolve()
+    if (this.#pushing === null) return this.#begunPush()
+    const under = this.#pushing
+    this.#next ??= under
+      .catch(() => {})
+      .then(() => {
+        this.#next = null
+        return this.#begunPush()
+      })
+    return this.#next
+  }
+
+  #begunPush(): Promise<void> {
+    const push = this.#options.router.apply(this.#snapshot()).finally(() => {
+      if (this.#pushing === push) this.#pushing = null
+    })
+    this.#pushing = push
+    return push
+  }
+
+  #snapshot(): RouterSnapshot {
+    const { current } = this.#options.router
+    // A supervisor that was there before us has counted too.
+    this.#version = Math.max(this.#version, current?.version ?? 0) + 1
+    const databases = [...this.#held.values()].flatMap(held => this.#routed(held, current))
+    return routerSnapshot(this.#version, databases)
+  }
+
+  #routed({ compiled, group, topology }: Held, current: RouterSnapshot | null): RoutedDatabase[] {
+    if (topology !== null) return [routedDatabase(compiled, topology, group.roles)]
+    return current?.databases.filter(one => one.name === compiled.spec.name) ?? []
+  }
+
+  // ---- how it is
+
+  statuses(): DatabaseGroupStatus[] {
+    return [...this.#held.values()].map(({ group }) => group.status())
+  }
+
+  /** Null: the router does not answer, or there is none. */
+  async routerStatus(): Promise<RouterStatus | null> {
+    if (this.#options.router.state.state === 'stopped') return null
+    return this.#options.router.status().catch(() => null)
+  }
+}
+
+/** Sentences as they come; of bytes each tenth part. */
+export function progressOf(name: string, step: Step): Progress {
+  let told = -1
+  let last = ''
+  return (sentence, bytesDone, bytesTotal) => {
+    if (bytesDone === undefined || bytesTotal === undefined || bytesTotal === 0) {
+      step(name, sentence)
+      return
+    }
+    const tenth = Math.floor((bytesDone / bytesTotal) * 10)
+    if (sentence === last && tenth === told) return
+    told = tenth
+    last = sentence
+    step(name, `${sentence}: ${bytesText(bytesDone)} of ${bytesText(bytesTotal)}`)
+  }
+}
