@@ -13,6 +13,8 @@ export const pinReasons = [
   'load',
   'prepared-sql',
   'unknown',
+  // currval() and lastval() say what this server connection's session did last.
+  'sequence',
 ] as const
 export type PinReason = (typeof pinReasons)[number]
 

@@ -1,0 +1,126 @@
+// The memory in front of the parser: by exact text, then by shape (the text without its values), and only then a parse. A
+// text that can't be parsed counts as a write. Judgements are made anew when the catalogue changes, parses are kept.
+
+import type { Catalogue, StatementBook, StatementInfo } from './contract.ts'
+import { type Facts, joined, markWrite, newFacts, pin } from './facts.ts'
+import { Generations } from './generations.ts'
+import { hintOf } from './hint.ts'
+import { judged } from './judge.ts'
+import { type Shape, sampleText, shapeOf, shownText } from './lexer.ts'
+import { parsed } from './parse.ts'
+
+export interface StatementBookOptions {
+  /** Texts remembered, and the characters of them; shapes as many again. Twice as much at most is held. */
+  readonly textsMax?: number
+  readonly charactersMax?: number
+  /** Longer texts are never remembered, and are parsed by their shape, if that is shorter. */
+  readonly parseCharactersMax?: number
+  /** Reads of tables count as writes until the catalogue is known, because any of them may be a view of anything. */
+  readonly strict?: boolean
+}
+
+interface Entry {
+  readonly facts: Facts
+  readonly hint: StatementInfo['hint']
+  readonly normalised: string
+  info: StatementInfo
+  /** By which catalogue `info` was judged. */
+  judgement: number
+}
+
+const defaults = { textsMax: 5_000, charactersMax: 4_000_000, parseCharactersMax: 65_536, strict: false }
+
+export function createStatementBook(options: StatementBookOptions = {}): StatementBook {
+  return new Book({ ...defaults, ...options })
+}
+
+class Book implements StatementBook {
+  readonly counts = { hits: 0, normalisedHits: 0, parses: 0, failures: 0 }
+  readonly #options: Required<StatementBookOptions>
+  readonly #texts: Generations<Entry>
+  readonly #shapes: Generations<Entry>
+  #catalogue: Catalogue | null = null
+  #judgement = 0
+
+  constructor(options: Required<StatementBookOptions>) {
+    const bounds = { entriesMax: options.textsMax, charactersMax: options.charactersMax }
+    this.#options = options
+    this.#texts = new Generations(bounds)
+    this.#shapes = new Generations(bounds)
+  }
+
+  look(text: string): StatementInfo {
+    let entry = this.#texts.get(text)
+    if (entry === undefined) entry = this.#find(text)
+    else this.counts.hits++
+    if (entry.judgement !== this.#judgement) this.#judge(entry)
+    return entry.info
+  }
+
+  learn(catalogue: Catalogue): void {
+    this.#catalogue = catalogue
+    this.#judgement++
+  }
+
+  #judge(entry: Entry): void {
+    entry.info = judged(entry.facts, entry.hint, entry.normalised, this.#catalogue, this.#options.strict)
+    entry.judgement = this.#judgement
+  }
+
+  #find(text: string): Entry {
+    const shape = shapeOf(text)
+    const key = shape.hint === null ? shape.key : `${shape.hint}\x04${shape.key}`
+    let entry = shape.exact ? undefined : this.#shapes.get(key)
+    if (entry !== undefined) this.counts.normalisedHits++
+    else entry = this.#read(text, shape, key)
+    if (text.length <= this.#options.parseCharactersMax) this.#texts.set(text, entry)
+    return entry
+  }
+
+  #read(text: string, shape: Shape, key: string): Entry {
+    const { parseCharactersMax } = this.#options
+    let sample = text
+    if (text.length > parseCharactersMax && !shape.exact) sample = sampleText(shape.key)
+    this.counts.parses++
+    const result = sample.length > parseCharactersMax ? ({ kind: 'gave-up' } as const) : parsed(sample)
+    if (result.kind !== 'facts') this.counts.failures++
+    const facts = result.kind === 'facts' ? result.facts : unparsed(shape, result.kind)
+    // A text that does not parse may hold values outside quotes.
+    const shown = result.kind === 'error' ? '(does not parse)' : shownText(shape.key)
+    const entry = this.#entry(facts, hintOf(shape.hint), shown)
+    if (result.kind !== 'error' && !shape.exact) this.#shapes.set(key, entry)
+    return entry
+  }
+
+  #entry(facts: Facts, hint: StatementInfo['hint'], normalised: string): Entry {
+    const info = judged(facts, hint, normalised, this.#catalogue, this.#options.strict)
+    return { facts, hint, normalised, info, judgement: this.#judgement }
+  }
+}
+
+/** What can be said of a long text by its words: a single statement about rows that calls nothing with effects. */
+const rowVerbs: Readonly<Record<string, Facts['kind']>> = {
+  select: 'select',
+  with: 'select',
+  values: 'select',
+  insert: 'insert',
+  update: 'update',
+  delete: 'delete',
+  merge: 'merge',
+}
+const effectWords =
+  /\b(set_config|setseed|currval|lastval|temp|temporary|pg_temp\w*|pg_(try_)?advisory_\w+|dblink_connect\w*|pg_replication_\w+)\b/i
+
+function unparsed(shape: Shape, reason: 'error' | 'gave-up'): Facts {
+  if (reason === 'error') {
+    const facts = newFacts('other')
+    markWrite(facts, 'does not parse')
+    return facts
+  }
+  const kind = shape.statements === 1 ? rowVerbs[shape.verb] : undefined
+  const facts = joined([newFacts(kind ?? 'other')])
+  facts.count = Math.max(1, shape.statements)
+  markWrite(facts, 'is too long or too deep to be parsed')
+  if (kind === undefined || effectWords.test(shape.key)) pin(facts, 'unknown')
+  return facts
+}

@@ -1,0 +1,13 @@
+// What others use of the knowledge of SQL.
+
+export { createStatementBook, type StatementBookOptions } from './book.ts'
+export {
+  type Catalogue,
+  type PinReason,
+  pinBit,
+  pinReasons,
+  type StatementBook,
+  type StatementInfo,
+} from './contract.ts'
+export { loadParser } from './parse.ts'
+export { settingSql } from './settings.ts'

@@ -1,0 +1,103 @@
+// From facts to what the router needs: the names in a statement are judged by what is known of the database. Before
+// anything is known, by what every PostgreSQL has.
+
+import { builtinFunctions, builtinOperators, builtinTypes, serverViews } from './builtins.generated.ts'
+import type { Catalogue, StatementInfo } from './contract.ts'
+import type { Facts } from './facts.ts'
+import { harmlessFunctions, primaryOnly } from './function-effects.ts'
+
+/** Why a name keeps a statement on the primary, and whether it may write there. */
+export interface NameVerdict {
+  readonly why: string
+  readonly writes: boolean
+}
+
+const system = 'pg_catalog.'
+const systemRelation = /^(pg_|information_schema\.)/
+const bareName = (name: string): string => (name.startsWith(system) ? name.slice(system.length) : name)
+
+export function namesVerdict(
+  functions: Iterable<string>,
+  relations: Iterable<string>,
+  catalogue: Catalogue | null,
+  strict: boolean,
+): NameVerdict | null {
+  let found: NameVerdict | null = null
+  for (const name of functions) found = worse(found, functionVerdict(name, catalogue))
+  for (const name of relations) found = worse(found, relationVerdict(name, catalogue, strict))
+  return found
+}
+
+function worse(one: NameVerdict | null, two: NameVerdict | null): NameVerdict | null {
+  return one === null || (two?.writes === true && !one.writes) ? two : one
+}
+
+function functionVerdict(name: string, catalogue: Catalogue | null): NameVerdict | null {
+  const hidden = /^(operator|type)\((.*)\)$/.exec(name)
+  if (hidden !== null) return hiddenVerdict(name, hidden[1] as string, hidden[2] as string, catalogue)
+  const bare = bareName(name)
+  if (primaryOnly(bare)) return { why: `calls ${bare}()`, writes: false }
+  const calm =
+    catalogue === null ? builtinFunctions.has(bare) || harmlessFunctions.has(bare) : catalogue.calm.has(name)
+  return calm ? null : { why: `calls ${name}()`, writes: true }
+}
+
+function hiddenVerdict(
+  name: string,
+  kind: string,
+  inside: string,
+  catalogue: Catalogue | null,
+): NameVerdict | null {
+  // A type of PostgreSQL's own comes before any of the same name.
+  if (kind === 'type' && builtinTypes.has(inside)) return null
+  const calm = catalogue === null ? builtinOperators.has(inside) : catalogue.calm.has(name)
+  if (calm) return null
+  return { why: kind === 'type' ? `casts to ${inside}` : `uses the operator ${inside}`, writes: true }
+}
+
+function relationVerdict(name: string, catalogue: Catalogue | null, strict: boolean): NameVerdict | null {
+  const qualified = name.includes('.') ? name : `${system}${name}`
+  if (serverViews.has(qualified))
+    return { why: `reads ${name}, which each server has of its own`, writes: false }
+  if (catalogue === null && strict && !systemRelation.test(name))
+    return { why: 'the catalogue is not known yet', writes: true }
+  if (catalogue?.unsafeRelations.has(name) !== true) return null
+  return {
+    why: `reads ${name}, which is not the same on a replica, or may call something volatile`,
+    writes: true,
+  }
+}
+
+export function judged(
+  facts: Facts,
+  hint: StatementInfo['hint'],
+  normalised: string,
+  catalogue: Catalogue | null,
+  strict: boolean,
+): StatementInfo {
+  const names = namesVerdict(facts.functions, facts.relations, catalogue, strict)
+  // The author vouches for what is called, not for what the statement itself does.
+  const vouched = hint === 'replica' && !facts.writes
+  const readOnly = facts.place === 'any' && (names === null || vouched)
+  return {
+    kind: facts.kind,
+    count: facts.count,
+    readOnly,
+    mayWrite: facts.writes || (facts.runs && names?.writes === true && !vouched),
+    transaction: facts.transaction,
+    pins: facts.pins,
+    unpins: facts.unpins,
+    advisoryLocks: facts.advisoryLocks,
+    settings: facts.settings,
+    prepared: facts.prepared,
+    copy: facts.copy,
+    ownTransaction: facts.ownTransaction,
+    asynchronousCommit: facts.asynchronousCommit,
+    hint,
+    command: facts.command,
+    functions: [...facts.functions],
+    relations: [...facts.relations],
+    normalised,
+    why: facts.why || names?.why || 'reads only',
+  }
+}
