@@ -122,10 +122,15 @@ export interface StatementBook {
 
 /** What the primary says of itself, read once by the monitor, and again when a DDL statement passed. */
 export interface Catalogue {
-  /** `name` and `schema.name`, lower case, of every function that is NOT volatile in all its overloads. */
+  /**
+   * `name` and `schema.name` of every function that is NOT volatile in all its overloads; `operator(+)` and `type(t)` of
+   * what calls nothing volatile. Names as PostgreSQL keeps them.
+   */
   readonly calm: ReadonlySet<string>
   /** Views (and what policies or rules make unsafe) whose reading may call something volatile. */
   readonly unsafeRelations: ReadonlySet<string>
   /** Roles, databases or functions have synchronous_commit off somewhere. */
   readonly asynchronousCommit: boolean
+  /** Bits of pins by function (`name`, `schema.name`): its body leaves something in the session. */
+  readonly pinning?: ReadonlyMap<string, number>
 }

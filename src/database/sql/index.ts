@@ -1,6 +1,7 @@
 // What others use of the knowledge of SQL.
 
 export { createStatementBook, type StatementBookOptions } from './book.ts'
+export { type CatalogueQuery, readCatalogue } from './catalogue.ts'
 export {
   type Catalogue,
   type PinReason,

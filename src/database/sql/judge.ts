@@ -14,6 +14,8 @@ export interface NameVerdict {
 
 const system = 'pg_catalog.'
 const systemRelation = /^(pg_|information_schema\.)/
+/** Of extensions, too. */
+const statistics = /(^|\.)pg_stat(io)?_/
 const bareName = (name: string): string => (name.startsWith(system) ? name.slice(system.length) : name)
 
 export function namesVerdict(
@@ -57,7 +59,7 @@ function hiddenVerdict(
 
 function relationVerdict(name: string, catalogue: Catalogue | null, strict: boolean): NameVerdict | null {
   const qualified = name.includes('.') ? name : `${system}${name}`
-  if (serverViews.has(qualified))
+  if (serverViews.has(qualified) || statistics.test(name))
     return { why: `reads ${name}, which each server has of its own`, writes: false }
   if (catalogue === null && strict && !systemRelation.test(name))
     return { why: 'the catalogue is not known yet', writes: true }
@@ -85,7 +87,7 @@ export function judged(
     readOnly,
     mayWrite: facts.writes || (facts.runs && names?.writes === true && !vouched),
     transaction: facts.transaction,
-    pins: facts.pins,
+    pins: facts.pins | leftByFunctions(facts, catalogue),
     unpins: facts.unpins,
     advisoryLocks: facts.advisoryLocks,
     settings: facts.settings,
@@ -100,4 +102,13 @@ export function judged(
     normalised,
     why: facts.why || names?.why || 'reads only',
   }
+}
+
+/** Functions of the database's own whose bodies leave something in the session. */
+function leftByFunctions(facts: Facts, catalogue: Catalogue | null): number {
+  const pinning = catalogue?.pinning
+  let pins = 0
+  if (pinning === undefined || pinning.size === 0 || !facts.runs) return pins
+  for (const name of facts.functions) pins |= pinning.get(name) ?? 0
+  return pins
 }

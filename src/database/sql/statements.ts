@@ -1,6 +1,8 @@
 // Every kind of statement by the name of its parse node: what it is, where it may go, what it leaves behind. A kind that is
 // not in the table is taken for DDL, which writes.
 
+import { leftBehind } from './bodies.ts'
+import { pinBit } from './contract.ts'
 import { callsOnce, ExpressionWalk, noteRelation, noteTemporary } from './expressions.ts'
 import { type Facts, keepOnPrimary, markWrite, newFacts, pin, unpin } from './facts.ts'
 import { isAsynchronous, noteSet, noteUnknown, serverSettings, showCommand } from './settings.ts'
@@ -48,7 +50,7 @@ const handlers: Readonly<Record<string, Handler>> = {
     facts.kind = 'call'
     facts.ownTransaction = true
     markWrite(facts, 'calls a procedure')
-    new ExpressionWalk(facts, false).visit(field(body, 'funccall'))
+    new ExpressionWalk(facts, false).visit({ FuncCall: field(body, 'funccall') })
   },
   DoStmt: doBlock,
   TransactionStmt: noteTransaction,
@@ -231,20 +233,12 @@ function explain(body: Tree, facts: Facts): void {
   facts.writes = false
 }
 
-/**
- * What a DO block does is not known before it has done it. Its statements are looked for words that leave something in the
- * session; those in texts that it puts together are not seen, so EXECUTE is such a word.
- */
-const leaves =
-  /\b(set_config|setseed|set\s+(session|local|role|time|names)?\s*\w+(\.\w+)?\s*(=|to)\b|reset\s+\w|listen\b|pg_(try_)?advisory_(un)?lock|temp|temporary|pg_temp|prepare|load|discard|execute|hold)/i
-
 function doBlock(body: Tree, facts: Facts): void {
   facts.kind = 'call'
   facts.ownTransaction = true
   markWrite(facts, 'runs a DO block')
   const source = option(body, 'args', 'as') ?? ''
-  if (!leaves.test(source)) return
-  pin(facts, 'unknown')
-  if (/\bset\b|set_config/i.test(source)) noteUnknown(facts, null)
+  facts.pins |= leftBehind(source)
+  if ((facts.pins & pinBit('setting')) !== 0) noteUnknown(facts, null)
   if (/synchronous_commit/i.test(source)) facts.asynchronousCommit = true
 }
