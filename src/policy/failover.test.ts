@@ -67,10 +67,13 @@ const fault = fc.oneof(
   fc.constant('sleep 5s'),
   fc.constant('restart'),
 )
-const life = fc.array(fc.oneof({ weight: 2, arbitrary: fault }, fc.constantFrom('tick', 'tick', 'ticks')), {
-  minLength: 5,
-  maxLength: 60,
-})
+/** Trouble comes in bunches: what one server alone survives, two at once may not. */
+const bunch = fc.tuple(
+  fc.constantFrom('tick', 'ticks'),
+  fc.array(fault, { minLength: 1, maxLength: 3 }),
+  fc.constantFrom('tick', 'ticks', 'ticks'),
+)
+const life = fc.array(bunch, { minLength: 2, maxLength: 20 }).map(bunches => bunches.flat(2))
 
 /** Writers go on all the time, to whom the routers name, and to whom they named before (a client that is still there). */
 function liveThrough(
@@ -101,8 +104,8 @@ function liveThrough(
     }
     for (let i = 0; i < ticks; i++) {
       const { primary } = rehearsal.opened
-      if (primary !== null) rehearsal.world.write(primary)
-      rehearsal.tick(records => (picks() < 0.5 ? records : Math.floor(records * picks())))
+      if (primary !== null) for (let n = 0; n < 3; n++) rehearsal.world.write(primary)
+      rehearsal.tick(records => (picks() < 0.4 ? records : Math.floor(records * picks())))
       holds(rehearsal, owners)
     }
   }
