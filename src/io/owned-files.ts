@@ -8,7 +8,6 @@ import {
   closeSync,
   constants,
   copyFileSync,
-  existsSync,
   fchmodSync,
   fchownSync,
   fsyncSync,
@@ -72,11 +71,6 @@ export function textOf(path: string): string | null {
 
 export function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
-}
-
-/** Names in a folder; none where there is no such folder. */
-export function namesIn(path: string): string[] {
-  return existsSync(path) ? readdirSync(path).sort() : []
 }
 
 export function moveWhole(from: string, to: string): void {
@@ -161,12 +155,6 @@ function permits(path: string, user: Owner, needs: number): boolean {
   if (found === undefined) return true
   const shift = found.uid === user.uid ? 6 : found.gid === user.gid ? 3 : 0
   return ((found.mode >> shift) & needs) === needs
-}
-
-/** Who owns it. */
-export function ownerOf(path: string): Owner {
-  const { uid, gid } = statSync(path)
-  return { uid, gid }
 }
 
 /** Bytes that an ordinary user may still write where `path` is. */

@@ -111,23 +111,9 @@ export interface DatabaseServers {
    * refused, to read what it alone has. It stays fenced; it has diverged from then on for good and must be cloned.
    */
   isolate(id: string): Promise<IsolatedServer>
-  /**
-   * Makes the server out of a base backup: `fill` puts the files into an empty folder (and a `recovery.signal`, if it
-   * wants one), giving them to `owner`; then it is started with these settings on top, as a primary. Resolves when
-   * recovery has ended and it takes writes.
-   */
-  restore(id: string, restore: RestoreOptions): Promise<void>
 }
 
 export interface IsolatedServer {
   query(sql: string, timeoutMs: number): Promise<readonly (readonly (string | null)[])[]>
   close(): Promise<void>
-}
-
-export interface RestoreOptions {
-  fill(folder: string, owner: { readonly uid: number; readonly gid: number } | null): Promise<void>
-  /** `restore_command`, `recovery_target_time`, ... : for this recovery only. */
-  readonly settings: Readonly<Record<string, string>>
-  /** The roles and passwords in the backup are another database's: ours are set. */
-  readonly timeoutMs: number
 }

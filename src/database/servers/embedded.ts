@@ -11,7 +11,6 @@ import {
   freeBytes,
   isThere,
   moveWhole,
-  namesIn,
   ownFolder,
   removeFile,
   removeTree,
@@ -30,7 +29,6 @@ import type {
   FoundServer,
   IsolatedServer,
   Progress,
-  RestoreOptions,
   ServerAddress,
   ServerObservation,
   ServersOptions,
@@ -474,41 +472,6 @@ export class EmbeddedServers implements DatabaseServers {
         session.close()
         await member.process.kill()
       },
-    }
-  }
-
-  async restore(id: string, { fill, settings, timeoutMs }: RestoreOptions): Promise<void> {
-    const member = this.#member(id)
-    const { partial, data } = member.place
-    await this.#empty(member)
-    await fill(partial, this.#user)
-    writeOwned(join(partial, 'postgresql.auto.conf'), '', 0o600, this.#user)
-    removeFile(join(partial, 'standby.signal'))
-    if (!namesIn(partial).includes('PG_VERSION')) throw failed(`${id}: the backup holds no PostgreSQL data.`)
-    moveWhole(partial, data)
-    removeFile(member.place.fenced)
-    this.#book.change(id, { follows: null, synchronous: '' })
-    await member.havePort()
-    member.configure(settings)
-    await member.process.start()
-    await this.#untilRecovered(member, timeoutMs)
-    member.configure()
-    member.process.reload()
-    await member.prepare()
-  }
-
-  /** The backup's superuser has another password: until ours is set, only a server alone with us would let us in. */
-  async #untilRecovered(member: Member, timeoutMs: number): Promise<void> {
-    const deadline = this.#options.clock.monotonic() + timeoutMs * 1000
-    for (;;) {
-      const rows = await member.ask('SELECT pg_is_in_recovery()').catch((error: unknown) => {
-        if (sqlState(error)?.startsWith('28')) throw error
-        return [] as readonly Row[]
-      })
-      if (rows[0]?.[0] === 'f') return
-      if (!member.process.alive) throw member.process.failure('ended while it was restored')
-      if (this.#options.clock.monotonic() > deadline) throw member.process.failure('was not restored in time')
-      await sleep(50)
     }
   }
 

@@ -188,10 +188,6 @@ export class ExistingServers implements DatabaseServers {
     throw this.#notOurs(`isolate ${id}`)
   }
 
-  async restore(id: string): Promise<void> {
-    throw this.#notOurs(`restore into ${id}`)
-  }
-
   #notOurs(what: string): Failure {
     const sentence = `Tenfold does not ${what}: databases.${this.#spec.name} names servers that run elsewhere, which it can't fence.`
     const remedy =

@@ -150,13 +150,13 @@ export class Member {
   }
 
   /** Everything of it that we write: settings, who gets in, the password for replication. */
-  configure(restoring: Readonly<Record<string, string>> = {}): void {
+  configure(): void {
     const { place, record } = this
     writeOwned(place.access, accessText(replicationUser, superuser), 0o644, null)
     const password = this.#shared.roles().find(role => role.name === replicationUser)?.password ?? ''
     // libpq reads it only when nobody else can.
     writeOwned(place.passwords, `*:*:*:${replicationUser}:${password}\n`, 0o600, this.#shared.user)
-    const text = this.#configuration(record, place.access, restoring)
+    const text = this.#configuration(record, place.access, {})
     writeOwned(place.configuration, text, 0o644, null)
   }
 
