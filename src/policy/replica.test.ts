@@ -87,6 +87,16 @@ test('when all are too far behind, the least bad one serves reads that take anyt
   assert.deepEqual(Object.keys(shares(() => choice.pickAny(now, random()))), ['a-minute'])
 })
 
+test('while nobody’s lag is known, reads that take anything are spread over all', () => {
+  const choice = choiceOf([
+    standing('a', { caughtUp: false, asOf: -1 }),
+    standing('b', { caughtUp: false, asOf: -1 }),
+  ])
+  const one = random()
+  const found = shares(() => choice.pickAny(now, one))
+  assert.ok(Math.abs(found.a! - 0.5) < 0.1, JSON.stringify(found))
+})
+
 test('a replica that fails statements is out for a second, then doubled, and is forgiven; the last one stays', () => {
   const [a, b] = [standing('a'), standing('b')]
   const choice = choiceOf([a, b])

@@ -85,7 +85,7 @@ export class ReplicaStanding {
 }
 
 /** Modes of one pick. */
-const mode = { position: 0, within: 1, any: 2 } as const
+const mode = { position: 0, within: 1, any: 2, blind: 3 } as const
 
 export class ReplicaChoice implements Group {
   replicas: readonly ReplicaStanding[] = []
@@ -146,7 +146,13 @@ export class ReplicaChoice implements Group {
   /** One that is not too far behind, else the least bad one that answers; null: there is none. */
   pickAny(now: number, random: Random): ReplicaStanding | null {
     this.#mode = mode.any
-    return this.#pick(now, random) ?? this.#leastBad(now, false)
+    const near = this.#pick(now, random)
+    if (near !== null) return near
+    const least = this.#leastBad(now, false)
+    if (least === null || least.lagUs(now) >= 0) return least
+    // Nobody's lag is known: they are all the same.
+    this.#mode = mode.blind
+    return this.#pick(now, random)
   }
 
   /** For when there is no primary either: also one that is out, or does not answer the monitor. */
@@ -240,6 +246,7 @@ export class ReplicaChoice implements Group {
     const replica = this.#at(i)
     if (this.#mode === mode.position) return this.has(replica, now, this.#timeline, this.#lsn)
     if (this.#mode === mode.within) return this.isWithin(replica, now, this.#withinUs)
+    if (this.#mode === mode.blind) return isUsable(replica, now)
     const lag = replica.lagUs(now)
     return isUsable(replica, now) && lag >= 0 && lag < this.#settings.notFromMs * 1_000
   }

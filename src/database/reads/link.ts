@@ -101,6 +101,11 @@ export class MonitorLink {
     if (this.#state === 'asking' && now - this.#askedAt > timeoutUs) this.#lose('it does not answer')
   }
 
+  /** What it says is not to be used: tried anew after a pause. */
+  giveUp(why: string): void {
+    if (this.open) this.#lose(why)
+  }
+
   close(): void {
     clearTimeout(this.#pause)
     this.#state = 'closed'

@@ -435,19 +435,18 @@ export class Planner implements ReadPlanner {
     this.#catalogue.use(target)
     if (target === null) return
     const { clock, random, log } = this.#options
+    const { name, primary } = this.#database
     const watch: PrimaryWatch = new PrimaryWatch({
       target,
       clock,
       random,
-      opened: (timeline, lossy) => {
-        if (timeline < this.#database.timeline) {
-          log.warn(
-            { database: this.#database.name, timeline },
-            `database ${this.#database.name}: the primary is on timeline ${timeline}, the cluster on ${this.#database.timeline}; nothing it says about positions is believed`,
-          )
-          watch.link.expire(Infinity, 0)
-          return
-        }
+      timelineMin: this.#database.timeline,
+      distrusted: timeline =>
+        log.warn(
+          { database: name, timeline },
+          `database ${name}: ${primary} is on timeline ${timeline}, the cluster on ${this.#database.timeline}; what it says about positions is not believed, and reads that must be fresh go to the primary`,
+        ),
+      opened: (_, lossy) => {
         this.#serverLossy = lossy
         // Its life may be another than the one that was sampled.
         this.#forget()

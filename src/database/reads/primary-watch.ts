@@ -21,6 +21,10 @@ const standing: Question = {
 }
 
 export interface PrimaryWatchOptions extends Omit<LinkOptions, 'opened'> {
+  /** The cluster's timeline: a server on an older one is not its primary, whatever it says. */
+  readonly timelineMin: number
+  /** Said once. */
+  readonly distrusted: (timeline: number) => void
   /** `lossy`: commits are acknowledged before they are flushed, by the server's settings. */
   readonly opened: (timeline: number, lossy: boolean) => void
 }
@@ -28,14 +32,16 @@ export interface PrimaryWatchOptions extends Omit<LinkOptions, 'opened'> {
 export class PrimaryWatch {
   readonly link: MonitorLink
   timeline = 0
+  #distrusted = false
 
   constructor(options: PrimaryWatchOptions) {
     this.link = new MonitorLink({
       ...options,
       opened: () =>
         this.link.ask(standing, ([timeline, commit]) => {
+          if (Number(timeline) < options.timelineMin) return this.#distrust(Number(timeline), options)
           this.timeline = Number(timeline)
-          options.opened(this.timeline, commit === 'off')
+          return options.opened(this.timeline, commit === 'off')
         }),
       lost: why => {
         this.timeline = 0
@@ -58,6 +64,12 @@ export class PrimaryWatch {
   /** Only when `ready`. */
   sample(lossy: boolean, done: (lsn: number) => void): void {
     this.link.ask(lossy ? inserted : flushed, ([lsn]) => done(Number(lsn)))
+  }
+
+  #distrust(timeline: number, { distrusted }: PrimaryWatchOptions): void {
+    this.link.giveUp('it is on an older timeline')
+    if (!this.#distrusted) distrusted(timeline)
+    this.#distrusted = true
   }
 
   close(): void {
