@@ -99,15 +99,15 @@ class Book implements StatementBook {
 }
 
 /** What can be said of a long text by its words: a single statement about rows that calls nothing with effects. */
-const rowVerbs: Readonly<Record<string, Facts['kind']>> = {
-  select: 'select',
-  with: 'select',
-  values: 'select',
-  insert: 'insert',
-  update: 'update',
-  delete: 'delete',
-  merge: 'merge',
-}
+const rowVerbs: ReadonlyMap<string, Facts['kind']> = new Map([
+  ['select', 'select'],
+  ['with', 'select'],
+  ['values', 'select'],
+  ['insert', 'insert'],
+  ['update', 'update'],
+  ['delete', 'delete'],
+  ['merge', 'merge'],
+] as const)
 const effectWords =
   /\b(set_config|setseed|currval|lastval|temp|temporary|pg_temp\w*|pg_(try_)?advisory_\w+|dblink_connect\w*|pg_replication_\w+)\b/i
 
@@ -117,7 +117,7 @@ function unparsed(shape: Shape, reason: 'error' | 'gave-up'): Facts {
     markWrite(facts, 'does not parse')
     return facts
   }
-  const kind = shape.statements === 1 ? rowVerbs[shape.verb] : undefined
+  const kind = shape.statements === 1 ? rowVerbs.get(shape.verb) : undefined
   const facts = joined([newFacts(kind ?? 'other')])
   facts.count = Math.max(1, shape.statements)
   markWrite(facts, 'is too long or too deep to be parsed')

@@ -27,7 +27,7 @@ WITH names AS (
   SELECT nspname, proname, bool_or(provolatile = 'v' OR EXISTS (
     SELECT FROM pg_aggregate a JOIN pg_proc s ON s.oid = ANY (ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
       a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[])
-    WHERE prokind = 'a' AND a.aggfnoid = p.oid AND s.provolatile = 'v')) AS volatile
+    WHERE p.prokind = 'a' AND a.aggfnoid = p.oid AND s.provolatile = 'v')) AS volatile
   FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace AND ${nowTemporary} GROUP BY 1, 2)
 SELECT nspname, string_agg(proname, chr(1)) FILTER (WHERE NOT volatile),
   string_agg(proname, chr(1)) FILTER (WHERE volatile) FROM names GROUP BY 1`

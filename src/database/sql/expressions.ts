@@ -14,12 +14,12 @@ const lockNames: Readonly<Record<string, string>> = {
   LCS_FORKEYSHARE: 'FOR KEY SHARE',
 }
 
-const writingNodes: Readonly<Record<string, string>> = {
-  InsertStmt: 'inserts',
-  UpdateStmt: 'updates',
-  DeleteStmt: 'deletes',
-  MergeStmt: 'merges',
-}
+const writingNodes: ReadonlyMap<string, string> = new Map([
+  ['InsertStmt', 'inserts'],
+  ['UpdateStmt', 'updates'],
+  ['DeleteStmt', 'deletes'],
+  ['MergeStmt', 'merges'],
+])
 
 /** Below these a call happens perhaps, or any number of times. */
 const conditionalNodes: ReadonlySet<string> = new Set([
@@ -83,7 +83,7 @@ export class ExpressionWalk {
         noteInto(this.#facts, node)
         return
       default: {
-        const verb = writingNodes[key]
+        const verb = writingNodes.get(key)
         if (verb !== undefined) markWrite(this.#facts, `${verb} inside a WITH clause`)
       }
     }

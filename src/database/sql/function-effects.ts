@@ -42,6 +42,9 @@ const primaryFunctions: ReadonlySet<string> = new Set([
   'pg_current_xact_id_if_assigned',
   'txid_current_if_assigned',
   'pg_export_snapshot',
+  // Refused in recovery, though they are not volatile (as are those that give a transaction its id, below).
+  'pg_walfile_name',
+  'pg_walfile_name_offset',
   'pg_sequence_last_value',
   'pg_sequence_parameters',
   'pg_database_size',
@@ -64,6 +67,9 @@ const primaryFunctions: ReadonlySet<string> = new Set([
   'pg_stat_clear_snapshot',
   'pg_isolation_test_session_is_blocked',
 ])
+
+/** Called stable, and yet they write: the transaction gets an id. */
+export const writingFunctions: ReadonlySet<string> = new Set(['pg_current_xact_id', 'txid_current'])
 
 const primaryPatterns =
   /^(pg_stat_get_|pg_advisory_|pg_try_advisory_|pg_control_|pg_ls_|pg_hba_|pg_ident_|pg_show_|pg_get_(backend|shmem|dsm|replication_slots|wal_|aios))/

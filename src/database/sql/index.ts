@@ -11,4 +11,3 @@ export {
   type StatementInfo,
 } from './contract.ts'
 export { loadParser } from './parse.ts'
-export { settingSql } from './settings.ts'

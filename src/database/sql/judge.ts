@@ -4,7 +4,7 @@
 import { builtinFunctions, builtinOperators, builtinTypes, serverViews } from './builtins.generated.ts'
 import type { Catalogue, StatementInfo } from './contract.ts'
 import type { Facts } from './facts.ts'
-import { harmlessFunctions, primaryOnly } from './function-effects.ts'
+import { harmlessFunctions, primaryOnly, writingFunctions } from './function-effects.ts'
 
 /** Why a name keeps a statement on the primary, and whether it may write there. */
 export interface NameVerdict {
@@ -39,6 +39,7 @@ function functionVerdict(name: string, catalogue: Catalogue | null): NameVerdict
   if (hidden !== null) return hiddenVerdict(name, hidden[1] as string, hidden[2] as string, catalogue)
   const bare = bareName(name)
   if (primaryOnly(bare)) return { why: `calls ${bare}()`, writes: false }
+  if (writingFunctions.has(bare)) return { why: `calls ${bare}()`, writes: true }
   const calm =
     catalogue === null ? builtinFunctions.has(bare) || harmlessFunctions.has(bare) : catalogue.calm.has(name)
   return calm ? null : { why: `calls ${name}()`, writes: true }
@@ -80,14 +81,16 @@ export function judged(
   const names = namesVerdict(facts.functions, facts.relations, catalogue, strict)
   // The author vouches for what is called, not for what the statement itself does.
   const vouched = hint === 'replica' && !facts.writes
-  const readOnly = facts.place === 'any' && (names === null || vouched)
+  const pins = facts.pins | leftByFunctions(facts, catalogue)
+  // Who keeps a server connection will write on it, too.
+  const readOnly = facts.place === 'any' && pins === 0 && (names === null || vouched)
   return {
     kind: facts.kind,
     count: facts.count,
     readOnly,
     mayWrite: facts.writes || (facts.runs && names?.writes === true && !vouched),
     transaction: facts.transaction,
-    pins: facts.pins | leftByFunctions(facts, catalogue),
+    pins,
     unpins: facts.unpins,
     advisoryLocks: facts.advisoryLocks,
     settings: facts.settings,

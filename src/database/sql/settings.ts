@@ -245,24 +245,3 @@ function splitNames(value: string): readonly string[] | null {
     return null
   return names.map(([, exact, plain]) => exact?.replaceAll('""', '"') ?? (plain ?? '').toLowerCase())
 }
-
-/** A change as a statement that another server connection can be sent; null: there is none. */
-export function settingSql(change: SettingChange): string | null {
-  switch (change.kind) {
-    case 'set':
-      return `SET ${change.local ? 'LOCAL ' : ''}${settingName(change.name)} TO ${change.value}`
-    case 'reset':
-      return `RESET ${settingName(change.name)}`
-    case 'reset-all':
-      return 'RESET ALL'
-    default:
-      return null
-  }
-}
-
-function settingName(name: string): string {
-  return name
-    .split('.')
-    .map(part => (/^[a-z_][a-z0-9_]*$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`))
-    .join('.')
-}

@@ -41,7 +41,11 @@ const handlers: Readonly<Record<string, Handler>> = {
     walk.visit(body)
   },
   InsertStmt: rows('insert', 'inserts'),
-  UpdateStmt: rows('update', 'updates'),
+  UpdateStmt: (body, facts) => {
+    rows('update', 'updates')(body, facts)
+    // A view with a rule that calls set_config().
+    if (text(field(body, 'relation'), 'relname') === 'pg_settings') noteUnknown(facts, null)
+  },
   DeleteStmt: rows('delete', 'deletes'),
   MergeStmt: rows('merge', 'merges'),
   CopyStmt: copy,
@@ -135,7 +139,10 @@ const handlers: Readonly<Record<string, Handler>> = {
     const [type, query] = opened(field(body, 'query'))
     if (type !== 'ExecuteStmt') new ExpressionWalk(facts, false).visit(query)
   },
-  VacuumStmt: ownTransaction('vacuums or analyses'),
+  VacuumStmt: (body, facts) => {
+    ownTransaction('vacuums or analyses')(body, facts)
+    facts.ownTransaction = truth(body, 'is_vacuumcmd')
+  },
   CreatedbStmt: ownTransaction('makes a database'),
   DropdbStmt: ownTransaction('drops a database'),
   CreateTableSpaceStmt: ownTransaction('makes a tablespace'),
@@ -143,7 +150,11 @@ const handlers: Readonly<Record<string, Handler>> = {
   AlterSystemStmt: ownTransaction('changes a setting of the server'),
   ClusterStmt: ownTransaction('sorts a table'),
   RepackStmt: ownTransaction('packs a table'),
-  ReindexStmt: ownTransaction('makes an index anew'),
+  ReindexStmt: (body, facts) => {
+    ownTransaction('makes an index anew')(body, facts)
+    const one = /INDEX$|TABLE$/.test(text(body, 'kind'))
+    facts.ownTransaction = !one || switchedOn(option(body, 'params', 'concurrently'))
+  },
   CreateSubscriptionStmt: ownTransaction('makes a subscription'),
   AlterSubscriptionStmt: ownTransaction('changes a subscription'),
   DropSubscriptionStmt: ownTransaction('drops a subscription'),
