@@ -12,7 +12,7 @@ import { Failure } from '../kit/failure.ts'
 import { ioFailures } from './failures.ts'
 import { type CertificateFacts, certificateFacts, checkAuthorities, checkPair } from './tls-certificate.ts'
 
-export type AlpnProtocol = 'h2' | 'http/1.1'
+export type AlpnProtocol = 'h2' | 'http/1.1' | 'postgresql'
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
 /** What a handshake agreed on. */
@@ -309,7 +309,7 @@ class Agreed implements TlsInfo {
     this.#socket = socket
     this.#peer = peer === undefined ? null : certificateFacts(peer)
     this.serverName = typeof name === 'string' ? name.toLowerCase() : ''
-    this.protocol = alpnProtocol === 'h2' || alpnProtocol === 'http/1.1' ? alpnProtocol : ''
+    this.protocol = isKnown(alpnProtocol) ? alpnProtocol : ''
     this.version = (socket.getProtocol() ?? 'TLSv1.3') as TlsVersion
     this.resumed = socket.isSessionReused() === true
     this.authorizationError = this.#peer === null ? '' : reasonOf(socket)
@@ -325,6 +325,10 @@ class Agreed implements TlsInfo {
   peerCertificate(): CertificateFacts | null {
     return this.#peer
   }
+}
+
+function isKnown(protocol: string | false | null): protocol is AlpnProtocol {
+  return protocol === 'h2' || protocol === 'http/1.1' || protocol === 'postgresql'
 }
 
 function reasonOf(socket: tls.TLSSocket): string {

@@ -1,0 +1,316 @@
+// The router in this process: a listener for each database of the snapshot, everything that its sessions share, ticks. Takes
+// snapshots, each in one assignment, never a primary of an older epoch. Knows no control socket: `role.ts` has that.
+
+import { randomBytes } from 'node:crypto'
+import { hostClock } from '../../io/clock.ts'
+import type { Listener, Net } from '../../io/net.ts'
+import { netHere } from '../../io/net-here.ts'
+import { readText } from '../../io/text-file.ts'
+import { createTlsServer, type TlsServer } from '../../io/tls.ts'
+import { Failure } from '../../kit/failure.ts'
+import { seededRandom } from '../../kit/random.ts'
+import { TimerWheel } from '../../kit/timer-wheel.ts'
+import { ClientLogins } from '../auth/index.ts'
+import { databaseFailures } from '../failures.ts'
+import { createReadPlanner } from '../reads/index.ts'
+import { createStatementBook, loadParser, readCatalogue } from '../sql/index.ts'
+import { CancelKeys } from './cancels.ts'
+import { ClientLogin, type Door } from './client-login.ts'
+import type { RoutedDatabaseStatus } from './control-protocol.ts'
+import { DatabaseRouting, type RouterContext } from './database-routing.ts'
+import { Outbox } from './outbox.ts'
+import { type RoutedDatabase, type RouterSnapshot, routerSnapshotFormat } from './snapshot.ts'
+import { databaseStatus, routerMetrics } from './status.ts'
+
+const tickMs = 20
+const wheelBuckets = 2_048
+const sweepMs = 1_000
+const backlog = 4_096
+
+export interface RouterOptions {
+  readonly snapshot: RouterSnapshot
+  /** What happened, for people: `main/main-2`, `can't be connected to: ...`. */
+  readonly tell: (subject: string, text: string) => void
+  /** Another router listens on the same ports, and will let go of them. */
+  readonly besideAnother?: boolean
+  readonly net?: Net
+}
+
+interface OpenDoor extends Door {
+  listener: Listener
+  readonly tlsKey: string
+}
+
+export class Router implements RouterContext {
+  readonly net: Net
+  readonly clock: typeof hostClock = hostClock
+  readonly wheel: TimerWheel
+  readonly logins: ClientLogins = new ClientLogins()
+  readonly toServer: Outbox = new Outbox()
+  readonly toClient: Outbox = new Outbox()
+  now: number = hostClock.monotonic()
+  draining = false
+  snapshot: RouterSnapshot
+  readonly #options: RouterOptions
+  readonly #keys = new CancelKeys()
+  readonly #doors = new Map<string, OpenDoor>()
+  readonly #timers: NodeJS.Timeout[] = []
+  readonly #metrics: ReturnType<typeof routerMetrics>
+
+  private constructor(options: RouterOptions) {
+    this.#options = options
+    this.net = options.net ?? netHere
+    this.snapshot = { ...options.snapshot, databases: [] }
+    this.wheel = new TimerWheel(this.now, tickMs * 1000, wheelBuckets)
+    this.#metrics = routerMetrics(() => this.databases)
+  }
+
+  /** Listens; rejects with a Failure when it can't. */
+  static async start(options: RouterOptions): Promise<Router> {
+    await loadParser()
+    const router = new Router(options)
+    router.#timers.push(
+      setInterval(() => router.#tick(), tickMs),
+      setInterval(() => router.#sweep(), sweepMs),
+    )
+    try {
+      await router.#use(options.snapshot)
+    } catch (failure) {
+      router.close()
+      throw failure
+    }
+    return router
+  }
+
+  refresh(): void {
+    this.now = this.clock.monotonic()
+  }
+
+  tell(subject: string, text: string): void {
+    this.#options.tell(subject, text)
+  }
+
+  readText(file: string): string {
+    try {
+      return readText(file)
+    } catch (cause) {
+      const sentence = `${file} can't be read: ${(cause as Error).message}.`
+      throw new Failure(databaseFailures.snapshotInvalid, sentence, { cause })
+    }
+  }
+
+  #tick(): void {
+    this.refresh()
+    this.wheel.advance(this.now)
+  }
+
+  #sweep(): void {
+    for (const { database } of this.#doors.values()) database.sweep()
+  }
+
+  get databases(): readonly DatabaseRouting[] {
+    return [...this.#doors.values()].map(door => door.database)
+  }
+
+  // --- snapshots ----------------------------------------------------------------------------------------------
+
+  /** Refused, and without effect, when it is not newer or has a primary of an older epoch. */
+  async apply(snapshot: RouterSnapshot): Promise<void> {
+    if (snapshot.version <= this.snapshot.version && this.snapshot.databases.length > 0) {
+      const sentence = `Snapshot ${snapshot.version} is not newer than ${this.snapshot.version}, which is in use.`
+      throw new Failure(databaseFailures.snapshotOld, sentence)
+    }
+    await this.#use(snapshot)
+  }
+
+  async #use(snapshot: RouterSnapshot): Promise<void> {
+    this.#check(snapshot)
+    this.refresh()
+    const opened: OpenDoor[] = []
+    try {
+      for (const spec of snapshot.databases) {
+        const door = this.#doors.get(spec.name)
+        if (door === undefined || !isWhereItWas(door, spec))
+          opened.push(await this.#open(spec, door?.database))
+      }
+    } catch (failure) {
+      for (const door of opened) door.listener.close()
+      throw failure
+    }
+    for (const [name, door] of this.#doors) {
+      if (snapshot.databases.some(spec => spec.name === name)) continue
+      door.listener.close()
+      door.database.close()
+      this.#doors.delete(name)
+    }
+    for (const door of opened) {
+      this.#doors.get(door.database.name)?.listener.close()
+      this.#doors.set(door.database.name, door)
+    }
+    this.snapshot = snapshot
+    for (const spec of snapshot.databases) this.#give(spec)
+  }
+
+  #give(spec: RoutedDatabase): void {
+    for (const { name, password } of spec.users) this.logins.prepare(name, password)
+    const { database } = this.#doors.get(spec.name) as OpenDoor
+    if (database.spec !== spec) database.use(spec)
+  }
+
+  #check(snapshot: RouterSnapshot): void {
+    if (snapshot.format !== routerSnapshotFormat) {
+      const sentence = `The snapshot's format is ${snapshot.format}; this router knows ${routerSnapshotFormat}.`
+      throw new Failure(databaseFailures.snapshotInvalid, sentence)
+    }
+    for (const spec of snapshot.databases) {
+      const before = this.#doors.get(spec.name)?.database.spec
+      if (before !== undefined && spec.epoch < before.epoch) {
+        const sentence = `Database '${spec.name}' is at epoch ${before.epoch} here; the snapshot has ${spec.epoch}.`
+        throw new Failure(databaseFailures.epochOld, sentence)
+      }
+      if (spec.primary !== null && !spec.servers.some(server => server.id === spec.primary)) {
+        const sentence = `Database '${spec.name}' has '${spec.primary}' as its primary, which is not among its servers.`
+        throw new Failure(databaseFailures.snapshotInvalid, sentence)
+      }
+    }
+  }
+
+  // --- listening ----------------------------------------------------------------------------------------------
+
+  async #open(spec: RoutedDatabase, known: DatabaseRouting | undefined): Promise<OpenDoor> {
+    const tls = this.#tlsOf(spec)
+    const { host, port } = spec.listener
+    const database = known ?? this.#databaseOf(spec)
+    const door: Omit<OpenDoor, 'listener'> = {
+      database,
+      tls,
+      keys: this.#keys,
+      clients: 0,
+      tlsKey: tlsKeyOf(spec),
+    }
+    try {
+      const listener = await this.net.listen({
+        host,
+        port,
+        reusePort: this.#options.besideAnother === true && this.net.reusePortSupported,
+        backlog,
+        lean: tls === null,
+        handlerOf: stream => {
+          this.refresh()
+          return new ClientLogin(door as OpenDoor, stream)
+        },
+      })
+      return Object.assign(door, { listener })
+    } catch (cause) {
+      if (known === undefined) database.close()
+      const { code } = cause as NodeJS.ErrnoException
+      const sentence = `Database '${spec.name}': ${host}:${port} can't be listened on: ${code}.`
+      throw new Failure(databaseFailures.routerPort, sentence, { cause })
+    }
+  }
+
+  #databaseOf(spec: RoutedDatabase): DatabaseRouting {
+    const book = createStatementBook()
+    const say = (fields: object, sentence: string): void => {
+      const { server } = fields as { server?: string }
+      this.tell(server === undefined ? spec.name : `${spec.name}/${server}`, sentence)
+    }
+    const planner = createReadPlanner({
+      database: spec,
+      clock: this.clock,
+      random: seededRandom(randomBytes(4).readUInt32LE()),
+      log: { info: say, warn: say, error: say },
+      learn: catalogue => book.learn(catalogue),
+      readCatalogue,
+    })
+    return new DatabaseRouting(this, spec, book, planner)
+  }
+
+  #tlsOf({ name, listener }: RoutedDatabase): TlsServer | null {
+    if (listener.tls === undefined) return null
+    const { certFile, keyFile } = listener.tls
+    return createTlsServer({
+      certificates: [
+        {
+          hosts: [],
+          cert: this.readText(certFile),
+          key: this.readText(keyFile),
+          where: `database '${name}'`,
+        },
+      ],
+      alpn: ['postgresql'],
+      minVersion: 'TLSv1.2',
+      ticketKeys: randomBytes(48),
+      clients: null,
+    })
+  }
+
+  /** Where clients of a database connect. */
+  portOf(database: string): number {
+    return this.#doors.get(database)?.listener.port ?? 0
+  }
+
+  // --- looking ------------------------------------------------------------------------------------------------
+
+  status(): readonly RoutedDatabaseStatus[] {
+    return [...this.#doors.values()].map(({ database, listener, clients }) =>
+      databaseStatus(database, listener.port, clients),
+    )
+  }
+
+  metricsText(): string {
+    return this.#metrics.text()
+  }
+
+  /** Transactions and statements under way on the primary of a database. */
+  openOn(database: string): number {
+    return this.#doors.get(database)?.database.primary?.busy ?? 0
+  }
+
+  // --- the end ------------------------------------------------------------------------------------------------
+
+  /** No new clients; transactions have `drainMs`; then every connection ends. */
+  async stop(drainMs: number): Promise<void> {
+    this.draining = true
+    for (const { listener } of this.#doors.values()) listener.close()
+    const end = this.clock.monotonic() + drainMs * 1000
+    for (;;) {
+      this.refresh()
+      let open = 0
+      for (const { sessions } of this.databases)
+        for (const session of [...sessions]) {
+          if (session.server === null && session.blocked === '') session.endNow('The router stops.')
+          else open++
+        }
+      if (open === 0 || this.now >= end) break
+      await new Promise(resolve => setTimeout(resolve, tickMs))
+    }
+    this.close()
+  }
+
+  close(): void {
+    this.refresh()
+    for (const timer of this.#timers) clearInterval(timer)
+    for (const { listener, database } of this.#doors.values()) {
+      listener.close()
+      database.close()
+    }
+    this.#doors.clear()
+  }
+}
+
+function tlsKeyOf({ listener }: RoutedDatabase): string {
+  return JSON.stringify(listener.tls ?? null)
+}
+
+function isWhereItWas(door: OpenDoor, spec: RoutedDatabase): boolean {
+  const { listener } = spec
+  const before = door.database.spec.listener
+  const port = listener.port === 0 || listener.port === before.port || listener.port === door.listener.port
+  return listener.host === before.host && port && door.tlsKey === tlsKeyOf(spec)
+}
+
+/** For whoever has it in his own process: tests, and the process role. */
+export function createRouter(options: RouterOptions): Promise<Router> {
+  return Router.start(options)
+}

@@ -1,0 +1,144 @@
+// What a router shows of itself: `tenfold db status` and metrics. Counts are read when somebody looks.
+
+import { createMetrics, type Metrics, type Sample } from '../../kit/metrics.ts'
+import { pinReasons } from '../sql/contract.ts'
+import type { RoutedDatabaseStatus, RoutedServerStatus } from './control-protocol.ts'
+import type { DatabaseRouting } from './database-routing.ts'
+
+export function databaseStatus(
+  database: DatabaseRouting,
+  port: number,
+  clients: number,
+): RoutedDatabaseStatus {
+  const { spec } = database
+  return {
+    name: spec.name,
+    host: spec.listener.host,
+    port,
+    epoch: spec.epoch,
+    clients,
+    waiting: database.waiting,
+    held: database.held.length,
+    servers: spec.servers.map(server => serverStatus(database, server.id)),
+    pins: pinsOf(database),
+    statements: [...database.counts.classes()].map(({ kind, server, count, errors, latency }) => ({
+      kind,
+      server,
+      count,
+      errors,
+      p50Ms: latency.quantile(0.5) / 1000,
+      p99Ms: latency.quantile(0.99) / 1000,
+    })),
+    reads: database.planner.counts,
+  }
+}
+
+function serverStatus(database: DatabaseRouting, id: string): RoutedServerStatus {
+  const pool = database.pools.get(id)
+  const lag = database.planner.lagOf(id)
+  const isPrimary = id === database.spec.primary
+  const trouble = pool?.trouble ?? ''
+  const standing = isPrimary ? 'used' : database.planner.standingOf(id)
+  return {
+    id,
+    role: isPrimary ? 'primary' : 'replica',
+    connections: pool?.connections ?? 0,
+    active: pool?.used ?? 0,
+    idle: pool?.idle ?? 0,
+    lagBytes: lag?.bytes ?? null,
+    lagMs: lag?.ms ?? null,
+    reason: pool === undefined ? 'not used' : trouble === '' ? standing : trouble,
+  }
+}
+
+/** Clients that keep a server connection, by reason; each counts once a reason. */
+function pinsOf({ sessions }: DatabaseRouting): Record<string, number> {
+  const pins: Record<string, number> = { transaction: 0, batch: 0, copy: 0 }
+  for (const reason of pinReasons) pins[reason] = 0
+  for (const session of sessions) {
+    const { server } = session
+    if (server === null) continue
+    if (server.copyingIn) pins.copy!++
+    else if (server.status !== 0x49) pins.transaction!++
+    else if (server.batchOpen) pins.batch!++
+    for (const [index, reason] of pinReasons.entries())
+      if ((session.pins & (1 << index)) !== 0) pins[reason]!++
+  }
+  return pins
+}
+
+export function routerMetrics(databases: () => readonly DatabaseRouting[]): Metrics {
+  const metrics = createMetrics()
+  const each = (name: string, help: string, read: (one: DatabaseRouting) => number): void =>
+    metrics.pull('gauge', { name, help, labels: ['database'] }, () =>
+      databases().map(one => ({ labels: { database: one.name }, value: read(one) })),
+    )
+  each('database_clients', 'Clients that are logged in.', one => one.sessions.size)
+  each('database_waiting', 'Statements that wait for a connection to a server.', one => one.waiting)
+  each('database_held', 'Statements that are held until there is a primary.', one => one.held.length)
+  each('database_epoch', 'Number of the present primary among all there were.', one => one.spec.epoch)
+  each('database_prepared_shared', 'Distinct prepared statements.', one => one.statements.size)
+  const perServer = (
+    name: string,
+    help: string,
+    read: (pool: { connections: number; used: number }) => number,
+  ): void =>
+    metrics.pull('gauge', { name, help, labels: ['database', 'server'] }, function* () {
+      for (const one of databases())
+        for (const [server, pool] of one.pools)
+          yield { labels: { database: one.name, server }, value: read(pool) }
+    })
+  perServer('database_server_connections', 'Connections to a server.', pool => pool.connections)
+  perServer('database_server_active', 'Connections to a server that a client has.', pool => pool.used)
+  metrics.pull(
+    'gauge',
+    {
+      name: 'database_pins',
+      help: 'Clients that keep a server connection, by reason.',
+      labels: ['database', 'reason'],
+    },
+    function* () {
+      for (const one of databases())
+        for (const [reason, value] of Object.entries(pinsOf(one)))
+          yield { labels: { database: one.name, reason }, value }
+    },
+  )
+  metrics.pull(
+    'counter',
+    {
+      name: 'database_reads_total',
+      help: 'Reads that were to go to a replica, by what became of them.',
+      labels: ['database', 'outcome'],
+    },
+    function* () {
+      for (const one of databases())
+        for (const [outcome, value] of Object.entries(one.planner.counts))
+          yield { labels: { database: one.name, outcome }, value }
+    },
+  )
+  statementMetrics(metrics, databases)
+  return metrics
+}
+
+function statementMetrics(metrics: Metrics, databases: () => readonly DatabaseRouting[]): void {
+  const labels = ['database', 'kind', 'server']
+  function* each(read: 'count' | 'errors' | 'latency'): Iterable<Sample> {
+    for (const one of databases())
+      for (const found of one.counts.classes())
+        yield { labels: { database: one.name, kind: found.kind, server: found.server }, value: found[read] }
+  }
+  metrics.pull(
+    'counter',
+    { name: 'database_statements_total', help: 'Statements by kind and role of the server.', labels },
+    () => each('count'),
+  )
+  metrics.pull(
+    'counter',
+    { name: 'database_statement_errors_total', help: 'Statements that ended with an error.', labels },
+    () => each('errors'),
+  )
+  metrics.pullHistogram(
+    { name: 'database_statement_duration_seconds', help: 'From sending to the end of the answer.', labels },
+    () => each('latency'),
+  )
+}
