@@ -8,6 +8,11 @@ type Names =
   | 'serverUnknown'
   | 'notOurs'
   | 'serverFenced'
+  | 'journalDamaged'
+  | 'primaryUnclear'
+  | 'switchoverRefused'
+  | 'failoverRefused'
+  | 'changeRefused'
   | 'settingRefused'
   | 'binariesMissing'
   | 'directoryUnusable'
@@ -30,6 +35,13 @@ type Names =
   | 'routerPort'
   | 'controlBusy'
   | 'controlRequest'
+  | 'backupBusy'
+  | 'backupFailed'
+  | 'backupDamaged'
+  | 'backupForeign'
+  | 'restoreTarget'
+  | 'restoreFailed'
+  | 'drillFailed'
 
 export const databaseFailures: Catalogue<Names> = defineFailures<Names>('database', {
   serverFailed: {
@@ -44,6 +56,29 @@ export const databaseFailures: Catalogue<Names> = defineFailures<Names>('databas
   notOurs: {
     when: 'Something was asked for that can only be done with servers that Tenfold runs itself.',
     advice: 'Do it where the servers are run, and Tenfold follows: it looks for the primary all the time.',
+  },
+  journalDamaged: {
+    when: 'The file in which the agent of a database keeps who the primary is (`db/NAME/agent.json`) can not be read.',
+    advice:
+      'Bring it back from a backup of the state directory. If only one server was ever a primary, remove the file: its data say so too.',
+  },
+  primaryUnclear: {
+    when: 'Data of several servers, or of none, say that they are the primary, and the file that would tell is gone.',
+    advice:
+      'Bring `db/NAME/agent.json` back, or move the data of all but the right one away: the others are copied anew.',
+  },
+  switchoverRefused: {
+    when: 'A planned change of the primary can not be done without loss now, or was given up; nothing was changed.',
+    advice: 'The sentence says what is missing; `tenfold db status` shows the replicas.',
+    retry: true,
+  },
+  failoverRefused: {
+    when: 'A failover was asked for and can not be done, or could lose acknowledged commits.',
+    advice: 'Bring back the servers that the sentence names, or accept the loss: `tenfold db failover --lossy`.',
+  },
+  changeRefused: {
+    when: 'A change of the file, or a repair, was asked for that this database can not do in its present state.',
+    advice: 'The sentence says what stands in the way.',
   },
   serverFenced: {
     when: 'A server that was fenced off (it was the primary and another one took over) is asked to be a primary again.',
@@ -149,5 +184,40 @@ export const databaseFailures: Catalogue<Names> = defineFailures<Names>('databas
   controlRequest: {
     when: 'The control socket of a router got a request that it does not know.',
     advice: 'Supervisor and router are of different versions: `tenfold stop` and `tenfold up` replace both.',
+  },
+  backupBusy: {
+    when: 'A backup, restore or drill is asked for while another one of the same database is under way.',
+    advice: 'Wait for its end; `tenfold db backups` shows what is under way.',
+    status: 409,
+    retry: true,
+  },
+  backupFailed: {
+    when: 'A base backup could not be taken: there is no primary, the connection broke, the disk is full, or the data has tablespaces.',
+    advice: 'The sentence says which. Nothing of the attempt is kept; earlier backups stay as they are.',
+  },
+  backupDamaged: {
+    when: 'What lies in the archive is not what was written there: a checksum differs, a segment of the log is missing or ends too early.',
+    advice:
+      'Restore a moment before the damage, or from another base backup (`tenfold db backups` lists them), and take a new base backup at once.',
+  },
+  backupForeign: {
+    when: 'The folder for backups holds those of another database system: another server, or one that was made anew.',
+    advice:
+      'Move that folder away, or name another one under `backup.to`; backups of two systems can not be mixed.',
+  },
+  restoreTarget: {
+    when: 'The moment that is asked for is before the first base backup, or after the last archived change.',
+    advice: '`tenfold db backups` shows from when to when moments can be restored.',
+    status: 400,
+  },
+  restoreFailed: {
+    when: 'PostgreSQL could not recover the restored data.',
+    advice:
+      'The sentence quotes what it said. Nothing was left in the place that was restored to; try an older base backup.',
+  },
+  drillFailed: {
+    when: 'The last backup was restored for a trial, and is not what it should be.',
+    advice:
+      'Take a new base backup at once (`tenfold db backup`), repeat the drill, and find out what happened to the disk.',
   },
 })

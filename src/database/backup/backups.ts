@@ -1,0 +1,499 @@
+// The backups of one database: base backups by the clock or when asked, the log between them all the time, restores, drills,
+// and what may go. Owns the order of these: one piece of work at a time, and nothing is removed before its successor is whole.
+
+import { join } from 'node:path'
+import type pg from 'pg'
+import { ownFolder } from '../../io/owned-files.ts'
+import { type Clock, MS } from '../../kit/clock.ts'
+import { Failure } from '../../kit/failure.ts'
+import type { BackupSpec, DatabaseDecision, DatabaseRole, Lsn, Topology } from '../contract.ts'
+import { databaseFailures } from '../failures.ts'
+import type { Binaries } from '../servers/binaries.ts'
+import { prepareBinaries } from '../servers/binaries.ts'
+import type { Progress, ServersOptions } from '../servers/contract.ts'
+import { Places, type ServerPlace } from '../servers/places.ts'
+import { identifier, literal, replicationUser, scramVerifier, superuser } from '../servers/roles.ts'
+import { type BaseBackup, listBases, removeBase, removeUnfinished, segmentBytesOf, takeBase } from './base.ts'
+import { type DrillRecord, drillRecords, keepDrill } from './drills.ts'
+import { examine } from './examine.ts'
+import { LogArchive, once, textOf } from './log-archive.ts'
+import { LogReceiver, type ReceiverStatus } from './log-receiver.ts'
+import { type RestoreTarget, recover, removeRecovery, toldTarget } from './recovery.ts'
+import { type ReplicationAddress, ReplicationConnection } from './replication.ts'
+import { dispensable } from './retention.ts'
+import { lsnText } from './segments.ts'
+import { DirectoryStore } from './store.ts'
+
+const systemObject = 'system.json'
+const connectTimeoutMs = 5_000
+const lookEveryMs = 1_000
+/** After a failed base backup or drill. */
+const retryAfterMs = 300_000
+const drillServer = 'drill'
+
+export interface BackupsOptions extends ServersOptions {
+  /** Its users; embedded servers know them. */
+  readonly roles: () => readonly DatabaseRole[]
+  readonly topology: () => Topology
+  decided(decision: DatabaseDecision): void
+}
+
+export interface RestoreRequest {
+  readonly target: RestoreTarget
+  /** Which base backup; left out: the newest that leads to the target. */
+  readonly base?: string
+  /** Where to: the database's own options, as its servers will be made with, and the id of its first server. */
+  readonly into: ServersOptions
+  readonly server: string
+  /** Of the new database: they get these passwords. */
+  readonly roles: readonly DatabaseRole[]
+}
+
+export interface RestoreResult {
+  readonly base: string
+  readonly recoveredLsn: Lsn
+  /** What the last restored transaction's time was; null: none after the base backup. */
+  readonly lastCommitAt: string | null
+  readonly problem: string
+}
+
+export interface BackupStatus {
+  readonly place: string
+  readonly bases: number
+  readonly lastBase: BaseBackup | null
+  readonly nextBaseAtMs: number | null
+  readonly working: string | null
+  readonly log: ReceiverStatus
+  /** Not on disk in the archive yet. */
+  readonly lagBytes: number | null
+  readonly lastDrill: DrillRecord | null
+  /** Why the last base backup failed; ''. */
+  readonly problem: string
+}
+
+export interface Backups {
+  /** Removes what earlier processes left in the middle; archives the log and keeps the schedule from now on. */
+  start(): Promise<void>
+  backupNow(progress: Progress, signal: AbortSignal): Promise<BaseBackup>
+  listBackups(): Promise<readonly BaseBackup[]>
+  restore(request: RestoreRequest, progress: Progress, signal: AbortSignal): Promise<RestoreResult>
+  /** Restores the last backup for a trial. A bad one is recorded, said loudly, and rejects with DATABASE_DRILL_FAILED. */
+  drill(progress: Progress, signal: AbortSignal): Promise<DrillRecord>
+  status(): BackupStatus
+  /** Ends what is under way. */
+  stop(): Promise<void>
+}
+
+export function createBackups(options: BackupsOptions): Backups {
+  return new DatabaseBackups(options)
+}
+
+class DatabaseBackups implements Backups {
+  readonly #options: BackupsOptions
+  readonly #spec: BackupSpec
+  readonly #clock: Clock
+  readonly #store: DirectoryStore
+  readonly #places: Places
+  #binaries: Binaries | null = null
+  #archive: LogArchive | null = null
+  #receiver: LogReceiver | null = null
+  #bases: readonly BaseBackup[] = []
+  #drills: readonly DrillRecord[] = []
+  #working: { readonly what: string; readonly cancel: AbortController; done: Promise<unknown> } | null = null
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #stopped = false
+  #problem = ''
+  #notBeforeMs = 0
+
+  constructor(options: BackupsOptions) {
+    const { spec } = options
+    if (spec.backup === null) throw new Error(`${spec.name} has no backups`)
+    this.#options = options
+    this.#spec = spec.backup
+    this.#clock = options.clock
+    this.#store = new DirectoryStore(join(spec.backup.directory, spec.name))
+    const { stateDirectory, user } = options
+    this.#places = new Places({ stateDirectory, name: spec.name, user, directories: {} })
+  }
+
+  async start(): Promise<void> {
+    ownFolder(this.#spec.directory, 0o700, null)
+    await this.#store.open()
+    for (const name of await removeUnfinished(this.#store))
+      this.#say('warn', `${name} was never finished; removed`)
+    this.#binaries = await prepareBinaries(this.#options.user, this.#places.shelf)
+    await removeRecovery(this.#recoveryPlace(this.#places.server(drillServer)))
+    this.#bases = await listBases(this.#store)
+    this.#drills = await drillRecords(this.#store)
+    this.#stopped = false
+    this.#look()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    this.#working?.cancel.abort(new Error('stopped'))
+    await this.#working?.done.catch(() => {})
+    await this.#receiver?.stop()
+  }
+
+  async listBackups(): Promise<readonly BaseBackup[]> {
+    return (await listBases(this.#store)).toReversed()
+  }
+
+  status(): BackupStatus {
+    const log = this.#receiver?.status ?? idleReceiver
+    const last = this.#bases.at(-1) ?? null
+    return {
+      place: this.#store.place,
+      bases: this.#bases.length,
+      lastBase: last,
+      nextBaseAtMs: this.#stopped ? null : this.#nextBaseAtMs(),
+      working: this.#working?.what ?? null,
+      log,
+      lagBytes: log.serverLsn > 0 ? Math.max(0, log.serverLsn - log.archivedLsn) : null,
+      lastDrill: this.#drills.at(-1) ?? null,
+      problem: this.#problem,
+    }
+  }
+
+  backupNow(progress: Progress, signal: AbortSignal): Promise<BaseBackup> {
+    return this.#alone('a base backup', signal, async inner => {
+      const address = this.#primaryAddress()
+      if (address === null)
+        throw new Failure(databaseFailures.backupFailed, `${this.#name} has no primary now.`)
+      await this.#archiveOf(address)
+      await this.#admit(await systemOf(address))
+      const { store, clock } = { store: this.#store, clock: this.#clock }
+      const database = this.#name
+      const base = await takeBase({ store, address, database, clock, progress, signal: inner }).catch(failed)
+      this.#receiver?.forgetGap()
+      this.#problem = ''
+      this.#say('info', `${base.name} is taken: ${Math.round(base.packedBytes / 1e6)} MB`)
+      await this.#retain()
+      return base
+    })
+  }
+
+  restore(request: RestoreRequest, progress: Progress, signal: AbortSignal): Promise<RestoreResult> {
+    return this.#alone('a restore', signal, async inner => {
+      const { into } = request
+      const places = new Places({
+        stateDirectory: into.stateDirectory,
+        name: into.spec.name,
+        user: into.user,
+        directories: into.spec.servers.kind === 'embedded' ? into.spec.servers.directories : {},
+      })
+      return this.#restored(request, places.server(request.server), progress, inner)
+    })
+  }
+
+  async #restored(
+    request: RestoreRequest,
+    place: ServerPlace,
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<RestoreResult> {
+    const { log, server } = await this.#recovered(
+      request.target,
+      request.base,
+      place,
+      false,
+      progress,
+      signal,
+    )
+    try {
+      const reached = await server.session(superuser, 'postgres', signal, client =>
+        handOver(client, request.roles),
+      )
+      await server.keep()
+      return { ...reached, base: log.base, problem: log.problem }
+    } catch (error) {
+      await server.discard()
+      throw error
+    }
+  }
+
+  async #recovered(
+    target: RestoreTarget,
+    name: string | undefined,
+    place: ServerPlace,
+    trial: boolean,
+    progress: Progress,
+    signal: AbortSignal,
+  ) {
+    const base = await this.#baseFor(target, name)
+    const archive = this.#archive ?? (await this.#opened(base.segmentBytes))
+    const options = this.#recoveryPlace(place)
+    const { log, server } = await recover({
+      ...options,
+      store: this.#store,
+      archive,
+      base,
+      target,
+      trial,
+      progress,
+      signal,
+    })
+    return { log: { ...log, base: base.name }, server }
+  }
+
+  async #baseFor(target: RestoreTarget, name: string | undefined): Promise<BaseBackup> {
+    const bases = await listBases(this.#store)
+    const leads = (base: BaseBackup): boolean =>
+      target.kind === 'latest' ||
+      (target.kind === 'time' ? base.endedAtMs <= target.atMs : base.stopLsn <= target.lsn)
+    const found = bases.findLast(base => leads(base) && (name === undefined || base.name === name))
+    if (found !== undefined) return found
+    const [first] = bases
+    const which = name === undefined ? 'a base backup' : name
+    const there =
+      first === undefined
+        ? `There is no base backup in ${this.#store.place}`
+        : `The first of ${bases.length} in ${this.#store.place} ended at ${new Date(first.endedAtMs).toISOString()} (${lsnText(first.stopLsn)})`
+    throw new Failure(
+      databaseFailures.restoreTarget,
+      `${toldTarget(target)} can't be restored from ${which}. ${there}.`,
+    )
+  }
+
+  drill(progress: Progress, signal: AbortSignal): Promise<DrillRecord> {
+    return this.#alone('a drill', signal, async inner => {
+      const startedAtMs = Math.round(this.#clock.wall() / MS)
+      const began = this.#clock.monotonic()
+      const archivedLsn = this.#receiver?.status.archivedLsn ?? 0
+      const found = await this.#tried(archivedLsn, progress, inner).catch((error: Error) => {
+        inner.throwIfAborted()
+        return { ...nothingFound, problems: [error.message] }
+      })
+      const tookMs = Math.round((this.#clock.monotonic() - began) / MS)
+      const record: DrillRecord = { startedAtMs, tookMs, archivedLsn, ...found }
+      this.#drills = await keepDrill(this.#store, record, this.#drills)
+      if (record.problems.length > 0) throw this.#bad(record)
+      this.#say(
+        'info',
+        `${record.base} was restored for a trial in ${tookMs} ms: ${record.tables} tables, ${record.rows} rows, ${record.indexes} indexes are sound`,
+      )
+      return record
+    })
+  }
+
+  async #tried(
+    archivedLsn: Lsn,
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<Omit<DrillRecord, 'startedAtMs' | 'tookMs' | 'archivedLsn'>> {
+    const place = this.#places.server(drillServer)
+    const { log, server } = await this.#recovered(
+      { kind: 'latest' },
+      undefined,
+      place,
+      true,
+      progress,
+      signal,
+    )
+    try {
+      const found = await server.session(superuser, this.#options.spec.database, signal, client =>
+        examine(client, progress),
+      )
+      const problems = [...found.problems]
+      if (log.endLsn < archivedLsn)
+        problems.push(`the log leads to ${lsnText(log.endLsn)}, but was archived to ${lsnText(archivedLsn)}`)
+      return { ...found, problems, base: log.base, recoveredLsn: log.endLsn }
+    } finally {
+      await server.discard()
+    }
+  }
+
+  #bad(record: DrillRecord): Failure {
+    const sentence = `The last backup of ${this.#name} can't be relied on: ${record.problems.join('; ')}`
+    this.#say('error', sentence)
+    return new Failure(databaseFailures.drillFailed, sentence, { details: { record } })
+  }
+
+  #recoveryPlace(place: ServerPlace) {
+    const { user, clock } = this.#options
+    return { place, binaries: this.#binaries as Binaries, user, clock }
+  }
+
+  get #name(): string {
+    return this.#options.spec.name
+  }
+
+  #say(level: DatabaseDecision['level'], text: string): void {
+    this.#options.decided({ level, database: this.#name, server: null, text: `backup: ${text}` })
+  }
+
+  /** One piece of work at a time; `stop` ends it, and so does the caller's signal. */
+  async #alone<Result>(
+    what: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    if (this.#working !== null)
+      throw new Failure(databaseFailures.backupBusy, `${this.#working.what} of ${this.#name} is under way.`)
+    const cancel = new AbortController()
+    const done = work(AbortSignal.any([signal, cancel.signal]))
+    this.#working = { what, cancel, done }
+    try {
+      return await done
+    } finally {
+      this.#working = null
+    }
+  }
+
+  #primaryAddress(): ReplicationAddress | null {
+    const { primary, servers } = this.#options.topology()
+    const server = servers.find(one => one.id === primary)
+    const role = this.#options.roles().find(one => one.name === replicationUser)
+    if (server === undefined || role === undefined) return null
+    return { host: server.host, port: server.port, user: role.name, password: role.password }
+  }
+
+  async #archiveOf(address: ReplicationAddress): Promise<LogArchive> {
+    if (this.#archive !== null) return this.#archive
+    const connection = await ReplicationConnection.open(address, 'tenfold backup', connectTimeoutMs)
+    try {
+      return await this.#opened(await segmentBytesOf(connection))
+    } finally {
+      connection.close()
+    }
+  }
+
+  async #opened(segmentBytes: number): Promise<LogArchive> {
+    const archive = new LogArchive(this.#store, join(this.#store.place, 'spool'), segmentBytes)
+    await archive.open()
+    this.#archive ??= archive
+    return this.#archive
+  }
+
+  /** Everything that is due, again and again. */
+  #look(): void {
+    if (this.#stopped) return
+    void this.#due()
+      .catch((error: Error) => {
+        if (this.#problem !== error.message) this.#say('error', error.message)
+        this.#problem = error.message
+        this.#notBeforeMs = this.#nowMs() + retryAfterMs
+      })
+      .finally(() => {
+        if (!this.#stopped) this.#timer = setTimeout(() => this.#look(), lookEveryMs).unref()
+      })
+  }
+
+  #nowMs(): number {
+    return Math.round(this.#clock.wall() / MS)
+  }
+
+  async #due(): Promise<void> {
+    const address = this.#primaryAddress()
+    if (address === null) return
+    await this.#receive(address)
+    if (this.#working !== null || this.#nowMs() < this.#notBeforeMs) return
+    const signal = new AbortController().signal
+    if (this.#nowMs() >= this.#nextBaseAtMs() || this.#receiver?.status.gap)
+      await this.backupNow(() => {}, signal)
+    else if (this.#drillIsDue()) await this.drill(() => {}, signal)
+  }
+
+  #nextBaseAtMs(): number {
+    const last = this.#bases.at(-1)
+    return Math.max(this.#notBeforeMs, last === undefined ? 0 : last.startedAtMs + this.#spec.everyMs)
+  }
+
+  /** Not before the first base backup is as old as that: what was just made says little. */
+  #drillIsDue(): boolean {
+    const { drillEveryMs } = this.#spec
+    const since = this.#drills.at(-1)?.startedAtMs ?? this.#bases[0]?.startedAtMs
+    return drillEveryMs !== null && since !== undefined && this.#nowMs() >= since + drillEveryMs
+  }
+
+  async #receive(address: ReplicationAddress): Promise<void> {
+    if (this.#receiver !== null) return
+    const archive = await this.#archiveOf(address)
+    if (this.#stopped || this.#receiver !== null) return
+    this.#receiver = new LogReceiver({
+      archive,
+      clock: this.#clock,
+      primary: () => {
+        const now = this.#primaryAddress()
+        const id = this.#options.topology().primary
+        return now === null || id === null ? null : { id, address: now }
+      },
+      admit: systemId => this.#admit(systemId),
+      told: (level, text) => this.#say(level, text),
+    })
+    this.#receiver.start()
+  }
+
+  async #admit(systemId: string): Promise<void> {
+    const found = (await this.#store.list(systemObject)).length > 0
+    if (!found) {
+      await this.#store.put(systemObject, once(`${JSON.stringify({ systemId })}\n`))
+      return
+    }
+    const known = JSON.parse(await textOf(this.#store.get(systemObject))) as { systemId: string }
+    if (known.systemId === systemId) return
+    throw new Failure(
+      databaseFailures.backupForeign,
+      `${this.#store.place} holds backups of the system ${known.systemId}; ${this.#name} is ${systemId} now.`,
+    )
+  }
+
+  /** What the new base made dispensable. */
+  async #retain(): Promise<void> {
+    this.#bases = await listBases(this.#store)
+    const archive = this.#archive
+    if (archive === null) return
+    const plan = dispensable(this.#bases, await archive.segments(), this.#spec.keep, archive.segmentBytes)
+    for (const base of plan.bases) await removeBase(this.#store, base.name)
+    for (const segment of plan.segments) await archive.remove(segment)
+    if (plan.bases.length > 0)
+      this.#say('info', `${plan.bases.map(base => base.name).join(', ')} went by age`)
+    this.#bases = await listBases(this.#store)
+  }
+}
+
+const nothingFound = { base: '', recoveredLsn: 0, tables: 0, rows: 0, indexes: 0 } as const
+
+const idleReceiver: ReceiverStatus = {
+  state: 'stopped',
+  server: null,
+  timeline: 0,
+  archivedLsn: 0,
+  serverLsn: 0,
+  gap: null,
+  problem: '',
+}
+
+async function systemOf(address: ReplicationAddress): Promise<string> {
+  const connection = await ReplicationConnection.open(address, 'tenfold backup', connectTimeoutMs)
+  try {
+    return (await connection.identify()).systemId
+  } finally {
+    connection.close()
+  }
+}
+
+/** The new database's roles get in, with their passwords. What was reached is asked first, as this commits too. */
+async function handOver(
+  client: pg.Client,
+  roles: readonly DatabaseRole[],
+): Promise<Pick<RestoreResult, 'recoveredLsn' | 'lastCommitAt'>> {
+  const { rows } = await client.query<{ lsn: string; at: Date | null }>(
+    "SELECT pg_current_wal_lsn() - '0/0' AS lsn, (pg_last_committed_xact()).timestamp AS at",
+  )
+  const there = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles')
+  const known = new Set(there.rows.map(row => row.name))
+  // Roles of services that came later are made when the database starts.
+  for (const { name, password } of roles.filter(role => known.has(role.name)))
+    await client.query(`ALTER ROLE ${identifier(name)} PASSWORD ${literal(scramVerifier(password))}`)
+  return { recoveredLsn: Number(rows[0]?.lsn), lastCommitAt: rows[0]?.at?.toISOString() ?? null }
+}
+
+function failed(error: unknown): never {
+  if (error instanceof Failure || (error as Error).name === 'AbortError') throw error
+  throw new Failure(databaseFailures.backupFailed, `The base backup failed: ${(error as Error).message}.`, {
+    cause: error,
+  })
+}
