@@ -7,6 +7,7 @@ import { compileRoutes, type RouteTable } from '../policy/route.ts'
 import { fieldId, fieldIdOf } from '../wire/fields.ts'
 import { bodilessDrop, requestDrop, responseDrop, withDropped } from '../wire/http1/index.ts'
 import { type CompiledAction, redirectAction, respondAction } from './action.ts'
+import { withoutToken } from './causal.ts'
 import { canarySlots, type EdgeCells, memberSlots, routeSlots, upstreamSlots } from './cells.ts'
 import { identityNames } from './client-identity.ts'
 import { corsFields } from './cors.ts'
@@ -219,7 +220,9 @@ export function compileSnapshot(
   const routes = snapshot.routes.map((spec, index): CompiledRoute => {
     const group = spec.action.kind === 'proxy' ? (groups.get(spec.action.upstream) as MemberGroup) : null
     const action = spec.action.kind === 'proxy' ? spec.action : null
-    const responseHeaders = spec.cors === undefined ? spec.responseHeaders : withoutCors(spec.responseHeaders)
+    const cors = spec.cors === undefined ? spec.responseHeaders : withoutCors(spec.responseHeaders)
+    const responseHeaders = spec.causal === true ? withoutToken(cors) : cors
+    const requestHeaders = spec.causal === true ? withoutToken(spec.requestHeaders) : spec.requestHeaders
     const response = compileRules(withDropped(responseDrop, strict), responseHeaders)
     return {
       index,
@@ -236,11 +239,11 @@ export function compileSnapshot(
       timeoutUs: spec.timeoutMs === undefined ? Infinity : spec.timeoutMs * 1000,
       trusted: compileRules(
         withDropped(requestDrop, [...rewritten, ...traceDropped, ...noClaims]),
-        spec.requestHeaders,
+        requestHeaders,
       ),
       untrusted: compileRules(
         withDropped(requestDrop, [...claims, ...traceDropped, ...noClaims]),
-        spec.requestHeaders,
+        requestHeaders,
       ),
       response,
       response204: compileRules(withDropped(bodilessDrop, strict), responseHeaders),

@@ -4,6 +4,7 @@
 
 import type { CompiledAction } from './action.ts'
 import { canaryKey } from './canary-key.ts'
+import { causalGates, causalStep } from './causal.ts'
 import { challengeDoors } from './challenges.ts'
 import type { RouteFeatures } from './compile.ts'
 import { type CompressLoad, compressStep } from './compress.ts'
@@ -43,10 +44,13 @@ export function routeFeatures(worker: WorkerContext): RouteFeatures {
       ...worker.gates,
       ...inspectGates(route),
       ...hooks.gates(route),
+      // After what a hook changed.
+      ...causalGates(route),
       ...splitGates(worker, route, groups, slots.canaries.get(canaryKey(route))),
       ...mirrorGates(worker, route, groups, slots, mirrors),
     ],
-    step: (route): ResponseStep | null => hooks.step(route, compressStep(compressing, route)),
+    step: (route): ResponseStep | null =>
+      causalStep(route, hooks.step(route, compressStep(compressing, route))),
     action: (route, added): CompiledAction | null =>
       route.action.kind === 'files' ? filesAction(files, route, route.action, added) : null,
   }

@@ -159,6 +159,8 @@ export interface RouteSpec {
   readonly cors?: CorsSpec
   readonly compress?: CompressSpec
   readonly hooks?: HooksSpec
+  /** How far an instance's database was travels with its user: `Tenfold-After` in answers becomes a cookie, and that the field of later requests. */
+  readonly causal?: true
   /** Request bodies with a Content-Encoding are decoded on the way to count them: more than this is refused with 413. */
   readonly decodedBytesMax?: number
 }
