@@ -1,4 +1,6 @@
 // What the composition root uses of the database tier.
 
+export { createDatabaseGroup } from './agent/index.ts'
+export { type Backups, type BackupsOptions, createBackups } from './backup/index.ts'
 export { databaseFailures } from './failures.ts'
 export { runRouter, type RouterRoleOptions } from './router/role.ts'

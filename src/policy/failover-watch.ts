@@ -18,7 +18,7 @@ export function watched(
   settings: FailoverSettings,
 ): FailoverState {
   const slept = state.lastUs !== null && nowUs - state.lastUs > settings.gapMs * 1_000
-  const watch: Record<string, ServerWatch> = {}
+  const watch: Record<string, ServerWatch> = { ...state.watch }
   for (const one of seen) {
     const before = state.watch[one.id] ?? newWatch
     const from = slept ? { ...before, badSinceUs: null, badLooks: 0, looseSinceUs: null } : before

@@ -90,9 +90,11 @@ function keepPrimary(view: FailoverView): Outcome {
       ? [{ kind: 'open', why: `${primary} is the primary of epoch ${epoch}` }]
       : []
   const trouble = writesTrouble(view)
+  const timeline = Math.max(view.state.journal.timeline, view.seen.get(primary)?.timeline ?? 0)
+  const known = { ...view, state: withJournal(view.state, { timeline }) }
   if (paused !== null) return { state: view.state, steps: opening, why: `paused: ${paused}`, trouble }
   const { state, steps } = keepSynchronous(view, primary)
-  const later = { ...view, state }
+  const later = { ...known, state }
   const rest = opening.length > 0 ? [] : [...repairSteps(later), ...slotSteps(later)]
   return { state, steps: [...opening, ...steps, ...rest], why: trouble || 'ready', trouble }
 }

@@ -15,6 +15,27 @@ export {
 export { CanaryWindow } from './canary-window.ts'
 export { admission, isRefusal, memberRoom, retryAfterSeconds } from './circuit.ts'
 export { fadedEwma, peakEwma, ratePerSecond } from './ewma.ts'
+export {
+  afterStep,
+  beginFailover,
+  beginSwitchover,
+  decideFailover,
+  type StepResult,
+} from './failover.ts'
+export {
+  type FailoverJournal,
+  type FailoverMember,
+  type FailoverPlan,
+  type FailoverSettings,
+  type FailoverState,
+  type FailoverStep,
+  failoverDefaults,
+  newFailoverState,
+  newJournal,
+  type SeenServer,
+  type ServerStanding,
+} from './failover-model.ts'
+export { type Verdict, verdictOf } from './failover-watch.ts'
 export type { Balancer, Group } from './group.ts'
 export { hashBytes, hashText, mix32, mixPair } from './hash.ts'
 export {
