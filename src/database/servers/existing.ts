@@ -132,7 +132,7 @@ export class ExistingServers implements DatabaseServers {
     return (await look.query('SHOW default_transaction_read_only', timeoutMs))[0]?.[0] === 'on'
   }
 
-  query(id: string, sql: string, timeoutMs: number): Promise<readonly Row[]> {
+  async query(id: string, sql: string, timeoutMs: number): Promise<readonly Row[]> {
     return this.#server(id).work.query(sql, timeoutMs)
   }
 
@@ -204,10 +204,11 @@ function closeBoth({ look, work }: Existing): void {
 function targetOf(url: string, tls: ServerTls): SessionTarget {
   const { hostname, port, username, password, pathname } = new URL(url)
   const user = decodeURIComponent(username)
-  const ssl = sslOf(tls, hostname)
+  // An IPv6 address stands in brackets in a URL, and nowhere else.
+  const host = hostname.replace(/^\[(.*)\]$/, '$1')
+  const ssl = sslOf(tls, host)
   return {
-    // An IPv6 address stands in brackets in a URL, and nowhere else.
-    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    host,
     port: port === '' ? usualPort : Number(port),
     user,
     password: decodeURIComponent(password),
@@ -225,7 +226,8 @@ function sslOf({ mode, caFile }: ServerTls, host: string): SessionTarget['ssl'] 
       databaseFailures.directoryUnusable,
       `The file ${caFile} with the authorities of the database servers can't be read.`,
     )
-  return { rejectUnauthorized: true, servername: host, ...(ca === null ? {} : { ca }) }
+  // `pg` names the server in the handshake; for an address, this is what its certificate must be for.
+  return { rejectUnauthorized: true, host, ...(ca === null ? {} : { ca }) }
 }
 
 /** The addresses' own user, and a login at the router for each service. */
