@@ -596,9 +596,20 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     }
     const lost = `The connection to ${pool.server.id} was lost: ${why}.`
     const busy = replies.length > 0 || connection.batchOpen
+    const { lastFatal } = connection
+    // 57P0x: the server ends, and nobody did anything wrong. Anything else is about what this client said.
+    const itsOwn = lastFatal !== null && connection.lastError?.code.startsWith('57P') === false
     const open =
-      connection.status !== idleStatus || this.pins !== 0 || connection.amidMessage || connection.copyingIn
+      connection.status !== idleStatus ||
+      this.pins !== 0 ||
+      connection.amidMessage ||
+      connection.copyingIn ||
+      itsOwn
     this.#forgetBatch()
+    if (itsOwn) {
+      this.fail({ frame: lastFatal, fatal: true })
+      return
+    }
     if (!busy) {
       if (open)
         this.fail(

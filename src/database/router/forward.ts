@@ -337,9 +337,9 @@ export function forward(
       break
     case frontend.sync:
       session.skipping = false
-      server.batchOpen = false
       // Amid COPY FROM STDIN the server passes it over.
       if (!server.copyingIn) {
+        server.batchOpen = false
         server.replies.push(owed.sync)
         session.batchesSent++
       }
@@ -363,7 +363,6 @@ export function forward(
       writes(session, server)
       server.replies.push(owed.query)
       session.batchesSent++
-      server.batchOpen = false
       out(session).add(bytes, at, end)
       break
     case frontend.terminate:
@@ -427,7 +426,6 @@ function sendQuery(
   noteStatement(session, server, info)
   server.replies.push(owed.query)
   session.batchesSent++
-  server.batchOpen = false
   session.unnamed = null
   server.unnamedOf = null
   out(session).add(bytes, at, end)

@@ -114,19 +114,16 @@ export class ServerPool extends Timed {
     this.#offer(connection)
   }
 
-  #offer(connection: ServerConnection): void {
+  #offer(connection: ServerConnection, isNew = false): void {
     const { user } = connection
     const { context, spec } = this.database
     const old = context.now - connection.bornAt > spec.pool.lifetimeMs * 1000
-    if (this.#closed || old || connection.cancels > 0 || this.#owesPlace(user)) {
-      if (connection.cancels > 0 && !this.#closed && !old) {
-        // Given on when the cancel request has been heard.
-        connection.place = 'cleaning'
-        return
-      }
+    if (this.#closed || (!isNew && (old || this.#owesPlace(user)))) {
       connection.close('its time is over')
       return
     }
+    // A cancel request is on its way: given on when that has been heard.
+    if (connection.cancels > 0) return
     const waiter = user.waiting.shift()
     if (waiter === null) {
       connection.place = 'idle'
@@ -197,8 +194,9 @@ export class ServerPool extends Timed {
   /** It has logged in. */
   opened(connection: ServerConnection): void {
     connection.user.connecting--
+    connection.place = 'cleaning'
     this.trouble = ''
-    this.#offer(connection)
+    this.#offer(connection, true)
     this.#growAll()
   }
 
@@ -261,9 +259,10 @@ export class ServerPool extends Timed {
         const fail = copyFailMessage('the client is gone')
         stream.writeBytes(fail, 0, fail.length)
       }
-      if (connection.batchOpen || connection.copyingIn) {
+      connection.copyingIn = false
+      if (connection.batchOpen) {
         stream.writeBytes(syncMessage, 0, syncMessage.length)
-        if (connection.batchOpen) replies.push(owed.sync)
+        replies.push(owed.sync)
         connection.batchOpen = false
       }
       this.database.cancels.send(connection)
@@ -304,6 +303,8 @@ export class ServerPool extends Timed {
 
   #leavePlace(connection: ServerConnection): void {
     if (connection.place === 'used') this.used--
+    // From here to its next place it is in no list.
+    connection.place = 'cleaning'
     connection.owner = null
   }
 

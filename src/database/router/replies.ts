@@ -92,6 +92,13 @@ export class Replies {
     return ended
   }
 
+  /** Does the batch under way end by what was sent already? A simple Query ends by itself. */
+  get ends(): boolean {
+    if (this.next === owed.query) return true
+    for (let place = 0; place < this.length; place++) if (this.kindAt(place) === owed.sync) return true
+    return false
+  }
+
   #grow(): void {
     const size = this.#kinds.length * 2
     const kinds = new Uint8Array(size)

@@ -10,6 +10,7 @@ import { Timed } from '../../kit/timer-wheel.ts'
 import {
   backend,
   cancelRequest,
+  copyFailMessage,
   idleStatus,
   int32At,
   parseComplete,
@@ -21,6 +22,7 @@ import {
   readReport,
   readyForQuery,
   startupMessage,
+  syncMessage,
 } from '../../wire/postgres/index.ts'
 import { type ServerLogin, serverLogin } from '../auth/index.ts'
 import type { PoolUser, ServerPool } from './pool.ts'
@@ -117,6 +119,8 @@ export class ServerConnection extends Timed implements StreamHandler {
   #early: Map<string, string> | null = new Map()
   /** The server's last word before it ended: why. */
   lastError: ReportFields | null = null
+  /** The same as it came, if a client is to hear it. */
+  lastFatal: Buffer | null = null
   #hiddenError: ReportFields | null = null
   #dropping = false
   #over: HiddenEnd | null = null
@@ -314,11 +318,21 @@ export class ServerConnection extends Timed implements StreamHandler {
       const end = at + size
       const next = replies.next
       if (next === owed.queryHidden || this.#dropping || owner === null) {
-        if (end > length) break
+        if (end > length) {
+          if (owner === null && looked[type] === 0) {
+            // Large rows that nobody waits for are not put together.
+            this.#left = end - length
+            at = length
+          }
+          break
+        }
         if (owner !== null && !this.#dropping) out.add(bytes, from, at)
         const over = this.#hidden(type, bytes, at, end)
         at = from = end
-        if (over) break
+        if (over) {
+          if (owner !== null && replies.next >= owed.copyEnd) this.#sayLocal()
+          break
+        }
         continue
       }
       if (looked[type] === 0 || size > lookedBytesMax) {
@@ -354,6 +368,8 @@ export class ServerConnection extends Timed implements StreamHandler {
           while (replies.length > 0 && replies.next !== owed.sync && replies.next !== owed.query)
             replies.pop()
           replies.pop()
+          // A simple Query ends a batch that had no Sync, but only if it is not passed over itself.
+          if (replies.length === 0) this.batchOpen = false
           if (owner.movable) owner.answered()
           owner.ready(this.status)
           wasReady = true
@@ -385,7 +401,10 @@ export class ServerConnection extends Timed implements StreamHandler {
           break
         case backend.errorResponse:
           tagAt = -1
-          if (this.#error(owner, bytes, at, end)) from = end
+          if (this.#error(owner, bytes, at, end)) {
+            if (!this.#dropping) out.add(bytes, from, at)
+            from = end
+          }
           break
         case backend.parameterStatus:
           if (!this.#parameter(bytes, at, end)) {
@@ -395,6 +414,7 @@ export class ServerConnection extends Timed implements StreamHandler {
           break
         case backend.copyInResponse:
           this.copyingIn = !replies.copyBegan()
+          if (!replies.ends) this.batchOpen = true
           owner.copyBegan(!this.copyingIn)
           break
         case backend.notificationResponse:
@@ -459,8 +479,20 @@ export class ServerConnection extends Timed implements StreamHandler {
     else if (type === backend.errorResponse) {
       this.#hiddenError = readReport(bytes, at + 5, end)
       if (this.#hiddenError?.severity === 'FATAL') this.lastError = this.#hiddenError
-    } else if (type === backend.copyInResponse) this.copyingIn = true
+    } else if (type === backend.copyInResponse) this.#refuseCopy()
     return type === backend.readyForQuery && this.#hiddenReady(bytes[at + 5] as number)
+  }
+
+  /** COPY FROM STDIN began after its client went away: the server waits for its data, and for a Sync if it had none. */
+  #refuseCopy(): void {
+    const { replies, stream } = this
+    if (!replies.copyBegan()) {
+      const fail = copyFailMessage('the client is gone')
+      stream.writeBytes(fail, 0, fail.length)
+    }
+    if (replies.ends) return
+    stream.writeBytes(syncMessage, 0, syncMessage.length)
+    replies.push(owed.sync)
   }
 
   #hiddenReady(status: number): boolean {
@@ -489,13 +521,19 @@ export class ServerConnection extends Timed implements StreamHandler {
   #error(owner: ServerUser, bytes: Buffer, at: number, end: number): boolean {
     const { replies } = this
     const code = readErrorCode(bytes, at + 5, end)
-    if (replies.length === 0 || bytes[at + 6] === 0x46) this.lastError = readReport(bytes, at + 5, end)
+    const fatal = bytes[at + 6] === 0x46
+    if (replies.length === 0 || fatal) this.lastError = readReport(bytes, at + 5, end)
     if (owner.movable && owner.movesOn(code)) {
       this.#dropping = true
       replies.dropToSync((kind, value) => this.#passedOver(owner, kind, value))
       return true
     }
     if (owner.movable) owner.answered()
+    if (fatal) {
+      // The connection's end, which follows at once, says it: whether the client's ends with it depends on what was open.
+      this.lastFatal = Buffer.from(bytes.subarray(at, end))
+      return true
+    }
     if (replies.next !== owed.query) {
       replies.dropToSync((kind, value) => this.#passedOver(owner, kind, value))
       this.skipping = replies.length === 0
