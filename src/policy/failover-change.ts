@@ -204,8 +204,10 @@ function withoutPrimary(view: FailoverView, from: string): FailoverView {
 function promoteWhy(view: FailoverView, change: FailoverChange): string {
   if (change.lossy) return 'an operator accepted that acknowledged commits may be missing'
   if (change.clean) return `${change.from} stopped cleanly, ${change.to} has everything`
-  const all = candidatesOf(view, change.from, 0)
-  return `the furthest; ${proofOf(view.state.journal.quorums, settledIds(all)).why}`
+  const proof = proofOf(view.state.journal.quorums, settledIds(candidatesOf(view, change.from, 0)))
+  return proof.proved
+    ? `the furthest; ${proof.why}`
+    : 'the furthest when it was chosen, and nothing could be missing'
 }
 
 /** It was decided for, and ended before it took writes: it may be a primary already, so nobody else is promoted beside it. */

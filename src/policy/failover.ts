@@ -92,8 +92,8 @@ function keepPrimary(view: FailoverView): Outcome {
   const trouble = writesTrouble(view)
   const timeline = Math.max(view.state.journal.timeline, view.seen.get(primary)?.timeline ?? 0)
   const known = { ...view, state: withJournal(view.state, { timeline }) }
-  if (paused !== null) return { state: view.state, steps: opening, why: `paused: ${paused}`, trouble }
-  const { state, steps } = keepSynchronous(view, primary)
+  if (paused !== null) return { state: known.state, steps: opening, why: `paused: ${paused}`, trouble }
+  const { state, steps } = keepSynchronous(known, primary)
   const later = { ...known, state }
   const rest = opening.length > 0 ? [] : [...repairSteps(later), ...slotSteps(later)]
   return { state, steps: [...opening, ...steps, ...rest], why: trouble || 'ready', trouble }
@@ -176,7 +176,7 @@ function again(view: FailoverView, primary: string, standing: Bad, why: string):
   const step: FailoverStep = {
     kind: 'restart',
     server: primary,
-    why: `${told}; it is started again where it is`,
+    why: 'it is started again where it is: it has everything',
   }
   return { state: view.state, steps: [step, ...starts], why: told, trouble: told }
 }

@@ -48,6 +48,7 @@ const inOrder = new Set(['hold', 'drain', 'stop', 'fence', 'synchronous', 'promo
 /** For an operator's command, from its begin to the new primary. */
 const commandMs = 120_000
 const slotsEveryMs = 10_000
+const slotsSoonMs = 300
 const nothingPlanned: FailoverPlan = { steps: [], why: 'starting', trouble: '', servers: {} }
 
 interface Waiter {
@@ -300,7 +301,8 @@ class Group implements DatabaseGroup {
     this.#state = state
     this.#plan = plan
     this.#remember()
-    if (plan.why === this.#said) return
+    const { primary } = state.journal
+    if (plan.why === this.#said || (primary !== null && state.watch[primary] === undefined)) return
     this.#said = plan.why
     this.#say(plan.trouble === '' ? 'info' : 'warn', null, plan.why)
   }
@@ -463,6 +465,14 @@ class Group implements DatabaseGroup {
     if (record === undefined || primary === null) return { ok: true }
     try {
       const lost = await this.#lost.salvage(server, primary, record.atMs)
+      if (lost === null) {
+        this.#say(
+          'warn',
+          server,
+          `what only it has can't be told: ${server} was a primary for too short a time`,
+        )
+        return { ok: true }
+      }
       this.#lostOf(server, lost)
       const sentence =
         lost.changes === 0
@@ -490,7 +500,11 @@ class Group implements DatabaseGroup {
     if (!this.servers.canFence || primary === null || change !== null) return
     if (this.#publishing.last?.primary !== primary || now < this.#lostAtUs) return
     this.#lostAtUs = now + slotsEveryMs * 1_000
-    void this.#lost.keep(primary, seen?.standbys.map(one => one.flushLsn) ?? [])
+    const flushed = seen?.standbys.filter(one => one.state === 'streaming').map(one => one.flushLsn) ?? []
+    void this.#lost.keep(primary, flushed).then(kept => {
+      // Not there yet: soon again.
+      if (!kept) this.#lostAtUs = Math.min(this.#lostAtUs, now + slotsSoonMs * 1_000)
+    })
   }
 
   // ---- commands
@@ -696,6 +710,7 @@ class Group implements DatabaseGroup {
       durability: this.#spec.durability,
       failovers: this.#failovers,
       observation: id => this.#looks.observation(id),
+      source: id => this.#looks.seen.find(one => one.id === id)?.streamsFrom ?? null,
       pid: id => this.servers.pid(id),
       lag: this.#lag,
     })

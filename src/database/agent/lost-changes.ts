@@ -30,7 +30,7 @@ interface Transaction {
 export class LostChanges {
   readonly #servers: DatabaseServers
   readonly #options: Pick<ServersOptions, 'spec' | 'stateDirectory' | 'log'>
-  #keeping: Promise<void> | null = null
+  #keeping: Promise<boolean> | null = null
 
   constructor(servers: DatabaseServers, options: Pick<ServersOptions, 'spec' | 'stateDirectory' | 'log'>) {
     this.#servers = servers
@@ -39,15 +39,17 @@ export class LostChanges {
 
   /**
    * The slot is on the primary, and no further than any replica that streams: what one of them may lack stays readable.
-   * Without replicas there is no failover, and nothing is kept.
+   * Without replicas there is no failover, and nothing is kept. True: it is there.
    */
-  keep(primary: string, flushed: readonly Lsn[]): Promise<void> {
+  keep(primary: string, flushed: readonly Lsn[]): Promise<boolean> {
     this.#keeping ??= this.#keep(primary, flushed)
+      .then(() => flushed.length > 0)
       .catch((cause: Error) => {
         this.#options.log.warn(
           { cause, server: primary },
           `${primary}: what a failover would lose can't be told now: ${cause.message}`,
         )
+        return false
       })
       .finally(() => {
         this.#keeping = null
@@ -89,14 +91,13 @@ export class LostChanges {
     return this.#servers.query(server, sql, askTimeoutMs)
   }
 
-  /** @param atMs names the files */
-  async salvage(server: string, primary: string, atMs: number): Promise<Lost> {
+  /** Null: there is no slot, so nothing can be told. @param atMs names the files */
+  async salvage(server: string, primary: string, atMs: number): Promise<Lost | null> {
     const history = await this.#history(primary)
     const alone = await this.#servers.isolate(server)
     try {
       const [row] = await alone.query(standingSql, askTimeoutMs)
-      if (row === undefined || row[2] === null)
-        throw new Error(`${server} has no slot ${slot}: it was just made a primary`)
+      if (row === undefined || row[2] === null) return null
       const fork = history.get(Number(row[0]))
       if (fork === undefined)
         throw new Error(`timeline ${row[0]} of ${server} is not in the history of ${primary}`)

@@ -13,6 +13,8 @@ export interface StatusQuestion {
   readonly durability: string
   readonly failovers: readonly FailoverRecord[]
   observation(id: string): ServerObservation | null
+  /** Id of the server that it streams from now. */
+  source(id: string): string | null
   pid(id: string): number | null
   readonly lag: LagClock
 }
@@ -58,6 +60,6 @@ function serverStatus(question: StatusQuestion, server: TopologyServer): ServerS
     lsn: answers ? seen.position.lsn : 0,
     lagBytes: replica && head?.answers === true ? Math.max(0, head.position.lsn - replayed) : null,
     lagMs: replica ? lag.behindMs(standing.nowUs, replayed) : null,
-    from: seen?.streamsFrom ?? null,
+    from: question.source(server.id),
   }
 }
