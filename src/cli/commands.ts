@@ -196,6 +196,61 @@ export const commands: readonly CommandDefinition[] = [
     load: async () => (await import('./commands/maintenance.ts')).maintenance,
   },
   {
+    name: 'db',
+    summary: 'Look at the databases, move the primary, repair, back up, restore, log in',
+    details:
+      'NAME is needed where there are several databases. `switchover` is planned: nobody gets an error for a transaction that ends within the hold. `failover` gives the primary up; with --lossy also when acknowledged commits may be missing. `rebuild` makes a replica anew. `pause` stops failovers and repairs until `resume`. `verify` compares rows between primary and replicas. `restore` fills a database of a new name, and touches no other. `reset` deletes all data of a database of a stopped system, and asks first. docs/operate/databases.md says more. Exit code 1 where `verify` finds a difference or a drill a bad backup.',
+    arguments: [
+      {
+        name: 'action',
+        text: 'Left out: status',
+        optional: true,
+        neverFile: true,
+        choices: [
+          'status',
+          'psql',
+          'switchover',
+          'failover',
+          'rebuild',
+          'pause',
+          'resume',
+          'settings',
+          'slow',
+          'verify',
+          'backup',
+          'backups',
+          'restore',
+          'drill',
+          'reset',
+        ],
+      },
+      { name: 'name', text: 'The database, as in the file; for `rebuild` the server', optional: true },
+    ],
+    options: [
+      {
+        flags: '--to <what>',
+        text: 'switchover, failover: the server; restore: a moment (ISO 8601) or latest',
+      },
+      { flags: '--lossy', text: 'failover: also when acknowledged commits may be missing' },
+      { flags: '--reason <text>', text: 'pause: why, for whoever looks at the status' },
+      { flags: '--into <name>', text: 'restore: name of the new database (default NAME-restored)' },
+      { flags: '--as <service>', text: 'psql: as this service, through the router' },
+      { flags: '--primary', text: 'psql: to the primary itself, as superuser' },
+      { flags: '--server <id>', text: 'psql: to this server itself, as superuser' },
+      { flags: '-c, --command <sql>', text: 'psql: run this and end' },
+      { flags: '--yes', text: 'reset: do not ask' },
+    ],
+    examples: [
+      ['db', 'every database: role, state and lag of each server, pools, what waits and why'],
+      ['db psql --as api', 'psql with the rights of a service'],
+      ['db switchover --to main-2', 'before the host of the primary is looked after'],
+      ['db rebuild main-3', 'a replica that has to be copied again'],
+      ['db restore main --to 2026-03-04T05:06:07Z', 'as it was then, as main-restored'],
+      ['db reset main', 'delete all its data (the system is stopped)'],
+    ],
+    load: async () => (await import('./commands/db.ts')).db,
+  },
+  {
     name: 'routes',
     summary: 'Make routes of an OpenAPI description',
     details:
@@ -286,7 +341,13 @@ export const commands: readonly CommandDefinition[] = [
   {
     name: 'run',
     summary: 'Run one role of a system in this process; `tenfold up` does this by itself',
-    arguments: [{ name: 'role', text: 'edge: the front door', choices: ['edge'] }],
+    arguments: [
+      {
+        name: 'role',
+        text: 'edge: the front door; router: before the databases',
+        choices: ['edge', 'router'],
+      },
+    ],
     takesFile: false,
     options: [{ flags: '--state <dir>', text: 'The state directory' }],
     examples: [['run edge --state .tenfold', 'the front door, from the snapshot in the state directory']],

@@ -9,6 +9,9 @@ export const cliFailures: Catalogue<
   | 'stopTimedOut'
   | 'optionInvalid'
   | 'argumentMissing'
+  | 'databaseUnnamed'
+  | 'notConfirmed'
+  | 'programMissing'
   | 'descriptionUnreadable'
   | 'descriptionInvalid'
 > = defineFailures('cli', {
@@ -36,6 +39,20 @@ export const cliFailures: Catalogue<
     when: 'What is to be done needs a further argument.',
     advice: 'See the help of the command: `tenfold canary --help`.',
     status: 400,
+  },
+  databaseUnnamed: {
+    when: '`tenfold db` names a database or server that the running system does not have, or none where there are several.',
+    advice: '`tenfold db status` lists the databases and their servers.',
+    status: 404,
+  },
+  notConfirmed: {
+    when: '`tenfold db reset` is not confirmed: another name was typed, or there is no terminal to ask on.',
+    advice: 'Type the name of the database, or give --yes.',
+    status: 400,
+  },
+  programMissing: {
+    when: 'A program that a command starts is not installed: `tenfold db psql` needs psql.',
+    advice: "Install PostgreSQL's client: `apt install postgresql-client`, `brew install libpq`.",
   },
   descriptionUnreadable: {
     when: '`tenfold routes import` cannot read the description, or it is neither YAML nor JSON.',

@@ -24,6 +24,7 @@ function terminal(): Terminal & { printed: string[]; complained: string[] } {
     print: text => void printed.push(text),
     complain: text => void complained.push(text),
     live: () => {},
+    ask: async () => null,
     redraw: text => void printed.push(text),
     paint: (_, text) => text,
   }

@@ -62,6 +62,8 @@ const status: StatusView = {
     canaries: [],
     certificates: [],
   },
+  router: null,
+  databases: [],
   services: [
     {
       name: 'web',

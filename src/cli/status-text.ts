@@ -4,6 +4,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { bytesText, durationText } from '../kit/duration.ts'
 import type { MemberView, ServiceView, StatusView, SystemEvent } from '../system/index.ts'
+import { databaseLines, routerLines } from './database-text.ts'
 import { type Column, type Terminal, tableLines } from './terminal.ts'
 
 type Paint = Terminal['paint']
@@ -19,6 +20,8 @@ export function statusText(status: StatusView, terminal: Pick<Terminal, 'paint' 
     ...certificateLines(status, paint),
     ...canaryLines(status, paint),
     ...status.services.flatMap(service => [...serviceLines(service, paint, terminal.columns), '']),
+    ...routerLines(status.router, terminal),
+    ...status.databases.flatMap(database => [...databaseLines(database, terminal), '']),
     ...decisionLines(status.decisions.slice(-decisionsShown), paint),
   ]
     .join('\n')

@@ -19,6 +19,8 @@ export interface Terminal {
   /** Replaces all that is on the screen. */
   redraw(text: string): void
   paint(style: Style, text: string): string
+  /** A line that the person types; null: nobody is there to be asked. */
+  ask(question: string): Promise<string | null>
 }
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
@@ -76,7 +78,21 @@ export function createTerminal(
     },
     // The stream decides: no colour into a pipe, none with NO_COLOR, and FORCE_COLOR is obeyed.
     paint: (style, text) => styleText(style, text, { stream: out }),
+    ask: question => (interactive && process.stdin.isTTY ? answerTo(question, out) : Promise.resolve(null)),
   }
+}
+
+/** Ctrl-C and the end of the input are no answer. */
+async function answerTo(question: string, out: NodeJS.WriteStream): Promise<string | null> {
+  const { createInterface } = await import('node:readline')
+  return new Promise(resolve => {
+    const lines = createInterface({ input: process.stdin, output: out })
+    lines.question(question, answer => {
+      resolve(answer.trim())
+      lines.close()
+    })
+    lines.once('close', () => resolve(null))
+  })
 }
 
 /** For lines without colours. */

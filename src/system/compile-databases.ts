@@ -62,6 +62,7 @@ export interface Client {
 }
 
 export const operatorName = 'tenfold'
+const monitorName = 'tenfold_monitor'
 
 export function compileDatabases(system: CheckedSystem, context: DatabaseContext): CompiledDatabase[] {
   return Object.values(system.databases).map(database => ({
@@ -186,10 +187,11 @@ export function routedDatabase(
   topology: Topology,
   roles: readonly DatabaseRole[],
 ): RoutedDatabase {
-  const admin = roles.find(role => role.service === null && role.name === operatorName)
-  const fallback = spec.servers.kind === 'existing' ? loginOf(spec.servers.urls[0] ?? '') : null
+  // Servers elsewhere know one user, that of their URL.
+  const only = spec.servers.kind === 'existing' ? loginOf(spec.servers.urls[0] ?? '') : null
+  const admin = roles.find(role => role.name === operatorName)
   const login = (role: DatabaseRole | undefined): RouterUser['server'] =>
-    role ? { user: role.name, password: role.password } : (fallback ?? { user: operatorName, password: '' })
+    only ?? { user: role?.name ?? operatorName, password: role?.password ?? '' }
   return {
     ...routing,
     epoch: topology.epoch,
@@ -204,12 +206,12 @@ export function routedDatabase(
       access,
       server: login(service === null ? admin : roles.find(role => role.service === service)),
     })),
-    monitor: login(roles.find(role => role.service === null && role.name === 'tenfold_monitor') ?? admin),
+    monitor: login(roles.find(role => role.name === monitorName) ?? admin),
   }
 }
 
 /** User and password of a server's URL. */
-function loginOf(url: string): RouterUser['server'] {
+export function loginOf(url: string): RouterUser['server'] {
   const [, user = '', password = ''] = /^[a-z]+:\/\/([^:@/]*)(?::([^@/]*))?@/.exec(url) ?? []
   return { user: decodeURIComponent(user) || 'postgres', password: decodeURIComponent(password) }
 }

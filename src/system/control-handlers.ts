@@ -4,6 +4,7 @@ import type { CanaryStatus } from '../edge/control-protocol.ts'
 import type { Fleet, OutputLine } from '../fleet/index.ts'
 import { throwWhenFailed } from './change.ts'
 import type { Changes } from './changes.ts'
+import type { DatabaseHandlers } from './control/database-handlers.ts'
 import type { ControlHandlers } from './control/handlers.ts'
 import type { LogLine, StatusView } from './control/views.ts'
 import type { Events } from './events.ts'
@@ -13,6 +14,7 @@ import type { Redactor } from './redact.ts'
 import { canaryView } from './status.ts'
 
 export interface HandledSystem {
+  readonly databases: DatabaseHandlers
   readonly events: Events
   readonly history: History
   readonly changes: Changes
@@ -46,6 +48,7 @@ export function controlHandlers(system: HandledSystem): ControlHandlers {
   const queryOf = (service: string | undefined): { service?: string } =>
     service === undefined ? {} : { service }
   return {
+    databases: system.databases,
     status: () => system.status(),
     ready: async () => (await system.status()).ready,
     metrics: () => system.metrics(),

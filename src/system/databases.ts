@@ -5,6 +5,7 @@
 // is being taken back keeps what the router was told before.
 
 import type { DatabaseGroup, DatabaseGroupStatus, GroupOptions, Lease } from '../database/agent/contract.ts'
+import type { Backups, BackupsOptions } from '../database/backup/index.ts'
 import type { DatabaseDecision, DatabaseLog, Topology } from '../database/contract.ts'
 import type { RouterStatus } from '../database/router/control-protocol.ts'
 import type { RoutedDatabase, RouterSnapshot } from '../database/router/snapshot.ts'
@@ -26,6 +27,7 @@ export interface DatabasesOptions {
   readonly router: RouterProcess
   random(): Random
   createGroup(options: GroupOptions): Promise<DatabaseGroup>
+  createBackups(options: BackupsOptions): Promise<Backups>
   tell(kind: 'progress' | 'decision' | 'warning', subject: string, text: string): void
 }
 
@@ -37,7 +39,8 @@ interface Held {
   readonly group: DatabaseGroup
   /** What it said last; null: nothing yet. */
   topology: Topology | null
-  started: boolean
+  /** Null: the file asks for none. */
+  backups: Backups | null
 }
 
 /** Transactions under way end within this when the system stops; then connections are cut. */
@@ -71,6 +74,11 @@ export class Databases {
   /** Throws SYSTEM_DATABASE_UNKNOWN. */
   group(name: string): DatabaseGroup {
     return this.#find(name).group
+  }
+
+  /** Null: the file asks for none. */
+  backups(name: string): Backups | null {
+    return this.#find(name).backups
   }
 
   compiled(name: string): CompiledDatabase {
@@ -133,19 +141,22 @@ export class Databases {
 
   async stop(): Promise<void> {
     await this.#options.router.stop(drainMs)
-    await Promise.all([...this.#held.values()].map(({ group }) => group.stop(false)))
+    await Promise.all([...this.#held.values()].map(held => endOf(held, false)))
   }
 
   /** Nothing is waited for; data is as safe as after a crash. */
   async kill(): Promise<void> {
     await this.#options.router.kill()
-    await Promise.all([...this.#held.values()].map(({ group }) => group.stop(true)))
+    await Promise.all([...this.#held.values()].map(held => endOf(held, true)))
   }
 
   /** Router and servers serve on for the next supervisor; until it comes nothing fails over. */
   release(): void {
     this.#options.router.release()
-    for (const { group } of this.#held.values()) group.release()
+    for (const { group, backups } of this.#held.values()) {
+      void backups?.stop()
+      group.release()
+    }
   }
 
   // ---- one database
@@ -165,26 +176,53 @@ export class Databases {
       publish: topology => this.#publish(topology),
       drained: (database, timeoutMs) => this.#options.router.drained(database, timeoutMs),
     })
-    this.#held.set(name, { compiled, group, topology: null, started: false })
+    const held: Held = { compiled, group, topology: null, backups: null }
+    this.#held.set(name, held)
     step(name, 'starting')
     await group.start(progressOf(name, step))
-    const held = this.#held.get(name)
-    if (held?.group !== group) return
-    held.started = true
+    if (this.#held.get(name) !== held) return
     held.topology ??= group.topology
+    await this.#backUp(held)
+  }
+
+  /** As the spec of now asks. A folder that can't be written to does not keep the database from running: it is said. */
+  async #backUp(held: Held): Promise<void> {
+    await held.backups?.stop()
+    held.backups = null
+    const { spec } = held.compiled
+    if (spec.backup === null) return
+    const { group } = held
+    const backups = await this.#options.createBackups({
+      ...this.serversOptions(spec.name),
+      roles: () => group.roles,
+      topology: () => held.topology ?? group.topology,
+      decided: decision => this.#tell(decision),
+    })
+    held.backups = backups
+    await backups.start().catch((cause: Error) => {
+      this.#options.tell('warning', spec.name, `backups cannot be made: ${cause.message}`)
+    })
+  }
+
+  /** As its agent has them. */
+  serversOptions(name: string): ServersOptions {
+    const { stateDirectory, user, clock, log } = this.#options
+    return { spec: this.compiled(name).spec, stateDirectory, user, clock, log }
   }
 
   async #change(next: CompiledDatabase, step: Step): Promise<void> {
     const held = this.#find(next.spec.name)
     if (JSON.stringify(held.compiled.spec) !== JSON.stringify(next.spec))
       await held.group.apply(next.spec, progressOf(next.spec.name, step))
+    const backupBefore = JSON.stringify(held.compiled.spec.backup)
     held.compiled = next
+    if (JSON.stringify(next.spec.backup) !== backupBefore) await this.#backUp(held)
   }
 
   async #end(names: readonly string[]): Promise<void> {
     const ending = names.flatMap(name => this.#held.get(name) ?? [])
     for (const name of names) this.#held.delete(name)
-    await Promise.all(ending.map(({ group }) => group.stop(false)))
+    await Promise.all(ending.map(held => endOf(held, false)))
   }
 
   #tell({ level, database, server, text }: DatabaseDecision): void {
@@ -263,6 +301,11 @@ export class Databases {
     if (this.#options.router.state.state === 'stopped') return null
     return this.#options.router.status().catch(() => null)
   }
+}
+
+async function endOf({ group, backups }: Held, now: boolean): Promise<void> {
+  await backups?.stop()
+  await group.stop(now)
 }
 
 /** Sentences as they come; of bytes each tenth part. */

@@ -8,6 +8,7 @@ import { portTrouble, udpPortTrouble } from '../io/port-check.ts'
 import { reusePortWorks } from '../io/reuse-port.ts'
 import { bytesText } from '../kit/duration.ts'
 import type { Failure } from '../kit/failure.ts'
+import { databaseFindings } from './doctor-databases.ts'
 import { holderAlive, readLock } from './lock.ts'
 
 export interface Finding {
@@ -40,6 +41,7 @@ export async function examineMachine(question: DoctorQuestion): Promise<Finding[
     acceptQueue(readText('/proc/sys/net/core/somaxconn')),
     firstProcess(process.pid, process.platform),
     ...(await ports(question)),
+    ...(await databases(question)),
   ]
 }
 
@@ -158,13 +160,13 @@ function permissions(stateDirectory: string): Finding[] {
         `Run as that user, choose another one with --state, or: chown -R ${own} ${stateDirectory}`,
       ),
     )
-  } else if ((mode & 0o077) !== 0) {
+  } else if ((mode & 0o066) !== 0) {
     const remedy = `chmod 700 ${stateDirectory}`
     findings.push(
       warn('state directory', `${stateDirectory} is open to others (${mode.toString(8)})`, remedy),
     )
   } else findings.push(ok('state directory', `${stateDirectory} is private`))
-  for (const name of ['token', 'tokens.json', 'sticky.key']) {
+  for (const name of ['token', 'tokens.json', 'sticky.key', 'database.key']) {
     const file = join(stateDirectory, name)
     const found = statSync(file, { throwIfNoEntry: false })
     if (found !== undefined && (found.mode & 0o077) !== 0) {
@@ -230,7 +232,16 @@ export function firstProcess(pid: number, platform: string): Finding {
 
 function portsOf(system: CheckedSystem | null): number[] {
   if (system === null) return []
-  return [...system.edge.listeners, system.control].map(listen => listen.port).filter(port => port !== 0)
+  const routers = Object.values(system.databases).map(database => database.listen)
+  return [...system.edge.listeners, system.control, ...routers]
+    .map(listen => listen.port)
+    .filter(port => port !== 0)
+}
+
+async function databases({ system, stateDirectory }: DoctorQuestion): Promise<Finding[]> {
+  if (system === null) return []
+  const lock = readLock(stateDirectory)
+  return databaseFindings(system, lock !== null && holderAlive(lock), process.availableMemory())
 }
 
 async function ports({ system, stateDirectory }: DoctorQuestion): Promise<Finding[]> {

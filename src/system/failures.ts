@@ -17,6 +17,11 @@ type Names =
   | 'routerUnreachable'
   | 'routerFailed'
   | 'databaseUnknown'
+  | 'databaseWithoutPrimary'
+  | 'databaseUserUnknown'
+  | 'databaseRunning'
+  | 'backupUnasked'
+  | 'restoreRefused'
   | 'startFailed'
   | 'userUnknown'
   | 'unauthorized'
@@ -99,6 +104,32 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     when: 'A command names a database that the file does not have, or none where there are several.',
     advice: '`tenfold db status` lists the databases.',
     status: 404,
+  },
+  databaseWithoutPrimary: {
+    when: 'Something needs the primary of a database, and there is none now.',
+    advice: '`tenfold db status` says why. It comes back by itself, or with `tenfold db failover`.',
+    status: 503,
+    retry: true,
+  },
+  databaseUserUnknown: {
+    when: 'A login is asked for a service that has no access to the database.',
+    advice: 'Name one that has, or add it to `databases.NAME.access`.',
+    status: 404,
+  },
+  backupUnasked: {
+    when: 'A backup, a drill or a restore is asked for of a database whose file has no `backup`.',
+    advice: "Add backup: { to: 'FOLDER' } to the database, and reload.",
+    status: 409,
+  },
+  restoreRefused: {
+    when: '`tenfold db restore` is told a moment or a name that it cannot be.',
+    advice: 'See `tenfold db --help`; `tenfold db backups` says what there is.',
+    status: 400,
+  },
+  databaseRunning: {
+    when: '`tenfold db reset` is asked for while the system runs.',
+    advice: 'Stop the system with `tenfold stop`; `tenfold up` then makes an empty database.',
+    status: 409,
   },
   startFailed: {
     when: 'A service did not become ready while the system was started.',

@@ -87,6 +87,15 @@ export async function stopLeftovers(where: Whereabouts, options: { now: boolean 
   return endLeftovers(stateDirectoryAt(where), options)
 }
 
+/** Deletes all data of a database of a system that is stopped; says what that was. */
+export async function resetDatabase(
+  where: Whereabouts & { readonly environment?: string | undefined },
+  name: string,
+): Promise<string> {
+  const { deleteDatabaseOf } = await import('./reset-database.ts')
+  return deleteDatabaseOf(stateDirectoryAt(where), where.file, where.environment ?? null, name)
+}
+
 /** The doctor's findings. A file that is not there or is wrong is a finding too. */
 export async function examine(
   question: Whereabouts & { readonly environment?: string | undefined },

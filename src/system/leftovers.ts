@@ -6,6 +6,7 @@ import { systemClock } from '../kit/clock.ts'
 import { seededRandom } from '../kit/random.ts'
 import { createEdgeProcess } from './edge-process.ts'
 import { takeLock } from './lock.ts'
+import { createRouterProcess } from './router-process.ts'
 import { openStateDirectory } from './state-directory.ts'
 
 const drainMs = 10_000
@@ -17,7 +18,11 @@ export async function endLeftovers(stateDirectory: string, options: { now: boole
   const state = openStateDirectory(stateDirectory)
   const lock = takeLock(state.path, '')
   try {
-    return [...(await endEdge(state, options)), ...(await endInstances(state.path, options))]
+    return [
+      ...(await endEdge(state, options)),
+      ...(await endInstances(state.path, options)),
+      ...(await endDatabases(state.path, options)),
+    ]
   } finally {
     lock.release()
   }
@@ -42,4 +47,16 @@ async function endInstances(stateDirectory: string, { now }: { now: boolean }): 
   const { adopted, ended } = await fleet.adopt()
   await (now ? fleet.kill() : fleet.stop())
   return [...adopted, ...ended].map(({ service, member }) => `${service}/${member}`)
+}
+
+async function endDatabases(stateDirectory: string, { now }: { now: boolean }): Promise<string[]> {
+  const router = createRouterProcess({ stateDirectory, onEvent: () => {}, onChange: () => {} })
+  const { databasesOnDisk, endServers } = await import('./database-leftovers.ts')
+  const taken = await router.adopt()
+  const { pid } = router.state
+  if (taken || router.replacesAnother) await (now ? router.kill() : router.stop(drainMs))
+  const servers = await Promise.all(
+    databasesOnDisk(stateDirectory).map(name => endServers(stateDirectory, name, now ? 'immediate' : 'fast')),
+  )
+  return [...(taken ? [`database router (process ${pid})`] : []), ...servers.flat()]
 }

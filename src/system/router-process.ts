@@ -1,6 +1,7 @@
 // The database router as a process: started, taken back, watched, restarted, told of snapshots, stopped. It runs detached,
 // so it serves on when the supervisor dies; STATE/router/process.json and its nonce say which one is ours. A router of
-// another version that is found serves until the next one listens beside it, and then drains.
+// another version that is found serves until the next one listens beside it, and then drains; where they can't share
+// ports it drains first.
 //
 // States: `stopped` -> `starting` (begun, not yet answering) -> `running` -> `restarting` (died or hung while it was wanted;
 // again and again, with back-off) -> `running`. `stop`, `kill` and `release` lead to `stopped` from everywhere.
@@ -182,12 +183,23 @@ class DetachedRouter implements RouterProcess {
     this.#set({ state: 'starting', reason: 'starting' })
     this.#keep(snapshot)
     try {
-      await this.#spawn()
+      await this.#spawn().catch(cause => this.#spawnAfter(cause))
     } catch (cause) {
       await this.kill()
       throw cause
     }
     this.#leaveFormer()
+  }
+
+  /** Where ports can't be shared with the former one: it has to go first, and clients are refused for a moment. */
+  async #spawnAfter(cause: unknown): Promise<void> {
+    const former = this.#former
+    if (former === null) throw cause
+    if (this.#life !== null) signalLife(this.#life, 'SIGKILL')
+    this.#options.onChange('info', `router process ${former.life.pid} drains before the next one listens`)
+    await this.#end(former, formerDrainMs)
+    this.#former = null
+    await this.#spawn()
   }
 
   #leaveFormer(): void {

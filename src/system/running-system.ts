@@ -7,9 +7,12 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseLog } from '../database/contract.ts'
+import type { RouterStatus } from '../database/router/control-protocol.ts'
+import { chooseServerUser } from '../database/servers/user.ts'
 import type { EdgeStatus } from '../edge/control-protocol.ts'
 import type { CheckedSystem } from '../file/index.ts'
-import { createFleet, type Fleet, type FleetDecision } from '../fleet/index.ts'
+import { createFleet, type Fleet, type FleetDecision, type ServiceSpec } from '../fleet/index.ts'
+import { userIds } from '../io/process.ts'
 import { systemClock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
 import { type Random, seededRandom } from '../kit/random.ts'
@@ -28,7 +31,9 @@ import { type ControlServer, startControlServer } from './control/server.ts'
 import { openTokens } from './control/tokens.ts'
 import type { StatusView, SystemEvent } from './control/views.ts'
 import { controlHandlers } from './control-handlers.ts'
+import { databaseHandlers } from './database-handlers.ts'
 import { checkDatabasePorts, type DatabasePortKeeper, openDatabasePorts } from './database-ports.ts'
+import { backupStateView, databaseView, routerView, waitingForDatabases } from './database-status.ts'
 import { Databases } from './databases.ts'
 import { createEdgeProcess, type EdgeProcess } from './edge-process.ts'
 import { createEvents, type Events } from './events.ts'
@@ -42,13 +47,13 @@ import { keepLogsBounded } from './log-keeper.ts'
 import { type Maintenance, type MaintenanceWish, openMaintenance } from './maintenance.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
 import { createRedactor, type Redactor } from './redact.ts'
-import { createRouterProcess } from './router-process.ts'
+import { createRouterProcess, type RouterProcessState } from './router-process.ts'
 import { openStandDown, type StandDown } from './stand-down.ts'
 import { openStateDirectory, type StateDirectory, stateDirectoryOf } from './state-directory.ts'
 import { edgeView, serviceViews, waitingFor } from './status.ts'
 import { openSystemLog, type SystemLog } from './system-log.ts'
 import { systemMetrics } from './system-metrics.ts'
-import { choosePostgresUser, chooseServiceUser, type ServiceUser } from './users.ts'
+import { chooseServiceUser, type ServiceUser } from './users.ts'
 import { tenfoldVersion } from './version.ts'
 import { type FileWatcher, watchFiles } from './watch-file.ts'
 
@@ -207,6 +212,11 @@ class ComposedSystem implements RunningSystem {
         canary: (route, action) => this.#need('edge').edge.canary({ route, action }),
         hasService: name => Object.hasOwn(this.#need('changes').changes.current.system.services, name),
         rollEdge: () => this.#rollEdge(),
+        databases: databaseHandlers({
+          databases: () => this.#need('databases').databases,
+          changes,
+          redactor: this.#redactor,
+        }),
         metrics: () => this.#metrics(),
         stop: how => void this.stop(how),
       }),
@@ -279,7 +289,7 @@ class ComposedSystem implements RunningSystem {
     })
     const databases = new Databases({
       stateDirectory: state.path,
-      user: choosePostgresUser(process.geteuid?.()),
+      user: chooseServerUser(process.geteuid?.(), serviceUids(changes.current.specs)),
       clock: systemClock,
       lease: { held: () => lock.held() },
       log: this.#redactedLog(log),
@@ -287,6 +297,7 @@ class ComposedSystem implements RunningSystem {
       random: freshRandom,
       // PostgreSQL's client and all that: loaded where there is a database.
       createGroup: async options => (await import('../database/index.ts')).createDatabaseGroup(options),
+      createBackups: async options => (await import('../database/index.ts')).createBackups(options),
       tell: (kind, subject, text) => this.#tell(kind, subject, text),
     })
     this.#parts.databases = databases
@@ -562,7 +573,16 @@ class ComposedSystem implements RunningSystem {
     const fleet = this.#parts.fleet?.status() ?? []
     const edge = await this.#edgeStatus()
     const process_ = this.#edgeState()
-    const missing = waitingFor(current.system, process_, edge, fleet)
+    const router = (await this.#parts.databases?.routerStatus()) ?? null
+    const missing = [
+      ...waitingFor(current.system, process_, edge, fleet),
+      ...waitingForDatabases(
+        Object.values(current.system.databases),
+        this.#parts.databases?.statuses() ?? [],
+        router,
+        this.#routerState(),
+      ),
+    ]
     if (this.#state === 'starting') missing.push('the system is starting')
     if (this.#state === 'stopping') missing.push('the system is stopping')
     return {
@@ -587,6 +607,7 @@ class ComposedSystem implements RunningSystem {
       standDown: this.#parts.standDown?.current ?? null,
       maintenance: this.#parts.maintenance?.view ?? null,
       services: serviceViews(current.system, fleet, edge),
+      ...this.#databaseViews(current.system, router),
       decisions: events.latest(),
     }
   }
@@ -596,6 +617,35 @@ class ComposedSystem implements RunningSystem {
     const former = edge.state.pid
     await edge.roll(changes.current.system.edge.limits.drainTimeoutMs)
     return `edge process ${edge.state.pid} took over from ${former}, which drains`
+  }
+
+  #databaseViews(
+    system: CheckedSystem,
+    router: RouterStatus | null,
+  ): Pick<StatusView, 'router' | 'databases'> {
+    const { databases } = this.#parts
+    const views = (databases?.statuses() ?? []).flatMap(status =>
+      databases === undefined
+        ? []
+        : databaseView({
+            compiled: databases.compiled(status.name),
+            status,
+            routed: router?.databases.find(one => one.name === status.name),
+            backup: backupStateView(databases.backups(status.name)),
+          }),
+    )
+    return { router: routerView(system, this.#routerState(), router), databases: views }
+  }
+
+  #routerState(): RouterProcessState {
+    const stopped = {
+      state: 'stopped',
+      reason: 'not started',
+      pid: null,
+      adopted: false,
+      restarts: 0,
+    } as const
+    return this.#parts.databases?.router.state ?? stopped
   }
 
   #edgeState(): EdgeProcess['state'] {
@@ -664,6 +714,13 @@ function freshRandom(): Random {
 
 function stopping(): Failure {
   return new Failure(systemFailures.stopping, 'The system is stopping.')
+}
+
+/** As whom services run. */
+function serviceUids(specs: readonly ServiceSpec[]): (number | null)[] {
+  return specs.map(
+    spec => (spec.kind === 'command' && spec.user !== undefined ? userIds(spec.user)?.uid : null) ?? null,
+  )
 }
 
 function busy(): Failure {

@@ -59,25 +59,6 @@ function toldUser(name: string, own: number | undefined): ServiceUser {
   return { user: name, name, warning: '' }
 }
 
-/**
- * Who PostgreSQL runs as: it refuses root. Null: ourselves. One that is not the services' user where the machine has such
- * a one, so that services can't read its files.
- */
-export function choosePostgresUser(
-  effectiveUserId: number | undefined,
-): { readonly name: string; readonly uid: number; readonly gid: number } | null {
-  if (effectiveUserId !== 0) return null
-  for (const name of ['postgres', usualServiceUser]) {
-    const found = userIds(name)
-    if (found !== null) return { name, uid: found.uid, gid: found.gid }
-  }
-  throw new Failure(
-    systemFailures.userUnknown,
-    `PostgreSQL does not run as root, and this machine has neither a user 'postgres' nor '${usualServiceUser}'.`,
-    { details: { remedy: 'Make one: useradd --system postgres.' } },
-  )
-}
-
 /** Root's own file: an unprivileged user when it can read what services need, else root, said plainly. */
 function unprivileged({ systemFile, directories }: UserQuestion): ServiceUser {
   const found = userIds(usualServiceUser)

@@ -5,6 +5,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Failure } from '../../kit/failure.ts'
 import { systemFailures } from '../failures.ts'
 import type { MaintenanceWish } from '../maintenance.ts'
+import { type DatabaseClient, databaseClient } from './database-client.ts'
 import type {
   AcceptedView,
   CanariesView,
@@ -44,6 +45,7 @@ export interface ControlClient {
   standUp(): Promise<AcceptedView>
   maintenanceOn(wish: MaintenanceWish): Promise<AcceptedView>
   maintenanceOff(): Promise<AcceptedView>
+  readonly databases: DatabaseClient
   canaries(): Promise<CanariesView>
   canaryResume(route: string): Promise<CanaryView>
   canaryStop(route: string): Promise<CanaryView>
@@ -86,6 +88,7 @@ export function controlClient(address: ControlAddress): ControlClient {
     standUp: () => json('POST', '/v1/standup'),
     maintenanceOn: wish => json('POST', '/v1/maintenance', wish),
     maintenanceOff: () => json('POST', '/v1/maintenance/off'),
+    databases: databaseClient({ json, operate }),
     canaries: () => json('GET', '/v1/canaries'),
     canaryResume: route => json('POST', '/v1/canaries/resume', { route }),
     canaryStop: route => json('POST', '/v1/canaries/stop', { route }),

@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { parseBlock } from '../../policy/address.ts'
+import { type DatabaseOperation, databaseContract } from './database-contract.ts'
 import {
   acceptedSchema,
   canariesSchema,
@@ -62,6 +63,7 @@ export type Operation =
   | 'canaryResume'
   | 'canaryStop'
   | 'stop'
+  | DatabaseOperation
 
 const json = (schema: z.ZodType, ...statuses: number[]): Answer => ({
   kind: 'json',
@@ -119,7 +121,8 @@ export const contract: Readonly<Record<Operation, RouteContract>> = {
     method: 'get',
     path: '/readyz',
     scope: 'none',
-    summary: '200 when every listener listens and every service has a ready member, else 503.',
+    summary:
+      '200 when every listener listens, every service has a ready member and every database takes writes, else 503.',
     answer: json(z.strictObject({ ready: z.boolean() }), 200, 503),
   },
   openapi: {
@@ -133,7 +136,7 @@ export const contract: Readonly<Record<Operation, RouteContract>> = {
     method: 'get',
     path: '/metrics',
     scope: 'metrics',
-    summary: "Prometheus text: the edge's, the fleet's and the supervisor's metrics.",
+    summary: 'Prometheus text: the metrics of edge, router, databases, fleet and supervisor.',
     answer: { kind: 'text', contentType: 'text/plain; version=0.0.4; charset=utf-8' },
   },
   status: {
@@ -298,4 +301,5 @@ export const contract: Readonly<Record<Operation, RouteContract>> = {
     body: z.strictObject({ now: z.boolean().default(false) }),
     answer: json(acceptedSchema, 202),
   },
+  ...databaseContract,
 }

@@ -15,7 +15,7 @@ import type { ControlHandlers } from './handlers.ts'
 import { failureSchema } from './schemas.ts'
 import { type ControlServer, startControlServer } from './server.ts'
 import { openTokens, type Tokens } from './tokens.ts'
-import type { CanaryView, LogLine, StatusView, SystemEvent } from './views.ts'
+import type { CanaryView, DatabaseView, LogLine, StatusView, SystemEvent } from './views.ts'
 
 const at = '2026-01-02T03:04:05.678Z'
 
@@ -28,6 +28,57 @@ const canary: CanaryView = {
   outSince: at,
   canary: { requests: 500, errors: 60, p95Ms: 12 },
   others: { requests: 5_000, errors: 20, p95Ms: 11 },
+}
+
+const database: DatabaseView = {
+  name: 'main',
+  database: 'app',
+  servedBy: 'tenfold',
+  state: 'ready',
+  reason: 'both replicas stream',
+  durability: 'one-replica',
+  reads: 'fresh',
+  host: '127.0.0.1',
+  port: 6432,
+  epoch: 2,
+  timeline: 2,
+  paused: null,
+  traffic: {
+    clients: 3,
+    waiting: 0,
+    held: 0,
+    pins: { transaction: 1 },
+    reads: { replica: 10 },
+    statements: [{ kind: 'select', server: 'replica', count: 10, errors: 0, p50Ms: 0.4, p99Ms: 2 }],
+  },
+  servers: [
+    {
+      id: 'main-1',
+      role: 'primary',
+      state: 'ready',
+      reason: 'takes writes',
+      address: '127.0.0.1:20001',
+      pid: 11,
+      delayMs: 0,
+      lsn: '0/3000148',
+      lagBytes: null,
+      lagMs: null,
+      from: null,
+      connections: { total: 2, active: 1, idle: 1 },
+    },
+  ],
+  failovers: [
+    {
+      at,
+      kind: 'failover',
+      from: 'main-2',
+      to: 'main-1',
+      why: 'main-2 was killed',
+      tookMs: 40,
+      lost: { changes: 0, file: '', covers: 'rows' },
+    },
+  ],
+  backup: { directory: '/backups', lastAt: at, text: 'the log is archived to 0/3000000' },
 }
 
 const status: StatusView = {
@@ -100,11 +151,67 @@ const status: StatusView = {
       ],
     },
   ],
+  router: {
+    state: 'running',
+    reason: 'started',
+    pid: 10,
+    adopted: false,
+    restarts: 0,
+    snapshotVersion: 4,
+  },
+  databases: [database],
   decisions: [{ at, kind: 'decision', subject: 'web/web-1', text: 'ejected: 5 failures in a row' }],
 }
 
 const unused = (): never => {
   throw new Error('not part of this test')
+}
+
+const databaseHandlers: ControlHandlers['databases'] = {
+  switchover: async (name, to, progress) => {
+    if (name !== 'main')
+      throw new Failure(systemFailures.databaseUnknown, `There is no database '${name}'; there is 'main'.`)
+    progress(name, 'holding statements')
+    return { text: `${to ?? 'main-2'} is the primary` }
+  },
+  failover: async (_, { to, lossy }) => ({ text: `${to} ${lossy}` }),
+  rebuild: async (_, server) => ({ text: `${server} is a replica again` }),
+  pause: async (_, reason) => ({ text: `paused: ${reason}` }),
+  resume: async () => ({ text: 'goes on' }),
+  settings: async () => ({
+    server: 'main-1',
+    settings: [{ name: 'work_mem', value: '16MB', source: 'configuration file', pending: false }],
+  }),
+  slow: async () => ({
+    statements: [
+      {
+        server: 'main-1',
+        text: 'SELECT * FROM films WHERE id = $1',
+        calls: 9,
+        totalMs: 3,
+        meanMs: 0.3,
+        maxMs: 1,
+        rows: 9,
+      },
+    ],
+  }),
+  connection: async (_, as, server) => ({
+    host: '127.0.0.1',
+    port: 6432,
+    user: as === null ? 'tenfold' : `svc_${as}`,
+    password: 'p',
+    database: 'app',
+    sslmode: 'disable',
+    through: server ?? 'the router',
+  }),
+  verify: async (_, progress) => {
+    progress('main', 'films')
+    return { text: '1 difference', findings: ['films: rows 1 to 9 differ on main-2'] }
+  },
+  backup: async () => ({ text: 'done' }),
+  backups: async () => ({ backups: [{ id: 'base-1', at, bytes: 4096, problem: '' }], text: 'kept' }),
+  restore: async (_, { to, into }) => ({ text: `${to} ${into}` }),
+  drill: async () => ({ text: 'restored' }),
 }
 
 function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
@@ -143,6 +250,7 @@ function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
     canaries: async () => ({ canaries: [canary] }),
     canary: async (route, action) => ({ ...canary, route, state: action === 'stop' ? 'stopped' : 'running' }),
     stop: () => ({ text: 'stopping' }),
+    databases: databaseHandlers,
     latestLogs: async () => [{ service: 'web', instance: 'web-1', at: null, text: 'hello' }],
     followLogs: (_, onLine) => {
       const timer = setInterval(() => onLine({ service: 'web', instance: 'web-1', at, text: 'tick' }), 5)
@@ -250,6 +358,19 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   canaryResume: { path: '/v1/canaries/resume', body: { route: '/*' } },
   canaryStop: { path: '/v1/canaries/stop', body: { route: '/*' } },
   stop: { path: '/v1/stop' },
+  databaseSwitchover: { path: '/v1/databases/main/switchover', body: { to: 'main-2' } },
+  databaseFailover: { path: '/v1/databases/main/failover', body: { lossy: true } },
+  databaseRebuild: { path: '/v1/databases/main/rebuild', body: { server: 'main-2' } },
+  databasePause: { path: '/v1/databases/main/pause', body: { reason: 'a disk' } },
+  databaseResume: { path: '/v1/databases/main/resume' },
+  databaseSettings: { path: '/v1/databases/main/settings' },
+  databaseSlow: { path: '/v1/databases/main/slow' },
+  databaseConnection: { path: '/v1/databases/main/connection', body: { as: 'web' } },
+  databaseVerify: { path: '/v1/databases/main/verify' },
+  databaseBackup: { path: '/v1/databases/main/backup' },
+  databaseBackups: { path: '/v1/databases/main/backups' },
+  databaseRestore: { path: '/v1/databases/main/restore', body: { to: 'latest', into: 'copy' } },
+  databaseDrill: { path: '/v1/databases/main/drill' },
 }
 
 test('every route answers what its schema says, and the OpenAPI description has exactly these routes', async t => {
@@ -414,6 +535,26 @@ test('the client gives back answers, progress and failures', async t => {
   assert.deepEqual((await client.canaries()).canaries, [canary])
   assert.equal((await client.canaryStop('/api/*')).state, 'stopped')
   assert.deepEqual(await client.canaryResume('/api/*'), { ...canary, route: '/api/*', state: 'running' })
+  const moved: string[] = []
+  assert.equal(
+    (await client.databases.switchover('main', { to: 'main-2' }, line => moved.push(line.text))).text,
+    'main-2 is the primary',
+  )
+  assert.deepEqual(moved, ['holding statements'])
+  assert.equal((await client.databases.failover('main', { to: 'main-3', lossy: true })).text, 'main-3 true')
+  assert.equal((await client.databases.rebuild('main', 'main-1')).text, 'main-1 is a replica again')
+  assert.equal((await client.databases.pause('main')).text, 'paused: asked for by an operator')
+  assert.equal((await client.databases.resume('main')).text, 'goes on')
+  assert.equal((await client.databases.settings('main')).settings[0]?.value, '16MB')
+  assert.equal((await client.databases.slow('main')).statements[0]?.calls, 9)
+  assert.equal((await client.databases.connection('main', { as: 'web' })).user, 'svc_web')
+  assert.equal((await client.databases.connection('main', { server: 'primary' })).through, 'primary')
+  assert.deepEqual((await client.databases.verify('main')).findings, ['films: rows 1 to 9 differ on main-2'])
+  assert.equal((await client.databases.backup('main')).text, 'done')
+  assert.equal((await client.databases.backups('main')).backups[0]?.id, 'base-1')
+  assert.equal((await client.databases.restore('main', { to: 'latest' })).text, 'latest null')
+  assert.equal((await client.databases.drill('main')).text, 'restored')
+  await assert.rejects(client.databases.switchover('other'), { code: 'SYSTEM_DATABASE_UNKNOWN' })
   await assert.rejects(client.scale('no', 1), { code: 'FLEET_SERVICE_UNKNOWN' })
   await assert.rejects(client.restart('web'), {
     code: 'SYSTEM_START_FAILED',

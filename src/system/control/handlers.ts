@@ -2,6 +2,7 @@
 // fits it. Types only.
 
 import type { MaintenanceWish } from '../maintenance.ts'
+import type { DatabaseHandlers } from './database-handlers.ts'
 import type {
   AcceptedView,
   CanariesView,
@@ -19,10 +20,13 @@ export type Progress = (subject: string, text: string) => void
 export interface OperationResult {
   readonly text: string
   readonly changes?: readonly ChangeView[]
+  readonly findings?: readonly string[]
 }
 
 /** Rejections that are a `Failure` reach the client with their code; anything else is a fault and answers 500. */
 export interface ControlHandlers {
+  readonly databases: DatabaseHandlers
+
   status(): Promise<StatusView>
   ready(): Promise<boolean>
   metrics(): Promise<string>

@@ -2,6 +2,7 @@
 // it. /openapi.json is generated from these.
 
 import { z } from 'zod'
+import { databaseSchema, routerSchema } from './database-schemas.ts'
 import type {
   AcceptedView,
   AcmeHostView,
@@ -186,6 +187,8 @@ export const statusSchema: z.ZodType<StatusView> = z.strictObject({
   standDown: standDownSchema.nullable(),
   maintenance: maintenanceSchema.nullable(),
   services: z.array(serviceSchema),
+  router: routerSchema.nullable().describe('Before the databases; null: there is no database'),
+  databases: z.array(databaseSchema),
   decisions: z.array(eventSchema).max(50).describe('The latest, oldest first'),
 })
 
@@ -204,6 +207,7 @@ export const operationSchema: z.ZodType<OperationLine> = z.discriminatedUnion('k
     at: timestamp,
     text: z.string(),
     changes: z.array(changeSchema).exactOptional(),
+    findings: z.array(z.string()).exactOptional().describe('What was found, a sentence each'),
   }),
   z.strictObject({
     kind: z.literal('failed'),

@@ -9,6 +9,7 @@ import type { z } from 'zod'
 import { Failure, type FailureKind } from '../../kit/failure.ts'
 import { remedyOf, systemFailures } from '../failures.ts'
 import { contract, type Operation, type RouteContract } from './contract.ts'
+import { databaseAnswerers } from './database-answers.ts'
 import { refuseHost, refuseOrigin, refuseToken } from './guard.ts'
 import type { ControlHandlers, OperationResult, Progress } from './handlers.ts'
 import { lineStream } from './line-stream.ts'
@@ -175,6 +176,7 @@ function answerersOf({ handlers, version, onFault }: ControlServerOptions): Reco
     canaryResume: async (_, { body }) => Response.json(await handlers.canary(body.route as string, 'resume')),
     canaryStop: async (_, { body }) => Response.json(await handlers.canary(body.route as string, 'stop')),
     stop: (_, { body }) => Response.json(handlers.stop({ now: body.now as boolean }), { status: 202 }),
+    ...databaseAnswerers(handlers.databases, operation),
   }
 }
 

@@ -2,6 +2,10 @@
 // shows. It holds types only, so that the client costs nothing to load; schemas.ts checks the same shapes at run time.
 // Times are ISO 8601 in UTC, sizes bytes, durations milliseconds.
 
+import type { DatabaseView, RouterView } from './database-views.ts'
+
+export type * from './database-views.ts'
+
 export interface FailureView {
   readonly error: { readonly code: string; readonly message: string; readonly remedy: string }
 }
@@ -196,6 +200,9 @@ export interface StatusView {
   readonly standDown: StandDownView | null
   readonly maintenance: MaintenanceView | null
   readonly services: readonly ServiceView[]
+  /** Before the databases; null: there is no database. */
+  readonly router: RouterView | null
+  readonly databases: readonly DatabaseView[]
   /** The latest, oldest first; at most 50. */
   readonly decisions: readonly SystemEvent[]
 }
@@ -217,6 +224,8 @@ export type OperationLine =
       readonly at: string
       readonly text: string
       readonly changes?: readonly ChangeView[]
+      /** What was found, a sentence each. */
+      readonly findings?: readonly string[]
     }
   | {
       readonly kind: 'failed'

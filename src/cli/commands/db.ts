@@ -1,0 +1,171 @@
+// `tenfold db ACTION`: what is done with databases: looking, moving the primary, repairing, backing up, psql. Each asks the
+// control API and shows what it says; `reset` alone works on a system that is stopped.
+
+import { Failure } from '../../kit/failure.ts'
+import { resetDatabase } from '../../system/index.ts'
+import type { Action, CommandInput } from '../command.ts'
+import { clientOf, showOperation } from '../connection.ts'
+import { backupsText, databasesText, settingsText, slowText } from '../database-text.ts'
+import { cliFailures } from '../failures.ts'
+import { psql } from './psql.ts'
+
+type Client = ReturnType<typeof clientOf>
+
+export const db: Action = async input => {
+  const action = input.args.action ?? 'status'
+  const run = actions[action]
+  if (run === undefined)
+    throw new Failure(cliFailures.argumentMissing, `'tenfold db ${action}' does nothing.`)
+  return run(input)
+}
+
+const actions: Readonly<Record<string, Action>> = {
+  status,
+  psql: input => psql(input, databaseOf),
+  switchover: operated((client, name, { options }, progress) =>
+    client.databases.switchover(name, target(options), progress),
+  ),
+  failover: operated((client, name, { options }, progress) =>
+    client.databases.failover(name, { ...target(options), lossy: options.lossy === true }, progress),
+  ),
+  rebuild,
+  pause: operated((client, name, { options }) =>
+    client.databases.pause(name, typeof options.reason === 'string' ? options.reason : undefined),
+  ),
+  resume: operated((client, name) => client.databases.resume(name)),
+  reset,
+  settings: async input => {
+    const client = clientOf(input)
+    const view = await client.databases.settings(await databaseOf(input, client))
+    return show(input, view, () => settingsText(view, input.terminal))
+  },
+  slow: async input => {
+    const client = clientOf(input)
+    const view = await client.databases.slow(await databaseOf(input, client))
+    return show(input, view, () => slowText(view))
+  },
+  verify: operated((client, name, _, progress) => client.databases.verify(name, progress)),
+  backup: operated((client, name, _, progress) => client.databases.backup(name, progress)),
+  backups: async input => {
+    const client = clientOf(input)
+    const view = await client.databases.backups(await databaseOf(input, client))
+    return show(input, view, () => backupsText(view, input.terminal))
+  },
+  restore: operated((client, name, { options }, progress) => {
+    const { to, into } = options
+    if (typeof to !== 'string')
+      throw new Failure(
+        cliFailures.argumentMissing,
+        '`tenfold db restore` needs a moment: --to 2026-03-04T05:06:07Z, or --to latest.',
+      )
+    return client.databases.restore(name, { to, ...(typeof into === 'string' ? { into } : {}) }, progress)
+  }),
+  drill: operated((client, name, _, progress) => client.databases.drill(name, progress)),
+}
+
+async function status(input: CommandInput): Promise<0> {
+  const { databases, router } = await clientOf(input).status()
+  const { name } = input.args
+  const shown = name === undefined ? databases : databases.filter(one => one.name === name)
+  if (name !== undefined && shown.length === 0) throw unknown(name, databases)
+  return show(input, { router, databases: shown }, () => databasesText(router, shown, input.terminal))
+}
+
+/** The database that is meant: the one that is named, or the only one. */
+async function databaseOf(input: CommandInput, client: Client): Promise<string> {
+  const { name } = input.args
+  const { databases } = await client.status()
+  if (name !== undefined) {
+    if (databases.some(one => one.name === name)) return name
+    throw unknown(name, databases)
+  }
+  const [only, ...others] = databases
+  if (only !== undefined && others.length === 0) return only.name
+  if (only === undefined)
+    throw new Failure(cliFailures.databaseUnnamed, 'The running system has no database.')
+  throw new Failure(
+    cliFailures.databaseUnnamed,
+    `Which database? There are ${databases.map(one => `'${one.name}'`).join(', ')}.`,
+  )
+}
+
+function unknown(name: string, databases: readonly { readonly name: string }[]): Failure {
+  const there = databases.map(one => `'${one.name}'`).join(', ')
+  return new Failure(
+    cliFailures.databaseUnnamed,
+    `There is no database '${name}'; ${there === '' ? 'the running system has none' : `there is ${there}`}.`,
+  )
+}
+
+/** A server is one database's: naming it is enough. */
+async function rebuild(input: CommandInput): Promise<0 | 1> {
+  const client = clientOf(input)
+  const server = input.args.name
+  if (server === undefined)
+    throw new Failure(
+      cliFailures.argumentMissing,
+      '`tenfold db rebuild` needs a server: `tenfold db status` lists them.',
+    )
+  const { databases } = await client.status()
+  const found = databases.find(one => one.servers.some(entry => entry.id === server))
+  if (found === undefined) {
+    const there = databases.flatMap(one => one.servers.map(entry => entry.id)).join(', ')
+    throw new Failure(
+      cliFailures.databaseUnnamed,
+      `There is no server '${server}'; there are ${there || 'none'}.`,
+    )
+  }
+  return operate(input, progress => client.databases.rebuild(found.name, server, progress))
+}
+
+async function reset(input: CommandInput): Promise<0> {
+  const { name } = input.args
+  if (name === undefined)
+    throw new Failure(cliFailures.argumentMissing, '`tenfold db reset` needs the name of a database.')
+  if (input.options.yes !== true) {
+    const answer = await input.terminal.ask(
+      `All data of '${name}' is deleted for good, backups excepted. Type its name to go on: `,
+    )
+    if (answer !== name)
+      throw new Failure(
+        cliFailures.notConfirmed,
+        answer === null
+          ? `Nobody is there to confirm that all data of '${name}' is deleted.`
+          : `Nothing was deleted: '${answer}' is not '${name}'.`,
+      )
+  }
+  const text = await resetDatabase({ file: input.file, stateDirectory: input.stateDirectory }, name)
+  return show(input, { text }, () => text)
+}
+
+type Operate = (
+  client: Client,
+  name: string,
+  input: CommandInput,
+  progress: Parameters<Parameters<typeof showOperation>[1]>[0],
+) => ReturnType<Parameters<typeof showOperation>[1]>
+
+function operated(run: Operate): Action {
+  return async input => {
+    const client = clientOf(input)
+    const name = await databaseOf(input, client)
+    return operate(input, progress => run(client, name, input, progress))
+  }
+}
+
+/** 1 where something was found that should not be. */
+async function operate(input: CommandInput, run: Parameters<typeof showOperation>[1]): Promise<0 | 1> {
+  const done = await showOperation(input, run)
+  const findings = done.findings ?? []
+  if (!input.json) for (const line of [...findings, done.text]) input.terminal.print(line)
+  return findings.length === 0 ? 0 : 1
+}
+
+function target({ to }: CommandInput['options']): { to?: string } {
+  return typeof to === 'string' ? { to } : {}
+}
+
+function show(input: CommandInput, view: object, text: () => string): 0 {
+  input.terminal.print(input.json ? JSON.stringify(view) : text())
+  return 0
+}

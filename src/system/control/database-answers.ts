@@ -1,0 +1,55 @@
+// Routes about databases, answered by their handlers: parameters taken apart, nothing else.
+
+import type { DatabaseOperation } from './database-contract.ts'
+import type { DatabaseHandlers } from './database-handlers.ts'
+import type { OperationResult, Progress } from './handlers.ts'
+
+export interface AnsweredInput {
+  readonly params: Readonly<Record<string, string>>
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+type DatabaseAnswerer = (context: unknown, input: AnsweredInput) => Response | Promise<Response>
+
+/** `operation` makes an answer of lines of what goes on. */
+export function databaseAnswerers(
+  handlers: DatabaseHandlers,
+  operation: (run: (progress: Progress) => Promise<OperationResult>) => Promise<Response>,
+): Record<DatabaseOperation, DatabaseAnswerer> {
+  const name = ({ params }: AnsweredInput): string => params.name as string
+  const optional = (value: unknown): string | null => (value as string | undefined) ?? null
+  return {
+    databaseSwitchover: (_, input) =>
+      operation(progress => handlers.switchover(name(input), optional(input.body.to), progress)),
+    databaseFailover: (_, input) =>
+      operation(progress =>
+        handlers.failover(
+          name(input),
+          { to: optional(input.body.to), lossy: input.body.lossy as boolean },
+          progress,
+        ),
+      ),
+    databaseRebuild: (_, input) =>
+      operation(progress => handlers.rebuild(name(input), input.body.server as string, progress)),
+    databasePause: (_, input) => operation(() => handlers.pause(name(input), input.body.reason as string)),
+    databaseResume: (_, input) => operation(() => handlers.resume(name(input))),
+    databaseSettings: async (_, input) => Response.json(await handlers.settings(name(input))),
+    databaseSlow: async (_, input) => Response.json(await handlers.slow(name(input))),
+    databaseConnection: async (_, input) =>
+      Response.json(
+        await handlers.connection(name(input), optional(input.body.as), optional(input.body.server)),
+      ),
+    databaseVerify: (_, input) => operation(progress => handlers.verify(name(input), progress)),
+    databaseBackup: (_, input) => operation(progress => handlers.backup(name(input), progress)),
+    databaseBackups: async (_, input) => Response.json(await handlers.backups(name(input))),
+    databaseRestore: (_, input) =>
+      operation(progress =>
+        handlers.restore(
+          name(input),
+          { to: input.body.to as string, into: optional(input.body.into) },
+          progress,
+        ),
+      ),
+    databaseDrill: (_, input) => operation(progress => handlers.drill(name(input), progress)),
+  }
+}

@@ -1,0 +1,53 @@
+// The control API's client for databases: a part of client.ts, which gives it its two ways of asking.
+
+import type { DoneLine, OnProgress } from './client.ts'
+import type {
+  BackupsView,
+  DatabaseConnectionView,
+  DatabaseSettingsView,
+  SlowStatementsView,
+} from './database-views.ts'
+
+export interface DatabaseClient {
+  switchover(name: string, options?: { to?: string }, onProgress?: OnProgress): Promise<DoneLine>
+  failover(
+    name: string,
+    options?: { to?: string; lossy?: boolean },
+    onProgress?: OnProgress,
+  ): Promise<DoneLine>
+  rebuild(name: string, server: string, onProgress?: OnProgress): Promise<DoneLine>
+  pause(name: string, reason?: string): Promise<DoneLine>
+  resume(name: string): Promise<DoneLine>
+  settings(name: string): Promise<DatabaseSettingsView>
+  slow(name: string): Promise<SlowStatementsView>
+  connection(name: string, options?: { as?: string; server?: string }): Promise<DatabaseConnectionView>
+  verify(name: string, onProgress?: OnProgress): Promise<DoneLine>
+  backup(name: string, onProgress?: OnProgress): Promise<DoneLine>
+  backups(name: string): Promise<BackupsView>
+  restore(name: string, options: { to: string; into?: string }, onProgress?: OnProgress): Promise<DoneLine>
+  drill(name: string, onProgress?: OnProgress): Promise<DoneLine>
+}
+
+export interface Asking {
+  json<T>(method: 'GET' | 'POST', path: string, body?: object): Promise<T>
+  operate(path: string, body: object, onProgress?: OnProgress): Promise<DoneLine>
+}
+
+export function databaseClient({ json, operate }: Asking): DatabaseClient {
+  const of = (name: string, word: string): string => `/v1/databases/${encodeURIComponent(name)}/${word}`
+  return {
+    switchover: (name, options = {}, onProgress) => operate(of(name, 'switchover'), options, onProgress),
+    failover: (name, options = {}, onProgress) => operate(of(name, 'failover'), options, onProgress),
+    rebuild: (name, server, onProgress) => operate(of(name, 'rebuild'), { server }, onProgress),
+    pause: (name, reason) => operate(of(name, 'pause'), reason === undefined ? {} : { reason }),
+    resume: name => operate(of(name, 'resume'), {}),
+    settings: name => json('GET', of(name, 'settings')),
+    slow: name => json('GET', of(name, 'slow')),
+    connection: (name, options = {}) => json('POST', of(name, 'connection'), options),
+    verify: (name, onProgress) => operate(of(name, 'verify'), {}, onProgress),
+    backup: (name, onProgress) => operate(of(name, 'backup'), {}, onProgress),
+    backups: name => json('GET', of(name, 'backups')),
+    restore: (name, options, onProgress) => operate(of(name, 'restore'), options, onProgress),
+    drill: (name, onProgress) => operate(of(name, 'drill'), {}, onProgress),
+  }
+}

@@ -1,0 +1,114 @@
+// The part of the control API's contract that is about databases: every route with its scope, parameters and answer.
+
+import { z } from 'zod'
+import type { Answer, RouteContract } from './contract.ts'
+import {
+  backupsSchema,
+  databaseConnectionSchema,
+  databaseSettingsSchema,
+  slowStatementsSchema,
+} from './database-schemas.ts'
+import { operationSchema } from './schemas.ts'
+
+export type DatabaseOperation =
+  | 'databaseSwitchover'
+  | 'databaseFailover'
+  | 'databaseRebuild'
+  | 'databasePause'
+  | 'databaseResume'
+  | 'databaseSettings'
+  | 'databaseSlow'
+  | 'databaseConnection'
+  | 'databaseVerify'
+  | 'databaseBackup'
+  | 'databaseBackups'
+  | 'databaseRestore'
+  | 'databaseDrill'
+
+const json = (schema: z.ZodType): Answer => ({ kind: 'json', schema, statuses: [200] })
+const steps: Answer = { kind: 'ndjson', schema: operationSchema }
+const params = z.strictObject({ name: z.string().min(1).max(100).describe('Name of the database') })
+const server = z.string().min(1).max(100).describe('Id of a server: `main-2`')
+const noBody = z.strictObject({})
+
+/** A route of one database that is asked to do something. */
+const act = (word: string, summary: string, body: z.ZodObject = noBody): RouteContract => ({
+  method: 'post',
+  path: `/v1/databases/{name}/${word}`,
+  scope: 'admin',
+  summary,
+  params,
+  body,
+  answer: steps,
+})
+
+const look = (word: string, summary: string, schema: z.ZodType): RouteContract => ({
+  method: 'get',
+  path: `/v1/databases/{name}/${word}`,
+  scope: 'read',
+  summary,
+  params,
+  answer: json(schema),
+})
+
+export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>> = {
+  databaseSwitchover: act(
+    'switchover',
+    'Planned: another server becomes the primary, without an error for transactions that end within the hold.',
+    z.strictObject({ to: server.optional().describe('Absent: the replica that is furthest') }),
+  ),
+  databaseFailover: act(
+    'failover',
+    'Unplanned: gives the primary up and promotes a replica.',
+    z.strictObject({
+      to: server.optional().describe('Absent: the replica that is furthest'),
+      lossy: z.boolean().default(false).describe('Also when acknowledged commits may be missing there'),
+    }),
+  ),
+  databaseRebuild: act('rebuild', 'Makes a replica anew, from a copy.', z.strictObject({ server })),
+  databasePause: act(
+    'pause',
+    'No automatic failover and no repair until it is resumed; kept over restarts.',
+    z.strictObject({ reason: z.string().min(1).max(200).default('asked for by an operator') }),
+  ),
+  databaseResume: act('resume', 'Ends a pause.'),
+  databaseSettings: look(
+    'settings',
+    'The settings of the primary that are not PostgreSQL’s defaults.',
+    databaseSettingsSchema,
+  ),
+  databaseSlow: look(
+    'slow',
+    'The statements that took most time in sum, without literals.',
+    slowStatementsSchema,
+  ),
+  databaseConnection: {
+    method: 'post',
+    path: '/v1/databases/{name}/connection',
+    scope: 'admin',
+    summary: 'How to log in, with a password: through the router, or to one server.',
+    params,
+    body: z.strictObject({
+      as: z.string().min(1).max(100).optional().describe('A service; absent: the operator'),
+      server: z
+        .string()
+        .min(1)
+        .max(100)
+        .optional()
+        .describe('Id of a server, or `primary`; absent: the router'),
+    }),
+    answer: json(databaseConnectionSchema),
+  },
+  databaseVerify: act('verify', 'Compares the rows of every table between the primary and its replicas.'),
+  databaseBackup: act('backup', 'Makes a base backup now.'),
+  databaseBackups: look('backups', 'The base backups, and how far the log reaches.', backupsSchema),
+  databaseRestore: act(
+    'restore',
+    'Restores the database as it was at a moment.',
+    z.strictObject({
+      to: z.string().min(1).max(64).describe('ISO 8601, or `latest`'),
+      into: z.string().min(1).max(100).optional().describe('Another database of the file'),
+    }),
+  ),
+  databaseDrill: act('drill', 'Restores the last backup in a scratch folder and looks at it.'),
+}

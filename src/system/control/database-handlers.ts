@@ -1,0 +1,36 @@
+// What the control API needs of the running databases: one function an operation, the database's name first. Types only.
+
+import type {
+  BackupsView,
+  DatabaseConnectionView,
+  DatabaseSettingsView,
+  SlowStatementsView,
+} from './database-views.ts'
+import type { OperationResult, Progress } from './handlers.ts'
+
+/** Rejects with SYSTEM_DATABASE_UNKNOWN where there is no such database. */
+export interface DatabaseHandlers {
+  /** `to` null: the best. */
+  switchover(name: string, to: string | null, progress: Progress): Promise<OperationResult>
+  failover(
+    name: string,
+    options: { readonly to: string | null; readonly lossy: boolean },
+    progress: Progress,
+  ): Promise<OperationResult>
+  rebuild(name: string, server: string, progress: Progress): Promise<OperationResult>
+  pause(name: string, reason: string): Promise<OperationResult>
+  resume(name: string): Promise<OperationResult>
+  settings(name: string): Promise<DatabaseSettingsView>
+  slow(name: string): Promise<SlowStatementsView>
+  /** `as`: a service; `server`: an id or `primary`. Both null: the operator, through the router. */
+  connection(name: string, as: string | null, server: string | null): Promise<DatabaseConnectionView>
+  verify(name: string, progress: Progress): Promise<OperationResult>
+  backup(name: string, progress: Progress): Promise<OperationResult>
+  backups(name: string): Promise<BackupsView>
+  restore(
+    name: string,
+    options: { readonly to: string; readonly into: string | null },
+    progress: Progress,
+  ): Promise<OperationResult>
+  drill(name: string, progress: Progress): Promise<OperationResult>
+}

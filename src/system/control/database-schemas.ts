@@ -1,0 +1,148 @@
+// The shapes of database-views.ts, checked at run time; /openapi.json is generated from them.
+
+import { z } from 'zod'
+import type {
+  BackupStateView,
+  BackupsView,
+  DatabaseConnectionView,
+  DatabaseServerView,
+  DatabaseSettingsView,
+  DatabaseTrafficView,
+  DatabaseView,
+  FailoverView,
+  RouterView,
+  SlowStatementsView,
+} from './database-views.ts'
+
+const timestamp = z.iso.datetime().describe('ISO 8601, UTC')
+
+const traffic: z.ZodType<DatabaseTrafficView> = z.strictObject({
+  clients: z.int(),
+  waiting: z.int().describe('For a connection to a server'),
+  held: z.int().describe('For a primary'),
+  pins: z.record(z.string(), z.int()).describe('Clients that keep a connection for themselves, by reason'),
+  reads: z.record(z.string(), z.int()).describe('Reads by what became of them'),
+  statements: z.array(
+    z.strictObject({
+      kind: z.string(),
+      server: z.enum(['primary', 'replica']),
+      count: z.int(),
+      errors: z.int(),
+      p50Ms: z.number(),
+      p99Ms: z.number(),
+    }),
+  ),
+})
+
+const server: z.ZodType<DatabaseServerView> = z.strictObject({
+  id: z.string(),
+  role: z.enum(['primary', 'replica']),
+  state: z.string(),
+  reason: z.string(),
+  address: z.string(),
+  pid: z.int().nullable(),
+  delayMs: z.number(),
+  lsn: z.string(),
+  lagBytes: z.number().nullable(),
+  lagMs: z.number().nullable(),
+  from: z.string().nullable().describe('Whom it copies'),
+  connections: z
+    .strictObject({ total: z.int(), active: z.int(), idle: z.int() })
+    .nullable()
+    .describe('The router’s; null: it does not answer'),
+})
+
+const failover: z.ZodType<FailoverView> = z.strictObject({
+  at: timestamp,
+  kind: z.enum(['failover', 'switchover']),
+  from: z.string(),
+  to: z.string(),
+  why: z.string(),
+  tookMs: z.number(),
+  lost: z
+    .strictObject({ changes: z.int(), file: z.string(), covers: z.string() })
+    .nullable()
+    .describe('Acknowledged row changes that the new primary never got; null: not counted'),
+})
+
+const backupState: z.ZodType<BackupStateView> = z.strictObject({
+  directory: z.string(),
+  lastAt: timestamp.nullable(),
+  text: z.string(),
+})
+
+export const databaseSchema: z.ZodType<DatabaseView> = z.strictObject({
+  name: z.string(),
+  database: z.string().describe('The database inside PostgreSQL'),
+  servedBy: z.enum(['tenfold', 'elsewhere']).describe('elsewhere: followed, never promoted'),
+  state: z.string(),
+  reason: z.string(),
+  durability: z.string(),
+  reads: z.string(),
+  host: z.string(),
+  port: z.int(),
+  epoch: z.int().describe('Grows with each change of the primary'),
+  timeline: z.int(),
+  paused: z.string().nullable().describe('Why an operator has paused failovers and repairs'),
+  traffic: traffic.nullable().describe('Null: the router does not answer'),
+  servers: z.array(server),
+  failovers: z.array(failover).describe('Latest first'),
+  backup: backupState.nullable(),
+})
+
+export const routerSchema: z.ZodType<RouterView> = z.strictObject({
+  state: z.enum(['running', 'starting', 'restarting', 'stopped']),
+  reason: z.string(),
+  pid: z.int().nullable(),
+  adopted: z.boolean(),
+  restarts: z.int(),
+  snapshotVersion: z.int(),
+})
+
+export const databaseSettingsSchema: z.ZodType<DatabaseSettingsView> = z.strictObject({
+  server: z.string(),
+  settings: z.array(
+    z.strictObject({
+      name: z.string(),
+      value: z.string(),
+      source: z.string(),
+      pending: z.boolean().describe('Takes effect when the server starts again'),
+    }),
+  ),
+})
+
+export const slowStatementsSchema: z.ZodType<SlowStatementsView> = z.strictObject({
+  statements: z.array(
+    z.strictObject({
+      server: z.string(),
+      text: z.string().describe('Without literals'),
+      calls: z.number(),
+      totalMs: z.number(),
+      meanMs: z.number(),
+      maxMs: z.number(),
+      rows: z.number(),
+    }),
+  ),
+})
+
+export const databaseConnectionSchema: z.ZodType<DatabaseConnectionView> = z.strictObject({
+  host: z.string(),
+  port: z.int(),
+  user: z.string(),
+  password: z.string(),
+  database: z.string(),
+  sslmode: z.string(),
+  through: z.string(),
+})
+
+export const backupsSchema: z.ZodType<BackupsView> = z.strictObject({
+  backups: z.array(
+    z.strictObject({
+      id: z.string(),
+      at: timestamp,
+      bytes: z.number(),
+      problem: z.string().describe('Why it cannot be restored'),
+    }),
+  ),
+  text: z.string(),
+})

@@ -1,0 +1,143 @@
+// What the control API says of databases, as types; database-schemas.ts checks the same shapes at run time. Times are
+// ISO 8601 in UTC, sizes bytes, durations milliseconds. Never a password, but in a connection, which only admins get.
+
+export interface DatabaseView {
+  readonly name: string
+  /** The database inside PostgreSQL. */
+  readonly database: string
+  /** `elsewhere`: followed, never promoted. */
+  readonly servedBy: 'tenfold' | 'elsewhere'
+  readonly state: string
+  readonly reason: string
+  readonly durability: string
+  /** `fresh`, `maxLag 5s`. */
+  readonly reads: string
+  readonly host: string
+  readonly port: number
+  /** Grows with each change of the primary. */
+  readonly epoch: number
+  readonly timeline: number
+  /** Why an operator has paused failovers and repairs; null: they go on. */
+  readonly paused: string | null
+  /** Null: the router does not answer. */
+  readonly traffic: DatabaseTrafficView | null
+  readonly servers: readonly DatabaseServerView[]
+  /** Latest first. */
+  readonly failovers: readonly FailoverView[]
+  /** Null: none is asked for. */
+  readonly backup: BackupStateView | null
+}
+
+export interface DatabaseTrafficView {
+  readonly clients: number
+  /** For a connection to a server. */
+  readonly waiting: number
+  /** For a primary. */
+  readonly held: number
+  /** Clients that keep a connection for themselves, by reason. */
+  readonly pins: Readonly<Record<string, number>>
+  /** Reads by what became of them. */
+  readonly reads: Readonly<Record<string, number>>
+  readonly statements: readonly {
+    readonly kind: string
+    readonly server: 'primary' | 'replica'
+    readonly count: number
+    readonly errors: number
+    readonly p50Ms: number
+    readonly p99Ms: number
+  }[]
+}
+
+export interface DatabaseServerView {
+  readonly id: string
+  readonly role: 'primary' | 'replica'
+  readonly state: string
+  readonly reason: string
+  readonly address: string
+  readonly pid: number | null
+  readonly delayMs: number
+  /** `0/16B374D8`. */
+  readonly lsn: string
+  readonly lagBytes: number | null
+  readonly lagMs: number | null
+  /** Whom it copies. */
+  readonly from: string | null
+  /** The router's; null: it does not answer, or knows no such server. */
+  readonly connections: { readonly total: number; readonly active: number; readonly idle: number } | null
+}
+
+export interface FailoverView {
+  readonly at: string
+  readonly kind: 'failover' | 'switchover'
+  readonly from: string
+  readonly to: string
+  readonly why: string
+  readonly tookMs: number
+  /** Null: not counted. */
+  readonly lost: { readonly changes: number; readonly file: string; readonly covers: string } | null
+}
+
+export interface BackupStateView {
+  readonly directory: string
+  /** Null: there is none yet. */
+  readonly lastAt: string | null
+  readonly text: string
+}
+
+export interface RouterView {
+  readonly state: 'running' | 'starting' | 'restarting' | 'stopped'
+  readonly reason: string
+  readonly pid: number | null
+  readonly adopted: boolean
+  readonly restarts: number
+  readonly snapshotVersion: number
+}
+
+export interface DatabaseSettingsView {
+  readonly server: string
+  readonly settings: readonly {
+    readonly name: string
+    readonly value: string
+    readonly source: string
+    /** Takes effect when the server starts again. */
+    readonly pending: boolean
+  }[]
+}
+
+export interface SlowStatementsView {
+  /** Slowest in sum first. */
+  readonly statements: readonly {
+    readonly server: string
+    /** Without literals. */
+    readonly text: string
+    readonly calls: number
+    readonly totalMs: number
+    readonly meanMs: number
+    readonly maxMs: number
+    readonly rows: number
+  }[]
+}
+
+/** How to log in: only for admins. */
+export interface DatabaseConnectionView {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly database: string
+  /** As libpq's `sslmode`. */
+  readonly sslmode: string
+  /** `the router`, or the server's id. */
+  readonly through: string
+}
+
+export interface BackupsView {
+  readonly backups: readonly {
+    readonly id: string
+    readonly at: string
+    readonly bytes: number
+    /** Why it cannot be restored; ''. */
+    readonly problem: string
+  }[]
+  readonly text: string
+}
