@@ -42,6 +42,7 @@ type Names =
   | 'restoreTarget'
   | 'restoreFailed'
   | 'drillFailed'
+  | 'verifyFailed'
 
 export const databaseFailures: Catalogue<Names> = defineFailures<Names>('database', {
   serverFailed: {
@@ -74,7 +75,8 @@ export const databaseFailures: Catalogue<Names> = defineFailures<Names>('databas
   },
   failoverRefused: {
     when: 'A failover was asked for and can not be done, or could lose acknowledged commits.',
-    advice: 'Bring back the servers that the sentence names, or accept the loss: `tenfold db failover --lossy`.',
+    advice:
+      'Bring back the servers that the sentence names, or accept the loss: `tenfold db failover --lossy`.',
   },
   changeRefused: {
     when: 'A change of the file, or a repair, was asked for that this database can not do in its present state.',
@@ -214,6 +216,11 @@ export const databaseFailures: Catalogue<Names> = defineFailures<Names>('databas
     when: 'PostgreSQL could not recover the restored data.',
     advice:
       'The sentence quotes what it said. Nothing was left in the place that was restored to; try an older base backup.',
+  },
+  verifyFailed: {
+    when: 'Primary and replicas could not be compared: there is no primary, or a replica does not catch up.',
+    advice: '`tenfold db status` shows how the servers stand; compare again when the replica streams.',
+    retry: true,
   },
   drillFailed: {
     when: 'The last backup was restored for a trial, and is not what it should be.',

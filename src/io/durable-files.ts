@@ -1,7 +1,7 @@
 // Files that must be whole and on the disk before anybody counts on them: written beside their name, synced, then moved to
 // it; read and listed as streams. A file that grows for a while (a log segment) is an `open` one. Decides nothing.
 
-import { open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import type { Owner } from './owned-files.ts'
 
@@ -96,7 +96,11 @@ export async function filesBelow(folder: string): Promise<FoundFile[]> {
 export async function removePartials(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   const partials = entries.filter(entry => entry.isFile() && entry.name.endsWith(partialSuffix))
-  for (const entry of partials) await rm(join(entry.parentPath, entry.name), { force: true })
+  for (const entry of partials) {
+    await rm(join(entry.parentPath, entry.name), { force: true })
+    // A folder made for it goes with it; one that holds something else stays.
+    await rmdir(entry.parentPath).catch(() => {})
+  }
   return partials.length
 }
 

@@ -49,10 +49,15 @@ async function startMain(t: TestContext, count: number): Promise<Running> {
   await client.query('CREATE TABLE ledger (id int PRIMARY KEY, text text NOT NULL)')
   const bench = benchOf(t, topologyOf([servers.address('main-1')], 'main-1'), servers.roles, folder)
   await bench.backups.start()
-  await until('the first base backup', () => bench.backups.status().lastBase).catch(error => {
+  await until('the first base backup', () => idleWithBase(bench)).catch(error => {
     throw new Error(`${error}: ${JSON.stringify([bench.decided, bench.backups.status()])}`)
   })
   return { servers, bench, client }
+}
+
+function idleWithBase({ backups }: BackupBench): true | null {
+  const { lastBase, working } = backups.status()
+  return lastBase !== null && working === null ? true : null
 }
 
 async function superuserOf(t: TestContext, server: PostgresServer): Promise<pg.Client> {
@@ -367,8 +372,6 @@ test('retention keeps what its base backups need, and no more', async t => {
   for (let round = 0; round < 3; round++) {
     await write(client, round * 10, round * 10 + 10)
     await client.query('SELECT pg_switch_wal()')
-    // Names have seconds.
-    await sleep(1100)
     await archived({ bench, client })
     await bench.backups.backupNow(quiet, never)
   }
@@ -404,8 +407,6 @@ test('log that no server has any more is a gap: said loudly, and closed by a new
     await sql.query('SELECT pg_switch_wal()')
     await sql.query('CHECKPOINT')
   }
-  // Names have seconds.
-  await sleep(1100)
   const next = bench.again()
   await next.start()
   await until('a new base backup', () => (next.status().lastBase?.name === first.name ? null : true))
@@ -447,7 +448,6 @@ test('another system’s backups are not added to', async t => {
 
 test('one piece of work at a time; what is given up leaves nothing; without a primary there is no backup', async t => {
   const { bench } = await startMain(t, 1)
-  await sleep(1100)
   const cancel = new AbortController()
   const taking = bench.backups.backupNow(() => cancel.abort(new Error('given up')), cancel.signal)
   const second = bench.backups.backupNow(quiet, never)

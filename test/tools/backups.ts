@@ -155,6 +155,7 @@ export async function startServers(
   folder: string,
   name: string,
   count: number,
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<DatabaseServers> {
   const spec = specOf(name, null)
   const members = Array.from({ length: count }, (_, index) => ({
@@ -163,7 +164,7 @@ export async function startServers(
     delayMs: 0,
   }))
   const servers = createServers({
-    spec: { ...spec, servers: { kind: 'embedded', members, settings: {}, directories: {} } },
+    spec: { ...spec, servers: { kind: 'embedded', members, settings, directories: {} } },
     stateDirectory: join(folder, 'state'),
     user: databaseUser(),
     clock: systemClock,

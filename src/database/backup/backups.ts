@@ -27,8 +27,9 @@ import { DirectoryStore } from './store.ts'
 const systemObject = 'system.json'
 const connectTimeoutMs = 5_000
 const lookEveryMs = 1_000
-/** After a failed base backup or drill. */
-const retryAfterMs = 300_000
+/** After a failed base backup or drill; doubled with each that follows. */
+const retryMsMin = 5_000
+const retryMsMax = 600_000
 const drillServer = 'drill'
 
 export interface BackupsOptions extends ServersOptions {
@@ -104,6 +105,8 @@ class DatabaseBackups implements Backups {
   #stopped = false
   #problem = ''
   #notBeforeMs = 0
+  #failures = 0
+  #admitting: Promise<void> = Promise.resolve()
 
   constructor(options: BackupsOptions) {
     const { spec } = options
@@ -169,6 +172,7 @@ class DatabaseBackups implements Backups {
       const base = await takeBase({ store, address, database, clock, progress, signal: inner }).catch(failed)
       this.#receiver?.forgetGap()
       this.#problem = ''
+      this.#failures = 0
       this.#say('info', `${base.name} is taken: ${Math.round(base.packedBytes / 1e6)} MB`)
       await this.#retain()
       return base
@@ -374,7 +378,7 @@ class DatabaseBackups implements Backups {
       .catch((error: Error) => {
         if (this.#problem !== error.message) this.#say('error', error.message)
         this.#problem = error.message
-        this.#notBeforeMs = this.#nowMs() + retryAfterMs
+        this.#notBeforeMs = this.#nowMs() + Math.min(retryMsMax, retryMsMin * 2 ** this.#failures++)
       })
       .finally(() => {
         if (!this.#stopped) this.#timer = setTimeout(() => this.#look(), lookEveryMs).unref()
@@ -426,7 +430,13 @@ class DatabaseBackups implements Backups {
     this.#receiver.start()
   }
 
-  async #admit(systemId: string): Promise<void> {
+  /** Receiver and base backup ask at the same time; the first writes the object down. */
+  #admit(systemId: string): Promise<void> {
+    this.#admitting = this.#admitting.catch(() => {}).then(() => this.#admitNow(systemId))
+    return this.#admitting
+  }
+
+  async #admitNow(systemId: string): Promise<void> {
     const found = (await this.#store.list(systemObject)).length > 0
     if (!found) {
       await this.#store.put(systemObject, once(`${JSON.stringify({ systemId })}\n`))

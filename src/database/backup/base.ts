@@ -19,7 +19,7 @@ const manifestName = 'manifest.json'
 const connectTimeoutMs = 5_000
 
 export interface BaseBackup {
-  /** `base-20261122T091500Z`. */
+  /** `base-20261122T091500-123Z`: when it began, to the millisecond. */
   readonly name: string
   readonly database: string
   readonly systemId: string
@@ -56,7 +56,7 @@ export async function takeBase(options: TakeOptions): Promise<BaseBackup> {
   const cancel = (): void => connection.close()
   signal.addEventListener('abort', cancel, { once: true })
   const startedAtMs = Math.round(clock.wall() / MS)
-  const name = `${prefix}${new Date(startedAtMs).toISOString().replace(/[-:]|\.\d+/g, '')}`
+  const name = await freeName(store, startedAtMs)
   try {
     signal.throwIfAborted()
     const facts = await factsOf(connection)
@@ -79,6 +79,12 @@ export async function takeBase(options: TakeOptions): Promise<BaseBackup> {
     signal.removeEventListener('abort', cancel)
     connection.close()
   }
+}
+
+/** The clock may have been set back: a base is never written over another. */
+async function freeName(store: BackupStore, atMs: number): Promise<string> {
+  const name = `${prefix}${new Date(atMs).toISOString().replaceAll(/[-:]/g, '').replace('.', '-')}`
+  return (await store.list(`${name}/`)).length === 0 ? name : freeName(store, atMs + 1)
 }
 
 async function factsOf(

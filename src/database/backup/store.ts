@@ -37,6 +37,8 @@ export class DirectoryStore implements BackupStore {
   async open(): Promise<void> {
     ownFolder(this.place, 0o700, null)
     await removePartials(this.place)
+    // It may have been empty but for a partial.
+    ownFolder(this.place, 0o700, null)
   }
 
   async put(name: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
