@@ -23,11 +23,15 @@ const lifeFile = join(import.meta.dirname, '../tools/servers-life.ts')
 const quiet = (): void => {}
 const root = process.geteuid?.() === 0
 
-function scratch(t: TestContext, mode: number): string {
+/** Hooks run in the order in which they are registered: `removed` comes after the servers' own. */
+function scratch(mode: number): string {
   const folder = mkdtempSync(join(tmpdir(), 'tenfold-place-'))
   chmodSync(folder, mode)
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
   return folder
+}
+
+function removed(t: TestContext, folder: string): void {
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
 }
 
 function ended(child: ChildProcess): Promise<void> {
@@ -35,8 +39,9 @@ function ended(child: ChildProcess): Promise<void> {
 }
 
 test('a copy that is cut by our death is found damaged, holds nothing up, and is made anew', async t => {
-  const place = scratch(t, 0o755)
+  const place = scratch(0o755)
   const group = await serverGroup(t, { replicas: 1, directory: place })
+  removed(t, place)
   const { servers } = group
   await servers.create('main-1')
   await servers.query(
@@ -76,7 +81,7 @@ test('a copy that is cut by our death is found damaged, holds nothing up, and is
   await assert.rejects(next.start('main-2'), { code: 'DATABASE_SERVER_FAILED', message: /is damaged/ })
   let last: [number, number] = [0, 0]
   await next.clone('main-2', 'main-1', (_, done, total) => {
-    last = [done ?? 0, total ?? 0]
+    if (done !== undefined) last = [done, total ?? 0]
   })
   await streams(next, 'main-2')
   assert.ok(last[0] > 200_000_000 && last[1] > 200_000_000, `progress was told: ${last.join(' of ')}`)
@@ -110,18 +115,21 @@ test('a copy whose source dies in the middle fails with a sentence and leaves a 
 test('a full disk is told as one, and what was acknowledged is there when it has room again', async t => {
   if (!root) {
     // Nobody else may mount a small disk. What is left to hold: the directory that the file names is where data is.
-    const place = scratch(t, 0o755)
-    const group = await startServers(t, { replicas: 0, directories: { 'main-1': join(place, 'disk') } })
+    const place = scratch(0o755)
+    const directories = { 'main-1': join(place, 'disk') }
+    const group = await startServers(t, { replicas: 0, directories })
+    removed(t, place)
     assert.ok(existsSync(join(place, 'disk', 'data', 'PG_VERSION')))
     assert.equal((await group.servers.observe('main-1', 10_000)).writes, true)
     return
   }
-  const disk = join(scratch(t, 0o755), 'disk')
+  const place = scratch(0o755)
+  const disk = join(place, 'disk')
   mkdirSync(disk)
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=160m,mode=755', 'tmpfs', disk])
-  // Runs after the servers have ended: hooks run in the order in which they were registered.
   const group = await serverGroup(t, { replicas: 1, directories: { 'main-1': disk } })
   t.after(() => execFileSync('umount', [disk]))
+  removed(t, place)
   const { servers } = group
   await servers.create('main-1')
   await servers.query('main-1', 'CREATE TABLE t (id int, text text)', 10_000)
@@ -146,7 +154,8 @@ test('a full disk is told as one, and what was acknowledged is there when it has
 })
 
 test('whoever starts it, servers live the same life: as an ordinary user they are his', async t => {
-  const place = scratch(t, 0o755)
+  const place = scratch(0o755)
+  removed(t, place)
   const command = [process.execPath, lifeFile, 'life', JSON.stringify({ replicas: 1, directory: place })]
   const ids = root ? giveTo(place, 'nobody') : null
   const [program, ...args] =
@@ -168,8 +177,9 @@ test('whoever starts it, servers live the same life: as an ordinary user they ar
 })
 
 test('under a folder that only root may enter, data is elsewhere behind a link, and nobody else gets further than before', async t => {
-  const closed = scratch(t, 0o700)
+  const closed = scratch(0o700)
   const group = await startServers(t, { replicas: 1, directory: closed })
+  removed(t, closed)
   const home = join(group.options.stateDirectory, 'db', 'main')
   assert.equal((await group.servers.observe('main-1', 10_000)).writes, true)
   if (!root) return assert.ok(!lstatSync(home).isSymbolicLink())
@@ -189,7 +199,8 @@ test('under a folder that only root may enter, data is elsewhere behind a link, 
 })
 
 test('a directory of the file that its user can not enter is refused before anything is made', async t => {
-  const closed = scratch(t, 0o700)
+  const closed = scratch(0o700)
+  removed(t, closed)
   const directories = { 'main-1': join(closed, 'disk') }
   if (!root) {
     writeFileSync(join(closed, 'file'), '')
