@@ -1,4 +1,4 @@
-// V8's sampling profiles of a run of the edge: functions by their own time. It measures shares, not costs: the profiler
+// V8's sampling profiles of a run of a data plane: functions by their own time. It measures shares, not costs: the profiler
 // itself costs about a tenth.
 
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
@@ -44,7 +44,7 @@ function ownTimes(profile: Profile): Map<string, number> {
 function busiest(folder: string): { file: string; own: Map<string, number>; totalUs: number } {
   const all = readdirSync(folder).map(file => {
     const own = ownTimes(JSON.parse(readFileSync(join(folder, file), 'utf8')) as Profile)
-    const edge = [...own].filter(([name]) => name.includes('src/edge/') || name.includes('src/io/net'))
+    const edge = [...own].filter(([name]) => /src\/(edge|database|io\/net)/.test(name))
     return {
       file,
       own,

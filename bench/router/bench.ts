@@ -30,7 +30,7 @@ interface Scenario extends Wish {
   readonly name: string
 }
 
-const scenarios: readonly Scenario[] = (['select', 'tpcb'] as const).flatMap(script =>
+export const scenarios: readonly Scenario[] = (['select', 'tpcb'] as const).flatMap(script =>
   (['simple', 'extended', 'prepared'] as const).flatMap(protocol =>
     [1, 16, 256].map(clients => ({ name: `${script}-${protocol}-${clients}`, script, protocol, clients })),
   ),
@@ -73,7 +73,7 @@ function serversUs(cluster: Cluster): number {
   return sum * tickUs
 }
 
-async function measure(
+export async function measure(
   peer: StartedPeer,
   wish: PgbenchWish,
   { folder, cluster }: RouterSpot,
