@@ -60,6 +60,11 @@ export function writeOwned(path: string, content: string, mode: number, owner: O
   renameSync(temporary, path)
 }
 
+/** As `writeOwned`, and does nothing where that is its content already. */
+export function keepOwned(path: string, content: string, mode: number, owner: Owner | null): void {
+  if (textOf(path) !== content) writeOwned(path, content, mode, owner)
+}
+
 /** Null where there is no such file, or it may not be read. */
 export function textOf(path: string): string | null {
   try {
@@ -155,6 +160,12 @@ function permits(path: string, user: Owner, needs: number): boolean {
   if (found === undefined) return true
   const shift = found.uid === user.uid ? 6 : found.gid === user.gid ? 3 : 0
   return ((found.mode >> shift) & needs) === needs
+}
+
+/** Who owns it; null where there is no such thing. */
+export function ownerOf(path: string): Owner | null {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found === undefined ? null : { uid: found.uid, gid: found.gid }
 }
 
 /** Bytes that an ordinary user may still write where `path` is. */

@@ -2,7 +2,7 @@
 // leave their process group and hide their environment (PostgreSQL's do both), but stay in their directory. Reads only.
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { type ProcessRow, processes } from './process-table.ts'
 
 /**
@@ -10,17 +10,22 @@ import { type ProcessRow, processes } from './process-table.ts'
  * Others' processes that we may not look into are not found.
  */
 export function processesAt(folder: string, name: string): ProcessRow[] {
-  const rows = processes.rows().filter(row => !row.zombie && row.pid !== process.pid)
-  if (process.platform !== 'linux') {
-    const pids = lsofAt(folder, name)
-    return rows.filter(row => pids.has(row.pid))
-  }
-  return rows.filter(row => procAt(row.pid, folder) && procName(row.pid) === name)
+  const pids = process.platform === 'linux' ? procPidsAt(folder, name) : [...lsofAt(folder, name)]
+  return pids
+    .filter(pid => pid !== process.pid)
+    .flatMap(pid => processes.row(pid) ?? [])
+    .filter(row => !row.zombie)
 }
 
 /** Live processes that this one started. */
 export function childrenOf(pid: number): ProcessRow[] {
   return processes.rows().filter(row => row.parent === pid && !row.zombie)
+}
+
+/** One link a process: a machine has hundreds, and a failover waits for this. */
+function procPidsAt(folder: string, name: string): number[] {
+  const pids = readdirSync('/proc').map(Number)
+  return pids.filter(pid => pid > 0 && procAt(pid, folder) && procName(pid) === name)
 }
 
 function procAt(pid: number, folder: string): boolean {

@@ -11,6 +11,8 @@ import {
   freeBytes,
   isThere,
   moveWhole,
+  type Owner,
+  ownerOf,
   ownFolder,
   removeFile,
   removeTree,
@@ -62,7 +64,7 @@ export class EmbeddedServers implements DatabaseServers {
   readonly #places: Places
   readonly #book: Book
   readonly #members = new Map<string, Member>()
-  readonly #user: { readonly uid: number; readonly gid: number } | null
+  readonly #user: Owner | null
   readonly #listeners: ((id: string) => void)[] = []
   #shared: Shared | null = null
   #timers: NodeJS.Timeout[] = []
@@ -70,8 +72,7 @@ export class EmbeddedServers implements DatabaseServers {
   constructor(options: ServersOptions) {
     this.#options = options
     this.#spec = options.spec
-    // Somebody else only where we are root; ourselves otherwise.
-    this.#user = options.user !== null && options.user.uid !== process.geteuid?.() ? options.user : null
+    this.#user = userOf(options)
     this.#places = new Places({
       stateDirectory: options.stateDirectory,
       name: options.spec.name,
@@ -297,6 +298,8 @@ export class EmbeddedServers implements DatabaseServers {
       return { writes: true, problem: '' }
     } catch (error) {
       member.wroteAtUs = Number.NEGATIVE_INFINITY
+      // 42P01: we died between its first start and its preparation.
+      if (sqlState(error) === '42P01') await member.prepare().catch(() => {})
       const problem = sqlState(error) === '53100' ? 'no space left on device' : problemOf(error)
       return { writes: false, problem }
     }
@@ -504,6 +507,20 @@ export class EmbeddedServers implements DatabaseServers {
 function embedded(spec: DatabaseSpec): EmbeddedSpec {
   if (spec.servers.kind !== 'embedded') throw new Error(`databases.${spec.name} has servers of others`)
   return spec.servers
+}
+
+/**
+ * Somebody else only where we are root; ourselves otherwise. Whoever data belong to already goes on with them, although
+ * today another user would be chosen.
+ */
+function userOf({ user, spec, stateDirectory }: ServersOptions): Owner | null {
+  const own = process.geteuid?.()
+  if (own !== 0) return null
+  const { members, directories } = embedded(spec)
+  const folders = members.map(({ id }) => directories[id] ?? join(stateDirectory, 'db', spec.name, id))
+  const owners = folders.flatMap(folder => ownerOf(join(folder, 'data')) ?? [])
+  const owner = owners.find(({ uid }) => uid !== 0) ?? user
+  return owner === null ? null : { uid: owner.uid, gid: owner.gid }
 }
 
 function failed(sentence: string, cause?: unknown): Failure {

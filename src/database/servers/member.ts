@@ -3,7 +3,7 @@
 
 import { join } from 'node:path'
 import { freePort } from '../../io/free-port.ts'
-import { isThere, removeFile, writeOwned } from '../../io/owned-files.ts'
+import { isThere, keepOwned, removeFile, writeOwned } from '../../io/owned-files.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { Failure } from '../../kit/failure.ts'
 import type { Random } from '../../kit/random.ts'
@@ -152,12 +152,12 @@ export class Member {
   /** Everything of it that we write: settings, who gets in, the password for replication. */
   configure(): void {
     const { place, record } = this
-    writeOwned(place.access, accessText(replicationUser, superuser), 0o644, null)
+    keepOwned(place.access, accessText(replicationUser, superuser), 0o644, null)
     const password = this.#shared.roles().find(role => role.name === replicationUser)?.password ?? ''
     // libpq reads it only when nobody else can.
-    writeOwned(place.passwords, `*:*:*:${replicationUser}:${password}\n`, 0o600, this.#shared.user)
+    keepOwned(place.passwords, `*:*:*:${replicationUser}:${password}\n`, 0o600, this.#shared.user)
     const text = this.#configuration(record, place.access, {})
-    writeOwned(place.configuration, text, 0o644, null)
+    keepOwned(place.configuration, text, 0o644, null)
   }
 
   #configuration(

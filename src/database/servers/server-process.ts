@@ -8,6 +8,7 @@ import { removeFile, textOf } from '../../io/owned-files.ts'
 import { type LifeIdentity, leaderAlive, processesWithNonce, startLife } from '../../io/process.ts'
 import { childrenOf, processesAt, signalRow } from '../../io/process-places.ts'
 import { type ProcessRow, processes } from '../../io/process-table.ts'
+import { removeSharedMemory } from '../../io/shared-memory.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { MS, SECOND } from '../../kit/clock.ts'
 import { Failure } from '../../kit/failure.ts'
@@ -182,8 +183,19 @@ export class ServerProcess {
         this.#options.clock,
       )
     }
+    await this.#forgetMemory()
     if (this.#life !== null) this.#options.remember(null)
     this.#life = null
+  }
+
+  /**
+   * The few bytes of System V memory by which PostgreSQL sees that nobody uses a data directory: what is killed leaves
+   * them, and a machine has 4,096 such pieces. Only when nobody is attached.
+   */
+  async #forgetMemory(): Promise<void> {
+    // The seventh line of postmaster.pid: key and id.
+    const id = Number(this.#pidFile()[6]?.trim().split(/\s+/)[1])
+    if (id >= 0) await removeSharedMemory(id, Number(this.#pidFile()[0]))
   }
 
   /** All that work in the data directory, and children known otherwise. */

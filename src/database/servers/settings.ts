@@ -118,6 +118,7 @@ function memorySettings(machine: Machine, servers: number): Record<string, strin
     work_mem: `${clamp(4, shareMb / 1024, 32)}MB`,
     maintenance_work_mem: `${clamp(32, shareMb / 64, 512)}MB`,
     autovacuum_work_mem: `${clamp(32, shareMb / 128, 256)}MB`,
+    min_dynamic_shared_memory: `${clamp(16, shareMb / 64, 256)}MB`,
     max_worker_processes: String(workers + 8),
     max_parallel_workers: String(workers),
     max_parallel_workers_per_gather: String(clamp(0, machine.cores / 2, 4)),
@@ -129,7 +130,9 @@ const steadySettings: Readonly<Record<string, string>> = {
   max_connections: '120',
   // Ours, so that a full server can still be looked at and taken over.
   superuser_reserved_connections: '8',
-  dynamic_shared_memory_type: 'posix',
+  // Files in the data directory: what a killed server leaves in /dev/shm stays there, which a container has little of.
+  // Nearly all of it comes out of `min_dynamic_shared_memory`, which is plain memory.
+  dynamic_shared_memory_type: 'mmap',
   timezone: 'UTC',
   log_timezone: 'UTC',
   lc_messages: 'C',
