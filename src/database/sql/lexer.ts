@@ -85,7 +85,36 @@ const tagPattern = /\$(?:[A-Za-z_\x80-\uffff][A-Za-z0-9_\x80-\uffff]*)?\$/y
 const rowsPattern = /(\((?:[\x01\x02\x03\x05, ]|null|default|true|false)*\))(?: ?, ?\1)+/gi
 const rowsCharsMin = 256
 
-const code = { newline: 10, carriageReturn: 13, quote: 39, star: 42, dash: 45, slash: 47, backslash: 92 }
+/** 1: may stand in a name, behind its first character. */
+const nameParts: Uint8Array = classes.map(kind =>
+  kind === kinds.word || kind === kinds.digit || kind === kinds.dollar ? 1 : 0,
+)
+
+/** 1: a name of so many characters is only a name. Others may be a string's prefix, or one of `valueWords`. */
+const lengthsMax = 16
+const plainLengths: Uint8Array = Uint8Array.from({ length: lengthsMax + 1 }, (_, length) =>
+  length === 1 || valueWordLengths.has(length) ? 0 : 1,
+)
+
+/** Neither whitespace nor perhaps a comment. */
+function isToken(text: string, at: number, end: number): boolean {
+  if (at >= end) return false
+  const character = text.charCodeAt(at)
+  if (character >= 128) return true
+  const kind = classes[character]
+  return kind !== kinds.space && kind !== kinds.dash && kind !== kinds.slash
+}
+
+const code = {
+  newline: 10,
+  space: 32,
+  carriageReturn: 13,
+  quote: 39,
+  star: 42,
+  dash: 45,
+  slash: 47,
+  backslash: 92,
+}
 
 /** 0: nothing; 1: behind a value; 2: behind a value and a comma. */
 type ListState = 0 | 1 | 2
@@ -107,10 +136,22 @@ class Lexer {
   #hint: string | null = null
   #statements = 0
   #verb = ''
+  /** Values stay. */
+  #keeps = false
+  /** A comment has no end, which is an error that must stay. */
+  #unclosed = false
+
+  withoutComments(text: string): string {
+    this.#keeps = true
+    this.#unclosed = false
+    const { key } = this.shapeOf(text)
+    this.#keeps = false
+    return this.#unclosed ? text : key
+  }
 
   shapeOf(text: string): Shape {
     this.#start(text)
-    while (this.#at < text.length) this.#step()
+    this.#run(text)
     const out = this.#out + this.#pending + text.slice(this.#from)
     const trimmed = out.endsWith(' ') ? out.slice(0, -1) : out
     const key =
@@ -124,6 +165,36 @@ class Lexer {
     }
     this.#start('')
     return shape
+  }
+
+  /** The hot loop: names and single spaces, which are most of any text, are passed over here. */
+  #run(text: string): void {
+    const end = text.length
+    let at = 0
+    while (at < end) {
+      const character = text.charCodeAt(at)
+      const kind = character < 128 ? classes[character]! : kinds.word
+      if (kind === kinds.word) {
+        const start = at++
+        while (at < end) {
+          const next = text.charCodeAt(at)
+          if (next < 128 && nameParts[next] === 0) break
+          at++
+        }
+        if (!this.#begins && plainLengths[Math.min(at - start, lengthsMax)] === 1) {
+          this.#list = 0
+          continue
+        }
+        this.#at = start
+        this.#word(at)
+        at = this.#at
+      } else if (character === code.space && !this.#empty && isToken(text, at + 1, end)) at++
+      else {
+        this.#at = at
+        this.#step(kind)
+        at = this.#at
+      }
+    }
   }
 
   #start(text: string): void {
@@ -142,18 +213,15 @@ class Lexer {
   }
 
   #kindAt(at: number): number {
+    if (at >= this.#text.length) return kinds.bad
     const character = this.#text.charCodeAt(at)
-    // Behind the end: NaN.
-    return character < 128 ? classes[character]! : character >= 128 ? kinds.word : kinds.bad
+    return character < 128 ? classes[character]! : kinds.word
   }
 
-  #step(): void {
-    switch (this.#kindAt(this.#at)) {
+  #step(kind: number): void {
+    switch (kind) {
       case kinds.space:
         this.#gap()
-        return
-      case kinds.word:
-        this.#word()
         return
       case kinds.digit:
         this.#value(this.#numberEnd(this.#at), placeholder.number)
@@ -258,6 +326,7 @@ class Lexer {
       } else at++
     }
     this.#exact = true
+    this.#unclosed = true
     return text.length
   }
 
@@ -266,21 +335,15 @@ class Lexer {
     this.#hint = hintPattern.exec(this.#text.slice(start, Math.min(end, start + 200)))?.[1]?.trim() ?? null
   }
 
-  #word(): void {
+  #word(end: number): void {
     const start = this.#at
-    let at = start + 1
-    for (; ; at++) {
-      const kind = this.#kindAt(at)
-      if (kind !== kinds.word && kind !== kinds.digit && kind !== kinds.dollar) break
-    }
-    if (at === start + 1 && this.#prefixed(start)) return
-    const length = at - start
-    if (this.#begins) this.#begin(this.#text.slice(start, at).toLowerCase())
-    else if (valueWordLengths.has(length) && valueWords.has(this.#text.slice(start, at).toLowerCase()))
-      this.#exact = true
+    if (end === start + 1 && this.#prefixed(start)) return
+    const word = this.#text.slice(start, end).toLowerCase()
+    if (this.#begins) this.#begin(word)
+    else if (valueWords.has(word)) this.#exact = true
     this.#list = 0
     this.#empty = false
-    this.#at = at
+    this.#at = end
   }
 
   #begin(verb: string): void {
@@ -378,7 +441,8 @@ class Lexer {
 
   #value(end: number, kind: string, exact = false): void {
     this.#pending += this.#text.slice(this.#from, this.#at)
-    if (this.#list === 2 && kind === this.#lastKind) {
+    if (this.#keeps) this.#out += this.#pending + this.#text.slice(this.#at, end)
+    else if (this.#list === 2 && kind === this.#lastKind) {
       if (!this.#marked) this.#out += placeholder.more
       this.#marked = true
     } else {
@@ -399,6 +463,13 @@ const lexer = new Lexer()
 
 export function shapeOf(text: string): Shape {
   return lexer.shapeOf(text)
+}
+
+const perhapsComment = /--|\/\*/
+
+/** The same statement with spaces for comments. */
+export function withoutComments(text: string): string {
+  return perhapsComment.test(text) ? lexer.withoutComments(text) : text
 }
 
 const placeholders = /[\x01\x02\x05]|\x03/g

@@ -3,6 +3,7 @@
 
 import { loadModule, parseSync } from 'libpg-query'
 import { type Facts, joined } from './facts.ts'
+import { withoutComments } from './lexer.ts'
 import { factsOf } from './statements.ts'
 import { field, list, type Tree } from './tree.ts'
 
@@ -19,7 +20,7 @@ export type Parsed =
   | { readonly kind: 'gave-up' }
 
 export function parsed(text: string): Parsed {
-  if (text.trim() === '') return { kind: 'facts', facts: joined([]) }
+  if (withoutComments(text).trim() === '') return { kind: 'facts', facts: joined([]) }
   try {
     return { kind: 'facts', facts: joined(statements(text).map(factsOf)) }
   } catch (error) {
@@ -27,6 +28,7 @@ export function parsed(text: string): Parsed {
   }
 }
 
+/** The parser takes a comment for a token where it looks ahead (`NOT /* *\/ IN`), so it gets none. */
 function statements(text: string): readonly (Tree | undefined)[] {
-  return list(parseSync(text) as unknown as Tree, 'stmts').map(one => field(one, 'stmt'))
+  return list(parseSync(withoutComments(text)) as unknown as Tree, 'stmts').map(one => field(one, 'stmt'))
 }
