@@ -46,7 +46,10 @@ export function keepSynchronous(
   if (inForce) return { state: forgetOlder(view, primary), steps: [] }
   const last = journal.quorums.at(-1)
   const known = sameQuorum(wanted, last)
-  if (!known && journal.quorums.length >= quorumsMax) return { state: forgetOlder(view, primary), steps: [] }
+  // One change after the other while writes flow: what the last one proves is settled before the next is begun.
+  const unsettled = journal.quorums.length > 1 && writesTrouble(view) === ''
+  if (!known && synchronous?.server === primary && (unsettled || journal.quorums.length >= quorumsMax))
+    return { state: forgetOlder(view, primary), steps: [] }
   const quorums = known ? journal.quorums : [...journal.quorums, wanted]
   const names = quorumText(wanted)
   const why = names === '' ? 'commits wait for no replica' : `commits wait for ${names}`

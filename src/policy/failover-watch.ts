@@ -43,6 +43,8 @@ function afterLook(one: SeenServer, watch: ServerWatch, voidUs: number, primary:
     badKind: null,
     problem: '',
     looseSinceUs: loose ? (watch.looseSinceUs ?? one.beganUs) : null,
+    // It is as it should be: what was tried before has worked.
+    repairs: loose ? watch.repairs : 0,
   }
 }
 
@@ -80,7 +82,7 @@ export function repairDue(nowUs: number, id: string, state: FailoverState): bool
   return nowUs >= (state.watch[id]?.repairAtUs ?? 0)
 }
 
-/** The pause doubles with each repair that failed in a row. */
+/** The pause doubles with each repair until a look shows that the server is as it should be. */
 export function afterRepair(
   nowUs: number,
   id: string,
@@ -89,13 +91,10 @@ export function afterRepair(
   settings: FailoverSettings,
 ): FailoverState {
   const watch = state.watch[id] ?? newWatch
-  const repairs = worked ? 0 : watch.repairs + 1
-  const pauseMs = Math.min(
-    settings.repairPauseMaxMs,
-    settings.repairPauseMs * 2 ** Math.min(20, Math.max(0, repairs - 1)),
-  )
-  // What was seen while it was repaired says nothing about it now.
-  const fresh = { ...watch, repairs, badSinceUs: null, badLooks: 0, looseSinceUs: null }
-  const kept = worked ? fresh : { ...watch, repairs }
-  return { ...state, watch: { ...state.watch, [id]: { ...kept, repairAtUs: nowUs + pauseMs * 1_000 } } }
+  const repairs = watch.repairs + 1
+  const pauseMs = Math.min(settings.repairPauseMaxMs, settings.repairPauseMs * 2 ** Math.min(20, repairs - 1))
+  const repairAtUs = nowUs + pauseMs * 1_000
+  // What was seen before it was repaired says nothing about it now.
+  const seen = worked ? { ...watch, badSinceUs: null, badLooks: 0, looseSinceUs: null } : watch
+  return { ...state, watch: { ...state.watch, [id]: { ...seen, repairs, repairAtUs } } }
 }

@@ -160,6 +160,7 @@ function again(view: FailoverView, primary: string, standing: Bad, why: string):
   const restarts = view.state.watch[primary]?.repairs ?? 0
   const hopeless = standing === 'unwritable' || restarts >= restartsMax
   const untouched = !view.settings.automatic && standing !== 'dead'
+  const told = restarts >= restartsMax ? `${why}; ${restarts} starts of it failed` : why
   const starts = startSteps(view, primary)
   if (
     !repairDue(view.nowUs, primary, view.state) ||
@@ -167,12 +168,11 @@ function again(view: FailoverView, primary: string, standing: Bad, why: string):
     untouched ||
     standing === 'unwritable'
   ) {
-    const asked = hopeless || untouched ? asking(view, why) : null
+    const asked = hopeless || untouched ? asking(view, told) : null
     return asked === null
       ? { state: view.state, steps: [...starts, { kind: 'wait', why }], why, trouble: why }
       : { ...asked, steps: [...starts, ...asked.steps] }
   }
-  const told = hopeless ? `${why}; ${restarts} starts of it failed` : why
   const step: FailoverStep = {
     kind: 'restart',
     server: primary,
@@ -288,7 +288,13 @@ export function beginFailover(
 }
 
 export type StepResult =
-  | { readonly ok: true; readonly timeline?: number; readonly diverged?: boolean; readonly drained?: boolean }
+  | {
+      readonly ok: true
+      readonly timeline?: number
+      readonly lsn?: number
+      readonly diverged?: boolean
+      readonly drained?: boolean
+    }
   | { readonly ok: false; readonly why: string }
 
 /** What is remembered once a step was taken, or failed. */
@@ -324,7 +330,7 @@ export function afterStep(
         ? { ...state, synchronous: { server: step.server, text: step.names, setUs: nowUs, lsn: null } }
         : state
     case 'promote':
-      return result.ok ? afterPromote(nowUs, wallMs, step.server, result.timeline ?? 0, state) : state
+      return result.ok ? afterPromote(nowUs, wallMs, step.server, result, state) : state
     case 'slots':
       return result.ok
         ? { ...state, slots: { ...state.slots, [step.server]: slotsText({ state }, step.replicas) } }
@@ -352,7 +358,7 @@ function afterPromote(
   nowUs: number,
   wallMs: number,
   to: string,
-  timeline: number,
+  { timeline = 0, lsn }: { readonly timeline?: number; readonly lsn?: number },
   state: FailoverState,
 ): FailoverState {
   const { journal } = state
@@ -369,7 +375,10 @@ function afterPromote(
     failoversMs:
       change.kind === 'failover' ? [...journal.failoversMs.slice(-15), wallMs] : journal.failoversMs,
   })
-  return { ...afterWatch(next, to), phaseUs: nowUs, held: false, drained: false, slots: {} }
+  // It began with its list in force: everything acknowledged before lies before this position.
+  const { synchronous: last } = state
+  const synchronous = last?.server === to && lsn !== undefined ? { ...last, lsn } : last
+  return { ...afterWatch(next, to), synchronous, phaseUs: nowUs, held: false, drained: false, slots: {} }
 }
 
 /** Looks at it as a replica say nothing about it as a primary. */

@@ -5,6 +5,7 @@ import { strict as assert } from 'node:assert'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { CanaryRehearsal } from './testing/canary-rehearsal.ts'
+import { FailoverRehearsal } from './testing/failover-rehearsal.ts'
 import { FleetRehearsal } from './testing/fleet-rehearsal.ts'
 import { playScenario, type ScenarioPlayer, scenarioTimeUs } from './testing/scenario.ts'
 import { UpstreamRehearsal } from './testing/upstream-rehearsal.ts'
@@ -15,6 +16,7 @@ const rewrite = process.env.TENFOLD_REWRITE_SCENARIOS === '1'
 /** A file's first word tells what it is played on. */
 const players: Readonly<Record<string, () => ScenarioPlayer>> = {
   canary: () => new CanaryRehearsal(1).play,
+  failover: () => new FailoverRehearsal().play,
   upstream: () => new UpstreamRehearsal(1).play,
   service: () => new FleetRehearsal(1).play,
 }

@@ -3,6 +3,7 @@
 //
 // Steps that change the primary are taken one at a time; repairs of replicas run beside them, one a server.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../../kit/failure.ts'
 import {
   afterStep,
@@ -36,6 +37,7 @@ import { type Standing, topologyOf } from './topology.ts'
 export interface GroupSeams {
   readonly servers?: DatabaseServers
   readonly settings?: Partial<FailoverSettings>
+  readonly knock?: () => Promise<boolean>
   /** Before and after each step; what it throws ends the agent on the spot. */
   readonly died?: (step: FailoverStep, when: 'before' | 'after') => void
 }
@@ -47,6 +49,7 @@ export function createDatabaseGroup(options: GroupOptions, seams: GroupSeams = {
 const inOrder = new Set(['hold', 'drain', 'stop', 'fence', 'synchronous', 'promote', 'open'])
 /** For an operator's command, from its begin to the new primary. */
 const commandMs = 120_000
+const drainTurnMs = 300
 const slotsEveryMs = 10_000
 const slotsSoonMs = 300
 const nothingPlanned: FailoverPlan = { steps: [], why: 'starting', trouble: '', servers: {} }
@@ -97,6 +100,7 @@ class Group implements DatabaseGroup {
       servers: this.servers,
       clock,
       timeoutMs: () => lookTimeoutMs(this.#settings.detectMs),
+      knock: seams.knock,
       careful: () => this.#state.journal.change !== null,
       looked: () => this.#wake(),
     })
@@ -334,7 +338,7 @@ class Group implements DatabaseGroup {
 
   async #takeInOrder(step: FailoverStep): Promise<void> {
     const server = 'server' in step ? step.server : null
-    if (step.kind !== 'open') this.#say('info', server, `${step.kind}: ${step.why}`)
+    if (step.kind !== 'open' && step.kind !== 'drain') this.#say('info', server, `${step.kind}: ${step.why}`)
     this.#seams.died?.(step, 'before')
     const before = this.#state.journal
     const result = await this.#resultOf(step)
@@ -372,11 +376,17 @@ class Group implements DatabaseGroup {
     }
   }
 
-  #drained(): Promise<boolean> {
-    return this.#options.drained(this.#spec.name, this.#settings.switchoverWaitMs).catch((cause: Error) => {
-      this.#warn(null, `routers do not say whether transactions have ended: ${cause.message}`)
-      return false
-    })
+  /** In short turns, so that the death of the primary is seen meanwhile. */
+  async #drained(): Promise<boolean> {
+    const end = this.#options.clock.monotonic() + drainTurnMs * 1_000
+    try {
+      if (await this.#options.drained(this.#spec.name, drainTurnMs)) return true
+    } catch (cause) {
+      this.#warn(null, `routers do not say whether transactions have ended: ${(cause as Error).message}`)
+    }
+    const leftMs = (end - this.#options.clock.monotonic()) / 1_000
+    if (leftMs > 1) await sleep(leftMs)
+    return false
   }
 
   #record(change: NonNullable<FailoverState['journal']['change']>): void {

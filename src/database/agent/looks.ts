@@ -1,6 +1,7 @@
 // Looks at every server of a database, one after the other and all beside each other: what each showed last. A look that
 // this very process was too late for says nothing. Decides nothing.
 
+import { firstAnswer } from '../../io/first-answer.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { SeenServer } from '../../policy/index.ts'
 import type { DatabaseServers, FoundServer, ServerObservation } from '../servers/contract.ts'
@@ -13,6 +14,8 @@ export interface LooksOptions {
   readonly timeoutMs: () => number
   /** The primary is being changed: nothing is taken for granted about positions. */
   readonly careful: () => boolean
+  /** Tests have servers without ports. */
+  readonly knock?: ((host: string, port: number, timeoutMs: number) => Promise<boolean>) | undefined
   /** A look ended. */
   readonly looked: () => void
 }
@@ -24,6 +27,8 @@ interface Watched {
   last: ServerObservation | null
   looking: boolean
   again: boolean
+  /** When somebody new was let in last; microseconds. */
+  knockedUs: number
   timer: NodeJS.Timeout | null
 }
 
@@ -53,7 +58,16 @@ export class Looks {
 
   add({ id, disk }: Pick<FoundServer, 'id' | 'disk'>): void {
     if (this.#servers.has(id)) return
-    const watched = { disk, busy: false, seen: null, last: null, looking: false, again: false, timer: null }
+    const watched = {
+      disk,
+      busy: false,
+      seen: null,
+      last: null,
+      looking: false,
+      again: false,
+      knockedUs: Number.NEGATIVE_INFINITY,
+      timer: null,
+    }
     this.#servers.set(id, watched)
     this.lookNow(id)
   }
@@ -125,7 +139,11 @@ export class Looks {
     const epoch = watched.seen
     try {
       const settled = await this.#settled(id, watched)
-      const found = await this.#options.servers.observe(id, this.#options.timeoutMs())
+      const [observed, opens] = await Promise.all([
+        this.#options.servers.observe(id, this.#options.timeoutMs()),
+        this.#opens(id, watched, beganUs),
+      ])
+      const found = opens || !observed.answers ? observed : { ...observed, answers: false, problem: shut }
       // Forgotten meanwhile, or void: as if it had not been.
       const forgotten = epoch !== null && watched.seen === null
       if (!forgotten && !this.#wasLate(beganUs, found)) {
@@ -141,6 +159,19 @@ export class Looks {
     watched.again = false
     watched.timer = setTimeout(() => this.lookNow(id), again ? 0 : lookEveryMs)
     this.#options.looked()
+  }
+
+  /**
+   * Lets it somebody new in? The connection that looks go over is old: it is answered also where the server's first
+   * process hangs. Asked twice a second, and at each look while it does not.
+   */
+  async #opens(id: string, watched: Watched, beganUs: number): Promise<boolean> {
+    if (beganUs - watched.knockedUs < knockEveryUs) return true
+    const { host, port } = this.#options.servers.address(id)
+    const knock = this.#options.knock ?? knockAt
+    const opens = await knock(host, port, this.#options.timeoutMs())
+    if (opens) watched.knockedUs = beganUs
+    return opens
   }
 
   #wasLate(beganUs: number, found: ServerObservation): boolean {
@@ -197,6 +228,15 @@ export class Looks {
     }
     return address
   }
+}
+
+const knockEveryUs = 500_000
+const shut = 'lets nobody new in'
+/** SSLRequest: the first thing that a client may say, and answered before anybody logs in. */
+const sslRequest = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47)
+
+async function knockAt(host: string, port: number, timeoutMs: number): Promise<boolean> {
+  return (await firstAnswer(host, port, sslRequest, timeoutMs)) !== null
 }
 
 /** Set once a replica has read all that it has itself and asked for more. */

@@ -30,7 +30,7 @@ async function act(servers: DatabaseServers, step: FailoverStep, progress: Progr
       await servers.setSynchronous(step.server, step.names)
       return { ok: true }
     case 'promote':
-      return { ok: true, timeline: (await servers.promote(step.server)).timeline }
+      return { ok: true, ...(await servers.promote(step.server)) }
     case 'restart':
       await servers.stop(step.server, 'immediate')
       await servers.start(step.server)

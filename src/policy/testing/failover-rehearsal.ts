@@ -142,6 +142,7 @@ export class FailoverRehearsal {
     const repairs = plan.steps.filter(step => !this.#isCritical(step))
     for (const step of first === undefined ? repairs : [first, ...repairs])
       if (!this.#take(step, lines)) return false
+    if (first?.kind === 'drain' && !this.state.drained) return false
     return first !== undefined && !this.failing.has(`${first.kind} ${'server' in first ? first.server : ''}`)
   }
 
@@ -153,7 +154,8 @@ export class FailoverRehearsal {
   /** False when the agent died of it: the journal is all that is left. */
   #take(step: FailoverStep, lines: string[]): boolean {
     if (step.kind === 'wait' || step.kind === 'ask') return true
-    if (step.kind !== 'slots') lines.push(this.#line(`  ${textOf(step)}`))
+    if (step.kind !== 'slots' && !(step.kind === 'drain' && this.stuck))
+      lines.push(this.#line(`  ${textOf(step)}`))
     const result = this.#result(step)
     if (!result.ok) lines.push(this.#line(`  failed: ${result.why}`))
     if (this.dieAfter-- <= 0) {
@@ -196,7 +198,11 @@ export class FailoverRehearsal {
         world.fence(step.server)
         return { ok: true }
       case 'promote':
-        return { ok: true, timeline: world.promote(step.server) }
+        return {
+          ok: true,
+          timeline: world.promote(step.server),
+          lsn: world.get(step.server).log.length * 100,
+        }
       case 'synchronous':
         world.get(step.server).quorum = quorumOf(step.names)
         return { ok: true }

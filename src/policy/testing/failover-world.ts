@@ -193,7 +193,7 @@ export class FailoverWorld {
   follow(id: string, from: string): 'streams' | 'diverged' {
     const server = this.get(id)
     const upstream = this.get(from)
-    if (upstream.process !== 'running' || server.disk === 'empty' || server.disk === 'damaged')
+    if (server.full || upstream.process !== 'running' || server.disk === 'empty' || server.disk === 'damaged')
       throw new Error(`${id} cannot follow ${from}`)
     Object.assign(server, { process: 'running', role: 'replica', disk: 'replica', upstream: from })
     Object.assign(server, { fenced: false, waiting: [] })
