@@ -11,11 +11,13 @@ import {
   readdirSync,
   readlinkSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createServers } from '../../src/database/servers/index.ts'
 import { processesAt } from '../../src/io/process-places.ts'
 import { giveTo, serverGroup, startServers, streams, until } from '../tools/servers-harness.ts'
 
@@ -235,4 +237,19 @@ test('a removed server leaves no process and no file, and a server that the file
   )
   assert.deepEqual(processesAt(group.data('main-2'), 'postgres'), [])
   assert.ok(readdirSync(dirname(group.data('main-2'))).includes('data'), 'its data is left')
+})
+
+test('whom data belong to goes on with them, although another user would be chosen today', async t => {
+  const group = await startServers(t, { replicas: 0 })
+  const { servers, options } = group
+  const owner = statSync(group.data('main-1')).uid
+  await servers.stop('main-1', 'fast')
+  servers.release()
+  const another = root ? { name: 'nobody', uid: 65_534, gid: 65_534 } : null
+  const next = createServers({ ...options, user: another })
+  t.after(() => next.release())
+  await next.open()
+  await next.start('main-1')
+  assert.equal(statSync(group.data('main-1')).uid, owner)
+  assert.equal((await next.observe('main-1', 10_000)).writes, true)
 })

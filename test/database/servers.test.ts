@@ -355,3 +355,35 @@ test('the files of servers are readable by their user and by us alone', async t 
       file,
     )
 })
+
+test('a killed server leaves neither memory of the system behind nor a name in /dev/shm', async t => {
+  const group = await startServers(t, { replicas: 0 })
+  const { servers } = group
+  const pid = servers.pid('main-1') as number
+  const held = sharedMemory(pid)
+  if (process.platform === 'linux') assert.ok(held.memory.length > 0, 'it had some')
+  await servers.fence('main-1')
+  assert.deepEqual(sharedMemory(pid), { memory: [], names: [] })
+})
+
+/** System V segments that this process made, and names that it could have mapped. */
+function sharedMemory(pid: number): { memory: string[]; names: string[] } {
+  if (process.platform !== 'linux') return { memory: [], names: [] }
+  const rows = readFileSync('/proc/sysvipc/shm', 'utf8').trim().split('\n').slice(1)
+  const memory = rows.filter(row => Number(row.trim().split(/\s+/)[4]) === pid)
+  const maps = existsSync(`/proc/${pid}/maps`) ? readFileSync(`/proc/${pid}/maps`, 'utf8') : ''
+  return { memory, names: maps.split('\n').filter(line => line.includes('/dev/shm/PostgreSQL')) }
+}
+
+test('what we died before making is made by the first look that misses it', async t => {
+  const group = await startServers(t, { replicas: 0 })
+  const { servers } = group
+  const client = await connect(group.url('main-1', 'tenfold', 'postgres'))
+  t.after(() => client.end())
+  await client.query('DROP SCHEMA tenfold CASCADE')
+  await until('the table is there', async () => {
+    await servers.observe('main-1', 10_000)
+    const { rows } = await client.query("SELECT to_regclass('tenfold.heartbeat') IS NOT NULL AS made")
+    return rows[0].made
+  })
+})
