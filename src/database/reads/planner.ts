@@ -194,6 +194,7 @@ export class Planner implements ReadPlanner {
   }
 
   #gone(reason: ReadReason): { server: string; reason: ReadReason } {
+    this.reasonOfLast = reason
     this.counts[reason]++
     return { server: '', reason }
   }
@@ -331,6 +332,7 @@ export class Planner implements ReadPlanner {
       if (standing !== null) {
         this.#estimate.ended(now - read.since, now)
         this.counts.waited++
+        this.reasonOfLast = 'waited'
         return { server: standing.id, reason: 'waited' }
       }
     }
