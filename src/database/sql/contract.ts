@@ -68,7 +68,7 @@ export type RouterCommand =
   | { readonly kind: 'set-after'; readonly token: string }
 
 export interface StatementInfo {
-  /** `select`; of several statements the first that writes, else the first. */
+  /** `select`; of several statements DDL (also in a DO block) before all others, then the first that writes, then the first. */
   readonly kind: StatementKind
   /** Statements in the text. More than one is one implicit transaction: one place. */
   readonly count: number

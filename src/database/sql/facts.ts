@@ -85,7 +85,8 @@ export function joined(parts: readonly Facts[]): Facts {
   const [first, ...rest] = parts
   if (first === undefined) return { ...newFacts('other'), count: 0, why: 'is empty' }
   if (rest.length === 0) return first
-  const all = newFacts((parts.find(part => part.writes) ?? first).kind)
+  const changes = parts.find(part => part.kind === 'ddl') ?? parts.find(part => part.writes) ?? first
+  const all = newFacts(changes.kind)
   all.count = parts.length
   all.runs = parts.some(part => part.runs)
   for (const part of parts) add(all, part)

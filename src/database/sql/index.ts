@@ -11,3 +11,4 @@ export {
   type StatementInfo,
 } from './contract.ts'
 export { loadParser } from './parse.ts'
+export { shownStatement } from './slow.ts'

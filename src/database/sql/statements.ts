@@ -249,6 +249,7 @@ function doBlock(body: Tree, facts: Facts): void {
   facts.ownTransaction = true
   markWrite(facts, 'runs a DO block')
   const source = option(body, 'args', 'as') ?? ''
+  if (/\b(create|alter|drop)\b/i.test(source)) facts.kind = 'ddl'
   facts.pins |= leftBehind(source)
   if ((facts.pins & pinBit('setting')) !== 0) noteUnknown(facts, null)
   if (/synchronous_commit/i.test(source)) facts.asynchronousCommit = true
