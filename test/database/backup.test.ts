@@ -216,6 +216,27 @@ test('a failover in the middle of archiving leaves no gap', async t => {
   assert.deepEqual(restored, upTo(survived.length + 60))
 })
 
+async function slotsOf(servers: DatabaseServers, id: string): Promise<string[]> {
+  const rows = await servers.query(
+    id,
+    "SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'tenfold_archive'",
+    10_000,
+  )
+  return rows.map(([status]) => status ?? '')
+}
+
+test('every server that could be promoted keeps the log that is not archived, until nobody wants backups', async t => {
+  const { servers, bench, client } = await startMain(t, 2)
+  bench.topology = topologyOf([servers.address('main-1'), servers.address('main-2')], 'main-1')
+  await write(client, 0, 10)
+  await until('the replica has the slot', async () =>
+    (await slotsOf(servers, 'main-2'))[0] === 'reserved' ? true : null,
+  )
+  assert.deepEqual(await slotsOf(servers, 'main-1'), ['reserved'])
+  await bench.backups.retire()
+  for (const id of ['main-1', 'main-2']) assert.deepEqual(await slotsOf(servers, id), [], id)
+})
+
 test('what was written while nothing archived is fetched when the archive goes on', async t => {
   const { bench, client } = await startMain(t, 1)
   await write(client, 0, 20)

@@ -2,26 +2,25 @@
 // and what may go. Owns the order of these: one piece of work at a time, and nothing is removed before its successor is whole.
 
 import { join } from 'node:path'
-import type pg from 'pg'
 import { ownFolder } from '../../io/owned-files.ts'
 import { type Clock, MS } from '../../kit/clock.ts'
 import { Failure } from '../../kit/failure.ts'
-import type { BackupSpec, DatabaseDecision, DatabaseRole, Lsn, Topology } from '../contract.ts'
+import type { BackupSpec, DatabaseDecision, DatabaseRole, Topology } from '../contract.ts'
 import { databaseFailures } from '../failures.ts'
 import type { Binaries } from '../servers/binaries.ts'
 import { prepareBinaries } from '../servers/binaries.ts'
 import type { Progress, ServersOptions } from '../servers/contract.ts'
 import { Places, type ServerPlace } from '../servers/places.ts'
-import { identifier, literal, replicationUser, scramVerifier, superuser } from '../servers/roles.ts'
+import { replicationUser } from '../servers/roles.ts'
 import { type BaseBackup, listBases, removeBase, removeUnfinished, segmentBytesOf, takeBase } from './base.ts'
 import { type DrillRecord, drillRecords, keepDrill } from './drills.ts'
-import { examine } from './examine.ts'
 import { LogArchive, once, textOf } from './log-archive.ts'
-import { LogReceiver, type ReceiverStatus } from './log-receiver.ts'
-import { type RestoreTarget, recover, removeRecovery, toldTarget } from './recovery.ts'
+import { archiveSlot, LogReceiver, type ReceiverStatus } from './log-receiver.ts'
+import { type RestoreTarget, removeRecovery } from './recovery.ts'
 import { type ReplicationAddress, ReplicationConnection } from './replication.ts'
+import { type RestoreResult, type RestoringOptions, restoreTo, tryLatest } from './restoring.ts'
 import { dispensable } from './retention.ts'
-import { lsnText } from './segments.ts'
+import { dropSlot, moveSlot } from './slot-keeper.ts'
 import { DirectoryStore } from './store.ts'
 
 const systemObject = 'system.json'
@@ -30,6 +29,7 @@ const lookEveryMs = 1_000
 /** After a failed base backup or drill; doubled with each that follows. */
 const retryMsMin = 5_000
 const retryMsMax = 600_000
+const slotsEveryMs = 10_000
 const drillServer = 'drill'
 
 export interface BackupsOptions extends ServersOptions {
@@ -48,14 +48,6 @@ export interface RestoreRequest {
   readonly server: string
   /** Of the new database: they get these passwords. */
   readonly roles: readonly DatabaseRole[]
-}
-
-export interface RestoreResult {
-  readonly base: string
-  readonly recoveredLsn: Lsn
-  /** What the last restored transaction's time was; null: none after the base backup. */
-  readonly lastCommitAt: string | null
-  readonly problem: string
 }
 
 export interface BackupStatus {
@@ -81,8 +73,10 @@ export interface Backups {
   /** Restores the last backup for a trial. A bad one is recorded, said loudly, and rejects with DATABASE_DRILL_FAILED. */
   drill(progress: Progress, signal: AbortSignal): Promise<DrillRecord>
   status(): BackupStatus
-  /** Ends what is under way. */
+  /** Ends what is under way. Servers keep the log for the next start. */
   stop(): Promise<void>
+  /** Stops for good: the file asks for no backups any more, so servers keep no log for them. */
+  retire(): Promise<void>
 }
 
 export function createBackups(options: BackupsOptions): Backups {
@@ -106,6 +100,7 @@ class DatabaseBackups implements Backups {
   #problem = ''
   #notBeforeMs = 0
   #failures = 0
+  #slotsMoveAtMs = 0
   #admitting: Promise<void> = Promise.resolve()
 
   constructor(options: BackupsOptions) {
@@ -125,11 +120,26 @@ class DatabaseBackups implements Backups {
     for (const name of await removeUnfinished(this.#store))
       this.#say('warn', `${name} was never finished; removed`)
     this.#binaries = await prepareBinaries(this.#options.user, this.#places.shelf)
-    await removeRecovery(this.#recoveryPlace(this.#places.server(drillServer)))
+    const { user, clock } = this.#options
+    await removeRecovery({ place: this.#places.server(drillServer), binaries: this.#binaries, user, clock })
     this.#bases = await listBases(this.#store)
     this.#drills = await drillRecords(this.#store)
     this.#stopped = false
     this.#look()
+  }
+
+  async retire(): Promise<void> {
+    await this.stop()
+    for (const server of this.#options.topology().servers.filter(one => one.state === 'ready')) {
+      const address = this.#addressOf(server)
+      if (address === null) continue
+      await dropSlot(address, archiveSlot).catch((error: Error) =>
+        this.#say(
+          'warn',
+          `the slot ${archiveSlot} stays on ${server.id} and keeps its log: ${error.message}`,
+        ),
+      )
+    }
   }
 
   async stop(): Promise<void> {
@@ -180,85 +190,14 @@ class DatabaseBackups implements Backups {
   }
 
   restore(request: RestoreRequest, progress: Progress, signal: AbortSignal): Promise<RestoreResult> {
-    return this.#alone('a restore', signal, async inner => {
-      const { into } = request
-      const places = new Places({
-        stateDirectory: into.stateDirectory,
-        name: into.spec.name,
-        user: into.user,
-        directories: into.spec.servers.kind === 'embedded' ? into.spec.servers.directories : {},
-      })
-      return this.#restored(request, places.server(request.server), progress, inner)
+    return this.#alone('a restore', signal, inner => {
+      const { stateDirectory, spec, user } = request.into
+      const directories = spec.servers.kind === 'embedded' ? spec.servers.directories : {}
+      const places = new Places({ stateDirectory, name: spec.name, user, directories })
+      const place = places.server(request.server)
+      const options = this.#restoring(place, progress, inner)
+      return restoreTo(request.target, request.base, request.roles, options)
     })
-  }
-
-  async #restored(
-    request: RestoreRequest,
-    place: ServerPlace,
-    progress: Progress,
-    signal: AbortSignal,
-  ): Promise<RestoreResult> {
-    const { log, server } = await this.#recovered(
-      request.target,
-      request.base,
-      place,
-      false,
-      progress,
-      signal,
-    )
-    try {
-      const reached = await server.session(superuser, 'postgres', signal, client =>
-        handOver(client, request.roles),
-      )
-      await server.keep()
-      return { ...reached, base: log.base, problem: log.problem }
-    } catch (error) {
-      await server.discard()
-      throw error
-    }
-  }
-
-  async #recovered(
-    target: RestoreTarget,
-    name: string | undefined,
-    place: ServerPlace,
-    trial: boolean,
-    progress: Progress,
-    signal: AbortSignal,
-  ) {
-    const base = await this.#baseFor(target, name)
-    const archive = this.#archive ?? (await this.#opened(base.segmentBytes))
-    const options = this.#recoveryPlace(place)
-    const { log, server } = await recover({
-      ...options,
-      store: this.#store,
-      archive,
-      base,
-      target,
-      trial,
-      progress,
-      signal,
-    })
-    return { log: { ...log, base: base.name }, server }
-  }
-
-  async #baseFor(target: RestoreTarget, name: string | undefined): Promise<BaseBackup> {
-    const bases = await listBases(this.#store)
-    const leads = (base: BaseBackup): boolean =>
-      target.kind === 'latest' ||
-      (target.kind === 'time' ? base.endedAtMs <= target.atMs : base.stopLsn <= target.lsn)
-    const found = bases.findLast(base => leads(base) && (name === undefined || base.name === name))
-    if (found !== undefined) return found
-    const [first] = bases
-    const which = name === undefined ? 'a base backup' : name
-    const there =
-      first === undefined
-        ? `There is no base backup in ${this.#store.place}`
-        : `The first of ${bases.length} in ${this.#store.place} ended at ${new Date(first.endedAtMs).toISOString()} (${lsnText(first.stopLsn)})`
-    throw new Failure(
-      databaseFailures.restoreTarget,
-      `${toldTarget(target)} can't be restored from ${which}. ${there}.`,
-    )
   }
 
   drill(progress: Progress, signal: AbortSignal): Promise<DrillRecord> {
@@ -266,10 +205,13 @@ class DatabaseBackups implements Backups {
       const startedAtMs = Math.round(this.#clock.wall() / MS)
       const began = this.#clock.monotonic()
       const archivedLsn = this.#receiver?.status.archivedLsn ?? 0
-      const found = await this.#tried(archivedLsn, progress, inner).catch((error: Error) => {
-        inner.throwIfAborted()
-        return { ...nothingFound, problems: [error.message] }
-      })
+      const options = this.#restoring(this.#places.server(drillServer), progress, inner)
+      const found = await tryLatest(this.#options.spec.database, archivedLsn, options).catch(
+        (error: Error) => {
+          inner.throwIfAborted()
+          return { ...nothingFound, problems: [error.message] }
+        },
+      )
       const tookMs = Math.round((this.#clock.monotonic() - began) / MS)
       const record: DrillRecord = { startedAtMs, tookMs, archivedLsn, ...found }
       this.#drills = await keepDrill(this.#store, record, this.#drills)
@@ -282,42 +224,24 @@ class DatabaseBackups implements Backups {
     })
   }
 
-  async #tried(
-    archivedLsn: Lsn,
-    progress: Progress,
-    signal: AbortSignal,
-  ): Promise<Omit<DrillRecord, 'startedAtMs' | 'tookMs' | 'archivedLsn'>> {
-    const place = this.#places.server(drillServer)
-    const { log, server } = await this.#recovered(
-      { kind: 'latest' },
-      undefined,
-      place,
-      true,
-      progress,
-      signal,
-    )
-    try {
-      const found = await server.session(superuser, this.#options.spec.database, signal, client =>
-        examine(client, progress),
-      )
-      const problems = [...found.problems]
-      if (log.endLsn < archivedLsn)
-        problems.push(`the log leads to ${lsnText(log.endLsn)}, but was archived to ${lsnText(archivedLsn)}`)
-      return { ...found, problems, base: log.base, recoveredLsn: log.endLsn }
-    } finally {
-      await server.discard()
-    }
-  }
-
   #bad(record: DrillRecord): Failure {
     const sentence = `The last backup of ${this.#name} can't be relied on: ${record.problems.join('; ')}`
     this.#say('error', sentence)
     return new Failure(databaseFailures.drillFailed, sentence, { details: { record } })
   }
 
-  #recoveryPlace(place: ServerPlace) {
+  #restoring(place: ServerPlace, progress: Progress, signal: AbortSignal): RestoringOptions {
     const { user, clock } = this.#options
-    return { place, binaries: this.#binaries as Binaries, user, clock }
+    return {
+      store: this.#store,
+      archiveFor: base => this.#opened(base.segmentBytes),
+      place,
+      binaries: this.#binaries as Binaries,
+      user,
+      clock,
+      progress,
+      signal,
+    }
   }
 
   get #name(): string {
@@ -349,9 +273,24 @@ class DatabaseBackups implements Backups {
   #primaryAddress(): ReplicationAddress | null {
     const { primary, servers } = this.#options.topology()
     const server = servers.find(one => one.id === primary)
+    return server === undefined ? null : this.#addressOf(server)
+  }
+
+  #addressOf({ host, port }: { readonly host: string; readonly port: number }): ReplicationAddress | null {
     const role = this.#options.roles().find(one => one.name === replicationUser)
-    if (server === undefined || role === undefined) return null
-    return { host: server.host, port: server.port, user: role.name, password: role.password }
+    return role === undefined ? null : { host, port, user: role.name, password: role.password }
+  }
+
+  /** On replicas, so that whoever is promoted still has what is not archived yet. One that does not answer has its turn later. */
+  async #moveSlots(): Promise<void> {
+    const { primary, servers } = this.#options.topology()
+    const { archivedLsn, state } = this.#receiver?.status ?? idleReceiver
+    if (state !== 'streaming' || this.#nowMs() < this.#slotsMoveAtMs) return
+    this.#slotsMoveAtMs = this.#nowMs() + slotsEveryMs
+    for (const server of servers.filter(one => one.id !== primary && one.state === 'ready')) {
+      const address = this.#addressOf(server)
+      if (address !== null) await moveSlot(address, archiveSlot, archivedLsn).catch(() => {})
+    }
   }
 
   async #archiveOf(address: ReplicationAddress): Promise<LogArchive> {
@@ -365,6 +304,7 @@ class DatabaseBackups implements Backups {
   }
 
   async #opened(segmentBytes: number): Promise<LogArchive> {
+    if (this.#archive !== null) return this.#archive
     const archive = new LogArchive(this.#store, join(this.#store.place, 'spool'), segmentBytes)
     await archive.open()
     this.#archive ??= archive
@@ -393,6 +333,7 @@ class DatabaseBackups implements Backups {
     const address = this.#primaryAddress()
     if (address === null) return
     await this.#receive(address)
+    await this.#moveSlots()
     if (this.#working !== null || this.#nowMs() < this.#notBeforeMs) return
     const signal = new AbortController().signal
     if (this.#nowMs() >= this.#nextBaseAtMs() || this.#receiver?.status.gap)
@@ -483,22 +424,6 @@ async function systemOf(address: ReplicationAddress): Promise<string> {
   } finally {
     connection.close()
   }
-}
-
-/** The new database's roles get in, with their passwords. What was reached is asked first, as this commits too. */
-async function handOver(
-  client: pg.Client,
-  roles: readonly DatabaseRole[],
-): Promise<Pick<RestoreResult, 'recoveredLsn' | 'lastCommitAt'>> {
-  const { rows } = await client.query<{ lsn: string; at: Date | null }>(
-    "SELECT pg_current_wal_lsn() - '0/0' AS lsn, (pg_last_committed_xact()).timestamp AS at",
-  )
-  const there = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles')
-  const known = new Set(there.rows.map(row => row.name))
-  // Roles of services that came later are made when the database starts.
-  for (const { name, password } of roles.filter(role => known.has(role.name)))
-    await client.query(`ALTER ROLE ${identifier(name)} PASSWORD ${literal(scramVerifier(password))}`)
-  return { recoveredLsn: Number(rows[0]?.lsn), lastCommitAt: rows[0]?.at?.toISOString() ?? null }
 }
 
 function failed(error: unknown): never {

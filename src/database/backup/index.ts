@@ -6,8 +6,8 @@ export {
   type BackupsOptions,
   createBackups,
   type RestoreRequest,
-  type RestoreResult,
 } from './backups.ts'
 export type { BaseBackup } from './base.ts'
 export type { DrillRecord } from './drills.ts'
 export type { RestoreTarget } from './recovery.ts'
+export type { RestoreResult } from './restoring.ts'
