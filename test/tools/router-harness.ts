@@ -2,13 +2,13 @@
 // test writes as little as it needs. Ends with its test, and then asserts what must hold for every router: no client is
 // left, no connection to a server is in use.
 
-import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { RoutedDatabaseStatus } from '../../src/database/router/control-protocol.ts'
 import { createRouter, type Router } from '../../src/database/router/router.ts'
 import type { PoolSettings, RoutedDatabase, RouterSnapshot } from '../../src/database/router/snapshot.ts'
+import { PostgresPeer } from './postgres-peer.ts'
 import type { PostgresServer } from './postgres-server.ts'
 
 export interface RouterSetup {
@@ -34,6 +34,8 @@ export interface RouterUnderTest {
   apply(change: Partial<RoutedDatabase>): Promise<void>
   /** A connected client; it ends with the test. */
   client(options?: pg.ClientConfig): Promise<pg.Client>
+  /** The same, message by message. */
+  peer(user?: string, version?: number): Promise<PostgresPeer>
   /** Waits until no client has a server connection and nobody waits. */
   idle(): Promise<void>
   stop(): Promise<void>
@@ -105,6 +107,7 @@ export async function startRouter(
   const router = await createRouter({ snapshot, tell: (subject, text) => told.push(`${subject}: ${text}`) })
   const port = router.portOf('main')
   const clients: pg.Client[] = []
+  const peers: PostgresPeer[] = []
   let stopped = false
   const status = (): RoutedDatabaseStatus => router.status()[0] as RoutedDatabaseStatus
   const idle = (): Promise<void> =>
@@ -118,11 +121,18 @@ export async function startRouter(
     router.close()
   }
   t.after(async () => {
+    for (const peer of peers) peer.close()
     await Promise.all(clients.map(client => client.end().catch(() => {})))
     if (stopped) return
-    await idle()
-    assert.equal(status().clients, 0, 'clients are left')
-    await stop()
+    try {
+      await idle()
+      await waitFor(
+        () => status().clients === 0,
+        () => 'clients are left',
+      )
+    } finally {
+      await stop()
+    }
   })
   const urlOf = (user: string): string => `postgres://${user}:secret@127.0.0.1:${port}/app`
   return {
@@ -147,6 +157,12 @@ export async function startRouter(
       await client.connect()
       clients.push(client)
       return client
+    },
+    peer: async (user = 'app', version = 0x30000) => {
+      const target = { host: '127.0.0.1', port, database: 'app', user, password: 'secret' }
+      const peer = await PostgresPeer.logIn(target, version)
+      peers.push(peer)
+      return peer
     },
     idle,
     stop,

@@ -15,6 +15,7 @@ import {
   idleStatus,
   parameterStatus,
   type ReportFields,
+  readyForQuery,
   readyIdle,
 } from '../../wire/postgres/index.ts'
 import type { ReadsSetting } from '../contract.ts'
@@ -276,9 +277,9 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   }
 
   /** For a connection, so long at most. */
-  waits(timeoutMs: number): void {
-    const { context, spec } = this.database
-    this.#waitsForHold = timeoutMs === spec.hold.timeoutMs
+  waits(timeoutMs: number, held: boolean): void {
+    const { context } = this.database
+    this.#waitsForHold = held
     this.block('waiting')
     context.wheel.set(this, context.now + timeoutMs * 1000)
   }
@@ -669,6 +670,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   respondReady(): void {
     const { server } = this
     if (server === null) this.write(readyIdle)
+    else if (server.replies.length === 0) this.write(readyForQuery(server.status))
     else server.replies.push(owed.localReady)
   }
 
@@ -747,7 +749,10 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     this.#tailLength = 0
     this.#over(this)
     this.server = null
-    if (server !== null) this.#abandon(server)
+    if (server === null) return
+    // What was said before the end is owed answers: it must have been sent.
+    database.context.toServer.send()
+    this.#abandon(server)
   }
 
   /** What the client has left open is ended, or goes with the connection. */

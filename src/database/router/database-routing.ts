@@ -177,7 +177,7 @@ export class DatabaseRouting {
         )
       else {
         this.held.push(session)
-        session.waits(this.spec.hold.timeoutMs)
+        session.waits(this.spec.hold.timeoutMs, true)
       }
       return null
     }
@@ -194,9 +194,8 @@ export class DatabaseRouting {
       )
       return null
     }
-    session.waits(
-      pool.connections === 0 ? Math.max(hold.timeoutMs, limits.waitTimeoutMs) : limits.waitTimeoutMs,
-    )
+    const none = pool.connections === 0 && pool.trouble !== ''
+    session.waits(none ? hold.timeoutMs : limits.waitTimeoutMs, none)
     pool.wait(user, session)
     return null
   }

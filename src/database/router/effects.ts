@@ -73,7 +73,7 @@ export function settle(
 function takeBack(session: ClientSession, ended: readonly Effect[]): void {
   const first = ended[0]
   if (first === undefined) return
-  const certain = ended.length === 1 && first.info.count === 1 && first.info.advisoryLocks === 0
+  const certain = ended.every(({ info }) => info.transaction === 'none' && info.advisoryLocks === 0)
   if (certain) session.pins = session.pinsBefore
   else if (ended.some(({ info }) => info.settings.length > 0)) session.pins |= settingPin
 }

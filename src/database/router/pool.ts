@@ -253,7 +253,8 @@ export class ServerPool extends Timed {
 
   #nextCleaning(connection: ServerConnection, discard: boolean): void {
     const { stream, replies } = connection
-    connection.discards = discard
+    // What became of statements that nobody waits for is not looked at: all of them are forgotten.
+    connection.discards = discard || replies.prepares
     if (replies.length > 0 || connection.batchOpen || connection.copyingIn) {
       if (connection.copyingIn) {
         const fail = copyFailMessage('the client is gone')

@@ -99,6 +99,15 @@ export class Replies {
     return false
   }
 
+  /** Is a Parse, or a Close of the router's own, among what is owed? */
+  get prepares(): boolean {
+    for (let place = 0; place < this.length; place++) {
+      const kind = this.kindAt(place)
+      if (kind === owed.parse || kind === owed.parseHidden || kind === owed.closeHidden) return true
+    }
+    return false
+  }
+
   #grow(): void {
     const size = this.#kinds.length * 2
     const kinds = new Uint8Array(size)

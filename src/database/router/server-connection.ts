@@ -544,6 +544,8 @@ export class ServerConnection extends Timed implements StreamHandler {
   }
 
   #passedOver(owner: ServerUser, kind: number, value: object | null): void {
+    // It still has what it was to forget: all are made anew before the next use.
+    if (kind === owed.closeHidden) this.schema = -1
     if (kind !== owed.parse && kind !== owed.parseHidden && kind !== owed.parseLocal) return
     if (value === null) return
     const reply = value as ParseReply
