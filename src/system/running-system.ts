@@ -550,14 +550,21 @@ class ComposedSystem implements RunningSystem {
       fleet: () => this.#parts.fleet?.status() ?? [],
       edge: () => this.#edgeState(),
       reloads: () => this.#need('changes').changes.counts,
+      databases: {
+        statuses: () => this.#parts.databases?.statuses() ?? [],
+        backup: name => this.#parts.databases?.backups(name)?.status() ?? null,
+        router: () => {
+          const { databases } = this.#parts
+          return databases === undefined || databases.names.length === 0 ? null : databases.router.state
+        },
+      },
     })
-    const own = this.#metricsText()
-    try {
-      return (await this.#need('edge').edge.metrics()) + own
-    } catch {
-      // system_edge_up says that the edge's own are missing.
-      return own
-    }
+    // system_edge_up and system_router_up say whose own are missing.
+    const planes = await Promise.all([
+      this.#parts.edge?.metrics().catch(() => ''),
+      this.#parts.databases?.router.metrics().catch(() => ''),
+    ])
+    return planes.join('') + this.#metricsText()
   }
   #metricsText: (() => string) | null = null
 

@@ -1,8 +1,9 @@
-// The supervisor's and the fleet's metrics as Prometheus text. The edge's own text is put before it by whoever serves
+// The metrics of supervisor, fleet and agents as Prometheus text. The edge's and the router's own are put before it by whoever serves
 // /metrics; names begin with the component, so the two never meet.
 
 import type { ServiceStatus } from '../fleet/index.ts'
 import { createMetrics, type Sample } from '../kit/metrics.ts'
+import { type DatabaseMetricsSource, databaseMetrics } from './database-metrics.ts'
 import type { EdgeProcessState } from './edge-process.ts'
 
 export interface MetricsSource {
@@ -12,6 +13,7 @@ export interface MetricsSource {
   edge(): EdgeProcessState
   /** Reloads since the start, by outcome. */
   reloads(): Readonly<Record<string, number>>
+  readonly databases: DatabaseMetricsSource
 }
 
 /** Each call of the result gives the text of now. */
@@ -71,5 +73,6 @@ export function systemMetrics(source: MetricsSource): () => string {
     'Resident memory of the instance.',
     perMember(member => member.rssBytes),
   )
+  databaseMetrics(metrics, source.databases)
   return () => metrics.text()
 }

@@ -56,14 +56,25 @@ test('what Prometheus or its conventions refuse is refused', () => {
 
 test("the supervisor's own metrics are read too", () => {
   const member = { id: 'web-1', pid: 1, restarts: 2, cpuPercent: 50, rssBytes: 4_096 }
+  const server = { id: 'main-2', role: 'replica', state: 'ready', lagBytes: 512, lagMs: 1_500 }
   const text = systemMetrics({
     version: '1.2.3',
     startedAtMs: 1_000,
     fleet: () => [{ name: 'web', ready: 1, wanted: 2, members: [member] }] as never,
     edge: () => ({ state: 'running', reason: '', pid: 1, adopted: false, restarts: 3 }) as never,
     reloads: () => ({ done: 1 }),
+    databases: {
+      statuses: () => [{ name: 'main', state: 'ready', epoch: 4, paused: null, servers: [server] }] as never,
+      backup: () => null,
+      router: () => ({ state: 'running', reason: '', pid: 2, adopted: false, restarts: 1 }),
+    },
   })()
   const read = readExposition(text)
   assert.equal(sampleOf(read, 'fleet_cpu_ratio', { service: 'web', member: 'web-1' }), 0.5)
   assert.equal(sampleOf(read, 'system_edge_restarts_total'), 3)
+  const labels = { database: 'main', server: 'main-2' }
+  assert.equal(sampleOf(read, 'database_server_lag_seconds', labels), 1.5)
+  assert.equal(sampleOf(read, 'database_server_lag_bytes', labels), 512)
+  assert.equal(sampleOf(read, 'database_writable', { database: 'main' }), 1)
+  assert.equal(sampleOf(read, 'system_router_restarts_total'), 1)
 })
