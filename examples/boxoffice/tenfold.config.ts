@@ -1,4 +1,5 @@
-// A ticket shop: pages by `web`, films, seats and orders by `api`. `npm start` in the project's folder runs this file.
+// A ticket shop: pages by `web`; films, seats and orders by `api`, which keeps them in the database `main`. `npm start` in
+// the project's folder runs this file.
 
 import { defineSystem } from 'tenfold'
 
@@ -12,8 +13,6 @@ export default defineSystem({
     listen: { http: port, https: 0 },
     accessLog: true,
     routes: [
-      // Seats and orders are in the memory of one api instance: everything about a film goes to the same one.
-      { path: '/api/films/:film/*', to: 'api', rewrite: '/films', sticky: 'path:film' },
       { path: '/api/*', to: 'api', rewrite: '/' },
       // Style sheet and script, straight from disk (and from memory, once somebody has asked): no instance is needed.
       { path: '/assets/*', files: 'public', compress: true },
@@ -38,8 +37,15 @@ export default defineSystem({
       command: ['node', 'api/server.mjs'],
       instances: { min: 2, max: 8 },
       health: { path: '/healthz' },
+      // The first start makes the tables and fills them.
+      ready: { timeout: '2m' },
       balance: 'two-choices',
       retry: { attempts: 2 },
     },
+  },
+  databases: {
+    // A primary and two replicas. An order that was acknowledged is on two disks; pages read from replicas, and never
+    // something older than the last order that anybody was told of.
+    main: { replicas: 2, durability: 'one-replica', reads: 'fresh', access: { api: 'owner' } },
   },
 })

@@ -4,12 +4,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 
-const connectionsMax = 10
-/** What a request may spend on the database, attempts and pauses together: less than the pages wait for us. */
-const patienceMs = 9_000
 const pauseMsMax = 400
-/** A failover takes a second or two, and statements wait for its end without an error; longer than this is a lost server. */
-const answerTimeoutMs = 5_000
+/**
+ * What a request may spend on the database, attempts and pauses together: less than the pages wait for us. A failover takes
+ * a second or two, and statements wait for its end without an error; a longer silence is a lost server.
+ */
+const forRequests = { connectionsMax: 10, answerTimeoutMs: 5_000, patienceMs: 9_000 }
+/** Making tables and planning weeks takes as long as it takes, also on a busy machine. */
+export const forSetup = { connectionsMax: 1, answerTimeoutMs: 60_000, patienceMs: 120_000 }
 
 /** By SQLSTATE: serialization and deadlock. The connection is as good as before. */
 const colliding = new Set(['40001', '40P01'])
@@ -32,7 +34,7 @@ export class Refusal extends Error {
   }
 }
 
-export function createDatabase(url) {
+export function createDatabase(url, { connectionsMax, answerTimeoutMs, patienceMs } = forRequests) {
   const pool = new pg.Pool({
     connectionString: url,
     max: connectionsMax,
@@ -48,8 +50,8 @@ export function createDatabase(url) {
   pool.on('connect', client => client.on('error', () => {}))
 
   /** Runs `work` until it succeeds, is refused, or patience ends. `work` must be safe to run again after a lost answer. */
-  async function persist(work, patience = patienceMs) {
-    const end = performance.now() + patience
+  async function persist(work) {
+    const end = performance.now() + patienceMs
     for (let attempt = 0; ; attempt++) {
       try {
         return await work()
@@ -83,7 +85,7 @@ export function createDatabase(url) {
       return (await persist(() => pool.query({ name, text, values }))).rows
     },
     /** All or nothing. After a lost COMMIT it runs again, so `work` must find out whether it was done before. */
-    transaction: (work, patience) => persist(() => once(work), patience),
+    transaction: work => persist(() => once(work)),
     end: () => pool.end(),
   }
 }

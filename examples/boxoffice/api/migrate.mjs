@@ -6,8 +6,6 @@ import { readdirSync, readFileSync } from 'node:fs'
 const folder = new URL('migrations/', import.meta.url)
 /** Any number, the same in each instance. Held by a transaction, so it needs no connection of its own and can't be left behind. */
 const lock = 7_264_110
-/** A database that is being made may take a while. */
-const patienceMs = 60_000
 
 async function apply(client, file) {
   await client.query('SELECT pg_advisory_xact_lock($1)', [lock])
@@ -27,7 +25,7 @@ async function apply(client, file) {
 export async function migrate(database) {
   const done = []
   for (const file of readdirSync(folder).sort()) {
-    if (await database.transaction(client => apply(client, file), patienceMs)) done.push(file)
+    if (await database.transaction(client => apply(client, file))) done.push(file)
   }
   return done
 }

@@ -4,7 +4,7 @@
 import Fastify from 'fastify'
 import { createBox } from './box.mjs'
 import { createCatalogue, sorts } from './catalogue.mjs'
-import { createDatabase, Refusal } from './database.mjs'
+import { createDatabase, forSetup, Refusal } from './database.mjs'
 import { migrate } from './migrate.mjs'
 import { createProgramme } from './programme.mjs'
 import { createSeatChanges } from './seat-changes.mjs'
@@ -16,8 +16,9 @@ if (!databaseUrl) {
   process.exit(2)
 }
 const database = createDatabase(databaseUrl)
+const setup = createDatabase(databaseUrl, forSetup)
 const catalogue = createCatalogue(database)
-const programme = createProgramme(database)
+const programme = createProgramme(database, setup)
 const box = createBox(database)
 const seatChanges = createSeatChanges(database)
 const streams = new Set()
@@ -131,12 +132,12 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
     seatChanges.stop()
     for (const stream of streams) stream.end()
     await app.close()
-    await database.end()
+    await Promise.all([database.end(), setup.end()])
     process.exit(0)
   })
 }
 
-for (const file of await migrate(database)) console.log(`${instance}: ${file} was applied`)
+for (const file of await migrate(setup)) console.log(`${instance}: ${file} was applied`)
 await programme.plan()
 const { total } = await catalogue.search({})
 await app.listen({ port: Number(process.env.PORT ?? 3001), host: process.env.HOST ?? '127.0.0.1' })
