@@ -81,7 +81,8 @@ function forgetOlder(view: FailoverView, primary: string): FailoverState {
 /** Why writes are not acknowledged although the primary is there; ''. */
 export function writesTrouble(view: FailoverView): string {
   const last = view.state.journal.quorums.at(-1)
-  if (last === undefined || last.need === 0) return ''
+  const looked = view.seen.has(view.state.journal.primary ?? '')
+  if (last === undefined || last.need === 0 || !looked) return ''
   const streaming = last.names.filter(id => streamsNow(view, id))
   if (streaming.length >= last.need) return ''
   const absent = last.names.filter(id => !streaming.includes(id)).join(', ')

@@ -71,19 +71,17 @@ test('50 failovers with one-replica under load lose no acknowledged commit', asy
   const made = await startedGroup(t, { seams: { settings: { failoversMax: 1_000 } } })
   const ledger = new Ledger(made)
   await ledger.begin(4)
-  for (let round = 1; round <= 50; round++) {
-    const { primary, epoch } = made.topology()
-    process.kill(made.group.servers.pid(primary!)!, 'SIGKILL')
-    await once(
-      made,
-      `failover ${round}`,
-      () => made.topology().epoch > epoch && made.topology().primary !== null,
-    )
+  // A kill that comes before the last change is settled is answered by starting the same server again: not counted.
+  for (let kills = 0; made.topology().epoch < 51; kills++) {
+    assert.ok(kills < 100, 'most kills are followed by a failover')
+    const { primary } = made.topology()
+    const pid = made.group.servers.pid(primary!)!
+    process.kill(pid, 'SIGKILL')
+    await once(made, `an end of kill ${kills}`, () => made.group.servers.pid(primary!) !== pid)
     const before = ledger.acknowledged.size
     await once(made, 'writes go on', () => ledger.acknowledged.size > before + 5)
     await once(made, 'all stream', whole(made))
   }
   await ledger.end()
-  assert.ok(made.topology().epoch >= 51)
   assert.deepEqual(await ledger.missing(), [])
 })

@@ -168,9 +168,15 @@ export async function once(
 export function whole(made: FailoverGroup, group: DatabaseGroup = made.group): () => boolean {
   return () => {
     const status = group.status()
+    const primary = status.servers.find(one => one.role === 'primary')?.id
     const others = status.servers.filter(one => one.role === 'replica')
-    return status.state === 'ready' && others.every(one => one.from !== null)
+    const right = (from: string | null): boolean => from === primary || (from !== null && cascades(made))
+    return status.state === 'ready' && others.every(one => right(one.from))
   }
+}
+
+function cascades({ spec }: FailoverGroup): boolean {
+  return spec.servers.kind === 'embedded' && spec.servers.members.some(one => one.from !== 'primary')
 }
 
 /** Writes rows, one after the other, to whoever is the primary, and remembers which were acknowledged. */

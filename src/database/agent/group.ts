@@ -269,11 +269,16 @@ class Group implements DatabaseGroup {
       try {
         if (await this.#turn()) this.#looks.lookAllNow()
       } catch (cause) {
-        const sentence = `the agent of ${this.#spec.name} could not go on: ${(cause as Error).message}`
-        this.#options.log.error({ cause, database: this.#spec.name }, sentence)
-        this.#say('error', null, sentence)
+        this.#stumbled(cause)
       }
     }
+  }
+
+  /** The journal can't be written, say: the same is tried again with the next look. */
+  #stumbled(cause: unknown): void {
+    const sentence = `the agent of ${this.#spec.name} could not go on: ${(cause as Error).message}`
+    this.#options.log.error({ cause, database: this.#spec.name }, sentence)
+    this.#say('error', null, sentence)
   }
 
   /** One decision and what follows from it. True when a step was taken that changes what is to be seen. */
@@ -346,7 +351,7 @@ class Group implements DatabaseGroup {
     if (!result.ok) this.#warn(server, `${step.kind} failed: ${result.why}`)
     this.#after(step, result)
     if (step.kind === 'promote' && result.ok && before.change !== null) this.#record(before.change)
-    if (server !== null) this.#looks.forget(server)
+    if (server !== null && step.kind !== 'synchronous') this.#looks.forget(server)
     if (step.kind === 'promote' && result.ok) this.#looks.setDisk(step.server, 'primary')
     this.#remember()
     if (step.kind === 'open') this.#opened()
@@ -429,12 +434,14 @@ class Group implements DatabaseGroup {
       this.#looks.setBusy(server, true)
       this.#say('info', server, `${step.kind}: ${step.why}`)
     }
-    const job = this.#repaired(step).finally(() => {
-      this.#jobs.delete(server)
-      this.#looks.setBusy(server, false)
-      if (!quiet) this.#looks.forget(server)
-      this.#wake()
-    })
+    const job = this.#repaired(step)
+      .catch(cause => this.#stumbled(cause))
+      .finally(() => {
+        this.#jobs.delete(server)
+        this.#looks.setBusy(server, false)
+        if (!quiet) this.#looks.forget(server)
+        this.#wake()
+      })
     this.#jobs.set(server, job)
   }
 

@@ -2,7 +2,7 @@
 // A loss of power finds the old content or the new.
 
 import { dirname, join } from 'node:path'
-import { syncFolder, textOf, writeOwned } from '../../io/owned-files.ts'
+import { isThere, ownFolder, syncFolder, textOf, writeOwned } from '../../io/owned-files.ts'
 import { Failure } from '../../kit/failure.ts'
 import { type FailoverJournal, newJournal } from '../../policy/index.ts'
 import { databaseFailures } from '../failures.ts'
@@ -48,6 +48,8 @@ export class Journal {
   write(remembered: Remembered): void {
     const text = `${JSON.stringify({ format, ...remembered })}\n`
     if (text === this.#written) return
+    // Servers of others have no folder of their own here.
+    if (!isThere(dirname(this.#path))) ownFolder(dirname(this.#path), 0o700, null)
     writeOwned(this.#path, text, 0o600, null)
     syncFolder(dirname(this.#path))
     this.#written = text
