@@ -98,7 +98,7 @@ test('the role that watches sees how far a server is and nothing of the users', 
   )
   assert.ok((await monitor.query('SELECT usename FROM pg_stat_activity WHERE usename IS NOT NULL')).rowCount)
   await assert.rejects(monitor.query('SELECT * FROM public.orders'), forbidden)
-  await assert.rejects(monitor.query('CREATE TABLE x (id int)'), forbidden)
+  await assert.rejects(monitor.query('CREATE TABLE public.x (id int)'), forbidden)
 })
 
 test('a changed access holds at once, and a service that is gone can log in no more', async t => {

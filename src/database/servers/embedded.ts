@@ -186,9 +186,10 @@ export class EmbeddedServers implements DatabaseServers {
     this.#book.change(id, { follows: null, synchronous: '' })
     removeFile(member.place.fenced)
     await member.start()
-    // Its files are synced while it is prepared: what is written from now on, it syncs itself.
+    // Its files are synced while it is prepared: what is written from now on, it syncs itself (if it is to sync at all).
+    const synced = this.#extra.fsync === 'off' ? [] : ['--sync-only']
     await Promise.all([
-      this.#run(member, 'initdb', ['--sync-only', '-D', member.place.data]),
+      ...synced.map(flag => this.#run(member, 'initdb', [flag, '-D', member.place.data])),
       member.prepare(),
     ])
   }
