@@ -26,6 +26,7 @@ export function checkDatabases(system: CheckedSystem, taken: readonly Taken[], f
     checkCopies(database, path, found)
     checkDurability(database, path, found)
     checkWeights(database, path, found)
+    checkPool(database, path, found)
     checkReads(database, path, found)
     checkUrls(database, path, found)
   }
@@ -153,6 +154,22 @@ function checkWeights(database: CheckedDatabase, path: string, found: Findings):
       conflict(found, keyPath(`${path}.weights`, id), 'is not a server of this database', {
         allowed: ids.map(one => `'${one}'`).join(', '),
       })
+}
+
+/** What our servers are made with; of these Tenfold's own connections and reserves take some. */
+const connectionsMax = 120
+const connectionsKept = 20
+
+function checkPool({ servers, pool }: CheckedDatabase, path: string, found: Findings): void {
+  if (servers.kind !== 'embedded') return
+  const told = servers.settings.max_connections
+  const max = told === undefined ? connectionsMax : Number(told)
+  if (!Number.isInteger(max) || pool.sizeMax + connectionsKept <= max) return
+  const needed = pool.sizeMax + connectionsKept
+  conflict(found, `${path}.pool.size`, `is more than servers with max_connections ${max} can serve`, {
+    value: String(pool.sizeMax),
+    remedy: `Write settings: { max_connections: ${needed} }, or a smaller pool: clients share it.`,
+  })
 }
 
 function checkReads(database: CheckedDatabase, path: string, found: Findings): void {

@@ -215,13 +215,17 @@ test('a dead supervisor leaves servers that stop ends with the rest', async t =>
 
 test('a reload changes pool, reads and replicas live, brings a database, and rolls who gets its URL', async t => {
   const shop = shopOf(t)
-  shop.describe({ main: {} })
+  // Its share of the machine's memory would change with the number of servers, and that needs a restart.
+  const settings = { shared_buffers: '32MB', min_dynamic_shared_memory: '16MB' }
+  shop.describe({ main: { settings } })
   const up = await shop.up('--no-watch')
   const url = up.status.edge.listeners[0]?.url ?? ''
   assert.equal(await fetched(`${url}/add`), 'added')
   const primaryPid = pidsOf(await shop.database())[0]
 
-  shop.describe({ main: { replicas: 1, reads: 'session', pool: { size: 3 }, durability: 'primary' } })
+  shop.describe({
+    main: { settings, replicas: 1, reads: 'session', pool: { size: 3 }, durability: 'primary' },
+  })
   const live = await shop.run('reload')
   assert.equal(live.code, 0, live.error)
   const main = await shop.database()
@@ -233,7 +237,7 @@ test('a reload changes pool, reads and replicas live, brings a database, and rol
   )
 
   shop.describe({
-    main: { replicas: 1, reads: 'session', pool: { size: 3 } },
+    main: { settings, replicas: 1, reads: 'session', pool: { size: 3 } },
     side: { access: { api: 'owner' } },
   })
   const brought = await shop.run('reload')
@@ -242,19 +246,19 @@ test('a reload changes pool, reads and replicas live, brings a database, and rol
   assert.equal(await fetched(`${url}/env`), 'DATABASE_URL DATABASE_URL_MAIN DATABASE_URL_SIDE')
   assert.equal(await fetched(`${url}/count`), '1')
 
-  shop.describe({ main: { replicas: 1, listen: 6999 } })
+  shop.describe({ main: { settings, replicas: 1, listen: 6999 } })
   const refused = await shop.run('reload')
   assert.equal(refused.code, 1)
   assert.match(refused.error, /services hold connections to where the router listens/)
   assert.equal((await shop.status()).databases.length, 2)
 
-  shop.describe({ main: { replicas: 1, settings: { work_memory: '1MB' } } })
+  shop.describe({ main: { replicas: 1, settings: { ...settings, work_memory: '1MB' } } })
   const wrong = await shop.run('reload')
   assert.equal(wrong.code, 1)
   assert.match(wrong.error, /work_memory/)
   assert.equal(await fetched(`${url}/add`), 'added', 'what ran before runs on')
 
-  shop.describe({ main: { replicas: 1 } })
+  shop.describe({ main: { settings, replicas: 1 } })
   const gone = await shop.run('reload')
   assert.equal(gone.code, 0, gone.error)
   assert.deepEqual(
