@@ -10,7 +10,7 @@ const pauseMsMax = 400
  * a second or two, and statements wait for its end without an error; a longer silence is a lost server.
  */
 const forRequests = { connectionsMax: 10, answerTimeoutMs: 5_000, patienceMs: 9_000 }
-/** Making tables and planning weeks takes as long as it takes, also on a busy machine. */
+/** Making tables takes as long as it takes, also on a busy machine. */
 export const forSetup = { connectionsMax: 1, answerTimeoutMs: 60_000, patienceMs: 120_000 }
 
 /** By SQLSTATE: serialization and deadlock. The connection is as good as before. */

@@ -16,9 +16,8 @@ if (!databaseUrl) {
   process.exit(2)
 }
 const database = createDatabase(databaseUrl)
-const setup = createDatabase(databaseUrl, forSetup)
 const catalogue = createCatalogue(database)
-const programme = createProgramme(database, setup)
+const programme = createProgramme(database)
 const box = createBox(database)
 const seatChanges = createSeatChanges(database)
 const streams = new Set()
@@ -123,22 +122,19 @@ app.setErrorHandler((error, _request, reply) => {
   return fault(reply, { status, code: status >= 500 ? 'FAULT' : 'INVALID', message })
 })
 
-const planEveryMs = 3_600_000
-const planning = setInterval(() => programme.plan().catch(error => console.error(error)), planEveryMs)
-
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.once(signal, async () => {
-    clearInterval(planning)
     seatChanges.stop()
     for (const stream of streams) stream.end()
     await app.close()
-    await Promise.all([database.end(), setup.end()])
+    await database.end()
     process.exit(0)
   })
 }
 
+const setup = createDatabase(databaseUrl, forSetup)
 for (const file of await migrate(setup)) console.log(`${instance}: ${file} was applied`)
-await programme.plan()
+await setup.end()
 const { total } = await catalogue.search({})
 await app.listen({ port: Number(process.env.PORT ?? 3001), host: process.env.HOST ?? '127.0.0.1' })
 console.log(`${instance}: ${total} films on port ${app.server.address().port}`)

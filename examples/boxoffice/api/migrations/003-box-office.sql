@@ -10,7 +10,6 @@ CREATE TABLE screenings (
   elsewhere bit(96) NOT NULL,
   PRIMARY KEY (film, id)
 );
-CREATE INDEX screenings_day ON screenings (day);
 
 -- `id` is chosen by whoever orders, so an order that is sent again is the same order.
 CREATE TABLE orders (
