@@ -28,6 +28,7 @@ interface Entry {
   judgement: number
 }
 
+const keptOneIn = 8
 const defaults = { textsMax: 5_000, charactersMax: 4_000_000, parseCharactersMax: 65_536, strict: false }
 
 export function createStatementBook(options: StatementBookOptions = {}): StatementBook {
@@ -71,10 +72,17 @@ class Book implements StatementBook {
     const shape = shapeOf(text)
     const key = shape.hint === null ? shape.key : `${shape.hint}\x04${shape.key}`
     let entry = shape.exact ? undefined : this.#shapes.get(key)
-    if (entry !== undefined) this.counts.normalisedHits++
-    else entry = this.#read(text, shape, key)
-    if (text.length <= this.#options.parseCharactersMax) this.#texts.set(text, entry)
+    const met = entry !== undefined
+    entry ??= this.#read(text, shape, key)
+    if (met) this.counts.normalisedHits++
+    if (this.#isKept(text, shape, met)) this.#texts.set(text, entry)
     return entry
+  }
+
+  /** Texts with values mostly never come again; one in some is kept, so that those which do are found by their text soon. */
+  #isKept(text: string, shape: Shape, met: boolean): boolean {
+    if (text.length > this.#options.parseCharactersMax) return false
+    return !met || !shape.values || this.counts.normalisedHits % keptOneIn === 0
   }
 
   #read(text: string, shape: Shape, key: string): Entry {

@@ -11,6 +11,8 @@ export interface Shape {
   readonly key: string
   /** Values may matter (SET, EXPLAIN, set_config ...), or it is not understood: only the same text is the same statement. */
   readonly exact: boolean
+  /** It has strings or numbers in it. */
+  readonly values: boolean
   /** Of the first comment that begins with `tenfold:`, before anything else: what follows the colon. */
   readonly hint: string | null
   /** Statements that begin in it. */
@@ -132,6 +134,7 @@ class Lexer {
   #marked = false
   #begins = true
   #exact = false
+  #values = false
   #empty = true
   #hint: string | null = null
   #statements = 0
@@ -159,6 +162,7 @@ class Lexer {
     const shape = {
       key,
       exact: this.#exact,
+      values: this.#values,
       hint: this.#hint,
       statements: this.#statements,
       verb: this.#verb,
@@ -206,6 +210,7 @@ class Lexer {
     this.#list = 0
     this.#begins = true
     this.#exact = false
+    this.#values = false
     this.#empty = true
     this.#hint = null
     this.#statements = 0
@@ -449,6 +454,7 @@ class Lexer {
       this.#out += this.#pending + kind
       this.#marked = false
     }
+    if (kind !== placeholder.parameter) this.#values = true
     if (exact || this.#begins) this.#exact = true
     this.#pending = ''
     this.#from = end
