@@ -519,6 +519,10 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     if (this.effects.length > 0 || this.settingsBefore !== null) settle(this, server, status, failed)
   }
 
+  hiddenOver(): void {
+    if (this.blocked === 'busy') this.#unblock()
+  }
+
   afterReady(): void {
     const server = this.server
     if (server === null) return

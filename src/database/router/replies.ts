@@ -72,6 +72,15 @@ export class Replies {
     }
   }
 
+  /** ReadyForQuery has come: what was to be answered before it was passed over. */
+  dropToReady(dropped: (kind: number, value: object | null) => void): void {
+    while (this.length > 0 && this.next !== owed.sync && this.next !== owed.query) {
+      const { next, nextValue } = this
+      this.pop()
+      dropped(next, nextValue)
+    }
+  }
+
   /**
    * COPY FROM STDIN has begun: the server passes over the Syncs that were sent before the data's end. Answers whether
    * the end was sent already.

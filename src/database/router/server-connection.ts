@@ -55,6 +55,8 @@ export interface ServerUser {
   parameters(now: ParameterSet): void
   /** ReadyForQuery came: bookkeeping, before a byte of it is passed on. */
   ready(status: number): void
+  /** Nothing of the router's own is awaited any more. */
+  hiddenOver(): void
   /** What was read has been passed on; `ready` was called at least once. */
   afterReady(): void
   /** An answer that it may not see: true if it was taken back, and everything up to ReadyForQuery is dropped. */
@@ -365,8 +367,7 @@ export class ServerConnection extends Timed implements StreamHandler {
           this.status = bytes[at + 5] as number
           this.copyingIn = false
           this.skipping = false
-          while (replies.length > 0 && replies.next !== owed.sync && replies.next !== owed.query)
-            replies.pop()
+          replies.dropToReady((kind, value) => this.#passedOver(owner, kind, value))
           replies.pop()
           // A simple Query ends a batch that had no Sync, but only if it is not passed over itself.
           if (replies.length === 0) this.batchOpen = false
@@ -453,6 +454,7 @@ export class ServerConnection extends Timed implements StreamHandler {
     const over = this.#over as HiddenEnd
     this.#over = null
     over.query?.done(over.error)
+    if (over.query !== null && this.replies.length === 0 && this.place === 'used') this.owner?.hiddenOver()
     if (over.query === null && this.place === 'cleaning') this.pool.cleaned(this)
     else if (over.query === null) this.owner?.afterReady()
     const tail = this.#tail
