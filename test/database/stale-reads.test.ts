@@ -1,4 +1,4 @@
-// The promise of fresh and session reads, counted: a hundred thousand reads of each while replicas stand still at random
+// What fresh and session reads promise, of the planner alone (fresh-reads.test.ts asks the whole router): thousands while replicas stand still at random
 // and several sessions write; and the same count where nothing is promised, which shows that it can be wrong.
 
 import { strict as assert } from 'node:assert'
@@ -16,8 +16,8 @@ import {
 const seed = Number(process.env.TENFOLD_SEED ?? Date.now() % 1e9)
 
 for (const [kind, wanted] of [
-  ['fresh', 100_000],
-  ['session', 100_000],
+  ['fresh', 20_000],
+  ['session', 20_000],
   ['any', 10_000],
 ] as const) {
   test(`${wanted} reads with '${kind}' while replicas stand still at random`, {

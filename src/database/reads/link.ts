@@ -7,6 +7,7 @@ import type { Clock } from '../../kit/clock.ts'
 import type { Random } from '../../kit/random.ts'
 import { backoffUs } from '../../policy/backoff.ts'
 import type { ServerTls } from '../contract.ts'
+import { Asker, type Question, type Row } from './asker.ts'
 
 export interface LinkTarget {
   readonly host: string
@@ -16,15 +17,6 @@ export interface LinkTarget {
   readonly password: string
   readonly tls: ServerTls
 }
-
-export interface Question {
-  /** Prepared under this name on each connection. */
-  readonly name: string
-  readonly text: string
-}
-
-/** One row of texts. */
-export type Answer = (row: readonly (string | null)[]) => void
 
 export interface LinkOptions {
   readonly target: LinkTarget
@@ -53,6 +45,7 @@ export class MonitorLink {
   readonly #options: LinkOptions
   #state: LinkState = 'closed'
   #client: Client | null = null
+  #asker: Asker | null = null
   #attempts = 0
   #pause: NodeJS.Timeout | undefined
   #askedAt = 0
@@ -83,16 +76,14 @@ export class MonitorLink {
   }
 
   /** Only when `idle`. The answer does not come when the connection is lost: `lost` does. */
-  ask(question: Question, answer: Answer): void {
-    const client = this.#client as Client
+  ask(question: Question, answer: (row: Row) => void): void {
+    const client = this.#client
     this.#state = 'asking'
     this.#askedAt = this.#options.clock.monotonic()
-    // With a callback there is no promise to await.
-    void client.query({ name: question.name, text: question.text, rowMode: 'array' }, (error, result) => {
+    ;(this.#asker as Asker).ask(question, row => {
       if (this.#client !== client) return
-      if (error) return this.#lose(error.message)
       this.#state = 'idle'
-      answer(readRow(result.rows[0]))
+      answer(row)
     })
   }
 
@@ -133,6 +124,8 @@ export class MonitorLink {
     }
     if (this.#client !== client) return
     this.#attempts = 0
+    // From here on the client only says when the connection has ended.
+    this.#asker = new Asker(client.connection.stream, failed)
     this.#state = 'idle'
     this.#options.opened()
   }
@@ -149,16 +142,12 @@ export class MonitorLink {
 
   #drop(): void {
     const client = this.#client
-    this.#client = null
+    this.#client = this.#asker = null
     if (client === null) return
     // A server that hangs would not see the polite end either.
     client.end().catch(() => undefined)
     client.connection.stream.destroy()
   }
-}
-
-function readRow(row: unknown): readonly (string | null)[] {
-  return (row ?? []) as readonly (string | null)[]
 }
 
 export async function configOf({

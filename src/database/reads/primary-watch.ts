@@ -1,7 +1,8 @@
 // Asks the primary where its log ends: one sample at a time, for everybody who needs one. Decides nothing: what a sample
 // is worth says policy/fresh-read.
 
-import { type LinkOptions, MonitorLink, type Question } from './link.ts'
+import type { Question } from './asker.ts'
+import { type LinkOptions, MonitorLink } from './link.ts'
 
 /** Flushed: enough when commits are flushed before they are acknowledged. */
 const flushed: Question = {

@@ -2,7 +2,8 @@
 // policy/replica.
 
 import type { ReplicaStanding } from '../../policy/replica.ts'
-import { type LinkOptions, MonitorLink, type Question } from './link.ts'
+import type { Question } from './asker.ts'
+import { type LinkOptions, MonitorLink } from './link.ts'
 
 /** Without a receiver the timeline is not told; what was told on this connection stays true until the primary changes. */
 const position: Question = {
