@@ -118,7 +118,9 @@ test('a snapshot that is not newer, or not known, is refused over the control so
   await assert.rejects(refused({ format: 1, version: 3, databases: [{ ...databases[0], epoch: 2 }] }), {
     message: /DATABASE_EPOCH_OLD/,
   })
-  await assert.rejects(refused({ format: 7, version: 3, databases }), { message: /DATABASE_SNAPSHOT_INVALID/ })
+  await assert.rejects(refused({ format: 7, version: 3, databases }), {
+    message: /DATABASE_SNAPSHOT_INVALID/,
+  })
   await assert.rejects(control.call('dance' as never, {} as never), { message: /DATABASE_CONTROL_REQUEST/ })
   await control.call('stop', { drainMs: 0 })
   assert.equal(await router.exit, 0)
