@@ -1,15 +1,14 @@
 // Zstandard over asynchronous iterables, off this thread. What is packed here carries a checksum of its content, so that
 // damage is found when it is unpacked. Decides nothing.
 
-import { Readable, type Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { pipeline, Readable, type Transform } from 'node:stream'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
 
 async function* through(source: AsyncIterable<Uint8Array>, transform: Transform): AsyncGenerator<Buffer> {
   // The failure of either side ends the transform, and the loop below throws it.
-  const fed = pipeline(Readable.from(source, { objectMode: false }), transform, {}).catch(
-    (error: unknown) => error,
-  )
+  const fed = new Promise<void>(resolve => {
+    pipeline(Readable.from(source, { objectMode: false }), transform, () => resolve())
+  })
   try {
     for await (const piece of transform) yield piece as Buffer
   } finally {
