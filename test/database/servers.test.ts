@@ -387,3 +387,34 @@ test('what we died before making is made by the first look that misses it', asyn
     return rows[0].made
   })
 })
+
+test('a fast stop that was overtaken by a fence does not touch the server that is started after it', async t => {
+  const { servers, data } = await startServers(t, { replicas: 1 })
+  const all = processesAt(data('main-1'), 'postgres')
+  for (const { pid } of all) process.kill(pid, 'SIGSTOP')
+  const stopping = servers.stop('main-1', 'fast')
+  await servers.fence('main-1')
+  await servers.promote('main-2')
+  assert.equal(await servers.follow('main-1', 'main-2'), 'streams')
+  const pid = servers.pid('main-1')
+  await stopping
+  assert.equal(servers.pid('main-1'), pid)
+  assert.equal((await servers.observe('main-1', 10_000)).answers, true)
+})
+
+test('trap: a lower max_connections does not keep a replica from starting before its primary has it', async t => {
+  const group = await startServers(t, { replicas: 1, settings: { max_connections: '90' } })
+  const { servers, spec } = group
+  assert.ok(spec.servers.kind === 'embedded')
+  const settings = { ...spec.servers.settings, max_connections: '40' }
+  const { restart } = await servers.change({ ...spec, servers: { ...spec.servers, settings } })
+  assert.ok(restart.includes('main-1'))
+  await servers.stop('main-2', 'fast')
+  await servers.start('main-2')
+  await streams(servers, 'main-2')
+  await servers.stop('main-1', 'fast')
+  await servers.start('main-1')
+  assert.deepEqual(await servers.query('main-1', 'SHOW max_connections', 10_000), [['40']])
+  await streams(servers, 'main-2')
+  assert.equal((await servers.observe('main-2', 10_000)).answers, true)
+})

@@ -496,6 +496,7 @@ export class EmbeddedServers implements DatabaseServers {
       extra: settings,
       synchronous: '',
       follows: null,
+      former: null,
     })
     writeOwned(file, text, 0o644, null)
     const refused = await whyRefused(this.#opened().binaries, file, this.#places.home)

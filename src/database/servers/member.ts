@@ -3,7 +3,7 @@
 
 import { join } from 'node:path'
 import { freePort } from '../../io/free-port.ts'
-import { isThere, keepOwned, removeFile, writeOwned } from '../../io/owned-files.ts'
+import { isThere, keepOwned, removeFile, textOf, writeOwned } from '../../io/owned-files.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { Failure } from '../../kit/failure.ts'
 import type { Random } from '../../kit/random.ts'
@@ -175,6 +175,7 @@ export class Member {
       extra: { ...extra(), ...more },
       synchronous: record.synchronous,
       follows: record.follows === null ? null : this.#following(record.follows),
+      former: textOf(this.place.configuration),
     })
   }
 

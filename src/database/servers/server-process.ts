@@ -151,13 +151,15 @@ export class ServerProcess {
 
   async #endedBy(signal: NodeJS.Signals, timeoutUs: number): Promise<boolean> {
     const row = this.#leader()
+    const life = this.#life
     if (row !== null) signalRow(row, signal)
     const deadline = this.#options.clock.monotonic() + timeoutUs
-    while (this.#leader() !== null) {
+    while (life !== null && leaderAlive(life)) {
       if (this.#options.clock.monotonic() > deadline) return false
       await sleep(2)
     }
-    await this.kill()
+    // Somebody who would not wait may have killed it meanwhile, and started another one: that is not ours to end.
+    if (this.#life === life) await this.kill()
     return true
   }
 

@@ -21,6 +21,8 @@ export interface ServerSettings {
   readonly synchronous: string
   /** Null: it follows nobody. */
   readonly follows: Following | null
+  /** The configuration that it had. */
+  readonly former: string | null
 }
 
 export interface Following {
@@ -80,8 +82,28 @@ export function configurationText(settings: ServerSettings): string {
     shared_preload_libraries: [...new Set(preload)].join(','),
     ...ownValues(settings),
   }
+  if (settings.follows !== null && settings.former !== null) raise(all, settings.former)
   const lines = Object.entries(all).map(([name, value]) => `${name} = ${quoted(value)}`)
   return `# Written by Tenfold at each change; edits are lost. The file's \`settings\` are the place for them.\n${lines.join('\n')}\n`
+}
+
+/**
+ * Of these a replica must have as many as its primary has, or it refuses to start (hot-standby-admin). A lower number
+ * reaches the primary by its own restart; until then, and after, a replica keeps what it had.
+ */
+const notBelowPrimary = [
+  'max_connections',
+  'max_worker_processes',
+  'max_wal_senders',
+  'max_prepared_transactions',
+  'max_locks_per_transaction',
+]
+
+function raise(all: Record<string, string>, former: string): void {
+  for (const name of notBelowPrimary) {
+    const had = new RegExp(`^${name} = '(\\d+)'$`, 'm').exec(former)?.[1]
+    if (had !== undefined && Number(had) > Number(all[name] ?? 0)) all[name] = had
+  }
 }
 
 function lowerCased(extra: Readonly<Record<string, string>>): Record<string, string> {
