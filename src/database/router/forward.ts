@@ -316,15 +316,6 @@ export function forward(
   at: number,
   end: number,
 ): number {
-  if (server.copyingIn && (bytes[at] as number) < 0x60 && !passesInCopy(bytes[at] as number)) {
-    session.fail(
-      protocolError({
-        code: sqlState.protocolViolation,
-        sentence: 'Only data may come amid COPY FROM STDIN.',
-      }),
-    )
-    return end
-  }
   switch (bytes[at]) {
     case frontend.query:
       sendQuery(session, server, bytes, at, end)
@@ -383,11 +374,6 @@ export function forward(
       )
   }
   return end
-}
-
-/** PostgreSQL passes over the first two; of the others only lower-case ones (data) may come. */
-function passesInCopy(type: number): boolean {
-  return type === frontend.flush || type === frontend.sync || type === frontend.terminate
 }
 
 function out(session: ClientSession): ClientSession['database']['context']['toServer'] {
