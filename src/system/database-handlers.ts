@@ -53,9 +53,8 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     settings: name => settingsOf(databases(), name, redactor),
     slow: name => slowStatements(databases().group(name)),
     connection: async (name, as, server) => connectionOf(databases(), name, as, server),
-    verify: async name => {
-      throw new Failure(databaseFailures.notOurs, `'${name}' cannot be compared yet.`)
-    },
+    verify: async (name, progress) =>
+      (await tools()).verify(databases().group(name), progressOf(name, progress)),
     backup: async (name, progress) => (await tools()).backUp(backupsOf(name), progressOf(name, progress)),
     backups: async name => (await tools()).backupsView(backupsOf(name)),
     restore: async (name, { to, into }, progress) => {

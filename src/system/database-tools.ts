@@ -1,10 +1,13 @@
 // What is done with a database besides keeping it running: backups, restores, drills. Owns how their results are said; the
 // work is the database's own. Loaded when it is asked for: it needs PostgreSQL's client.
 
+import type { DatabaseGroup } from '../database/agent/contract.ts'
 import type { Backups, BaseBackup, DrillRecord } from '../database/backup/index.ts'
 import { databaseFailures } from '../database/failures.ts'
 import type { Progress, ServersOptions } from '../database/servers/contract.ts'
 import { createServers } from '../database/servers/index.ts'
+import { type ReplicaReport, verifyDatabase } from '../database/verify/index.ts'
+import { systemClock } from '../kit/clock.ts'
 import { bytesText, durationText } from '../kit/duration.ts'
 import { Failure } from '../kit/failure.ts'
 import type { BackupsView } from './control/database-views.ts'
@@ -14,6 +17,41 @@ import { systemFailures } from './failures.ts'
 
 /** Nobody cancels what an operator asked for, but the end of the system. */
 const uncancelled = (): AbortSignal => new AbortController().signal
+
+/** Findings: every difference, and every replica that could not be compared. */
+export async function verify(group: DatabaseGroup, progress: Progress): Promise<OperationResult> {
+  const { servers, topology } = group
+  const report = await verifyDatabase({
+    servers,
+    topology,
+    clock: systemClock,
+    progress,
+    signal: uncancelled(),
+  })
+  const findings = report.replicas.flatMap(replicaFindings)
+  const compared = report.replicas.filter(replica => replica.skipped === '')
+  const rows = compared[0]?.rows ?? 0
+  const text = report.sound
+    ? `${compared.length} replicas have the rows of ${report.primary}: ${rows} rows, compared in ${durationText(report.tookMs)}`
+    : `not every replica has the rows of ${report.primary}`
+  return findings.length === 0 ? { text } : { text, findings }
+}
+
+const words = {
+  missing: 'only the primary has it',
+  extra: 'only the replica has it',
+  differs: 'has another content',
+  unreadable: 'its page cannot be read',
+}
+
+function replicaFindings({ server, skipped, differences, differing }: ReplicaReport): string[] {
+  if (skipped !== '') return [`${server} was not compared: ${skipped}`]
+  const shown = differences.map(
+    ({ table, key, place, kind }) => `${server}: ${table} ${key ?? place}: ${words[kind]}`,
+  )
+  const more = differing - shown.length
+  return more > 0 ? [...shown, `${server}: ${more} more rows differ`] : shown
+}
 
 export async function backUp(backups: Backups, progress: Progress): Promise<OperationResult> {
   const base = await backups.backupNow(progress, uncancelled())

