@@ -765,7 +765,8 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     server.owner = null
     if (this.#left > 0 || (this.pins & pinsThatDestroy) !== 0) server.close('its client went away')
     else if (server.clean && this.pins === 0) pool.give(server)
-    else pool.clean(server, this.pins !== 0 || this.settingsBefore !== null)
+    // Effects: a SET that was sent and not answered may have happened.
+    else pool.clean(server, this.pins !== 0 || this.settingsBefore !== null || this.effects.length > 0)
   }
 }
 
