@@ -418,3 +418,35 @@ test('trap: a lower max_connections does not keep a replica from starting before
   await streams(servers, 'main-2')
   assert.equal((await servers.observe('main-2', 10_000)).answers, true)
 })
+
+test('a replica that is pointed to a server that died keeps its data and is not taken for diverged', async t => {
+  const { servers } = await startServers(t, { replicas: 2 })
+  await servers.stop('main-1', 'fast')
+  await assert.rejects(servers.follow('main-3', 'main-1'), /ECONNREFUSED/)
+  const look = await servers.observe('main-3', 10_000)
+  assert.equal(look.answers, true)
+  await servers.promote('main-2')
+  assert.equal(await servers.follow('main-3', 'main-2'), 'streams')
+})
+
+test('a running replica that was ahead of the one that was promoted has diverged', async t => {
+  const { servers } = await startServers(t, { replicas: 2 })
+  await servers.query('main-1', 'CREATE TABLE t (id int)', 10_000)
+  const before = (await servers.observe('main-1', 10_000)).position
+  await until(
+    'main-2 has the table',
+    async () => (await servers.observe('main-2', 10_000)).replayedLsn >= before.lsn,
+  )
+  await servers.stop('main-2', 'immediate')
+  await servers.query('main-1', 'INSERT INTO t SELECT generate_series(1, 5000)', 10_000)
+  const after = (await servers.observe('main-1', 10_000)).position
+  await until(
+    'main-3 has more',
+    async () => (await servers.observe('main-3', 10_000)).replayedLsn >= after.lsn,
+  )
+  await servers.fence('main-1')
+  await servers.start('main-2')
+  await servers.promote('main-2')
+  assert.equal(await servers.follow('main-3', 'main-2'), 'diverged')
+  assert.equal(servers.pid('main-3'), null)
+})

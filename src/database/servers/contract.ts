@@ -84,7 +84,10 @@ export interface DatabaseServers {
   clone(id: string, from: string, progress: Progress): Promise<void>
   /** pg_promote without waiting, then a look each millisecond. Resolves when it takes writes. */
   promote(id: string): Promise<LogPosition>
-  /** Points a replica (running or not) to another server and sees it stream. `diverged`: it must be cloned. */
+  /**
+   * Points a replica (running or not) to another server and sees it stream. `diverged`: it must be cloned; it was ended
+   * and fenced. Rejects when neither is sure in time (the other server may have died): nothing is taken from it then.
+   */
   follow(id: string, from: string): Promise<'streams' | 'diverged'>
   /** `synchronous_standby_names` of the primary: '' waits for nobody. Reloads. */
   setSynchronous(id: string, names: string): Promise<void>

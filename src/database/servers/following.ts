@@ -1,5 +1,6 @@
 // Does a replica stream from the server that it was pointed to, or have the two diverged? What PostgreSQL itself never
-// gives up asking is decided here: by the timeline that it receives, by the lines that say it can't, or by time.
+// gives up asking is decided here: by the timeline that it receives, or by the lines that say it can't. Time alone proves
+// nothing: who is only slow has not diverged, and its data may be needed.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogFollower, logBytes } from '../../io/log-file.ts'
@@ -7,11 +8,8 @@ import { type Clock, SECOND } from '../../kit/clock.ts'
 import { type Look, lookOf, lookSql } from './look.ts'
 import type { Member } from './member.ts'
 
-/**
- * After it takes connections; most streams begin within 100 ms. A machine with much else to do may need a second: a
- * replica that only was late would be copied anew for nothing.
- */
-const streamTimeoutUs = 6 * SECOND
+/** After it takes connections; most streams begin within 100 ms. */
+const streamTimeoutUs = 8 * SECOND
 const lookTimeoutMs = 2_000
 
 /** Each means that the log of the two has no common continuation, or that the other has it no more. */
@@ -65,7 +63,10 @@ export async function untilFollows(
     if (!replica.process.alive) throw replica.process.failure(`ended when it was to follow ${from.id}`)
     await sleep(waitMs)
   }
-  return watch.look() || !(await follows(replica, from)) ? 'diverged' : 'streams'
+  if (watch.look()) return 'diverged'
+  throw replica.process.failure(
+    `does not stream from ${from.id} after ${streamTimeoutUs / SECOND} s, and does not say why`,
+  )
 }
 
 /**
