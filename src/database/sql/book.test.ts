@@ -6,7 +6,7 @@ import { before, test } from 'node:test'
 import { seededRandom } from '../../kit/random.ts'
 import type { Catalogue } from './contract.ts'
 import { createStatementBook, loadParser, pinBit } from './index.ts'
-import { shapeOf } from './lexer.ts'
+import { sampleText, shapeOf } from './lexer.ts'
 import { goldenLines, wordsOf } from './testing/golden.ts'
 import { soup, variantOf } from './testing/variants.ts'
 
@@ -92,6 +92,26 @@ test('what is nested too deeply to be parsed counts as a write, and the next sta
     assert.equal(info.mayWrite, true)
   }
   assert.equal(book.look('SELECT 2').readOnly, true)
+})
+
+test('what stands for a shape is judged like the statement that it was made of', () => {
+  for (const sql of statements.filter(one => alone(one) !== refused && !one.includes('tenfold'))) {
+    const shape = shapeOf(sql)
+    const sampled = alone(sampleText(shape.key))
+    if (!shape.exact && sampled !== refused) assert.equal(sampled, alone(sql), sql)
+  }
+  const awkward = `SELECT ${'1 BETWEEN 0 AND 2, '.repeat(200)}pg_advisory_lock(1)`
+  assert.equal(createStatementBook().look(awkward).advisoryLocks, 1)
+})
+
+test('a long list of values is not what the parser gets', () => {
+  const book = createStatementBook()
+  const info = book.look(
+    `SELECT * FROM t WHERE id IN (${Array.from({ length: 10_000 }, (_, id) => id).join(', ')})`,
+  )
+  assert.deepEqual([info.readOnly, info.normalised], [true, 'SELECT * FROM t WHERE id IN ($1, ...)'])
+  assert.equal(book.look('SELECT * FROM t WHERE id IN (1, 2)').readOnly, true)
+  assert.equal(book.counts.parses, 1)
 })
 
 test('a long insert is parsed by its shape', () => {

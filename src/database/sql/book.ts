@@ -7,7 +7,7 @@ import { Generations } from './generations.ts'
 import { hintOf } from './hint.ts'
 import { judged } from './judge.ts'
 import { type Shape, sampleText, shapeOf, shownText } from './lexer.ts'
-import { parsed } from './parse.ts'
+import { type Parsed, parsed } from './parse.ts'
 
 export interface StatementBookOptions {
   /** Texts remembered, and the characters of them; shapes as many again. Twice as much at most is held. */
@@ -29,6 +29,8 @@ interface Entry {
 }
 
 const keptOneIn = 8
+/** Characters. */
+const sampledFrom = 1_000
 const defaults = { textsMax: 5_000, charactersMax: 4_000_000, parseCharactersMax: 65_536, strict: false }
 
 export function createStatementBook(options: StatementBookOptions = {}): StatementBook {
@@ -86,11 +88,8 @@ class Book implements StatementBook {
   }
 
   #read(text: string, shape: Shape, key: string): Entry {
-    const { parseCharactersMax } = this.#options
-    let sample = text
-    if (text.length > parseCharactersMax && !shape.exact) sample = sampleText(shape.key)
     this.counts.parses++
-    const result = sample.length > parseCharactersMax ? ({ kind: 'gave-up' } as const) : parsed(sample)
+    const result = this.#parsed(text, shape)
     if (result.kind !== 'facts') this.counts.failures++
     const facts = result.kind === 'facts' ? result.facts : unparsed(shape, result.kind)
     // A text that does not parse may hold values outside quotes.
@@ -98,6 +97,18 @@ class Book implements StatementBook {
     const entry = this.#entry(facts, hintOf(shape.hint), shown)
     if (result.kind !== 'error' && !shape.exact) this.#shapes.set(key, entry)
     return entry
+  }
+
+  /** Long lists of values cost the parser milliseconds, and say nothing: it gets the shape. */
+  #parsed(text: string, shape: Shape): Parsed {
+    const { parseCharactersMax } = this.#options
+    const lists = text.length > sampledFrom && shape.key.length * 2 < text.length
+    if (lists && !shape.exact && shape.key.length <= parseCharactersMax) {
+      const result = parsed(sampleText(shape.key))
+      // Where a comma ended something else than an item (`1 BETWEEN 0 AND 2, 3`), the shape may be no SQL.
+      if (result.kind === 'facts') return result
+    }
+    return text.length <= parseCharactersMax ? parsed(text) : { kind: 'gave-up' }
   }
 
   #entry(facts: Facts, hint: StatementInfo['hint'], normalised: string): Entry {

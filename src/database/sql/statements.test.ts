@@ -27,7 +27,8 @@ describe('what the book says of statements', () => {
     client.on('error', () => undefined)
     await client.connect()
     await client.query(schemaSql)
-    await learnFrom(book, server.url)
+    // Whoever reads the catalogue need not own anything.
+    await learnFrom(book, server.url.replace('tenfold:', 'app:'))
     if (process.env.TENFOLD_REWRITE_GOLDEN === '1') rewriteGolden(lines, sql => wordsOf(book.look(sql)))
     await t.test('the table holds', () => agree(statements.map(line => differs(book, line))))
     await t.test('what it takes for a read, PostgreSQL lets pass in a read-only transaction', async () => {
