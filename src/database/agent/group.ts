@@ -491,11 +491,15 @@ class Group implements DatabaseGroup {
         return { ok: true }
       }
       this.#lostOf(server, lost)
-      const sentence =
-        lost.changes === 0
-          ? 'no committed row change was lost'
-          : `${lost.changes} row changes never reached ${primary}: ${lost.file}`
-      this.#say(lost.changes === 0 ? 'info' : 'error', server, sentence)
+      const promised = this.#spec.durability !== 'primary' && !record.why.includes('whatever is lost')
+      const of = promised ? ', none of them acknowledged,' : ''
+      if (lost.changes === 0) this.#say('info', server, 'no committed row change was lost')
+      else
+        this.#say(
+          promised ? 'info' : 'error',
+          server,
+          `${lost.changes} row changes${of} never reached ${primary}: ${lost.file}`,
+        )
       return { ok: true }
     } catch (error) {
       return { ok: false, why: (error as Error).message }
