@@ -3,4 +3,5 @@
 export { createDatabaseGroup } from './agent/index.ts'
 export { type Backups, type BackupsOptions, createBackups } from './backup/index.ts'
 export { databaseFailures } from './failures.ts'
-export { runRouter, type RouterRoleOptions } from './router/role.ts'
+export { type RouterRoleOptions, runRouter } from './router/role.ts'
+export { shownStatement } from './sql/index.ts'
