@@ -134,7 +134,7 @@ export class PostgresPeer {
     }
   }
 
-  /** Types of the messages up to the `count`th ReadyForQuery; errors with their SQLSTATE: `1 2 E42P01 Z`. */
+  /** Types of the messages but ParameterStatus up to the `count`th ReadyForQuery; errors with their SQLSTATE: `1 2 E42P01 Z`. */
   async types(count = 1): Promise<string> {
     const words: string[] = []
     for (let ready = 0; ready < count; ready++) {
