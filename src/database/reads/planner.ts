@@ -4,16 +4,15 @@
 import { MS } from '../../kit/clock.ts'
 import { Need, ReadHorizon, WaitEstimate } from '../../policy/fresh-read.ts'
 import { parseToken, tokenText } from '../../policy/read-token.ts'
-import { ReplicaChoice, ReplicaStanding } from '../../policy/replica.ts'
+import { ReplicaChoice, type ReplicaStanding } from '../../policy/replica.ts'
 import { LagHistory } from '../../policy/replica-lag.ts'
 import type { ReadsSetting } from '../contract.ts'
 import type { RoutedDatabase } from '../router/snapshot.ts'
 import { CatalogueReader } from './catalogue-reader.ts'
 import type { ReadPlanner, ReadPlannerOptions, ReadReason, ReadResume, ReadState } from './contract.ts'
-import type { LinkTarget } from './link.ts'
-import { PrimaryWatch } from './primary-watch.ts'
-import { ReplicaWatch } from './replica-watch.ts'
+import type { ReplicaWatch } from './replica-watch.ts'
 import { type WaitingRead, WaitingReads, WaitingTokens } from './waiting.ts'
+import { Watches } from './watches.ts'
 
 /** While somebody waits, replicas are asked each time that this has passed. */
 const hurryMs = 1
@@ -49,8 +48,8 @@ export class Planner implements ReadPlanner {
   readonly #choice: ReplicaChoice
   readonly #catalogue: CatalogueReader
   #database: RoutedDatabase
-  #primary: PrimaryWatch | null = null
-  #replicas = new Map<string, ReplicaWatch>()
+  readonly #watches: Watches
+  readonly #replicas: ReadonlyMap<string, ReplicaWatch>
   readonly #reads = new WaitingReads()
   readonly #tokens = new WaitingTokens()
   /** Commits may be acknowledged before they are flushed: a session said so, the server's settings, the catalogue. */
@@ -76,6 +75,12 @@ export class Planner implements ReadPlanner {
     this.#catalogue = new CatalogueReader(options, () => {
       if (!this.#lossy) this.#horizon.wrote()
     })
+    this.#watches = new Watches(options, {
+      primaryOpened: lossy => this.#primaryOpened(lossy),
+      replicaMoved: standing => this.#replicaMoved(standing),
+      lost: () => this.#settle(),
+    })
+    this.#replicas = this.#watches.replicas
     this.#follow(null)
     this.#pace()
   }
@@ -178,9 +183,8 @@ export class Planner implements ReadPlanner {
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
-    this.#primary?.close()
+    this.#watches.close()
     this.#catalogue.close()
-    for (const watch of this.#replicas.values()) watch.close()
     this.#reads.settle(() => this.#gone('primary:no-replica'))
     this.#tokens.settle(() => null)
   }
@@ -260,7 +264,7 @@ export class Planner implements ReadPlanner {
   /** Only when it can be known in time, and lately was. */
   #mayWait(now: number, sample: number): boolean {
     if (this.#closed || this.#reads.full || this.#horizon.timeline === 0) return false
-    if (sample > 0 && this.#primary?.known !== true) return false
+    if (sample > 0 && this.#watches.primary?.known !== true) return false
     return this.#estimate.worth(now, this.#database.readWaitMs * MS)
   }
 
@@ -295,12 +299,12 @@ export class Planner implements ReadPlanner {
   }
 
   #sample(): void {
-    const primary = this.#primary
+    const primary = this.#watches.primary
     if (primary === null || !primary.ready) return
     const number = this.#horizon.began()
     const beganAt = this.#options.clock.monotonic()
     primary.sample(this.#lossy, lsn => {
-      if (primary !== this.#primary || !this.#horizon.sampled(number, primary.timeline, lsn)) return
+      if (primary !== this.#watches.primary || !this.#horizon.sampled(number, primary.timeline, lsn)) return
       this.#history.sampled(beganAt, lsn)
       for (const { standing } of this.#replicas.values()) this.#age(standing)
       this.#settle()
@@ -337,7 +341,7 @@ export class Planner implements ReadPlanner {
       }
     }
     if (now >= read.deadline) this.#estimate.ended(2 * this.#database.readWaitMs * MS, now)
-    else if (read.sample === 0 || this.#primary?.known === true) return null
+    else if (read.sample === 0 || this.#watches.primary?.known === true) return null
     return this.#gone('primary:not-fresh')
   }
 
@@ -393,7 +397,7 @@ export class Planner implements ReadPlanner {
 
   #look(now: number): void {
     this.#lookedAt = now
-    this.#primary?.link.expire(now, answerTimeoutUs)
+    this.#watches.primary?.link.expire(now, answerTimeoutUs)
     for (const watch of this.#replicas.values()) {
       watch.link.expire(now, answerTimeoutUs)
       watch.poll(now)
@@ -404,18 +408,10 @@ export class Planner implements ReadPlanner {
   // Servers.
 
   #follow(before: RoutedDatabase | null): void {
-    const { epoch, primary, servers } = this.#database
-    const now = primary === null ? undefined : servers.find(one => one.id === primary)
-    const target = now === undefined ? null : this.#targetOf(now)
-    if (before === null || before.epoch !== epoch) this.#forget()
-    if (
-      target === null ||
-      this.#primary === null ||
-      !sameTarget(target, this.#primary.link.target) ||
-      before?.epoch !== epoch
-    )
-      this.#watchPrimary(target)
-    this.#watchReplicas()
+    const anew = before?.epoch !== this.#database.epoch
+    if (anew) this.#forget()
+    this.#watches.follow(this.#database, anew)
+    this.#catalogue.use(this.#watches.primary?.link.target ?? null)
     this.#choice.use(
       settingsOf(this.#database),
       [...this.#replicas.values()].map(watch => watch.standing),
@@ -430,93 +426,18 @@ export class Planner implements ReadPlanner {
     this.#reads.settle(() => this.#gone('primary:not-fresh'))
   }
 
-  #watchPrimary(target: LinkTarget | null): void {
-    // Without a primary what was acknowledged stays acknowledged: the horizon is kept, and replicas that have it serve it.
-    this.#primary?.close()
-    this.#primary = null
-    this.#catalogue.use(target)
-    if (target === null) return
-    const { clock, random, log } = this.#options
-    const { name, primary } = this.#database
-    const watch: PrimaryWatch = new PrimaryWatch({
-      target,
-      clock,
-      random,
-      timelineMin: this.#database.timeline,
-      distrusted: timeline =>
-        log.warn(
-          { database: name, timeline },
-          `database ${name}: ${primary} is on timeline ${timeline}, the cluster on ${this.#database.timeline}; what it says about positions is not believed, and reads that must be fresh go to the primary`,
-        ),
-      opened: (_, lossy) => {
-        this.#serverLossy = lossy
-        // Its life may be another than the one that was sampled.
-        this.#forget()
-        this.#catalogue.read()
-        this.#sample()
-      },
-      lost: () => {
-        if (watch === this.#primary) this.#settle()
-      },
-    })
-    this.#primary = watch
+  #primaryOpened(lossy: boolean): void {
+    this.#serverLossy = lossy
+    // Its life may be another than the one that was sampled.
+    this.#forget()
+    this.#catalogue.read()
+    this.#sample()
   }
 
-  #watchReplicas(): void {
-    const { servers, primary } = this.#database
-    const wanted = new Map(
-      servers.filter(one => one.id !== primary && one.role === 'replica').map(one => [one.id, one]),
-    )
-    for (const [id, watch] of this.#replicas) {
-      const server = wanted.get(id)
-      if (server !== undefined && sameTarget(this.#targetOf(server), watch.link.target)) continue
-      watch.close()
-      this.#replicas.delete(id)
-    }
-    for (const [id, server] of wanted) {
-      const watch = this.#replicas.get(id) ?? this.#watchReplica(id, this.#targetOf(server))
-      watch.standing.weight = this.#database.weights[id] ?? 1
-      watch.standing.delayed = server.delayMs > 0
-      watch.standing.ready = server.state === 'ready'
-      watch.link.hurry()
-    }
+  #replicaMoved(standing: ReplicaStanding): void {
+    this.#age(standing)
+    if (this.#reads.count > 0) this.#settle()
   }
-
-  #watchReplica(id: string, target: LinkTarget): ReplicaWatch {
-    const { clock, random } = this.#options
-    const standing = new ReplicaStanding(id)
-    const watch: ReplicaWatch = new ReplicaWatch({
-      standing,
-      target,
-      clock,
-      random,
-      opened: () => watch.poll(clock.monotonic()),
-      moved: () => {
-        this.#age(standing)
-        if (this.#reads.count > 0) this.#settle()
-      },
-      lost: () => this.#settle(),
-    })
-    this.#replicas.set(id, watch)
-    return watch
-  }
-
-  #targetOf({ host, port }: { readonly host: string; readonly port: number }): LinkTarget {
-    const { database, monitor, serverTls } = this.#database
-    return { host, port, database, user: monitor.user, password: monitor.password, tls: serverTls }
-  }
-}
-
-function sameTarget(one: LinkTarget, other: LinkTarget): boolean {
-  return (
-    one.host === other.host &&
-    one.port === other.port &&
-    one.database === other.database &&
-    one.user === other.user &&
-    one.password === other.password &&
-    one.tls.mode === other.tls.mode &&
-    one.tls.caFile === other.tls.caFile
-  )
 }
 
 function settingsOf({ balance, lag }: RoutedDatabase): {
