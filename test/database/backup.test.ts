@@ -55,7 +55,7 @@ async function startMain(t: TestContext, count: number): Promise<Running> {
   return { servers, bench, client }
 }
 
-function idleWithBase({ backups }: BackupBench): true | null {
+function idleWithBase({ backups }: Pick<BackupBench, 'backups'>): true | null {
   const { lastBase, working } = backups.status()
   return lastBase !== null && working === null ? true : null
 }
@@ -368,6 +368,19 @@ test('a drill finds a backup that is not what was written', async t => {
     bench.backups.drill(quiet, never),
     coded('DATABASE_DRILL_FAILED', /not what was written there/),
   )
+})
+
+test('a base backup whose manifest is damaged is told, left alone, and replaced', async t => {
+  const { bench } = await startMain(t, 1)
+  await bench.backups.stop()
+  const manifest = join(newestBase(bench), 'manifest.json')
+  writeFileSync(manifest, readFileSync(manifest, 'utf8').slice(0, 100))
+  const next = bench.again()
+  await next.start()
+  assert.ok(bench.decided.some(one => one.level === 'error' && one.text.includes('its manifest is damaged')))
+  await until('another one', () => idleWithBase({ ...bench, backups: next }))
+  assert.ok(existsSync(manifest))
+  assert.equal((await next.listBackups()).length, 1)
 })
 
 test('data that PostgreSQL can not recover is told with its own words', async t => {

@@ -12,7 +12,15 @@ import { prepareBinaries } from '../servers/binaries.ts'
 import type { Progress, ServersOptions } from '../servers/contract.ts'
 import { Places, type ServerPlace } from '../servers/places.ts'
 import { replicationUser } from '../servers/roles.ts'
-import { type BaseBackup, listBases, removeBase, removeUnfinished, segmentBytesOf, takeBase } from './base.ts'
+import {
+  type BaseBackup,
+  listBases,
+  removeBase,
+  removeUnfinished,
+  segmentBytesOf,
+  takeBase,
+  unreadableBases,
+} from './base.ts'
 import { type DrillRecord, drillRecords, keepDrill } from './drills.ts'
 import { LogArchive, once, textOf } from './log-archive.ts'
 import { archiveSlot, LogReceiver, type ReceiverStatus } from './log-receiver.ts'
@@ -119,6 +127,11 @@ class DatabaseBackups implements Backups {
     await this.#store.open()
     for (const name of await removeUnfinished(this.#store))
       this.#say('warn', `${name} was never finished; removed`)
+    for (const name of await unreadableBases(this.#store))
+      this.#say(
+        'error',
+        `nothing can be restored from ${name} in ${this.#store.place}: its manifest is damaged`,
+      )
     this.#binaries = await prepareBinaries(this.#options.user, this.#places.shelf)
     const { user, clock } = this.#options
     await removeRecovery({ place: this.#places.server(drillServer), binaries: this.#binaries, user, clock })

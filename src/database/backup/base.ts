@@ -165,19 +165,42 @@ function withTablespaces(): Failure {
   )
 }
 
-/** Oldest first. What was never finished is not among them. */
+/** Oldest first. What was never finished, or has a manifest that can't be read, is not among them. */
 export async function listBases(store: BackupStore): Promise<BaseBackup[]> {
   const bases: BaseBackup[] = []
-  for (const { name } of await store.list(prefix)) {
-    if (!name.endsWith(`/${manifestName}`)) continue
-    bases.push(JSON.parse(await textOf(store.get(name))) as BaseBackup)
+  for (const name of await manifests(store)) {
+    const base = await readManifest(store, name)
+    if (base !== null) bases.push(base)
   }
   return bases.sort((one, other) => one.startedAtMs - other.startedAtMs)
 }
 
+/** Names of finished bases whose manifest is damaged: nothing can be restored from them, and nothing of them is removed. */
+export async function unreadableBases(store: BackupStore): Promise<string[]> {
+  const names = await manifests(store)
+  const read = await Promise.all(names.map(name => readManifest(store, name)))
+  return names.filter((_, index) => read[index] === null).map(name => name.slice(0, -manifestName.length - 1))
+}
+
+async function manifests(store: BackupStore): Promise<string[]> {
+  const objects = await store.list(prefix)
+  return objects.map(one => one.name).filter(name => name.endsWith(`/${manifestName}`))
+}
+
+async function readManifest(store: BackupStore, name: string): Promise<BaseBackup | null> {
+  try {
+    const base = JSON.parse(await textOf(store.get(name))) as BaseBackup
+    const whole =
+      Number.isFinite(base.startLsn) && Number.isFinite(base.endedAtMs) && base.sha256.length === 64
+    return whole ? base : null
+  } catch {
+    return null
+  }
+}
+
 /** What was left in the middle by a process that ended; names of what was removed. Only while no base is being taken. */
 export async function removeUnfinished(store: BackupStore): Promise<string[]> {
-  const finished = new Set((await listBases(store)).map(base => base.name))
+  const finished = new Set((await manifests(store)).map(name => name.split('/')[0] as string))
   const folders = new Set((await store.list(prefix)).map(one => one.name.split('/')[0] as string))
   const unfinished = [...folders].filter(name => !finished.has(name))
   for (const name of unfinished) await removeBase(store, name)
