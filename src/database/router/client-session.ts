@@ -9,6 +9,7 @@ import type { Stream, StreamHandler } from '../../io/net.ts'
 import { Timed } from '../../kit/timer-wheel.ts'
 import {
   backendKeyData,
+  failedStatus,
   frameProblem,
   frontend,
   frontendFrameBytes,
@@ -22,7 +23,7 @@ import type { ReadsSetting } from '../contract.ts'
 import type { ReadResume, ReadState } from '../reads/contract.ts'
 import type { StatementInfo } from '../sql/contract.ts'
 import type { DatabaseRouting } from './database-routing.ts'
-import { type Effect, pinsThatDestroy, settle } from './effects.ts'
+import { type Effect, pinsThatDestroy, preparedPin, settle } from './effects.ts'
 import { beginBatch, forward } from './forward.ts'
 import type { PoolWaiter } from './pool.ts'
 import type { SharedStatement } from './prepared.ts'
@@ -94,6 +95,8 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   batchesSent = 0
   batchesDone = 0
   pinsBefore = 0
+  /** By the transaction under way. */
+  tablesChanged = false
   /** Names that the batch has given to statements, as long as it may go elsewhere. */
   batchNames: string[] | null = null
   /** The batch as the client sent it, as long as it may go elsewhere. */
@@ -233,6 +236,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
       this.block('busy')
       return true
     }
+    if (server.status === failedStatus) return false
     if (server.status !== idleStatus && sameSettings(server.settings, this.settings)) return false
     return !this.#fits(server)
   }
@@ -386,7 +390,9 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   /** Makes the connection what the session expects. False: that takes its time. */
   #fits(connection: ServerConnection): boolean {
     const { database } = this
-    if (connection.schema !== database.schema && this.pins === 0 && connection.status === idleStatus) {
+    // What SQL's PREPARE made would go as well.
+    const ownOnly = (this.pins & preparedPin) === 0
+    if (connection.schema !== database.schema && ownOnly && connection.status === idleStatus) {
       connection.schema = database.schema
       if (connection.prepared.size > 0) {
         connection.prepared.clear()
@@ -492,6 +498,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   movesOn(code: string): boolean {
     const goesElsewhere = code === '25006' || code === '40001' || code.startsWith('57P')
     if (!goesElsewhere) return false
+    if (this.server !== null) this.#endedBadly(this.server, code.startsWith('57P'))
     this.#moved = true
     return true
   }
@@ -516,7 +523,8 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
       else planner.writing()
     }
     this.#moves = 0
-    if (this.effects.length > 0 || this.settingsBefore !== null) settle(this, server, status, failed)
+    if (this.effects.length > 0 || this.settingsBefore !== null || this.tablesChanged)
+      settle(this, server, status, failed)
   }
 
   hiddenOver(): void {
@@ -585,7 +593,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     this.server = null
     const { planner } = this.database
     const { pool, replies } = connection
-    if (!pool.primary) planner.ended(pool.server.id, 0, true)
+    this.#endedBadly(connection, true)
     if (this.writing) planner.wrote(this.readState)
     this.writing = false
     if (this.blocked === 'settings' && !this.greeted) {
@@ -630,6 +638,13 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     else this.#failOwed(connection, error)
   }
 
+  /** A batch on a replica has no end of its own: it counts no longer as under way there. */
+  #endedBadly({ pool }: ServerConnection, failed: boolean): void {
+    if (pool.primary || this.batchInfo === null) return
+    this.batchInfo = null
+    this.database.planner.ended(pool.server.id, 0, failed)
+  }
+
   /** Each batch that was sent has failed; the session goes on. */
   #failOwed(connection: ServerConnection, error: SqlError): void {
     const { replies } = connection
@@ -653,6 +668,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     this.batchInfo = null
     this.batchFailed = false
     this.settingsBefore = null
+    this.tablesChanged = false
     this.hearsTags = false
     this.portals = null
   }
@@ -756,6 +772,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     if (server === null) return
     // What was said before the end is owed answers: it must have been sent.
     database.context.toServer.send()
+    this.#endedBadly(server, false)
     this.#abandon(server)
   }
 

@@ -119,6 +119,7 @@ export class DatabaseRouting {
     this.users = usersOf(spec)
     if (JSON.stringify(spec.serverTls) !== JSON.stringify(before.serverTls))
       this.serverTls = tlsOf(this.context, spec)
+    for (const pool of this.pools.values()) pool.renewLogins()
     this.planner.use(spec)
     this.#follow(spec.epoch > before.epoch)
     for (const session of [...this.sessions]) session.snapshotChanged()

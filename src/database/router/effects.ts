@@ -24,7 +24,7 @@ export const pinsThatDestroy: number =
 
 const settingPin = pinBit('setting')
 const lockPin = pinBit('advisory-lock')
-const preparedPin = pinBit('prepared-sql')
+export const preparedPin: number = pinBit('prepared-sql')
 const tempPin = pinBit('temp-table')
 
 export function hasEffect(info: StatementInfo): boolean {
@@ -60,6 +60,11 @@ export function settle(
   const ended = effects.splice(0, count)
   if (failed) takeBack(session, ended)
   else for (const { info } of ended) apply(session, server, info, status)
+  if (session.tablesChanged && status === idleStatus) {
+    // Others saw the change when it was committed, and not before.
+    session.tablesChanged = false
+    tablesChanged(session)
+  }
   if (session.settingsBefore === null) {
     if (effects.length === 0) session.hearsTags = false
     return
@@ -89,11 +94,8 @@ function apply(session: ClientSession, server: ServerConnection, info: Statement
     if (session.advisoryLocks === 0) session.pins &= ~lockPin
   }
   if (info.kind === 'ddl' && (info.pins & tempPin) === 0) {
-    const { database } = session
-    database.schema++
-    server.schema = database.schema
-    if (server.prepared.size > 0) refresh(server)
-    database.planner.definitionsChanged()
+    tablesChanged(session)
+    session.tablesChanged = status !== idleStatus
   }
   if (info.prepared?.kind === 'deallocate' && info.prepared.name === null) {
     server.prepared.clear()
@@ -102,9 +104,10 @@ function apply(session: ClientSession, server: ServerConnection, info: Statement
   }
 }
 
-/** Its own prepared statements are made before the change, too. */
-function refresh(server: ServerConnection): void {
-  server.schema--
+/** Every connection makes its prepared statements anew before it is used; this one, too. */
+function tablesChanged({ database }: ClientSession): void {
+  database.schema++
+  database.planner.definitionsChanged()
 }
 
 function applySettings(

@@ -83,6 +83,11 @@ export class ServerPool extends Timed {
     return sum
   }
 
+  /** Of a new snapshot: for logins from now on. */
+  renewLogins(): void {
+    for (const user of this.#users.values()) user.login = this.database.credentialsOf(user.name)
+  }
+
   userOf(name: string): PoolUser {
     const known = this.#users.get(name)
     if (known !== undefined) return known
@@ -118,7 +123,8 @@ export class ServerPool extends Timed {
     const { user } = connection
     const { context, spec } = this.database
     const old = context.now - connection.bornAt > spec.pool.lifetimeMs * 1000
-    if (this.#closed || (!isNew && (old || this.#owesPlace(user)))) {
+    const tooMany = this.#all.size > spec.pool.sizeMax
+    if (this.#closed || tooMany || (!isNew && (old || this.#owesPlace(user)))) {
       connection.close('its time is over')
       return
     }

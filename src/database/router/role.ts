@@ -133,7 +133,8 @@ class RouterRole {
     metrics: () => ({ text: this.#router.metricsText() }),
     drained: ({ database, timeoutMs }) => this.#drained(database, timeoutMs),
     stop: ({ drainMs }) => {
-      void this.stop(drainMs)
+      // The answer goes out first.
+      setImmediate(() => void this.stop(drainMs))
       return {}
     },
   }
