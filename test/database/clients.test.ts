@@ -35,6 +35,7 @@ import {
 } from '../../src/wire/postgres/index.ts'
 import { type PeerTarget, PostgresPeer } from '../tools/postgres-peer.ts'
 import { startPostgres } from '../tools/postgres-server.ts'
+import { startRouter } from '../tools/router-harness.ts'
 
 interface Place extends PeerTarget {
   readonly url: string
@@ -43,6 +44,12 @@ interface Place extends PeerTarget {
 type Start = (ending: Pick<TestContext, 'after'>) => Promise<Place>
 
 const places: Readonly<Record<string, Start>> = {
+  'through the router': async ending => {
+    const server = await startPostgres(ending)
+    const router = await startRouter(ending, { servers: [server], pool: { sizeMax: 8 } })
+    const { host, port, url } = router
+    return { host, port, database: 'app', user: 'app', password: 'secret', url }
+  },
   'PostgreSQL itself': async ending => {
     const server = await startPostgres(ending)
     const { host, port, database } = server
