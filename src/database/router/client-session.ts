@@ -156,6 +156,8 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
 
   data(_stream: Stream, bytes: Buffer, length: number): void {
     this.database.context.refresh()
+    // What comes behind the end is nobody's.
+    if (this.blocked === 'over') return
     if (this.deadlineAt !== Infinity) this.database.context.wheel.set(this, Infinity)
     if (this.#tailLength > 0) {
       this.#append(bytes, 0, length)
