@@ -6,7 +6,7 @@ import { hostClock } from '../../io/clock.ts'
 import type { Listener, Net } from '../../io/net.ts'
 import { netHere } from '../../io/net-here.ts'
 import { readText } from '../../io/text-file.ts'
-import { createTlsServer, type TlsServer } from '../../io/tls.ts'
+import { createTlsServer, type TlsServer, type TlsServerSettings } from '../../io/tls.ts'
 import { Failure } from '../../kit/failure.ts'
 import { seededRandom } from '../../kit/random.ts'
 import { TimerWheel } from '../../kit/timer-wheel.ts'
@@ -53,6 +53,7 @@ export class Router implements RouterContext {
   snapshot: RouterSnapshot
   readonly #options: RouterOptions
   readonly #keys = new CancelKeys()
+  readonly #ticketKeys = randomBytes(48)
   readonly #doors = new Map<string, OpenDoor>()
   readonly #timers: NodeJS.Timeout[] = []
   readonly #metrics: ReturnType<typeof routerMetrics>
@@ -130,8 +131,10 @@ export class Router implements RouterContext {
     try {
       for (const spec of snapshot.databases) {
         const door = this.#doors.get(spec.name)
-        if (door === undefined || !isWhereItWas(door, spec))
-          opened.push(await this.#open(spec, door?.database))
+        if (door !== undefined && isWhereItWas(door, spec)) continue
+        // The same port with another way to speak on it: one listener must go before the other comes.
+        if (door?.listener.port === spec.listener.port) door.listener.close()
+        opened.push(await this.#open(spec, door?.database))
       }
     } catch (failure) {
       for (const door of opened) door.listener.close()
@@ -153,7 +156,9 @@ export class Router implements RouterContext {
 
   #give(spec: RoutedDatabase): void {
     for (const { name, password } of spec.users) this.logins.prepare(name, password)
-    const { database } = this.#doors.get(spec.name) as OpenDoor
+    const { database, tls } = this.#doors.get(spec.name) as OpenDoor
+    // Certificates may have been renewed in their files.
+    if (tls !== null) tls.update(this.#tlsSettings(spec))
     if (database.spec !== spec) database.use(spec)
   }
 
@@ -226,23 +231,21 @@ export class Router implements RouterContext {
     return new DatabaseRouting(this, spec, book, planner)
   }
 
-  #tlsOf({ name, listener }: RoutedDatabase): TlsServer | null {
-    if (listener.tls === undefined) return null
-    const { certFile, keyFile } = listener.tls
-    return createTlsServer({
-      certificates: [
-        {
-          hosts: [],
-          cert: this.readText(certFile),
-          key: this.readText(keyFile),
-          where: `database '${name}'`,
-        },
-      ],
+  #tlsOf(spec: RoutedDatabase): TlsServer | null {
+    return spec.listener.tls === undefined ? null : createTlsServer(this.#tlsSettings(spec))
+  }
+
+  #tlsSettings({ name, listener }: RoutedDatabase): TlsServerSettings {
+    const { certFile = '', keyFile = '' } = listener.tls ?? {}
+    const cert = this.readText(certFile)
+    const key = this.readText(keyFile)
+    return {
+      certificates: [{ hosts: [], cert, key, where: `database '${name}'` }],
       alpn: ['postgresql'],
       minVersion: 'TLSv1.2',
-      ticketKeys: randomBytes(48),
+      ticketKeys: this.#ticketKeys,
       clients: null,
-    })
+    }
   }
 
   /** Where clients of a database connect. */
