@@ -35,7 +35,7 @@ export {
   type SeenServer,
   type ServerStanding,
 } from './failover-model.ts'
-export { type Verdict, verdictOf } from './failover-watch.ts'
+export { type Verdict, verdictOf, watched as watchServers } from './failover-watch.ts'
 export type { Balancer, Group } from './group.ts'
 export { hashBytes, hashText, mix32, mixPair } from './hash.ts'
 export {

@@ -279,3 +279,23 @@ test('two data directories of primaries without a journal, or a damaged one, are
     code: 'DATABASE_JOURNAL_DAMAGED',
   })
 })
+
+test('a primary that hangs while its list is being changed is replaced all the same', async t => {
+  const it = stage(t)
+  const group = it.make({ settings: { standbyGoneMs: 100, followAfterMs: 60_000 } })
+  await group.start(nothing)
+  await until('all stream', () => steady(group), it.said)
+  const set = it.servers.setSynchronous.bind(it.servers)
+  let asked = false
+  it.servers.setSynchronous = (id, names) => {
+    if (id !== 'a') return set(id, names)
+    asked = true
+    return new Promise(() => {})
+  }
+  it.world.get('c').slow = true
+  await until('a shorter list is wanted', () => asked, it.said)
+  it.world.get('a').process = 'suspended'
+  it.world.get('c').slow = false
+  await until('another primary', () => group.topology.epoch === 2 && group.topology.primary !== null, it.said)
+  assert.deepEqual(it.world.missing(group.topology.primary!), [])
+})

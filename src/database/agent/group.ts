@@ -17,6 +17,7 @@ import {
   newFailoverState,
   newJournal,
   type StepResult,
+  watchServers,
 } from '../../policy/index.ts'
 import type { DatabaseRole, DatabaseSpec, Topology } from '../contract.ts'
 import { databaseFailures } from '../failures.ts'
@@ -256,7 +257,13 @@ class Group implements DatabaseGroup {
 
   #wake(): void {
     this.#woken = true
-    if (this.#running !== null || this.#life !== 'running') return
+    if (this.#life !== 'running') return
+    if (this.#running !== null) {
+      // A step is under way: what is seen meanwhile counts, and the time it takes is no sleep.
+      const now = this.#options.clock.monotonic()
+      this.#state = watchServers(now, this.#looks.seen, this.#state, this.#settings)
+      return
+    }
     this.#running = this.#run().finally(() => {
       this.#running = null
       if (this.#woken) this.#wake()
@@ -323,6 +330,8 @@ class Group implements DatabaseGroup {
   #isInOrder(step: FailoverStep): boolean {
     const { primary, change } = this.#state.journal
     if (step.kind === 'restart') return step.server === primary || step.server === change?.to
+    // A primary that hangs takes no list: nobody waits for it to, and it is replaced meanwhile.
+    if (step.kind === 'synchronous') return change !== null
     return inOrder.has(step.kind)
   }
 
@@ -428,8 +437,10 @@ class Group implements DatabaseGroup {
   #repair(step: FailoverStep): void {
     if (step.kind === 'wait' || step.kind === 'ask' || !('server' in step)) return
     const { server } = step
-    if (this.#jobs.has(server)) return
-    const quiet = step.kind === 'slots'
+    const quiet = step.kind === 'slots' || step.kind === 'synchronous'
+    const key = step.kind === 'synchronous' ? `${server} ${step.kind}` : server
+    if (this.#jobs.has(key)) return
+    if (step.kind === 'synchronous') this.#say('info', server, `${step.kind}: ${step.why}`)
     if (!quiet) {
       this.#looks.setBusy(server, true)
       this.#say('info', server, `${step.kind}: ${step.why}`)
@@ -437,12 +448,12 @@ class Group implements DatabaseGroup {
     const job = this.#repaired(step)
       .catch(cause => this.#stumbled(cause))
       .finally(() => {
-        this.#jobs.delete(server)
-        this.#looks.setBusy(server, false)
+        this.#jobs.delete(key)
+        if (!quiet) this.#looks.setBusy(server, false)
         if (!quiet) this.#looks.forget(server)
         this.#wake()
       })
-    this.#jobs.set(server, job)
+    this.#jobs.set(key, job)
   }
 
   async #repaired(step: Extract<FailoverStep, { server: string }>): Promise<void> {
