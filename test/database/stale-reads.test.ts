@@ -1,4 +1,4 @@
-// What fresh and session reads promise, of the planner alone (fresh-reads.test.ts asks the whole router): thousands while
+// What fresh and session reads promise, of the planner alone (fresh-reads-counted.test.ts asks the whole router): thousands while
 // replicas stand still at random and several sessions write; and the same count where nothing is promised, which shows that it
 // can be wrong.
 
