@@ -3,7 +3,6 @@
 export * from './backend.ts'
 export * from './frame.ts'
 export * from './frontend.ts'
-export * from './frontend-order.ts'
 export * from './lsn.ts'
 export * from './problem.ts'
 export * from './rename.ts'
