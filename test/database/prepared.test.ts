@@ -291,3 +291,22 @@ test('messages cut anywhere are the same messages', async t => {
   }
   assert.deepEqual(await values(peer), ['42'])
 })
+
+test('a change of a table inside a transaction counts for others when it is committed', async t => {
+  const [, one, other] = (await peers(t, 2, 2)) as [RouterUnderTest, PostgresPeer, PostgresPeer]
+  one.write(queryMessage('DROP TABLE IF EXISTS prepared_later; CREATE TABLE prepared_later (a int)'))
+  await one.types()
+  other.write(parseMessage('s', 'SELECT * FROM prepared_later'), ...run('s'), syncMessage)
+  assert.equal(await other.types(), '1 2 C ZI')
+  one.write(queryMessage('BEGIN'), queryMessage('CREATE TABLE prepared_other (b int)'))
+  await one.types(2)
+  // Prepared anew here, and again after the COMMIT, which changes what it reads.
+  other.write(...run('s'), syncMessage)
+  assert.equal(await other.types(), '2 C ZI')
+  one.write(queryMessage('ALTER TABLE prepared_later ADD COLUMN c int'))
+  await one.types()
+  one.write(queryMessage('COMMIT'))
+  await one.types()
+  other.write(...run('s'), syncMessage)
+  assert.equal(await other.types(), '2 C ZI')
+})
