@@ -308,19 +308,25 @@ async function endOf({ group, backups }: Held, now: boolean): Promise<void> {
   await group.stop(now)
 }
 
-/** Sentences as they come; of bytes each tenth part. */
+/** The same about the next table, and the next: one a second is enough to see that it goes on. */
+const alikeEveryMs = 1_000
+
+/** Sentences as they come, unless they are alike; of bytes each tenth part. */
 export function progressOf(name: string, step: Step): Progress {
-  let told = -1
+  let tenthTold = -1
   let last = ''
+  let toldAtMs = Number.NEGATIVE_INFINITY
+  const beginning = (sentence: string): string => sentence.split(' ', 2).join(' ')
   return (sentence, bytesDone, bytesTotal) => {
-    if (bytesDone === undefined || bytesTotal === undefined || bytesTotal === 0) {
-      step(name, sentence)
-      return
-    }
-    const tenth = Math.floor((bytesDone / bytesTotal) * 10)
-    if (sentence === last && tenth === told) return
-    told = tenth
+    const alike = beginning(sentence) === beginning(last)
+    const counted = bytesDone !== undefined && bytesTotal !== undefined && bytesTotal > 0
+    const tenth = counted ? Math.floor((bytesDone / bytesTotal) * 10) : -1
+    const further = counted && tenth !== tenthTold && sentence === last
+    if (alike && !further && performance.now() - toldAtMs < alikeEveryMs) return
+    if (sentence === last && !further) return
     last = sentence
-    step(name, `${sentence}: ${bytesText(bytesDone)} of ${bytesText(bytesTotal)}`)
+    tenthTold = tenth
+    toldAtMs = performance.now()
+    step(name, counted ? `${sentence}: ${bytesText(bytesDone)} of ${bytesText(bytesTotal)}` : sentence)
   }
 }
