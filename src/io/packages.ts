@@ -20,4 +20,3 @@ export function packageFolderThrough(through: string, name: string, from: string
   const below = outer === null ? null : packageFolder(name, join(outer, 'package.json'))
   return below ?? packageFolder(name, from)
 }
-
