@@ -214,7 +214,10 @@ function promoteWhy(view: FailoverView, change: FailoverChange): string {
 function reviveOutcome(view: FailoverView, change: FailoverChange, to: string): Outcome {
   const why = `${to}, which was to be the primary, ${view.state.watch[to]?.problem}`
   const watch = view.state.watch[to]
-  if ((watch?.repairs ?? 0) >= promotionsMax) {
+  // Given up only for somebody who can take its place: who is fenced can't be promoted later.
+  const others = candidatesOf(view, to, 0)
+  const replaceable = others.length > 0 && proofOf(view.state.journal.quorums, settledIds(others)).proved
+  if (replaceable && (watch?.repairs ?? 0) >= promotionsMax) {
     const next = { ...change, phase: 'fence', from: to, to: null, why, clean: false } as const
     return fenceOutcome({ ...view, state: inPhase(view.state, view.nowUs, change, next) }, next)
   }
