@@ -43,7 +43,7 @@ interface Running {
 }
 
 async function startMain(t: TestContext, count: number): Promise<Running> {
-  const folder = openFolder(t)
+  const folder = openFolder()
   const servers = await startServers(t, folder, 'main', count)
   const client = await clientOf(t, servers, 'main-1')
   await client.query('CREATE TABLE ledger (id int PRIMARY KEY, text text NOT NULL)')

@@ -22,7 +22,7 @@ function compared(servers: DatabaseServers, primary: string | null = 'main-1'): 
 }
 
 test('replicas in use are found to be the same while people write, with a key and without', async t => {
-  const servers = await startServers(t, openFolder(t), 'main', 2)
+  const servers = await startServers(t, openFolder(), 'main', 2)
   const client = await clientOf(t, servers, 'main-1')
   await client.query(`CREATE TABLE keyed (id int PRIMARY KEY, text text);
     CREATE TABLE bare (text text);
@@ -57,7 +57,7 @@ async function stopSettled(servers: DatabaseServers, client: pg.Client): Promise
 }
 
 test('a row that was changed on one replica is named, with its table and key', async t => {
-  const folder = openFolder(t)
+  const folder = openFolder()
   // The page's checksum is wrong then, too; PostgreSQL is told to go on, as it would with checksums switched off.
   const servers = await startServers(t, folder, 'main', 2, { ignore_checksum_failure: 'on' })
   const client = await clientOf(t, servers, 'main-1')
@@ -83,7 +83,7 @@ test('a row that was changed on one replica is named, with its table and key', a
 })
 
 test('a damaged page of a replica is a difference, and the rest is still compared', async t => {
-  const folder = openFolder(t)
+  const folder = openFolder()
   const servers = await startServers(t, folder, 'main', 2)
   const client = await clientOf(t, servers, 'main-1')
   await client.query(`CREATE TABLE ledger (id int PRIMARY KEY, text text);
@@ -106,7 +106,7 @@ test('a damaged page of a replica is a difference, and the rest is still compare
 })
 
 test('without a primary, or with a replica that does not come near, there is a sentence', async t => {
-  const servers = await startServers(t, openFolder(t), 'main', 2)
+  const servers = await startServers(t, openFolder(), 'main', 2)
   await assert.rejects(compared(servers, null), (error: unknown) => {
     assert.ok(error instanceof Failure)
     assert.equal(error.code, 'DATABASE_VERIFY_FAILED')

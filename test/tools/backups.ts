@@ -1,8 +1,8 @@
 // For tests of backups: a database's backups over a server of test/tools, with folders that go when the test ends.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -66,10 +66,25 @@ export interface BackupBench {
   newRoles(t: TestContext, into: ServersOptions): Promise<readonly DatabaseRole[]>
 }
 
-/** A folder that PostgreSQL's user can get to. */
-export function openFolder(t: Pick<TestContext, 'after'>): string {
+const folders: string[] = []
+// When everything that works in them has ended: hooks of a test run in the order in which they were registered.
+process.once('exit', () => {
+  for (const folder of folders) removeFolder(folder)
+})
+
+/** PostgreSQL's user can't get into these folders, so its data lies behind links. */
+function removeFolder(folder: string): void {
+  const homes = join(folder, 'state', 'db')
+  for (const name of existsSync(homes) ? readdirSync(homes) : [])
+    if (existsSync(join(homes, name)))
+      rmSync(dirname(realpathSync(join(homes, name))), { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** It goes with the process. */
+export function openFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tenfold-backup-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   return folder
 }
 
@@ -108,7 +123,7 @@ export function benchOf(
   t: TestContext,
   topology: Topology,
   roles: readonly DatabaseRole[],
-  folder: string = openFolder(t),
+  folder: string = openFolder(),
 ): BackupBench {
   const options: ServersOptions = {
     spec: specOf('main', join(folder, 'backups')),
