@@ -2,6 +2,7 @@
 // literals. Owns which ones are shown.
 
 import type { DatabaseGroup } from '../database/agent/contract.ts'
+import { shownStatement } from '../database/index.ts'
 import type { SlowStatementsView } from './control/database-views.ts'
 
 const shownMax = 20
@@ -10,7 +11,7 @@ const textLengthMax = 10_000
 
 /** Statements of other databases and of Tenfold itself are none of the services' concern. */
 const slowSql = `SELECT left(s.query, ${textLengthMax}), s.calls, s.total_exec_time, s.mean_exec_time, s.max_exec_time, s.rows
-FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid JOIN pg_roles r ON r.oid = s.userid
+FROM public.pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid JOIN pg_roles r ON r.oid = s.userid
 WHERE d.datname = $database$ AND r.rolname NOT LIKE 'tenfold%'
 ORDER BY s.total_exec_time DESC LIMIT ${shownMax}`
 
@@ -33,7 +34,7 @@ export async function slowStatements(group: DatabaseGroup): Promise<SlowStatemen
 function statementsOf(server: string, rows: readonly (readonly (string | null)[])[]): Statement[] {
   return rows.map(([text, calls, total, mean, max, found]) => ({
     server,
-    text: text ?? '',
+    text: shownStatement(text ?? ''),
     calls: Number(calls),
     totalMs: Number(total),
     meanMs: Number(mean),

@@ -48,7 +48,7 @@ test('a copy that is cut by our death is found damaged, holds nothing up, and is
   await servers.create('main-1')
   await servers.query(
     'main-1',
-    "CREATE TABLE t AS SELECT id, repeat('x', 1000) AS text FROM generate_series(1, 200000) AS id",
+    "CREATE TABLE public.t AS SELECT id, repeat('x', 1000) AS text FROM generate_series(1, 200000) AS id",
     120_000,
   )
   const child = spawn(
@@ -87,7 +87,7 @@ test('a copy that is cut by our death is found damaged, holds nothing up, and is
   })
   await streams(next, 'main-2')
   assert.ok(last[0] > 200_000_000 && last[1] > 200_000_000, `progress was told: ${last.join(' of ')}`)
-  assert.deepEqual(await next.query('main-2', 'SELECT count(*), sum(length(text)) FROM t', 60_000), [
+  assert.deepEqual(await next.query('main-2', 'SELECT count(*), sum(length(text)) FROM public.t', 60_000), [
     ['200000', '200000000'],
   ])
 })
@@ -98,7 +98,7 @@ test('a copy whose source dies in the middle fails with a sentence and leaves a 
   await servers.create('main-1')
   await servers.query(
     'main-1',
-    "CREATE TABLE t AS SELECT id, repeat('x', 1000) AS text FROM generate_series(1, 200000) AS id",
+    "CREATE TABLE public.t AS SELECT id, repeat('x', 1000) AS text FROM generate_series(1, 200000) AS id",
     120_000,
   )
   const partial = join(group.data('main-2'), '..', 'data.new')
@@ -134,8 +134,8 @@ test('a full disk is told as one, and what was acknowledged is there when it has
   removed(t, place)
   const { servers } = group
   await servers.create('main-1')
-  await servers.query('main-1', 'CREATE TABLE t (id int, text text)', 10_000)
-  await servers.query('main-1', "INSERT INTO t VALUES (1, 'kept')", 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t (id int, text text)', 10_000)
+  await servers.query('main-1', "INSERT INTO public.t VALUES (1, 'kept')", 10_000)
   const filler = join(disk, 'filler')
   writeFileSync(filler, '')
   execFileSync('sh', ['-c', `dd if=/dev/zero of=${filler} bs=64k 2>/dev/null || true`])
@@ -149,7 +149,7 @@ test('a full disk is told as one, and what was acknowledged is there when it has
     if (servers.pid('main-1') === null) await servers.start('main-1').catch(quiet)
     return (await servers.observe('main-1', 5000)).writes
   })
-  assert.deepEqual(await servers.query('main-1', 'SELECT text FROM t', 10_000), [['kept']])
+  assert.deepEqual(await servers.query('main-1', 'SELECT text FROM public.t', 10_000), [['kept']])
   assert.ok(!existsSync(join(group.options.stateDirectory, 'db', 'main', 'main-1', 'data')))
   await servers.clone('main-2', 'main-1', quiet)
   await streams(servers, 'main-2')

@@ -129,6 +129,27 @@ test('a changed access holds at once, and a service that is gone can log in no m
   await as(t, group, 'svc_api')
 })
 
+test('who owns the database can make our superuser call nothing of his', async t => {
+  const group = await startServers(t, { replicas: 0, access })
+  const web = await as(t, group, 'svc_web')
+  // Better matches than PostgreSQL's own, and a schema that is looked at first (CVE-2018-1058).
+  await web.query(`CREATE TABLE calls (who text); GRANT ALL ON calls TO PUBLIC;
+    CREATE SCHEMA trap; GRANT ALL ON SCHEMA trap, public TO PUBLIC`)
+  for (const schema of ['public', 'trap'])
+    await web.query(`
+      CREATE FUNCTION ${schema}.note() RETURNS text LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO public.calls VALUES (current_user); RETURN 'SELECT 1'; END $$;
+      CREATE FUNCTION ${schema}.format(text, name, text, text) RETURNS text LANGUAGE sql AS $$ SELECT ${schema}.note() $$;
+      CREATE FUNCTION ${schema}.format(text, name, text) RETURNS text LANGUAGE sql AS $$ SELECT ${schema}.note() $$`)
+  await web.query(`CREATE VIEW trap.pg_namespace AS SELECT * FROM pg_catalog.pg_namespace WHERE trap.note() <> '';
+    ALTER DATABASE app SET search_path = trap, pg_catalog, public`)
+  await group.servers.stop('main-1', 'fast')
+  await group.servers.start('main-1')
+  await group.servers.change({ ...group.spec, access: { ...access, extra: 'read' } })
+  await (await as(t, group, 'svc_extra')).query('SELECT * FROM public.calls')
+  assert.deepEqual(await group.servers.query('main-1', 'SELECT DISTINCT who FROM public.calls', 10_000), [])
+})
+
 test('no password stands in a log, a setting or the catalogue in clear', async t => {
   const group = await startServers(t, { replicas: 1, access, settings: { log_statement: 'all' } })
   await group.servers.change({ ...group.spec, access: { ...access, extra: 'read' } })

@@ -38,7 +38,7 @@ test('a new primary takes writes, has checksums and the locale that is the same 
     10_000,
   )
   assert.deepEqual(settings, [['on', 'b', 'C.UTF-8', 'UTF8', 'logical']])
-  await servers.query('main-1', 'CREATE TABLE t AS SELECT generate_series(1, 1000) AS id', 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t AS SELECT generate_series(1, 1000) AS id', 10_000)
   const { position } = await servers.observe('main-1', 10_000)
   for (const id of ['main-2', 'main-3']) {
     await until(`${id} has replayed it`, async () => {
@@ -47,38 +47,38 @@ test('a new primary takes writes, has checksums and the locale that is the same 
       assert.equal(replica.writes, false)
       return replica.replayedLsn >= position.lsn
     })
-    assert.deepEqual(await servers.query(id, 'SELECT count(*) FROM t', 10_000), [['1000']])
+    assert.deepEqual(await servers.query(id, 'SELECT count(*) FROM public.t', 10_000), [['1000']])
     assert.equal((await servers.observe(id, 10_000)).systemId, primary.systemId)
   }
 })
 
 test('a promoted replica takes writes on the next timeline, and the others and the old primary follow it', async t => {
   const { servers } = await startServers(t)
-  await servers.query('main-1', 'CREATE TABLE t (id int)', 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t (id int)', 10_000)
   await servers.stop('main-1', 'fast')
   const position = await servers.promote('main-2')
   assert.equal(position.timeline, 2)
   assert.equal((await servers.observe('main-2', 10_000)).writes, true)
   assert.equal(await servers.follow('main-3', 'main-2'), 'streams')
   assert.equal(await servers.follow('main-1', 'main-2'), 'streams', 'it was ended cleanly: nothing diverged')
-  await servers.query('main-2', 'INSERT INTO t VALUES (1)', 10_000)
+  await servers.query('main-2', 'INSERT INTO public.t VALUES (1)', 10_000)
   for (const id of ['main-1', 'main-3'])
     await until(
       `${id} has it`,
-      async () => (await servers.query(id, 'SELECT count(*) FROM t', 10_000))[0]?.[0] === '1',
+      async () => (await servers.query(id, 'SELECT count(*) FROM public.t', 10_000))[0]?.[0] === '1',
     )
 })
 
 test('an old primary that went on alone is found to have diverged, is not served from, and is copied anew', async t => {
   const { servers } = await startServers(t, { replicas: 1 })
-  await servers.query('main-1', 'CREATE TABLE t (id int)', 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t (id int)', 10_000)
   const { position } = await servers.observe('main-1', 10_000)
   await until(
     'the replica has the table',
     async () => (await servers.observe('main-2', 10_000)).replayedLsn >= position.lsn,
   )
   await servers.stop('main-2', 'immediate')
-  await servers.query('main-1', 'INSERT INTO t SELECT generate_series(1, 1000)', 10_000)
+  await servers.query('main-1', 'INSERT INTO public.t SELECT generate_series(1, 1000)', 10_000)
   await servers.fence('main-1')
   await servers.start('main-2')
   await servers.promote('main-2')
@@ -86,7 +86,7 @@ test('an old primary that went on alone is found to have diverged, is not served
   assert.equal(servers.pid('main-1'), null, 'it answers nobody')
   await servers.clone('main-1', 'main-2', quiet)
   await streams(servers, 'main-1')
-  assert.deepEqual(await servers.query('main-1', 'SELECT count(*) FROM t', 10_000), [['0']])
+  assert.deepEqual(await servers.query('main-1', 'SELECT count(*) FROM public.t', 10_000), [['0']])
 })
 
 test('a fenced primary is not started or promoted again until it follows', async t => {
@@ -105,10 +105,10 @@ test('a fenced primary is not started or promoted again until it follows', async
 test('trap: a busy backend of a killed postmaster goes on to commit; after the fence it has not, and none is left', async t => {
   const group = await startServers(t, { replicas: 0 })
   const { servers } = group
-  await servers.query('main-1', 'CREATE TABLE t (id int)', 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t (id int)', 10_000)
   const client = await connect(group.url('main-1'))
   await client.query('BEGIN')
-  await client.query('INSERT INTO t VALUES (1)')
+  await client.query('INSERT INTO public.t VALUES (1)')
   let acknowledged = false
   // Bound to the processor: it looks at nothing until it is done, and then commits.
   const busy = client
@@ -185,11 +185,11 @@ test('servers run on without us, and the next supervisor takes them back by proc
 
 test('a server that was killed starts with all that it acknowledged', async t => {
   const { servers } = await startServers(t, { replicas: 1 })
-  await servers.query('main-1', 'CREATE TABLE t AS SELECT generate_series(1, 500) AS id', 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t AS SELECT generate_series(1, 500) AS id', 10_000)
   for (const id of ['main-1', 'main-2']) process.kill(servers.pid(id) as number, 'SIGKILL')
   await until('both are gone', () => servers.pid('main-1') === null && servers.pid('main-2') === null)
   await Promise.all(['main-1', 'main-2'].map(id => servers.start(id)))
-  assert.deepEqual(await servers.query('main-1', 'SELECT count(*) FROM t', 10_000), [['500']])
+  assert.deepEqual(await servers.query('main-1', 'SELECT count(*) FROM public.t', 10_000), [['500']])
   await streams(servers, 'main-2')
 })
 
@@ -204,7 +204,7 @@ test('a cascading replica copies from the one that the file names, and a delayed
   })
   const { host, port } = servers.address('main-2')
   assert.equal((await servers.observe('main-3', 10_000)).streamsFrom, `${host}:${port}`)
-  await servers.query('main-1', 'CREATE TABLE t (id int)', 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t (id int)', 10_000)
   const { position } = await servers.observe('main-1', 10_000)
   await until(
     'the end of the chain has it',
@@ -219,7 +219,7 @@ test('a cascading replica copies from the one that the file names, and a delayed
 
 test('a synchronous primary waits for a replica, tells that it is one, and is let go by an empty list', async t => {
   const { servers } = await startServers(t, { replicas: 1 })
-  await servers.query('main-1', 'CREATE TABLE t (id int)', 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t (id int)', 10_000)
   await servers.setSynchronous('main-1', 'ANY 1 ("main-2")')
   await until('it counts as one of the quorum', async () =>
     (await servers.observe('main-1', 10_000)).standbys.some(standby => standby.sync === 'quorum'),
@@ -227,7 +227,7 @@ test('a synchronous primary waits for a replica, tells that it is one, and is le
   await servers.stop('main-2', 'fast')
   let acknowledged = false
   const write = servers
-    .query('main-1', 'SET synchronous_commit = on; INSERT INTO t VALUES (1)', 60_000)
+    .query('main-1', 'SET synchronous_commit = on; INSERT INTO public.t VALUES (1)', 60_000)
     .then(() => {
       acknowledged = true
     })
@@ -268,11 +268,11 @@ test('slots are kept for the replicas that are named, and only for them', async 
 test('what only a fenced server has can be read from it alone, and nobody else gets in', async t => {
   const group = await startServers(t, { replicas: 0 })
   const { servers } = group
-  await servers.query('main-1', 'CREATE TABLE t AS SELECT 42 AS id', 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t AS SELECT 42 AS id', 10_000)
   await servers.fence('main-1')
   const alone = await servers.isolate('main-1')
-  assert.deepEqual(await alone.query('SELECT id FROM t', 10_000), [['42']])
-  await assert.rejects(alone.query('INSERT INTO t VALUES (1)', 10_000), { code: '25006' })
+  assert.deepEqual(await alone.query('SELECT id FROM public.t', 10_000), [['42']])
+  await assert.rejects(alone.query('INSERT INTO public.t VALUES (1)', 10_000), { code: '25006' })
   await assert.rejects(connect(group.url('main-1')), { code: 'ECONNREFUSED' })
   await alone.close()
   assert.equal(servers.pid('main-1'), null)
@@ -431,14 +431,14 @@ test('a replica that is pointed to a server that died keeps its data and is not 
 
 test('a running replica that was ahead of the one that was promoted has diverged', async t => {
   const { servers } = await startServers(t, { replicas: 2 })
-  await servers.query('main-1', 'CREATE TABLE t (id int)', 10_000)
+  await servers.query('main-1', 'CREATE TABLE public.t (id int)', 10_000)
   const before = (await servers.observe('main-1', 10_000)).position
   await until(
     'main-2 has the table',
     async () => (await servers.observe('main-2', 10_000)).replayedLsn >= before.lsn,
   )
   await servers.stop('main-2', 'immediate')
-  await servers.query('main-1', 'INSERT INTO t SELECT generate_series(1, 5000)', 10_000)
+  await servers.query('main-1', 'INSERT INTO public.t SELECT generate_series(1, 5000)', 10_000)
   const after = (await servers.observe('main-1', 10_000)).position
   await until(
     'main-3 has more',

@@ -47,6 +47,21 @@ test('replicas in use are found to be the same while people write, with a key an
   assert.ok((replica?.rows ?? 0) >= 20_000)
 })
 
+test('a cast that a service has made is not called by the superuser who compares', async t => {
+  const servers = await startServers(t, openFolder(), 'main', 2)
+  const client = await clientOf(t, servers, 'main-1')
+  await client.query(`CREATE TYPE colour AS ENUM ('red');
+    CREATE TABLE keyed (id colour PRIMARY KEY); INSERT INTO keyed VALUES ('red');
+    CREATE FUNCTION trap(keyed) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'called as %', current_user; END $$;
+    CREATE FUNCTION trap(colour) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'called as %', current_user; END $$;
+    CREATE CAST (keyed AS text) WITH FUNCTION trap(keyed);
+    CREATE CAST (colour AS text) WITH FUNCTION trap(colour)`)
+  await assert.rejects(client.query('SELECT one::text FROM keyed AS one'), /called as/)
+  const report = await compared(servers)
+  assert.equal(report.sound, true, JSON.stringify(report.replicas))
+  assert.equal(report.replicas[0]?.rows, 1)
+})
+
 /** The replica will replay nothing that touches these pages again, so what is changed on its disk stays changed. */
 async function stopSettled(servers: DatabaseServers, client: pg.Client): Promise<void> {
   await client.query('CHECKPOINT')
@@ -78,7 +93,7 @@ test('a row that was changed on one replica is named, with its table and key', a
   assert.equal(report.replicas[0]?.differing, 1)
   const [difference] = report.replicas[0]?.differences ?? []
   assert.equal(difference?.kind, 'differs')
-  assert.equal(difference?.table, 'ledger')
+  assert.equal(difference?.table, 'public.ledger')
   assert.deepEqual(JSON.parse(difference?.key ?? ''), { id: 1234 })
 })
 
@@ -100,7 +115,7 @@ test('a damaged page of a replica is a difference, and the rest is still compare
   const [replica] = (await compared(servers)).replicas
   assert.deepEqual(
     replica?.differences.map(one => [one.kind, one.table]),
-    [['unreadable', 'ledger']],
+    [['unreadable', 'public.ledger']],
   )
   assert.equal(replica?.tables, 2)
 })

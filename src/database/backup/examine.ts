@@ -22,6 +22,9 @@ SELECT pg_class.oid::regclass::text AS name, indisunique AS unique FROM pg_index
 JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
 WHERE amname = 'btree' AND indisvalid AND relpersistence = 'p' AND relkind = 'i' ORDER BY pg_class.oid`
 
+/** Named in full: a function of the same name that a service has made would be called as a superuser. */
+const amcheckSql = `SELECT extnamespace::regnamespace::text AS place FROM pg_extension WHERE extname = 'amcheck'`
+
 export async function examine(client: pg.Client, progress: (sentence: string) => void): Promise<Examination> {
   const problems: string[] = []
   const attempt = async (what: string, text: string, values: unknown[] = []): Promise<unknown[][]> => {
@@ -34,7 +37,8 @@ export async function examine(client: pg.Client, progress: (sentence: string) =>
       return []
     }
   }
-  await client.query('CREATE EXTENSION IF NOT EXISTS amcheck')
+  await client.query('CREATE EXTENSION IF NOT EXISTS amcheck WITH SCHEMA pg_catalog')
+  const amcheck = (await client.query<{ place: string }>(amcheckSql)).rows[0]?.place ?? 'pg_catalog'
   const tables = (await client.query<{ name: string }>(tablesSql)).rows
   let rows = 0
   for (const { name } of tables) {
@@ -42,7 +46,7 @@ export async function examine(client: pg.Client, progress: (sentence: string) =>
     rows += Number(counted[0]?.[0] ?? 0)
     const broken = await attempt(
       `table ${name}`,
-      'SELECT blkno, msg FROM verify_heapam($1::text::regclass) LIMIT 3',
+      `SELECT blkno, msg FROM ${amcheck}.verify_heapam($1::text::regclass) LIMIT 3`,
       [name],
     )
     for (const [block, message] of broken)
@@ -50,6 +54,6 @@ export async function examine(client: pg.Client, progress: (sentence: string) =>
   }
   const indexes = (await client.query<{ name: string }>(indexesSql)).rows
   for (const { name } of indexes)
-    await attempt(`index ${name}`, 'SELECT bt_index_check($1::text::regclass, true)', [name])
+    await attempt(`index ${name}`, `SELECT ${amcheck}.bt_index_check($1::text::regclass, true)`, [name])
   return { tables: tables.length, rows, indexes: indexes.length, problems }
 }

@@ -242,7 +242,9 @@ export class RecoveredServer {
     signal: AbortSignal,
     work: (client: pg.Client) => Promise<Result>,
   ): Promise<Result> {
-    const client = new pg.Client({ host: this.#sockets, port: 5432, user: superuser, database })
+    // What is recovered is what services made: their names must not stand for PostgreSQL's own.
+    const options = '-c search_path=pg_catalog'
+    const client = new pg.Client({ host: this.#sockets, port: 5432, user: superuser, database, options })
     client.on('error', () => {})
     await client.connect()
     const cancel = (): void => void client.end()

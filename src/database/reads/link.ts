@@ -174,6 +174,8 @@ export async function configOf({
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
     application_name: 'tenfold-reads',
+    // Whoever owns the database must not choose what our names mean.
+    options: '-c search_path=pg_catalog',
     // Every value as PostgreSQL wrote it.
     types: { getTypeParser: () => (value: string | Buffer) => String(value) },
   }

@@ -88,8 +88,10 @@ function settingsOf(target: SessionTarget): ClientConfig {
     ...rest,
     ...(ssl === undefined ? {} : { ssl }),
     application_name: 'tenfold',
-    // A commit of ours never waits for a replica: that is what we are here to look at.
-    options: '-c synchronous_commit=local -c lock_timeout=10s -c idle_in_transaction_session_timeout=0',
+    // A commit of ours never waits for a replica: that is what we are here to look at. Names mean PostgreSQL's own things
+    // and no others: who owns a database could have us run a function of his, found first, as a superuser (CVE-2018-1058).
+    options:
+      '-c search_path=pg_catalog -c synchronous_commit=local -c lock_timeout=10s -c idle_in_transaction_session_timeout=0',
     keepAlive: true,
   }
 }
