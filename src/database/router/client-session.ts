@@ -67,6 +67,9 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   // What the session is on every connection.
   readonly startup: SettingsSet
   settings: SettingsSet
+  /** How texts are understood otherwise than by `settings`: by what was set for a transaction, or was not answered yet. */
+  otherMeaning = ''
+  localMeaning = ''
   /** As they were when the transaction began in which they changed. */
   settingsBefore: SettingsSet | null = null
   told: ParameterSet | null = null
@@ -86,7 +89,9 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   writing = false
   movable = false
   hearsTags = false
-  lastTag = ''
+  /** By tags since the last ReadyForQuery: what was set in a transaction holds, or does not. */
+  committedHere = false
+  rolledBackHere = false
   batchFailed = false
   /** Of the first statement of the batch. */
   batchInfo: StatementInfo | null = null
@@ -127,6 +132,10 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     this.#over = start.over
     database.sessions.add(this)
     if (start.settings.asynchronousCommit) database.planner.asynchronousCommit()
+  }
+
+  get meaning(): string {
+    return this.otherMeaning === '' ? this.settings.meaning : this.otherMeaning
   }
 
   /** The client has proven who it is. What a server with its settings reports must be known before it is greeted. */
@@ -406,7 +415,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
       return true
     }
     const { settings } = this
-    const trusted = settings.reported.has(this.userName) && this.greeted
+    const trusted = settings.certain && settings.reported.has(this.userName) && this.greeted
     connection.sendHidden(settingsDifference(connection.settings, settings), {
       done: error => this.#settingsDone(connection, settings, error),
     })
@@ -419,12 +428,16 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   }
 
   #settingsDone(connection: ServerConnection, settings: SettingsSet, error: ReportFields | null): void {
-    if (connection.owner !== this) {
-      if (connection.place === 'cleaning') connection.pool.cleaned(connection)
+    const mine = connection.owner === this
+    if (error !== null) {
+      // It has the settings of whoever had it before, and nobody may take it for what it is not.
+      if (mine) this.server = connection.owner = null
+      connection.close('a session could not be set up on it')
+      if (mine) this.fail(plainError(error.code, error.message, true))
       return
     }
-    if (error !== null) {
-      this.fail(plainError(error.code, error.message, true))
+    if (!mine) {
+      if (connection.place === 'cleaning') connection.pool.cleaned(connection)
       return
     }
     connection.settings = settings
@@ -464,7 +477,9 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   }
 
   tag(bytes: Buffer, from: number, to: number): void {
-    this.lastTag = bytes.latin1Slice(from, to)
+    const tag = bytes.latin1Slice(from, to)
+    if (tag === 'COMMIT' || tag === 'PREPARE TRANSACTION') this.committedHere = true
+    else if (tag === 'ROLLBACK') this.rolledBackHere = true
   }
 
   committed(): void {
@@ -670,6 +685,8 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     this.batchInfo = null
     this.batchFailed = false
     this.settingsBefore = null
+    this.otherMeaning = this.localMeaning = ''
+    this.committedHere = this.rolledBackHere = false
     this.tablesChanged = false
     this.hearsTags = false
     this.portals = null

@@ -3,14 +3,18 @@
 // cleaned, or ended, before anybody else gets it.
 
 import { idleStatus } from '../../wire/postgres/index.ts'
-import { pinBit, type StatementInfo } from '../sql/contract.ts'
+import { pinBit, type SettingChange, type StatementInfo } from '../sql/contract.ts'
 import type { ClientSession } from './client-session.ts'
 import type { ServerConnection } from './server-connection.ts'
+import { changesMeaning } from './settings.ts'
 
 /** A statement of batch number `batch` that has been sent. */
 export interface Effect {
   readonly info: StatementInfo
   readonly batch: number
+  /** By Bind: of which portal; it has happened when that was executed. Null: by Query. */
+  readonly portal: string | null
+  executed: boolean
 }
 
 /** What these leave behind DISCARD ALL does not undo, or only at a price: the connection ends with its session. */
@@ -40,11 +44,29 @@ export function hasEffect(info: StatementInfo): boolean {
 }
 
 /** It is about to be sent. Pins count from now on: what it does can't be seen before its batch has ended. */
-export function noteEffect(session: ClientSession, info: StatementInfo): void {
+export function noteEffect(session: ClientSession, info: StatementInfo, portal: string | null): void {
   if (session.effects.length === 0) session.pinsBefore = session.pins
-  session.effects.push({ info, batch: session.batchesSent })
+  session.effects.push({ info, batch: session.batchesSent, portal, executed: portal === null })
   session.pins |= info.pins
+  // Until it is known what came of it, nothing that is prepared is shared.
+  if (info.settings.some(mayChangeMeaning)) session.otherMeaning = `\x02${++meaningsCount}`
   if (info.settings.length > 0 || info.transaction === 'savepoint') session.hearsTags = true
+}
+
+/** Names for meanings that are nobody else's. */
+let meaningsCount = 0
+
+function mayChangeMeaning(change: SettingChange): boolean {
+  if (change.kind === 'set' || change.kind === 'reset') return changesMeaning(change.name.toLowerCase())
+  if (change.kind === 'unknown' || change.kind === 'unknown-local')
+    return change.name === null || changesMeaning(change.name)
+  return change.kind === 'reset-all' || change.what === 'all'
+}
+
+/** An Execute is about to be sent. */
+export function noteExecute(session: ClientSession, portal: string): void {
+  const effect = session.effects.findLast(one => one.portal === portal)
+  if (effect !== undefined) effect.executed = true
 }
 
 /** A batch has ended: its ReadyForQuery came. */
@@ -59,19 +81,57 @@ export function settle(
   while (count < effects.length && (effects[count] as Effect).batch < session.batchesDone) count++
   const ended = effects.splice(0, count)
   if (failed) takeBack(session, ended)
-  else for (const { info } of ended) apply(session, server, info, status)
+  else
+    for (const { info, executed } of ended) {
+      if (executed) apply(session, server, info, status)
+      // Only bound: it did not happen, or will later.
+      else if (info.settings.length > 0 || info.advisoryLocks !== 0) session.pins |= settingPin
+    }
   if (session.tablesChanged && status === idleStatus) {
     // Others saw the change when it was committed, and not before.
     session.tablesChanged = false
     tablesChanged(session)
   }
+  settleMeaning(session, ended, status, failed)
+  const { committedHere, rolledBackHere } = session
+  session.committedHere = session.rolledBackHere = false
   if (session.settingsBefore === null) {
     if (effects.length === 0) session.hearsTags = false
     return
   }
-  // ROLLBACK TO undid some of the settings, and nobody says which.
-  if (status !== idleStatus && session.lastTag === 'ROLLBACK') session.pins |= settingPin
-  if (status === idleStatus) endOfTransaction(session, server)
+  if (status !== idleStatus) {
+    // ROLLBACK TO undid some of the settings, and nobody says which. So may what was both before and after a COMMIT.
+    const set = ended.some(({ info }) => info.settings.length > 0)
+    if (rolledBackHere || (committedHere && set)) session.pins |= settingPin
+    else if (committedHere) session.settingsBefore = null
+    return
+  }
+  if (committedHere && rolledBackHere) session.pins |= settingPin
+  endOfTransaction(session, server, committedHere)
+}
+
+/** What was set for the transaction is known, or it has ended. */
+function settleMeaning(
+  session: ClientSession,
+  ended: readonly Effect[],
+  status: number,
+  failed: boolean,
+): void {
+  if (status === idleStatus) session.localMeaning = ''
+  else if (!failed) for (const { info } of ended) session.localMeaning += localMeaningOf(info.settings)
+  if (session.effects.some(({ info }) => info.settings.some(mayChangeMeaning))) return
+  session.otherMeaning =
+    session.localMeaning === '' ? '' : `\x02${session.settings.meaning}${session.localMeaning}`
+}
+
+function localMeaningOf(changes: readonly SettingChange[]): string {
+  let meaning = ''
+  for (const change of changes) {
+    if (!mayChangeMeaning(change)) continue
+    if (change.kind === 'set' && change.local) meaning += `\x03${change.name}\0${change.value}`
+    else if (change.kind === 'unknown-local') meaning += `\x03${++meaningsCount}`
+  }
+  return meaning
 }
 
 /** Nothing of a batch that failed has happened, unless it managed transactions itself. */
@@ -144,13 +204,11 @@ function forgetStatements(session: ClientSession): void {
   session.statements?.clear()
 }
 
-function endOfTransaction(session: ClientSession, server: ServerConnection): void {
-  const committed = /^(COMMIT|PREPARE)/.test(session.lastTag)
+function endOfTransaction(session: ClientSession, server: ServerConnection, committed: boolean): void {
   if (!committed) {
     session.settings = session.settingsBefore ?? session.settings
     server.settings = session.settings
   }
   session.settingsBefore = null
-  session.lastTag = ''
   session.hearsTags = session.effects.length > 0
 }

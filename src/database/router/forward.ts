@@ -25,7 +25,7 @@ import {
 import type { ReadsSetting } from '../contract.ts'
 import type { StatementInfo } from '../sql/contract.ts'
 import type { ClientSession } from './client-session.ts'
-import { hasEffect, noteEffect } from './effects.ts'
+import { hasEffect, noteEffect, noteExecute } from './effects.ts'
 import { answerCommand, commandDescription, isForRouter } from './local-commands.ts'
 import { parseOf, type SharedStatement } from './prepared.ts'
 import { owed } from './replies.ts'
@@ -161,7 +161,10 @@ function parseLocal(
   if (view.nameTo > view.nameFrom) {
     const name = bytes.latin1Slice(view.nameFrom, view.nameTo)
     session.statements ??= new Map()
-    session.statements.set(name, session.database.statements.use(bytes, view.nameTo, end, text, info))
+    session.statements.set(
+      name,
+      session.database.statements.use(bytes.subarray(view.nameTo, end), session.meaning, text, info),
+    )
   } else session.unnamed = { text, types: null, info }
   session.respond(parseComplete)
   return 1
@@ -396,13 +399,18 @@ function writes(session: ClientSession, server: ServerConnection): void {
 }
 
 /** What a statement is to the session, whether it comes by Query or by Bind. */
-function noteStatement(session: ClientSession, server: ServerConnection, info: StatementInfo): void {
+function noteStatement(
+  session: ClientSession,
+  server: ServerConnection,
+  info: StatementInfo,
+  portal: string | null,
+): void {
   begins(session, server, info)
   if (info.transaction !== 'none')
     session.committing(info.transaction === 'commit' || info.transaction === 'commit-prepared')
   if (info.mayWrite) writes(session, server)
   if (info.asynchronousCommit) session.database.planner.asynchronousCommit()
-  if (hasEffect(info)) noteEffect(session, info)
+  if (hasEffect(info)) noteEffect(session, info, portal)
 }
 
 function sendQuery(
@@ -423,7 +431,7 @@ function sendQuery(
     answerCommand(session, info, true)
     return
   }
-  noteStatement(session, server, info)
+  noteStatement(session, server, info, null)
   server.replies.push(owed.query)
   session.batchesSent++
   session.unnamed = null
@@ -486,7 +494,7 @@ function sendNamedParse(
     session.fail(routerError('preparedFull', sentence, true))
     return
   }
-  const statement = database.statements.use(bytes, nameTo, end, text, info)
+  const statement = database.statements.use(bytes.subarray(nameTo, end), session.meaning, text, info)
   const reply: ParseReply = { statement, clientName: name }
   session.statements.set(name, statement)
   if (session.movable) (session.batchNames ??= []).push(name)
@@ -498,6 +506,22 @@ function sendNamedParse(
   addTo(session, server, statement)
   server.replies.push(owed.parse, reply)
   out(session).addRenamed(bytes, at, end, nameFrom, nameTo, statement.name)
+}
+
+/** What the client calls so, as it is understood under the settings of now. */
+function statementOf(
+  session: ClientSession,
+  bytes: Buffer,
+  from: number,
+  to: number,
+): SharedStatement | undefined {
+  const name = bytes.latin1Slice(from, to)
+  const known = session.statements?.get(name)
+  const { meaning } = session
+  if (known === undefined || known.meaning === meaning || known.info.command !== null) return known
+  const other = session.database.statements.again(known, meaning)
+  session.statements?.set(name, other)
+  return other
 }
 
 /** The server gets room for one more, and is remembered to have it. */
@@ -548,7 +572,7 @@ function sendBind(
   }
   const { portalFrom, portalTo, statementFrom, statementTo } = bindView
   const named = statementTo > statementFrom
-  const statement = named ? session.statements?.get(bytes.latin1Slice(statementFrom, statementTo)) : undefined
+  const statement = named ? statementOf(session, bytes, statementFrom, statementTo) : undefined
   const info = named ? (statement?.info ?? null) : (session.unnamed?.info ?? null)
   if (info?.command) {
     bindLocal(session, info)
@@ -556,7 +580,7 @@ function sendBind(
   }
   server.batchOpen = true
   if (portalTo === portalFrom) session.unnamedPortal = null
-  if (info !== null) noteStatement(session, server, info)
+  if (info !== null) noteStatement(session, server, info, bytes.latin1Slice(portalFrom, portalTo))
   else writes(session, server)
   if (statement !== undefined) {
     ensure(session, server, statement)
@@ -584,7 +608,7 @@ function sendDescribe(
   if (describeLocal(session, bytes) !== 0) return
   server.batchOpen = true
   const named = target === statementTarget && nameTo > nameFrom
-  const statement = named ? session.statements?.get(bytes.latin1Slice(nameFrom, nameTo)) : undefined
+  const statement = named ? statementOf(session, bytes, nameFrom, nameTo) : undefined
   if (statement !== undefined) {
     ensure(session, server, statement)
     out(session).addRenamed(bytes, at, end, nameFrom, nameTo, statement.name)
@@ -613,6 +637,8 @@ function sendExecute(
     return
   }
   server.batchOpen = true
+  if (session.effects.length > 0)
+    noteExecute(session, bytes.latin1Slice(executeView.portalFrom, executeView.portalTo))
   server.replies.push(owed.execute)
   out(session).add(bytes, at, end)
 }

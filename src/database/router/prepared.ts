@@ -10,6 +10,8 @@ export interface SharedStatement {
   /** What follows the name in its Parse: NUL, text, NUL, types. */
   readonly tail: Buffer
   readonly key: string
+  /** Of the settings under which it was, or would be, prepared. */
+  readonly meaning: string
   info: StatementInfo
   readonly text: string
   /** Clients and server connections that have it. */
@@ -24,18 +26,26 @@ export class SharedStatements {
     return this.#byKey.size
   }
 
-  /** `bytes[from..to)`: what follows the name in a Parse, from its NUL on. One use is counted. */
-  use(bytes: Buffer, from: number, to: number, text: string, info: StatementInfo): SharedStatement {
-    const key = bytes.latin1Slice(from, to)
+  /** `tail`: what follows the name in a Parse, from its NUL on; copied if it is to be kept. One use is counted. */
+  use(tail: Buffer, meaning: string, text: string, info: StatementInfo): SharedStatement {
+    const said = tail.latin1Slice()
+    const key = meaning === '' ? said : `${meaning}\x01${said}`
     let known = this.#byKey.get(key)
     if (known === undefined) {
       const name = Buffer.from(`tenfold:${++this.#count}`)
-      known = { name, tail: Buffer.from(bytes.subarray(from, to)), key, info, text, uses: 0 }
+      known = { name, tail: Buffer.from(tail), key, meaning, info, text, uses: 0 }
       this.#byKey.set(key, known)
     }
     known.info = info
     known.uses++
     return known
+  }
+
+  /** The same text as it is understood under other settings; the use goes over to it. */
+  again(statement: SharedStatement, meaning: string): SharedStatement {
+    const other = this.use(statement.tail, meaning, statement.text, statement.info)
+    this.leave(statement)
+    return other
   }
 
   leave(statement: SharedStatement): void {

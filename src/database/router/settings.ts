@@ -19,6 +19,10 @@ export class SettingsSet {
   readonly primaryOnly: boolean
   /** Commits of these sessions may be acknowledged before they are flushed. */
   readonly asynchronousCommit: boolean
+  /** What decides how a text is understood: two sessions share a prepared statement only if theirs is the same. */
+  readonly meaning: string
+  /** Replaying it can't fail, so statements may be sent behind it at once. */
+  readonly certain: boolean
   /** By user: what a server connection with these settings reports. Whoever is in here has been accepted by a server. */
   readonly reported: Map<string, ParameterSet> = new Map()
 
@@ -27,7 +31,32 @@ export class SettingsSet {
     this.key = key
     this.primaryOnly = /serializable/i.test(values.get('default_transaction_isolation') ?? '')
     this.asynchronousCommit = values.has('synchronous_commit')
+    const meant = [...values].filter(([name]) => changesMeaning(name))
+    this.meaning = meant.map(([name, text]) => `${name}\0${text}\0`).join('')
+    this.certain = !fallible.some(name => values.has(name))
   }
+}
+
+/** Rights and names that were there may be gone: what follows would then run with more rights, or elsewhere, than it says. */
+const fallible = [
+  'role',
+  'default_tablespace',
+  'temp_tablespaces',
+  'default_table_access_method',
+  'default_text_search_config',
+]
+
+/**
+ * Settings that no text's meaning depends on: names of one's own, limits, what is said and how fast. Anything else may: a
+ * literal is read when its statement is prepared ('1.2.2026'::date by DateStyle and TimeZone), names by search_path.
+ */
+export function changesMeaning(name: string): boolean {
+  return (
+    !name.includes('.') &&
+    !/^(application_name|client_min_messages|extra_float_digits|jit|synchronous_commit)$|_timeout$|_mem$|_cost$|^(log|enable|max_parallel)_/.test(
+      name,
+    )
+  )
 }
 
 /** Sets that are remembered; beyond it all are forgotten, which costs a comparison by content. */
@@ -67,11 +96,22 @@ export class SettingsBook {
     return made
   }
 
+  /** A role is none of the settings that RESET ALL resets (GUC_NO_RESET_ALL). */
+  #allReset(before: SettingsSet, startup: SettingsSet): SettingsSet {
+    const role = before.values.get('role')
+    if (role === startup.values.get('role')) return startup
+    const values = new Map(startup.values)
+    if (role === undefined) values.delete('role')
+    else values.set('role', role)
+    return this.of(values)
+  }
+
   /** @param startup what RESET goes back to */
   changed(before: SettingsSet, startup: SettingsSet, change: SettingChange): SettingsSet {
-    if (change.kind === 'reset-all') return startup
+    if (change.kind === 'reset-all') return this.#allReset(before, startup)
     if (change.kind === 'discard') return change.what === 'all' ? startup : before
-    if (change.kind === 'unknown' || (change.kind === 'set' && change.local)) return before
+    if (change.kind === 'unknown' || change.kind === 'unknown-local') return before
+    if (change.kind === 'set' && change.local) return before
     const values = new Map(before.values)
     const name = change.name.toLowerCase()
     const back = change.kind === 'reset' || /^default$/i.test(change.value)
@@ -106,12 +146,11 @@ function literal(text: string): string {
   return text.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
 }
 
-/** `work_mem`, `"TimeZone"`, `my_app.tenant`. */
+/** `work_mem`, `"TimeZone"`, `"app"."user"`: part of a name of one's own may be a word of SQL, so those are quoted. */
 function settingName(name: string): string {
-  return name
-    .split('.')
-    .map(part => (/^[a-z_][a-z0-9_$]*$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`))
-    .join('.')
+  const parts = name.split('.')
+  const plain = (part: string): boolean => parts.length === 1 && /^[a-z_][a-z0-9_$]*$/.test(part)
+  return parts.map(part => (plain(part) ? part : `"${part.replaceAll('"', '""')}"`)).join('.')
 }
 
 /** `-c name=value --name=value`, backslash before a space keeps it (libpq's `options`). Null: not understood. */

@@ -56,6 +56,8 @@ export type SettingChange =
   | { readonly kind: 'discard'; readonly what: 'all' | 'plans' | 'sequences' | 'temp' }
   /** Its value is known only after it has run: set_config() with anything but literals, SET in a function. */
   | { readonly kind: 'unknown'; readonly name: string | null }
+  /** The same, up to the end of the transaction. */
+  | { readonly kind: 'unknown-local'; readonly name: string | null }
 
 /** Words for Tenfold itself: answered by the router, never sent on. */
 export type RouterCommand =

@@ -105,6 +105,11 @@ export function noteSet(facts: Facts, set: Tree): void {
 }
 
 function noteChange(facts: Facts, change: SettingChange): void {
+  // It takes the role with it.
+  if (change.kind === 'reset' && change.name === 'session_authorization') {
+    noteUnknown(facts, change.name)
+    return
+  }
   facts.settings.push(change)
 }
 
@@ -125,7 +130,8 @@ function noteValue(
   if (!local) notePins(facts, name, given, sql)
   if (sql === null || name === 'session_authorization') {
     // What is local ends with its transaction, which has one connection anyway.
-    if (!local) noteUnknown(facts, name)
+    if (local) noteLocalUnknown(facts, name)
+    else noteUnknown(facts, name)
     return
   }
   noteChange(facts, { kind: 'set', name, value: sql, local })
@@ -140,6 +146,11 @@ function notePins(facts: Facts, name: string, plain: string | null, sql: string 
 export function noteUnknown(facts: Facts, name: string | null): void {
   facts.pins |= pinBit('setting')
   noteChange(facts, { kind: 'unknown', name })
+}
+
+/** It ends with its transaction; until then texts may mean something else. */
+function noteLocalUnknown(facts: Facts, name: string | null): void {
+  noteChange(facts, { kind: 'unknown-local', name })
 }
 
 function noteTransactionModes(facts: Facts, name: string, values: readonly Tree[]): void {
@@ -196,6 +207,7 @@ export function noteSetConfig(facts: Facts, values: readonly Tree[], certain: bo
   if (local === true) {
     if (certain && typeof name === 'string' && typeof value === 'string')
       noteChange(facts, { kind: 'set', name: name.toLowerCase(), value: quoted(value), local: true })
+    else noteLocalUnknown(facts, typeof name === 'string' ? name.toLowerCase() : null)
     return
   }
   if (!certain || typeof name !== 'string' || local !== false || value === undefined || value === true) {
