@@ -104,6 +104,10 @@ function setReads(session: ClientSession, value: string | null): string {
 }
 
 function setAfter(session: ClientSession, token: string): string {
+  if (token === '') {
+    session.readState.after = null
+    return ''
+  }
   if (session.database.planner.after(session.readState, token)) return ''
   return `tenfold.after is '${token.slice(0, 64)}': a token is what SHOW tenfold.token gave, such as 1/3A5C8F0.`
 }

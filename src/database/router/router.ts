@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { hostClock } from '../../io/clock.ts'
 import type { Listener, Net } from '../../io/net.ts'
 import { netHere } from '../../io/net-here.ts'
+import { portTrouble } from '../../io/port-check.ts'
 import { readText } from '../../io/text-file.ts'
 import { createTlsServer, type TlsServer, type TlsServerSettings } from '../../io/tls.ts'
 import { Failure } from '../../kit/failure.ts'
@@ -194,10 +195,12 @@ export class Router implements RouterContext {
       tlsKey: tlsKeyOf(spec),
     }
     try {
+      await this.#checkPort(spec)
       const listener = await this.net.listen({
         host,
         port,
-        reusePort: this.#options.besideAnother === true && this.net.reusePortSupported,
+        // The next version's router will listen beside this one before this one lets go.
+        reusePort: this.net.reusePortSupported,
         backlog,
         lean: tls === null,
         handlerOf: stream => {
@@ -208,14 +211,24 @@ export class Router implements RouterContext {
       return Object.assign(door, { listener })
     } catch (cause) {
       if (known === undefined) database.close()
+      if (cause instanceof Failure) throw cause
       const { code } = cause as NodeJS.ErrnoException
       const sentence = `Database '${spec.name}': ${host}:${port} can't be listened on: ${code}.`
       throw new Failure(databaseFailures.routerPort, sentence, { cause })
     }
   }
 
+  /** Ports are shared with the next router, not with strangers. */
+  async #checkPort({ name, listener: { host, port } }: RoutedDatabase): Promise<void> {
+    if (port === 0 || this.#options.besideAnother === true) return
+    const trouble = await portTrouble(host, port)
+    if (trouble !== null)
+      throw new Failure(databaseFailures.routerPort, `Database '${name}': ${host}:${port} ${trouble.reason}.`)
+  }
+
   #databaseOf(spec: RoutedDatabase): DatabaseRouting {
-    const book = createStatementBook()
+    // Until the database has said what is safe to read elsewhere, the primary serves.
+    const book = createStatementBook({ strict: true })
     const say = (fields: object, sentence: string): void => {
       const { server } = fields as { server?: string }
       this.tell(server === undefined ? spec.name : `${spec.name}/${server}`, sentence)

@@ -34,8 +34,11 @@ const following = {
 }
 
 test('memory is shared by the servers of a machine, within bounds on both ends', () => {
-  assert.equal(values().shared_buffers, '1024MB')
+  assert.equal(values({ machine: { memoryBytes: 256 * GB, cores: 8 } }).shared_buffers, '1024MB')
   assert.equal(values({ servers: 4 }).shared_buffers, '256MB')
+  // One more replica of a few is no reason to restart the primary.
+  assert.equal(values({ servers: 1 }).shared_buffers, '256MB')
+  assert.equal(values({ servers: 5 }).shared_buffers, values({ servers: 8 }).shared_buffers)
   assert.equal(values({ servers: 500 }).shared_buffers, '32MB')
   assert.equal(values({ machine: { memoryBytes: GB / 4, cores: 1 } }).shared_buffers, '32MB')
   assert.equal(values({ machine: { memoryBytes: 1024 * GB, cores: 128 } }).shared_buffers, '1024MB')

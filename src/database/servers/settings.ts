@@ -132,7 +132,9 @@ function clamp(low: number, value: number, high: number): number {
  */
 function memorySettings(machine: Machine, servers: number): Record<string, string> {
   const memoryMb = machine.memoryBytes / MB
-  const shareMb = memoryMb / Math.max(1, servers)
+  // In steps: one more replica of a few changes nothing that would restart the primary.
+  const sharers = Math.max(4, 2 ** Math.ceil(Math.log2(servers)))
+  const shareMb = memoryMb / sharers
   const workers = clamp(2, machine.cores, 64)
   return {
     shared_buffers: `${clamp(32, shareMb / 16, 1024)}MB`,
