@@ -540,7 +540,8 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
       else planner.writing()
     }
     this.#moves = 0
-    if (this.effects.length > 0 || this.settingsBefore !== null || this.tablesChanged)
+    const meant = this.otherMeaning !== '' || this.localMeaning !== ''
+    if (this.effects.length > 0 || this.settingsBefore !== null || this.tablesChanged || meant)
       settle(this, server, status, failed)
   }
 
@@ -558,6 +559,13 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     if (!server.settled) return
     if (server.status === idleStatus) {
       this.portals = null
+      if (this.pins !== 0 && !server.pool.primary) {
+        // Everything later would go to this replica: writes would fail, and reads be as old as it is.
+        const sentence =
+          'What was set in a read-only transaction with savepoints, on a replica, can not be kept.'
+        this.fail(plainError('57P01', sentence, true))
+        return
+      }
       if (this.pins === 0 && this.settingsBefore === null) this.#giveBack(server)
       if (this.database.context.draining) {
         this.endNow('The router stops.')

@@ -179,7 +179,10 @@ function applySettings(
   const book = session.database.settings
   // Several statements at once, transactions among them: which of them counted can't be known.
   if (info.count > 1 && info.transaction !== 'none') session.pins |= settingPin
-  if (status !== idleStatus) session.settingsBefore ??= session.settings
+  const local = info.settings.every(
+    change => change.kind === 'unknown-local' || (change.kind === 'set' && change.local),
+  )
+  if (status !== idleStatus && !local) session.settingsBefore ??= session.settings
   for (const change of info.settings) {
     if (change.kind === 'unknown') session.pins |= settingPin
     session.settings = book.changed(session.settings, session.startup, change)

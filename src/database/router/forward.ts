@@ -4,6 +4,7 @@
 import {
   BindView,
   bindComplete,
+  bindMessage,
   closeComplete,
   ExecuteView,
   frontend,
@@ -12,6 +13,7 @@ import {
   type Problem,
   parseComplete,
   parseMessage,
+  queryMessage,
   readBind,
   readExecute,
   readParse,
@@ -398,6 +400,30 @@ function writes(session: ClientSession, server: ServerConnection): void {
   session.database.planner.writing()
 }
 
+const advisory = /(^|\.)pg_(try_)?advisory_/
+
+/**
+ * Amid a read-only transaction that a replica has: what would stay with that connection beyond it, or lock out nobody who
+ * is elsewhere. A server in recovery refuses LISTEN, NOTIFY and all that writes by itself, and lets these pass.
+ */
+function needsPrimary(server: ServerConnection, info: StatementInfo): boolean {
+  if (server.pool.primary) return false
+  return info.pins !== 0 || info.advisoryLocks !== 0 || info.functions.some(name => advisory.test(name))
+}
+
+/** The server says it, in its place, and the transaction has failed as it would have by any other error. */
+const refusalSql =
+  "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'this needs the primary, and a replica has this read-only transaction', HINT = 'Begin it with /* tenfold: primary */ BEGIN READ ONLY.'; END $$"
+
+/** The portal becomes one that says so when it is executed. */
+function refuseBind(session: ClientSession, server: ServerConnection, portal: string): void {
+  server.unnamedOf = null
+  server.replies.push(owed.parseHidden)
+  server.replies.push(owed.bind)
+  out(session).addAll(parseMessage('', refusalSql, []))
+  out(session).addAll(bindMessage(portal, '', []))
+}
+
 /** What a statement is to the session, whether it comes by Query or by Bind. */
 function noteStatement(
   session: ClientSession,
@@ -431,12 +457,14 @@ function sendQuery(
     answerCommand(session, info, true)
     return
   }
-  noteStatement(session, server, info, null)
+  const refused = needsPrimary(server, info)
+  if (!refused) noteStatement(session, server, info, null)
   server.replies.push(owed.query)
   session.batchesSent++
   session.unnamed = null
   server.unnamedOf = null
-  out(session).add(bytes, at, end)
+  if (refused) out(session).addAll(queryMessage(refusalSql))
+  else out(session).add(bytes, at, end)
 }
 
 function sendParse(
@@ -580,6 +608,10 @@ function sendBind(
   }
   server.batchOpen = true
   if (portalTo === portalFrom) session.unnamedPortal = null
+  if (info !== null && needsPrimary(server, info)) {
+    refuseBind(session, server, bytes.utf8Slice(portalFrom, portalTo))
+    return
+  }
   if (info !== null) noteStatement(session, server, info, bytes.latin1Slice(portalFrom, portalTo))
   else writes(session, server)
   if (statement !== undefined) {
