@@ -280,6 +280,29 @@ test('a reload changes pool, reads and replicas live, brings a database, and rol
   assert.equal(await fetched(`${url}/env`), 'DATABASE_URL DATABASE_URL_MAIN')
 })
 
+test('trap: max_connections goes up and down again with a reload, and each time every replica is back', async t => {
+  const shop = shopOf(t)
+  const settings = { shared_buffers: '32MB', min_dynamic_shared_memory: '16MB' }
+  shop.describe({ main: { replicas: 1, settings } })
+  const up = await shop.up('--no-watch')
+  const url = up.status.edge.listeners[0]?.url ?? ''
+  shop.describe({ main: { replicas: 1, settings: { ...settings, max_connections: 200 } } })
+  const raised = await shop.run('reload')
+  assert.equal(raised.code, 0, raised.error)
+  assert.equal((await shop.database()).epoch, 2, 'its replica has it first, and takes over')
+  shop.describe({ main: { replicas: 1, settings } })
+  const lowered = await shop.run('reload')
+  assert.equal(lowered.code, 0, lowered.error)
+  const moved = await shop.run('db', 'switchover')
+  assert.equal(moved.code, 0, moved.error)
+  await until('the former primary is back', async () =>
+    (await shop.database()).servers.every(server => server.state === 'ready'),
+  )
+  assert.equal(await fetched(`${url}/add`), 'added')
+  const misnamed = await shop.run('db', 'switchover', 'main-2')
+  assert.match(misnamed.error, /'main-2' is a server of 'main'.* --to main-2/)
+})
+
 test('a setting that PostgreSQL does not know is refused in a sentence, and the start leaves nothing behind', async t => {
   const shop = shopOf(t)
   shop.describe({ main: { replicas: 1, settings: { work_memory: '1MB' } } })

@@ -718,8 +718,11 @@ class Group implements DatabaseGroup {
     if (primary === null || !ids.includes(primary)) return
     const other = this.#settings.members.some(member => member.id !== primary && member.delayMs === 0)
     if (other) {
+      // The primary must have seen them stream again, not only they themselves.
+      const can = (): boolean =>
+        typeof beginSwitchover(...this.#question, this.#state, this.#settings, null) !== 'string'
       await this.#until(
-        () => this.#settledDown(),
+        () => this.#settledDown() && can(),
         () => null,
         commandMs,
       )

@@ -42,7 +42,7 @@ import { loopback, Member, type Shared } from './member.ts'
 import { Places } from './places.ts'
 import { heartbeatSql, keptRoles, replicationUser, superuser } from './roles.ts'
 import { type Row, Session, sqlState } from './session.ts'
-import { configurationText, type Machine, whyNotSettable } from './settings.ts'
+import { configurationText, type Machine, pendingSql, whyNotSettable } from './settings.ts'
 import { dropSlotOf, freshSlot, haveSlot, keepSlots } from './slots.ts'
 
 const promoteTimeoutUs = 60 * SECOND
@@ -328,6 +328,7 @@ export class EmbeddedServers implements DatabaseServers {
       throw failed(`${id} could not be copied from ${from}: ${(cause as Error).message}.`, cause)
     }
     this.#takeCopy(member, from)
+    await member.takeSizes(source)
     progress(`${id} starts`)
     await member.start()
   }
@@ -373,6 +374,7 @@ export class EmbeddedServers implements DatabaseServers {
     const { disk } = member
     if (disk === 'empty' || disk === 'damaged') return 'diverged'
     await haveSlot(sql => source.ask(sql), id)
+    await member.takeSizes(source)
     if (member.process.alive && !member.standby) await member.process.stop('fast')
     const watch = new DivergenceWatch(member.place.output)
     if (member.process.alive) {
@@ -545,7 +547,7 @@ async function promoted(member: Member, sql: string): Promise<readonly Row[]> {
 async function needRestart(members: readonly Member[]): Promise<string[]> {
   const waiting = await Promise.all(
     members.map(async member => {
-      const rows = await member.ask('SELECT pg_sleep(0.05), count(*) FROM pg_settings WHERE pending_restart')
+      const rows = await member.ask(pendingSql(members.length > 1))
       return Number(rows[0]?.[1] ?? 0) > 0
     }),
   )

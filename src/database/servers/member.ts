@@ -23,6 +23,7 @@ import {
   type Following,
   isolatedAccessText,
   type Machine,
+  sizesSql,
   slotOf,
 } from './settings.ts'
 
@@ -57,6 +58,8 @@ export class Member {
   readonly #maintenance: Session
   readonly #database: Session
   #databaseBusy = 0
+  /** See `takeSizes`. */
+  #sizes = ''
   /** Monotonic: when the last tiny write was made. */
   wroteAtUs: number = Number.NEGATIVE_INFINITY
 
@@ -175,7 +178,7 @@ export class Member {
       extra: { ...extra(), ...more },
       synchronous: record.synchronous,
       follows: record.follows === null ? null : this.#following(record.follows),
-      former: textOf(this.place.configuration),
+      former: [textOf(this.place.configuration) ?? '', this.#sizes].join('\n'),
     })
   }
 
@@ -233,6 +236,11 @@ export class Member {
       this.configure()
       await this.process.start()
     }
+  }
+
+  /** A replica needs as many connections and the like as the server that it follows has, whatever the file says by now. */
+  async takeSizes(source: Member): Promise<void> {
+    this.#sizes = (await source.ask(sizesSql))[0]?.[0] ?? ''
   }
 
   /** It becomes a replica of that one at its next start. */

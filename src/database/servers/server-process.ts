@@ -227,7 +227,10 @@ export class ServerProcess {
   }
 
   failure(what: string): Failure {
-    const said = this.output(4)
+    const lines = this.output(20)
+    const why = lines.filter(line => /\b(FATAL|PANIC|ERROR|DETAIL|HINT): /.test(line))
+    const said = (why.length > 0 ? why : lines)
+      .slice(-4)
       .map(line => line.replace(/^\S+ \S+ \S+ \[\d+\] (\S+@\S* )?/, ''))
       .join('; ')
     const { place } = this.#options

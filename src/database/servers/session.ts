@@ -29,6 +29,8 @@ export class Session {
   readonly #broken: () => void
   #client: Client | null = null
   #connecting: Promise<Client> | null = null
+  /** Until what was asked before is answered: `pg` takes one question at a time. */
+  #turn: Promise<unknown> = Promise.resolve()
   #closed = false
 
   /** @param broken the connection ended although nobody here ended it */
@@ -41,7 +43,9 @@ export class Session {
   async query(sql: string, timeoutMs: number): Promise<readonly Row[]> {
     const deadline = performance.now() + timeoutMs
     const client = await late(this.#connected(), timeoutMs, () => this.drop())
-    const asked = client.query({ text: sql, rowMode: 'array', types: asText as never })
+    const question = { text: sql, rowMode: 'array', types: asText as never }
+    const asked = this.#turn.then(() => client.query(question))
+    this.#turn = asked.catch(() => {})
     const leftMs = Math.max(1, deadline - performance.now())
     const result = await late(asked as Promise<unknown>, leftMs, () => this.drop())
     // Several statements give a list of results.
@@ -54,6 +58,7 @@ export class Session {
     const client = this.#client
     this.#client = null
     this.#connecting = null
+    this.#turn = Promise.resolve()
     if (client !== null) cut(client)
   }
 

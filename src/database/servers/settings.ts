@@ -99,10 +99,25 @@ const notBelowPrimary = [
   'max_locks_per_transaction',
 ]
 
+/** What a running primary has of them, as lines of a configuration. */
+export const sizesSql: string = `SELECT string_agg(format('%s = ''%s''', name, setting), E'\\n') FROM pg_settings WHERE name IN (${notBelowPrimary.map(name => `'${name}'`).join(', ')})`
+
+/**
+ * Is there a setting that only a restart takes over? Not a lower number of these where there are replicas: none could be
+ * restarted before the primary, nor the primary be replaced by one that has it. It counts from the next start of all.
+ */
+export function pendingSql(replicated: boolean): string {
+  const names = notBelowPrimary.map(name => `'${name}'`).join(', ')
+  // CASE, because only these are numbers.
+  const lower = `CASE WHEN s.name IN (${names}) THEN (SELECT file.setting::numeric < s.setting::numeric FROM pg_file_settings AS file WHERE file.name = s.name ORDER BY seqno DESC LIMIT 1) END`
+  const kept = replicated ? `AND ${lower} IS NOT TRUE` : ''
+  return `SELECT pg_sleep(0.05), count(*) FROM pg_settings AS s WHERE s.pending_restart ${kept}`
+}
+
 function raise(all: Record<string, string>, former: string): void {
   for (const name of notBelowPrimary) {
-    const had = new RegExp(`^${name} = '(\\d+)'$`, 'm').exec(former)?.[1]
-    if (had !== undefined && Number(had) > Number(all[name] ?? 0)) all[name] = had
+    for (const [, had] of former.matchAll(new RegExp(`^${name} = '(\\d+)'$`, 'gm')))
+      if (Number(had) > Number(all[name] ?? 0)) all[name] = String(had)
   }
 }
 
