@@ -85,6 +85,7 @@ export function writesTrouble(view: FailoverView): string {
   if (last === undefined || last.need === 0 || !looked) return ''
   const streaming = last.names.filter(id => streamsNow(view, id))
   if (streaming.length >= last.need) return ''
-  const absent = last.names.filter(id => !streaming.includes(id)).join(', ')
-  return `writes wait: durability ${view.settings.durability} needs ${last.need} of ${last.names.join(', ')} to have a commit on disk, and ${absent} does not stream`
+  const absent = last.names.filter(id => !streaming.includes(id))
+  const streams = absent.length > 1 ? 'do not stream' : 'does not stream'
+  return `writes wait: durability ${view.settings.durability} needs ${last.need} of ${last.names.join(', ')} to have a commit on disk, and ${absent.join(', ')} ${streams}`
 }
