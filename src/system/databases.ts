@@ -327,6 +327,11 @@ export function progressOf(name: string, step: Step): Progress {
     last = sentence
     tenthTold = tenth
     toldAtMs = performance.now()
-    step(name, counted ? `${sentence}: ${bytesText(bytesDone)} of ${bytesText(bytesTotal)}` : sentence)
+    step(
+      name,
+      counted
+        ? `${sentence}: ${bytesText(bytesDone)} of ${bytesText(Math.max(bytesDone, bytesTotal))}`
+        : sentence,
+    )
   }
 }

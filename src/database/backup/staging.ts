@@ -86,7 +86,7 @@ export async function stageLog(options: StageOptions): Promise<StagedLog> {
   let [done, endLsn, problem] = [0, base.stopLsn, found.problem]
   for (const segment of found.segments) {
     signal.throwIfAborted()
-    options.progress('bringing the log', done, found.segments.length)
+    options.progress(`bringing the log, segment ${done + 1} of ${found.segments.length}`)
     const bytes = await staged(segment, options).catch((error: NodeJS.ErrnoException) =>
       // It was finished meanwhile.
       error.code === 'ENOENT' && !segment.finished

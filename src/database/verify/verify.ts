@@ -142,7 +142,8 @@ class ReplicaCheck {
     const ranges = Math.max(1, Math.ceil(table.blocks / rangeBlocks))
     for (let range = 0; range < ranges; range++) {
       this.#options.signal.throwIfAborted()
-      this.#options.progress(`comparing ${table.name} on ${this.#replica}`, range, ranges)
+      const part = ranges > 1 ? `, part ${range + 1} of ${ranges}` : ''
+      this.#options.progress(`comparing ${table.name} on ${this.#replica}${part}`)
       const to = range === ranges - 1 ? null : (range + 1) * rangeBlocks
       try {
         await this.#range(table, range * rangeBlocks, to)
