@@ -89,7 +89,15 @@ async function databaseOf(input: CommandInput, client: Client): Promise<string> 
   )
 }
 
-function unknown(name: string, databases: readonly { readonly name: string }[]): Failure {
+type Named = Pick<Awaited<ReturnType<Client['status']>>['databases'][number], 'name' | 'servers'>
+
+function unknown(name: string, databases: readonly Named[]): Failure {
+  const owner = databases.find(one => one.servers.some(server => server.id === name))
+  if (owner !== undefined)
+    return new Failure(
+      cliFailures.databaseUnnamed,
+      `'${name}' is a server of '${owner.name}', and here a database is named. The server of a switchover or failover is told with --to ${name}, that of psql with --server ${name}.`,
+    )
   const there = databases.map(one => `'${one.name}'`).join(', ')
   return new Failure(
     cliFailures.databaseUnnamed,
