@@ -5,7 +5,14 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 import type pg from 'pg'
-import { bindMessage, executeMessage, parseMessage, syncMessage } from '../../src/wire/postgres/index.ts'
+import {
+  bindMessage,
+  executeMessage,
+  parseMessage,
+  startupMessage,
+  syncMessage,
+} from '../../src/wire/postgres/index.ts'
+import { PostgresPeer } from '../tools/postgres-peer.ts'
 import { type PostgresServer, startPostgres } from '../tools/postgres-server.ts'
 import { type RouterUnderTest, startRouter } from '../tools/router-harness.ts'
 
@@ -128,6 +135,22 @@ test('a named statement finds the tables and types of its own search path, also 
     assert.deepEqual((await other.query(query)).rows, [{ id: '1' }])
   }
   await one.query('DROP SCHEMA leaks_a CASCADE; DROP SCHEMA leaks_b CASCADE')
+})
+
+test('whoever has not proven who he is leaves nothing that is remembered', async t => {
+  const router = await startRouter(t, { servers: [server] })
+  await router.client()
+  const settings = router.router.databases[0]?.settings
+  const before = settings?.size
+  for (let index = 0; index < 20; index++) {
+    const peer = await PostgresPeer.connect({ host: '127.0.0.1', port: router.port })
+    peer.write(
+      startupMessage(0x30000, { user: 'app', database: 'app', application_name: `stranger ${index}` }),
+    )
+    assert.equal((await peer.next())?.type, 'R')
+    peer.close()
+  }
+  assert.equal(settings?.size, before)
 })
 
 test('a role that was taken away meanwhile: the statement does not run without it, and the connection goes', async t => {

@@ -23,7 +23,7 @@ import type { ClientLogin as Login } from '../auth/index.ts'
 import type { CancelKeys } from './cancels.ts'
 import { ClientSession } from './client-session.ts'
 import type { DatabaseRouting } from './database-routing.ts'
-import { commandLineSettings, type SettingsSet, startupSetting } from './settings.ts'
+import { commandLineSettings, startupSetting } from './settings.ts'
 import { plainError, protocolError, routerError, type SqlError } from './sql-errors.ts'
 
 /** What a listener brings to each client. */
@@ -45,7 +45,8 @@ export class ClientLogin extends Timed implements StreamHandler {
   readonly #stream: Stream
   #login: Login | null = null
   #startup: StartupMessage | null = null
-  #settings: SettingsSet | null = null
+  /** Statements by setting; made into a set that is remembered only when it is known who asks. */
+  #settings: ReadonlyMap<string, string> | null = null
   #tail: Buffer | null = null
   #databaseAsked = ''
   #requests = 0
@@ -182,7 +183,7 @@ export class ClientLogin extends Timed implements StreamHandler {
     return true
   }
 
-  #settingsOf(parameters: ReadonlyMap<string, string>): SettingsSet | null {
+  #settingsOf(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> | null {
     const values = new Map<string, string>()
     for (const [name, value] of parameters) {
       const key = name.toLowerCase()
@@ -195,7 +196,7 @@ export class ClientLogin extends Timed implements StreamHandler {
       if (given === null) return null
       for (const [option, text] of given) values.set(option, startupSetting(option, text))
     }
-    return this.#door.database.settings.of(values)
+    return values
   }
 
   // --- the proof ----------------------------------------------------------------------------------------------
@@ -226,7 +227,7 @@ export class ClientLogin extends Timed implements StreamHandler {
     database.context.wheel.remove(this)
     const session: ClientSession = new ClientSession(database, this.#stream, {
       userName: parameters.get('user') as string,
-      settings: this.#settings as SettingsSet,
+      settings: database.settings.of(this.#settings as ReadonlyMap<string, string>),
       ...keys.give(() => session, minorVersion >= 2 ? keyBytes : keyBytesOld),
       over: one => {
         this.#door.clients--

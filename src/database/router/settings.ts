@@ -67,6 +67,10 @@ export class SettingsBook {
   readonly #sets = new Map<string, SettingsSet>([['', this.none]])
   readonly #parameters = new Map<string, ParameterSet>()
 
+  get size(): number {
+    return this.#sets.size
+  }
+
   of(values: ReadonlyMap<string, string>): SettingsSet {
     const names = [...values.keys()].sort()
     const key = names.map(name => `${name}\0${values.get(name)}\0`).join('')
