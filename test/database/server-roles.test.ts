@@ -112,8 +112,13 @@ test('a changed access holds at once, and a service that is gone can log in no m
   })
   const report = await as(t, group, 'svc_report')
   await assert.rejects(report.query('INSERT INTO orders VALUES (1)'), forbidden)
+  let outdated = false
+  web.on('end', () => {
+    outdated = true
+  })
   await group.servers.change({ ...group.spec, access: { web: 'read', report: 'write', extra: 'owner' } })
-  await report.query('INSERT INTO orders VALUES (1)')
+  await until('who began with other rights is put out', () => outdated)
+  await (await as(t, group, 'svc_report')).query('INSERT INTO orders VALUES (1)')
   await assert.rejects((await as(t, group, 'svc_web')).query('INSERT INTO orders VALUES (1)'), forbidden)
   await (await as(t, group, 'svc_extra')).query('DROP TABLE orders')
   await until('who was in is put out', () => ended)

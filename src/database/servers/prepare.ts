@@ -2,7 +2,16 @@
 // after each start as a primary, and only as far as something changed.
 
 import type { DatabaseRole } from '../contract.ts'
-import { identifier, literal, ownSchemaSql, rightsSql, roleSql, rolesFingerprint } from './roles.ts'
+import {
+  changingSql,
+  identifier,
+  literal,
+  ownSchemaSql,
+  putOutSql,
+  rightsSql,
+  roleSql,
+  rolesFingerprint,
+} from './roles.ts'
 import type { Row } from './session.ts'
 
 const timeoutMs = 60_000
@@ -28,8 +37,11 @@ export async function preparePrimary(
     timeoutMs,
   )
   if (found.length === 0) await sessions.maintenance(`CREATE DATABASE ${identifier(database)}`, timeoutMs)
+  const changing = await sessions.maintenance(changingSql(database, roles), timeoutMs)
   // Each text is one transaction.
   await sessions.maintenance(roleSql(database, roles), timeoutMs)
+  if (changing.length > 0)
+    await sessions.maintenance(putOutSql(changing.map(([name]) => name ?? '')), timeoutMs)
   await sessions.maintenance(ownSchemaSql, timeoutMs)
   await sessions.database(rightsSql(database), rightsTimeoutMs)
   await sessions.maintenance(

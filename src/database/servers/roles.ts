@@ -148,6 +148,23 @@ function membershipSql(database: string, role: DatabaseRole): string[] {
   ]
 }
 
+/** Services whose access is about to be another: sessions that began as members of a group keep its rights. */
+export function changingSql(database: string, roles: readonly DatabaseRole[]): string {
+  const groups = groupsOf(database)
+  const services = roles.filter(role => role.service !== null)
+  const pairs = services.map(role => `(${literal(role.name)}, ${literal(groups[role.access])})`).join(', ')
+  const all = Object.values(groups).map(literal).join(', ')
+  return `SELECT DISTINCT member.rolname FROM pg_auth_members
+JOIN pg_roles AS member ON member.oid = pg_auth_members.member JOIN pg_roles AS had ON had.oid = roleid
+WHERE had.rolname IN (${all}) AND member.rolname IN (${services.map(role => literal(role.name)).join(', ') || 'NULL'})
+  AND (member.rolname, had.rolname) NOT IN (${pairs || '(NULL, NULL)'})`
+}
+
+/** After the change: they log in anew, as what they are now. */
+export function putOutSql(names: readonly string[]): string {
+  return `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN (${names.map(literal).join(', ')})`
+}
+
 /** Roles of services that are no longer there: no login, and who is in is put out. */
 function formerSql(roles: readonly DatabaseRole[]): string {
   const present = roles.map(role => literal(role.name)).join(', ')
