@@ -27,6 +27,7 @@ export function checkDatabases(system: CheckedSystem, taken: readonly Taken[], f
     checkDurability(database, path, found)
     checkWeights(database, path, found)
     checkPool(database, path, found)
+    checkSafety(database, path, found)
     checkReads(database, path, found)
     checkUrls(database, path, found)
   }
@@ -172,6 +173,30 @@ function checkPool({ servers, pool }: CheckedDatabase, path: string, found: Find
   })
 }
 
+const isOff = (value: string | undefined): boolean => /^(off|false|no|0)$/i.test(value ?? '')
+
+/** What PostgreSQL takes without a word, and what is then not true any more that the file promises. */
+function checkSafety({ servers, durability }: CheckedDatabase, path: string, found: Findings): void {
+  if (servers.kind !== 'embedded') return
+  const { settings } = servers
+  for (const name of ['fsync', 'full_page_writes'])
+    if (isOff(settings[name]))
+      doubt(
+        found,
+        `${path}.settings.${name}`,
+        'is off: when the machine fails, all data may be lost, acknowledged or not',
+        'Leave it out, except for data that nobody needs.',
+      )
+  const commit = settings.synchronous_commit
+  if (durability !== 'primary' && (isOff(commit) || commit === 'local'))
+    doubt(
+      found,
+      `${path}.settings.synchronous_commit`,
+      `is '${commit}': commits are acknowledged before a replica has them, in spite of durability '${durability}'`,
+      "Leave it out, and let single transactions say SET LOCAL synchronous_commit = 'off'.",
+    )
+}
+
 function checkReads(database: CheckedDatabase, path: string, found: Findings): void {
   const { servers, reads } = database
   const readable =
@@ -187,7 +212,7 @@ function checkReads(database: CheckedDatabase, path: string, found: Findings): v
     )
 }
 
-function checkUrls({ servers }: CheckedDatabase, path: string, found: Findings): void {
+function checkUrls({ servers, database }: CheckedDatabase, path: string, found: Findings): void {
   if (servers.kind !== 'existing') return
   const seen = new Map<string, number>()
   servers.urls.forEach((url, index) => {
@@ -198,6 +223,11 @@ function checkUrls({ servers }: CheckedDatabase, path: string, found: Findings):
     if (earlier !== undefined)
       conflict(found, key, `is the same as servers[${earlier}]`, { remedy: 'Keep one.' })
     if (typeof url !== 'string') return
+    const named = /^[a-z]+:\/\/[^/?]*\/([^?]+)/.exec(url)?.[1]
+    if (named !== undefined && named !== database)
+      conflict(found, key, `names the database '${named}', and clients get '${database}'`, {
+        remedy: `Write database: '${named}', or leave '/${named}' out.`,
+      })
     if (servers.tls.mode === 'off' && !isLoopback(place.replace(/:\d+$/, '')))
       doubt(
         found,

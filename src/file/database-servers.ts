@@ -162,10 +162,16 @@ export const backup: Schema<CheckedBackup> = into(
       elsewhere: { directory: "Did you mean 'to'?", path: "Did you mean 'to'?" },
     },
   ),
-  keys => ({
-    directory: keys.to,
-    everyMs: keys.every,
-    keep: keys.keep,
-    drillEveryMs: keys.drill === false ? null : keys.drill,
-  }),
+  keys =>
+    /^[a-z][a-z0-9+.-]*:\/\//i.test(keys.to)
+      ? new Refused(
+          "has a URL as 'to', and backups go to a folder",
+          'Mount what is elsewhere, and name the folder.',
+        )
+      : {
+          directory: keys.to,
+          everyMs: keys.every,
+          keep: keys.keep,
+          drillEveryMs: keys.drill === false ? null : keys.drill,
+        },
 )

@@ -64,7 +64,7 @@ export class ExistingServers implements DatabaseServers {
     const { urls, tls } = spec.servers
     this.#spec = spec
     for (const server of this.#servers.values()) closeBoth(server)
-    const targets = urls.map(url => targetOf(url, tls))
+    const targets = urls.map(url => targetOf(url, tls, spec.database))
     this.#servers = new Map(
       targets.map((target, at) => {
         const id = `${spec.name}-${at + 1}`
@@ -201,8 +201,9 @@ function closeBoth({ look, work }: Existing): void {
   work.close()
 }
 
-function targetOf(url: string, tls: ServerTls): SessionTarget {
-  const { hostname, port, username, password, pathname } = new URL(url)
+/** The database is the one that the router serves, also where the URL is a secret and names another. */
+function targetOf(url: string, tls: ServerTls, database: string): SessionTarget {
+  const { hostname, port, username, password } = new URL(url)
   const user = decodeURIComponent(username)
   // An IPv6 address stands in brackets in a URL, and nowhere else.
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
@@ -212,7 +213,7 @@ function targetOf(url: string, tls: ServerTls): SessionTarget {
     port: port === '' ? usualPort : Number(port),
     user,
     password: decodeURIComponent(password),
-    database: decodeURIComponent(pathname.slice(1)) || user,
+    database,
     ...(ssl === undefined ? {} : { ssl }),
   }
 }
