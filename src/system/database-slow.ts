@@ -3,7 +3,9 @@
 
 import type { DatabaseGroup } from '../database/agent/contract.ts'
 import { shownStatement } from '../database/index.ts'
+import { Failure } from '../kit/failure.ts'
 import type { SlowStatementsView } from './control/database-views.ts'
+import { systemFailures } from './failures.ts'
 
 const shownMax = 20
 const queryTimeoutMs = 5_000
@@ -26,9 +28,19 @@ export async function slowStatements(group: DatabaseGroup): Promise<SlowStatemen
   )
   const refused = answers.find(answer => answer.status === 'rejected')
   const good = answers.flatMap(answer => (answer.status === 'fulfilled' ? [answer.value] : []))
-  if (good.length === 0 && refused !== undefined) throw refused.reason
+  if (good.length === 0 && refused !== undefined) throw uncounted(group.spec.name, refused.reason as Error)
   const statements = good.flat().sort((a, b) => b.totalMs - a.totalMs)
   return { statements: statements.slice(0, shownMax) }
+}
+
+/** 42P01, 55000 (object_not_in_prerequisite_state): the extension is not made, or its library not loaded. */
+function uncounted(name: string, cause: Error & { readonly code?: unknown }): Error {
+  if (cause.code !== '42P01' && cause.code !== '55000') return cause
+  return new Failure(
+    systemFailures.databaseUncounted,
+    `No server of '${name}' counts statements: ${cause.message}.`,
+    { cause },
+  )
 }
 
 function statementsOf(server: string, rows: readonly (readonly (string | null)[])[]): Statement[] {

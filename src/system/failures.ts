@@ -18,6 +18,7 @@ type Names =
   | 'routerFailed'
   | 'databaseUnknown'
   | 'databaseWithoutPrimary'
+  | 'databaseUncounted'
   | 'databaseUserUnknown'
   | 'databaseRunning'
   | 'backupUnasked'
@@ -110,6 +111,12 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     advice: '`tenfold db status` says why. It comes back by itself, or with `tenfold db failover`.',
     status: 503,
     retry: true,
+  },
+  databaseUncounted: {
+    when: 'Slow statements are asked for, and no server of the database counts statements.',
+    advice:
+      'On servers of your own: shared_preload_libraries = pg_stat_statements, a restart, and CREATE EXTENSION pg_stat_statements in the database.',
+    status: 422,
   },
   databaseUserUnknown: {
     when: 'A login is asked for a service that has no access to the database.',

@@ -326,4 +326,7 @@ test('servers that run elsewhere are used by a URL that is a secret, and never p
   const refused = await shop.run('db', 'failover')
   assert.notEqual(refused.code, 0)
   assert.match(refused.error, /DATABASE_NOT_OURS/)
+  const slow = await shop.run('db', 'slow')
+  assert.equal(slow.code, 2)
+  assert.match(slow.error, /pg_stat_statements.*SYSTEM_DATABASE_UNCOUNTED/s)
 })
