@@ -134,7 +134,7 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     status: 400,
   },
   databaseRunning: {
-    when: '`tenfold db reset` is asked for while the system runs.',
+    when: '`tenfold db reset` is asked for while the system runs, or what a supervisor that died has left.',
     advice: 'Stop the system with `tenfold stop`; `tenfold up` then makes an empty database.',
     status: 409,
   },

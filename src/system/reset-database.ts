@@ -1,13 +1,14 @@
 // `tenfold db reset`: a database of a system that is stopped, deleted for good. Takes the lock meanwhile, so that no `up`
 // starts what is being deleted.
 
+import { processes } from '../io/process-table.ts'
 import { Failure } from '../kit/failure.ts'
 import { compileDatabases } from './compile-databases.ts'
 import { databasesOnDisk, deleteDatabase } from './database-leftovers.ts'
 import { systemFailures } from './failures.ts'
 import { loadSystemFile } from './load.ts'
 import { loadSecretValues } from './load-secrets.ts'
-import { holderAlive, readLock, takeLock } from './lock.ts'
+import { holderAlive, type LockRecord, readLock, takeLock } from './lock.ts'
 import { openStateDirectory } from './state-directory.ts'
 
 /** What was deleted, in words. Throws SYSTEM_DATABASE_RUNNING, SYSTEM_DATABASE_UNKNOWN. */
@@ -19,11 +20,7 @@ export async function deleteDatabaseOf(
 ): Promise<string> {
   const state = openStateDirectory(stateDirectory)
   const holder = readLock(state.path)
-  if (holder !== null && holderAlive(holder))
-    throw new Failure(
-      systemFailures.databaseRunning,
-      `The system runs (process ${holder.pid}): '${name}' may be in use.`,
-    )
+  if (holder !== null) refuseInUse(holder, name)
   const onDisk = databasesOnDisk(state.path)
   if (!onDisk.includes(name)) {
     const there = onDisk.map(one => `'${one}'`).join(', ')
@@ -47,4 +44,18 @@ export async function deleteDatabaseOf(
   } finally {
     lock.release()
   }
+}
+
+/** What a supervisor that died has left serves on, with this data: only `stop` or another boot ends it. */
+function refuseInUse(holder: LockRecord, name: string): void {
+  if (holderAlive(holder))
+    throw new Failure(
+      systemFailures.databaseRunning,
+      `The system runs (process ${holder.pid}): '${name}' may be in use.`,
+    )
+  if (holder.bootId === processes.bootId())
+    throw new Failure(
+      systemFailures.databaseRunning,
+      `The supervisor (process ${holder.pid}) has ended without stopping the system, whose services and servers may run on: '${name}' may be in use.`,
+    )
 }

@@ -218,6 +218,8 @@ test('a dead supervisor leaves servers that stop ends with the rest', async t =>
   const pids = [...pidsOf(await shop.database()), up.status.router?.pid ?? null]
   up.child.kill('SIGKILL')
   await up.exited
+  const kept = await shop.run('db', 'reset', 'main', '--yes')
+  assert.match(kept.error, /may run on: 'main' may be in use.*SYSTEM_DATABASE_RUNNING/s)
   const stopped = await shop.run('stop')
   assert.equal(stopped.code, 0, stopped.error)
   assert.match(stopped.out, /database router \(process \d+\)/)
