@@ -116,3 +116,13 @@ test('settings, slow statements and backups are tables', () => {
     /base-1 +2026-01-02 03:04:05 +2 KB +whole\nkept/,
   )
 })
+
+test("a database whose replicas are away is not said to be 'ready' in the next line: the servers say why", () => {
+  const text = databasesText(
+    router,
+    [{ ...database, state: 'degraded', reason: 'ready', paused: null }],
+    plain,
+  )
+  assert.match(text, /^main {2}degraded/m)
+  assert.doesNotMatch(text, /^ {2}ready$/m)
+})

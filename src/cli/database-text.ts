@@ -51,7 +51,8 @@ export function databaseLines(view: DatabaseView, terminal: Painter): string[] {
   const where = view.servedBy === 'tenfold' ? '' : '  servers elsewhere'
   const promise = `durability ${view.durability}, reads ${view.reads}`
   const head = `${paint('bold', view.name)}  ${paint(styleOf(view.state), view.state)}  ${view.host}:${view.port}/${view.database}${where}  ${promise}  epoch ${view.epoch}, timeline ${view.timeline}`
-  const because = view.reason === '' || view.state === 'ready' ? [] : [`  ${paint('yellow', view.reason)}`]
+  const because =
+    ['', 'ready'].includes(view.reason) || view.state === 'ready' ? [] : [`  ${paint('yellow', view.reason)}`]
   const paused =
     view.paused === null
       ? []

@@ -236,6 +236,17 @@ test('a state directory deep down works: its socket is elsewhere', async t => {
   assert.match(await fetched(status.edge.listeners[0]?.url ?? ''), /^web-1/)
 })
 
+test('check says of a doubt what to write instead', async t => {
+  const shop = project(t)
+  shop.configure({ ...base, edge, services: { web }, databases: { main: { reads: 'fresh' } } })
+  const doubted = await shop.run('check')
+  assert.equal(doubted.code, 0, doubted.error)
+  assert.match(
+    doubted.out,
+    /databases\.main\.reads is 'fresh', but there is no replica.*\n +Write replicas: 2\./,
+  )
+})
+
 test('check, init, doctor and export need no running system', async t => {
   const shop = project(t)
   const made = await shop.run('init')

@@ -11,7 +11,8 @@ export const check: Action = async ({ terminal, file, environment, json }) => {
     return 0
   }
   for (const warning of warnings) {
-    terminal.print(`${terminal.paint('yellow', 'warning:')} ${warning.path}: ${warning.message}`)
+    terminal.print(`${terminal.paint('yellow', 'warning:')} ${warning.path} ${warning.message}`)
+    if (warning.remedy !== undefined) terminal.print(`  ${warning.remedy}`)
   }
   const services = Object.keys(system.services)
   const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
