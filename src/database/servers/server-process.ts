@@ -228,9 +228,10 @@ export class ServerProcess {
 
   failure(what: string): Failure {
     const lines = this.output(20)
-    const why = lines.filter(line => /\b(FATAL|PANIC|ERROR|DETAIL|HINT): /.test(line))
-    const said = (why.length > 0 ? why : lines)
-      .slice(-4)
+    // What it died of, with what explains it, stands before lines that only say that all is shut down.
+    const at = lines.findLastIndex(line => /\b(FATAL|PANIC): /.test(line))
+    const why = lines.slice(at).filter(line => /\b(FATAL|PANIC|DETAIL|HINT): /.test(line))
+    const said = (at === -1 ? lines.slice(-4) : why.slice(0, 4))
       .map(line => line.replace(/^\S+ \S+ \S+ \[\d+\] (\S+@\S* )?/, ''))
       .join('; ')
     const { place } = this.#options
