@@ -174,6 +174,23 @@ test('clients speak TLS by SSLRequest and directly, or not at all', async t => {
   direct.destroy()
 })
 
+test('whoever follows clients that end right after large answers is served', async t => {
+  const authority = await createAuthority()
+  const tls = writePair(newState(t), 'router', await authority.sign({ hosts: ['localhost'] }))
+  const listener = { host: '127.0.0.1', port: 0, tls }
+  const router = await startRouter(t, { servers: [server], pool: { sizeMax: 2 }, more: { listener } })
+  // A client may have all of its answer, and end, before the router hears that all of it was taken.
+  const chain = async (): Promise<void> => {
+    for (let round = 0; round < 12; round++) {
+      const client = await router.client({ ssl: { ca: authority.ca, servername: 'localhost' } })
+      const { rows } = await client.query('SELECT repeat($1, 1000000) AS long', ['x'])
+      assert.equal(rows[0].long.length, 1_000_000)
+      await client.end()
+    }
+  }
+  await Promise.all(Array.from({ length: 6 }, chain))
+})
+
 test('a router without a certificate answers N to SSLRequest, and nothing may follow one', async t => {
   const router = await startRouter(t, { servers: [server] })
   await assert.rejects(router.client({ ssl: true }), /does not support SSL/)

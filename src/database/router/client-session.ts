@@ -99,7 +99,6 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   effects: Effect[] = []
   batchesSent = 0
   batchesDone = 0
-  pinsBefore = 0
   /** By the transaction under way. */
   tablesChanged = false
   /** Names that the batch has given to statements, as long as it may go elsewhere. */
@@ -654,6 +653,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
           plainError('57P01', `${lost} The transaction, or what the session kept on it, is gone.`, true),
         )
       else if (this.blocked === 'settings' || this.blocked === 'busy') this.#unblock()
+      else if (this.blocked === '') this.stream.resume()
       return
     }
     const error = this.#committing
@@ -685,6 +685,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
       this.skipping = true
     }
     if (this.blocked !== '') this.#unblock()
+    else this.stream.resume()
   }
 
   #forgetBatch(): void {

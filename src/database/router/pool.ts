@@ -115,6 +115,8 @@ export class ServerPool extends Timed {
 
   /** The connection is clean and nobody's. */
   give(connection: ServerConnection): void {
+    // Whoever had it may have left before all that was said to him had been taken.
+    connection.stream.resume()
     this.#leavePlace(connection)
     this.#offer(connection)
   }
