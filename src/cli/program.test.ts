@@ -88,6 +88,14 @@ test('wrong words get the nearest right one and exit code 2; help is 0', async (
   assert.match((await run('--help'))[1], /Exit codes/)
 })
 
+test('an option with a value that is given twice is refused: of two SQL commands the first would be lost', async () => {
+  const at = terminal()
+  const code = await runCommandLine(['node', 'tenfold', 'db', 'psql', '-c', 'SELECT 1', '-c', 'SELECT 2'], at)
+  assert.equal(code, 2)
+  assert.match(at.complained.join('\n'), /--command.*once/)
+  assert.equal((await parsed('logs web --lines 5')).options.lines, '5')
+})
+
 test('a failure is told with its remedy and code, and says by its exit code whose it is', () => {
   const failure = new Failure(systemFailures.portTaken, 'Port 1 is taken.', {
     details: { remedy: 'Free it.' },

@@ -1,7 +1,7 @@
 // The command line's parser, built from the table of commands. Owns what all commands share: the file argument, --state,
 // --env, --json, help, exit codes and how failures are shown.
 
-import { Argument, Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { tenfoldVersion } from '../system/index.ts'
 import type { ArgumentDefinition, CommandDefinition, CommandInput } from './command.ts'
 import { commands } from './commands.ts'
@@ -85,7 +85,12 @@ function buildCommand(definition: CommandDefinition, terminal: Terminal, run: Ru
   const taken = argumentsOf(definition)
   for (const one of taken) command.addArgument(argumentOf(one))
   for (const { flags, text, default: value } of definition.options ?? []) {
-    const option = new Option(flags, text)
+    // The last one would win in silence: of two SQL commands, or two servers, one.
+    const once = (now: string, before: unknown): string => {
+      if (before !== undefined && before !== value) throw new InvalidArgumentError('It can be given once.')
+      return now
+    }
+    const option = flags.includes('<') ? new Option(flags, text).argParser(once) : new Option(flags, text)
     command.addOption(value === undefined ? option : option.default(value))
   }
   if (takesFile) {
