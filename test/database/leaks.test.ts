@@ -9,6 +9,7 @@ import {
   bindMessage,
   executeMessage,
   parseMessage,
+  queryMessage,
   startupMessage,
   syncMessage,
 } from '../../src/wire/postgres/index.ts'
@@ -99,6 +100,39 @@ test('a setting that was bound and never executed counts for nothing', async t =
   second.write(set, bindMessage('', '', []), executeMessage('', 0), syncMessage)
   assert.equal(await second.types(), '1 2 C ZI')
   assert.equal(await shown(other, 'my_app.tenant'), '')
+})
+
+test('a statement that fails takes no pin from the one before it in the same pipeline', async t => {
+  const router = await startRouter(t, { servers: [server], pool: { sizeMax: 2 } })
+  const peer = await router.peer()
+  for (const [first, pin] of [
+    ['LISTEN leaks_news', 'listen'],
+    ['SELECT pg_advisory_lock(77)', 'advisory-lock'],
+  ] as const) {
+    peer.write(queryMessage(first), queryMessage("SET work_mem = 'much'"), queryMessage('SELECT 1'))
+    await peer.types(3)
+    assert.equal(router.status().pins[pin], 1)
+  }
+  peer.write(queryMessage("SET work_mem = '7MB'"), queryMessage('LISTEN'), queryMessage('UNLISTEN *'))
+  await peer.types(3)
+  assert.equal(router.status().pins.listen, 0)
+  peer.close()
+})
+
+test('a session that sets very much keeps its connection, and what it set is not kept', async t => {
+  const router = await startRouter(t, { servers: [server], pool: { sizeMax: 2 } })
+  const [one, other] = [await router.client(), await router.client()]
+  for (let index = 0; index < 300; index++) await one.query(`SET my_app.v${index} = '${index}'`)
+  assert.equal(router.status().pins.setting, 1)
+  for (const index of [0, 150, 299]) assert.equal(await shown(one, `my_app.v${index}`), String(index))
+  assert.equal(await shown(other, 'my_app.v299'), '')
+  await one.query('DISCARD ALL')
+  assert.equal(router.status().pins.setting, 0)
+  const settings = router.router.databases[0]?.settings
+  for (let index = 0; index < 200; index++)
+    await other.query(`SET my_app.long = '${'x'.repeat(60_000)}${index}'`)
+  assert.ok((settings?.size ?? 0) < 160, `${settings?.size} sets are remembered`)
+  assert.equal((await shown(other, 'my_app.long')).length, 60_003)
 })
 
 test('a named statement means what its own session says, whoever prepared the same text before', async t => {

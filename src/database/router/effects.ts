@@ -6,7 +6,7 @@ import { idleStatus } from '../../wire/postgres/index.ts'
 import { pinBit, type SettingChange, type StatementInfo } from '../sql/contract.ts'
 import type { ClientSession } from './client-session.ts'
 import type { ServerConnection } from './server-connection.ts'
-import { changesMeaning } from './settings.ts'
+import { changesMeaning, isUnwieldy } from './settings.ts'
 
 /** A statement of batch number `batch` that has been sent. */
 export interface Effect {
@@ -15,6 +15,8 @@ export interface Effect {
   /** By Bind: of which portal; it has happened when that was executed. Null: by Query. */
   readonly portal: string | null
   executed: boolean
+  /** Pins that it brought: they go if it fails. */
+  readonly added: number
 }
 
 /** What these leave behind DISCARD ALL does not undo, or only at a price: the connection ends with its session. */
@@ -45,8 +47,8 @@ export function hasEffect(info: StatementInfo): boolean {
 
 /** It is about to be sent. Pins count from now on: what it does can't be seen before its batch has ended. */
 export function noteEffect(session: ClientSession, info: StatementInfo, portal: string | null): void {
-  if (session.effects.length === 0) session.pinsBefore = session.pins
-  session.effects.push({ info, batch: session.batchesSent, portal, executed: portal === null })
+  const added = info.pins & ~session.pins
+  session.effects.push({ info, batch: session.batchesSent, portal, executed: portal === null, added })
   session.pins |= info.pins
   // Until it is known what came of it, nothing that is prepared is shared.
   if (info.settings.some(mayChangeMeaning)) session.otherMeaning = `\x02${++meaningsCount}`
@@ -139,8 +141,10 @@ function takeBack(session: ClientSession, ended: readonly Effect[]): void {
   const first = ended[0]
   if (first === undefined) return
   const certain = ended.every(({ info }) => info.transaction === 'none' && info.advisoryLocks === 0)
-  if (certain) session.pins = session.pinsBefore
-  else if (ended.some(({ info }) => info.settings.length > 0)) session.pins |= settingPin
+  if (certain) {
+    for (const { added } of ended) session.pins &= ~added
+    for (const { info } of session.effects) session.pins |= info.pins
+  } else if (ended.some(({ info }) => info.settings.length > 0)) session.pins |= settingPin
 }
 
 function apply(session: ClientSession, server: ServerConnection, info: StatementInfo, status: number): void {
@@ -185,6 +189,8 @@ function applySettings(
   if (status !== idleStatus && !local) session.settingsBefore ??= session.settings
   for (const change of info.settings) {
     if (change.kind === 'unknown') session.pins |= settingPin
+    if (isUnwieldy(session.settings)) session.pins |= settingPin
+    if (isUnwieldy(session.settings) && (change.kind === 'set' || change.kind === 'reset')) continue
     session.settings = book.changed(session.settings, session.startup, change)
     server.settings = book.changed(server.settings, book.none, change)
     if (change.kind === 'discard' && change.what === 'all') discarded(session, server)

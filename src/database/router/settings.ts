@@ -59,12 +59,17 @@ export function changesMeaning(name: string): boolean {
   )
 }
 
-/** Sets that are remembered; beyond it all are forgotten, which costs a comparison by content. */
+/** Sets that are remembered, and characters of them; beyond it all are forgotten, which costs a comparison by content. */
 const setsMax = 10_000
+const charactersMax = 8 * 1024 * 1024
+/** A session that sets more, or longer texts, keeps its connection instead: each change makes a set of all of them. */
+const settingsMax = 200
+const settingsCharactersMax = 64 * 1024
 
 export class SettingsBook {
   readonly none: SettingsSet = new SettingsSet(new Map(), '')
   readonly #sets = new Map<string, SettingsSet>([['', this.none]])
+  #characters = 0
   readonly #parameters = new Map<string, ParameterSet>()
 
   get size(): number {
@@ -76,9 +81,11 @@ export class SettingsBook {
     const key = names.map(name => `${name}\0${values.get(name)}\0`).join('')
     const known = this.#sets.get(key)
     if (known !== undefined) return known
-    if (this.#sets.size >= setsMax) {
+    this.#characters += key.length
+    if (this.#sets.size >= setsMax || this.#characters > charactersMax) {
       this.#sets.clear()
       this.#sets.set('', this.none)
+      this.#characters = key.length
     }
     const made = new SettingsSet(new Map(names.map(name => [name, values.get(name) as string])), key)
     this.#sets.set(key, made)
@@ -126,6 +133,11 @@ export class SettingsBook {
     else values.set(name, text)
     return this.of(values)
   }
+}
+
+/** Is it too much to be made anew on connection after connection? */
+export function isUnwieldy({ values, key }: SettingsSet): boolean {
+  return values.size > settingsMax || key.length > settingsCharactersMax
 }
 
 export function sameSettings(one: SettingsSet, other: SettingsSet): boolean {
