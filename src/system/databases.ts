@@ -187,9 +187,10 @@ export class Databases {
 
   /** As the spec of now asks. A folder that can't be written to does not keep the database from running: it is said. */
   async #backUp(held: Held): Promise<void> {
-    await held.backups?.stop()
-    held.backups = null
     const { spec } = held.compiled
+    // Without backups nobody reads the log that servers keep for them.
+    await (spec.backup === null ? held.backups?.retire() : held.backups?.stop())
+    held.backups = null
     if (spec.backup === null) return
     const { group } = held
     const backups = await this.#options.createBackups({

@@ -24,7 +24,19 @@ test('a backup is taken, tried, restored beside the running database, and starte
       },
       databases,
     })
-  describe({ main: { backup: { to: 'backups', keep: 2, drill: false } } })
+  const asked = { backup: { to: 'backups', keep: 2, drill: false } }
+  const slots = async (): Promise<string> =>
+    (
+      await shop.run(
+        'db',
+        'psql',
+        'main',
+        '--primary',
+        '--command',
+        'SELECT slot_name FROM pg_replication_slots',
+      )
+    ).out
+  describe({ main: asked })
   const up = await shop.up('--no-watch')
   const url = up.status.edge.listeners[0]?.url
   for (let count = 0; count < 3; count++) assert.equal(await fetched(`${url}/add`), 'added')
@@ -45,6 +57,15 @@ test('a backup is taken, tried, restored beside the running database, and starte
   assert.notEqual(early.code, 0)
   assert.match(early.error, /can't be restored from a base backup.*DATABASE_RESTORE_TARGET/s)
   assert.equal(await fetched(`${url}/count`), '3', 'the running database went on')
+  assert.match(await slots(), /tenfold_archive/)
+  describe({ main: {} })
+  const reloaded = await shop.run('reload')
+  assert.equal(reloaded.code, 0, reloaded.error)
+  assert.doesNotMatch(
+    await slots(),
+    /tenfold_archive/,
+    'nobody keeps the log for backups that are not asked for',
+  )
   assert.equal((await shop.run('stop')).code, 0)
 
   describe({ 'main-restored': { database: 'app' } })
