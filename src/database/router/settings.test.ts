@@ -34,7 +34,7 @@ test('the difference makes one set into the other, and is nothing for the same',
   )
   assert.equal(settingsDifference(one, other), 'RESET a;SET b TO 3;SET my.c TO 4')
   assert.equal(settingsDifference(one, one), '')
-  assert.equal(settingsDifference(other, book.none), 'RESET b;RESET my.c')
+  assert.equal(settingsDifference(other, book.none), 'RESET b;RESET "my"."c"')
 })
 
 test('RESET goes back to what the session was started with; SET LOCAL counts for nothing', () => {
