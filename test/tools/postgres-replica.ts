@@ -20,6 +20,7 @@ import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { freePort } from '../../src/io/free-port.ts'
+import { processes } from '../../src/io/process-table.ts'
 import { systemClock } from '../../src/kit/clock.ts'
 import { seededRandom } from '../../src/kit/random.ts'
 import type { PostgresServer } from './postgres-server.ts'
@@ -139,8 +140,13 @@ class Replica implements PostgresReplica {
     await this.query('SELECT pg_wal_replay_resume()')
   }
 
+  /** Not by SIGQUIT: PostgreSQL then sends what it has of an answer, which nobody can take back. */
   async kill(): Promise<void> {
-    await this.end('SIGQUIT')
+    const backends = processes.rows().filter(row => row.parent === this.pid && !row.zombie)
+    const ended = this.end('SIGKILL')
+    for (const { pid } of backends) signalled(pid)
+    await ended
+    while (backends.some(({ pid }) => processes.row(pid)?.zombie === false)) await sleep(5)
   }
 
   async promote(): Promise<void> {
@@ -227,4 +233,12 @@ function ownerOf(directory: string): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {}
   const { uid, gid } = statSync(directory)
   return { uid, gid }
+}
+
+function signalled(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended with its postmaster.
+  }
 }

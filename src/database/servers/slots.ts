@@ -63,20 +63,24 @@ async function makeSlot(ask: Ask, name: string): Promise<void> {
   }
 }
 
-/** Whoever streams by it is put off first; a replica comes back within 100 ms, so this is tried more than once. */
+/** Whoever streams by it is put off first; a replica comes back at once, so both are one statement, tried more than once. */
 async function dropSlot(ask: Ask, name: string): Promise<void> {
-  for (let tries = 5; ; tries--) {
-    await ask(
-      `SELECT pg_terminate_backend(active_pid, 2000) FROM pg_replication_slots WHERE slot_name = ${literal(name)} AND active_pid IS NOT NULL`,
-    )
-    try {
-      await ask(`SELECT pg_drop_replication_slot(${literal(name)})`)
-      return
-    } catch (error) {
-      const { code } = error as { code?: string }
-      // 42704: it is gone. 55006: in use again.
-      if (code === '42704') return
-      if (code !== '55006' || tries === 0) throw error
-    }
-  }
+  await ask(`DO $$
+DECLARE
+  tries int := 0;
+BEGIN
+  LOOP
+    PERFORM pg_terminate_backend(active_pid, 2000) FROM pg_replication_slots
+      WHERE slot_name = ${literal(name)} AND active_pid IS NOT NULL;
+    BEGIN
+      PERFORM pg_drop_replication_slot(${literal(name)});
+      RETURN;
+    EXCEPTION
+      WHEN undefined_object THEN RETURN;
+      WHEN object_in_use THEN
+        tries := tries + 1;
+        IF tries >= 20 THEN RAISE; END IF;
+    END;
+  END LOOP;
+END $$`)
 }
