@@ -479,9 +479,10 @@ test('another system’s backups are not added to', async t => {
 test('one piece of work at a time; what is given up leaves nothing; without a primary there is no backup', async t => {
   const { bench } = await startMain(t, 1)
   const cancel = new AbortController()
-  const taking = bench.backups.backupNow(() => cancel.abort(new Error('given up')), cancel.signal)
+  const taking = bench.backups.backupNow(quiet, cancel.signal)
   const second = bench.backups.backupNow(quiet, never)
   await assert.rejects(second, coded('DATABASE_BACKUP_BUSY', /a base backup of main is under way/))
+  cancel.abort(new Error('given up'))
   await assert.rejects(taking, /given up/)
   assert.equal((await bench.backups.listBackups()).length, 1)
   assert.equal(storedFiles(bench, /base\.tar\.zst/).length, 1)
