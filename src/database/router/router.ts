@@ -199,8 +199,8 @@ export class Router implements RouterContext {
       const listener = await this.net.listen({
         host,
         port,
-        // The next version's router will listen beside this one before this one lets go.
-        reusePort: this.net.reusePortSupported,
+        // Not for the next version's router: two that do not know each other's writes could serve stale reads as fresh.
+        reusePort: this.#options.besideAnother === true && this.net.reusePortSupported,
         backlog,
         lean: tls === null,
         handlerOf: stream => {
@@ -218,7 +218,7 @@ export class Router implements RouterContext {
     }
   }
 
-  /** Ports are shared with the next router, not with strangers. */
+  /** Says who has it, where somebody has. */
   async #checkPort({ name, listener: { host, port } }: RoutedDatabase): Promise<void> {
     if (port === 0 || this.#options.besideAnother === true) return
     const trouble = await portTrouble(host, port)
