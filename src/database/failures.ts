@@ -3,7 +3,23 @@
 
 import { type Catalogue, defineFailures } from '../kit/failure.ts'
 
+/** Told to clients of the router; each has an SQLSTATE. */
+export type RouterError =
+  | 'poolFull'
+  | 'poolWait'
+  | 'clientsFull'
+  | 'holdFull'
+  | 'holdTimeout'
+  | 'serverLost'
+  | 'commitUnknown'
+  | 'transactionIdle'
+  | 'routerStopping'
+  | 'preparedFull'
+  | 'settingInvalid'
+  | 'replicationRefused'
+
 type Names =
+  | RouterError
   | 'serverFailed'
   | 'serverUnknown'
   | 'notOurs'
@@ -17,18 +33,6 @@ type Names =
   | 'binariesMissing'
   | 'directoryUnusable'
   | 'rolesUnusable'
-  | 'poolFull'
-  | 'poolWait'
-  | 'clientsFull'
-  | 'holdFull'
-  | 'holdTimeout'
-  | 'serverLost'
-  | 'commitUnknown'
-  | 'transactionIdle'
-  | 'routerStopping'
-  | 'preparedFull'
-  | 'settingInvalid'
-  | 'replicationRefused'
   | 'snapshotInvalid'
   | 'snapshotOld'
   | 'epochOld'

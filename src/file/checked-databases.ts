@@ -59,17 +59,23 @@ export interface CheckedExistingServers {
   readonly tls: { readonly mode: 'off' | 'require' | 'verify'; readonly caFile?: string }
 }
 
-/** As the router's pool settings. */
+/** How clients share the router's connections to servers. */
 export interface CheckedPool {
+  /** Connections to one server, all users together. */
   readonly sizeMax: number
   readonly clientsMax: number
+  /** Clients that wait for a connection. */
   readonly waitingMax: number
   readonly waitTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly lifetimeMs: number
+  /** A client that is idle inside a transaction: rolled back, its connection to the server is used by others. 0: never. */
   readonly transactionIdleTimeoutMs: number
+  /** A statement that the client's own `statement_timeout` does not bound. 0: no bound. */
   readonly statementTimeoutMs: number
+  /** Prepared statements kept on one server connection. */
   readonly preparedMax: number
+  /** Bytes of one message from a client. */
   readonly messageBytesMax: number
   readonly loginTimeoutMs: number
 }

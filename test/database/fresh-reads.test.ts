@@ -84,6 +84,26 @@ test('a token from one router makes a session of another see the write', async t
   await until(async () => (await look()) === '77' && (await routeOf(reader)).startsWith('replica'))
 })
 
+test('a hint overrules the setting, however the statement is said', async t => {
+  const router = await routerOf(t, await startCluster(t, ['main-2']), 'primary')
+  const client = await router.client()
+  const text = 'SELECT n FROM ledger WHERE id = $1'
+  const routeAfter = async (query: pg.QueryConfig): Promise<string> => {
+    await client.query(query)
+    return String((await client.query({ text: 'SHOW tenfold.route', rowMode: 'array' })).rows[0]?.[0])
+  }
+  const hinted = `/* tenfold: any */ ${text}`
+  // Until the database has said what is safe to read elsewhere, the primary serves.
+  await until(async () => (await routeAfter({ text: hinted.replace('$1', '0') })).startsWith('replica'))
+  assert.match(await routeAfter({ text: hinted, values: [0] }), /^replica/)
+  assert.match(await routeAfter({ name: 'hinted', text: hinted, values: [0] }), /^replica/)
+  assert.match(await routeAfter({ name: 'hinted', text: hinted, values: [1] }), /^replica/)
+  assert.match(await routeAfter({ text, values: [0] }), /^primary/)
+  await client.query("SET tenfold.reads = 'any'")
+  assert.match(await routeAfter({ text, values: [0] }), /^replica/)
+  assert.match(await routeAfter({ text: `/* tenfold: primary */ ${text}`, values: [0] }), /^primary/)
+})
+
 test('who is notified of a write reads what was written', async t => {
   const cluster = await startCluster(t, ['main-2'])
   const router = await routerOf(t, cluster, 'fresh')

@@ -169,6 +169,8 @@ class Group implements DatabaseGroup {
     if (topology === null) return false
     if (this.#spec.servers.kind === 'existing') return true
     if (topology.primary === null) return this.#plan.steps.some(step => step.kind === 'ask')
+    // A replica may say that it streams before its primary says so, which is what commits count on.
+    if (this.#plan.trouble !== '' && this.#failures.size === 0) return false
     const seen = new Map(this.#looks.seen.map(one => [one.id, one]))
     return this.#settings.members
       .filter(({ id }) => id !== topology.primary && !this.#failures.has(id))
@@ -301,9 +303,9 @@ class Group implements DatabaseGroup {
     )
     this.#accept(state, plan)
     this.#sample()
-    for (const waiter of [...this.#waiters]) this.#answer(waiter)
     const first = plan.steps.find(step => this.#isInOrder(step))
     if (first === undefined || first.kind !== 'open') this.#publishNow()
+    for (const waiter of [...this.#waiters]) this.#answer(waiter)
     if (!lease.held()) return false
     const repairs = plan.steps.filter(step => !this.#isInOrder(step))
     for (const step of repairs) this.#repair(step)

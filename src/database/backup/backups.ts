@@ -23,7 +23,7 @@ import {
 } from './base.ts'
 import { type DrillRecord, drillRecords, keepDrill } from './drills.ts'
 import { LogArchive, once, textOf } from './log-archive.ts'
-import { archiveSlot, LogReceiver, type ReceiverStatus } from './log-receiver.ts'
+import { archiveSlot, idleReceiver, LogReceiver, type ReceiverStatus } from './log-receiver.ts'
 import { type RestoreTarget, removeRecovery } from './recovery.ts'
 import { type ReplicationAddress, ReplicationConnection } from './replication.ts'
 import { type RestoreResult, type RestoringOptions, restoreTo, tryLatest } from './restoring.ts'
@@ -419,16 +419,6 @@ class DatabaseBackups implements Backups {
 }
 
 const nothingFound = { base: '', recoveredLsn: 0, tables: 0, rows: 0, indexes: 0 } as const
-
-const idleReceiver: ReceiverStatus = {
-  state: 'stopped',
-  server: null,
-  timeline: 0,
-  archivedLsn: 0,
-  serverLsn: 0,
-  gap: null,
-  problem: '',
-}
 
 async function systemOf(address: ReplicationAddress): Promise<string> {
   const connection = await ReplicationConnection.open(address, 'tenfold backup', connectTimeoutMs)

@@ -46,6 +46,16 @@ export interface ReceiverStatus {
   readonly problem: string
 }
 
+export const idleReceiver: ReceiverStatus = {
+  state: 'stopped',
+  server: null,
+  timeline: 0,
+  archivedLsn: 0,
+  serverLsn: 0,
+  gap: null,
+  problem: '',
+}
+
 interface Place {
   readonly timeline: number
   readonly lsn: Lsn
@@ -54,15 +64,7 @@ interface Place {
 export class LogReceiver {
   readonly #options: ReceiverOptions
   readonly #archive: LogArchive
-  #status: ReceiverStatus = {
-    state: 'stopped',
-    server: null,
-    timeline: 0,
-    archivedLsn: 0,
-    serverLsn: 0,
-    gap: null,
-    problem: '',
-  }
+  #status: ReceiverStatus = idleReceiver
   #running: Promise<void> | null = null
   #stopping = false
   #connection: ReplicationConnection | null = null

@@ -1,6 +1,7 @@
 // One client, from its login's end to its own: what has been read and not yet sent on, which server connection it has for
 // how long, what waits. A connection is taken at the first message of a batch and given back at ReadyForQuery outside a
-// transaction, unless the session is pinned. What a message means is in `forward.ts`, what it leaves behind in `effects.ts`.
+// transaction, unless the session is pinned. Where a batch goes is in `batch.ts`, how its messages are sent on in
+// `forward.ts`, what they leave behind in `effects.ts`.
 //
 // States by `blocked`: '' reads and sends on; placing: the planner looks for a replica; waiting: for a connection; settings:
 // the connection is made to fit; busy: a replica still answers the batch before. While blocked nothing is read.
@@ -22,9 +23,10 @@ import {
 import type { ReadsSetting } from '../contract.ts'
 import type { ReadResume, ReadState } from '../reads/contract.ts'
 import type { StatementInfo } from '../sql/contract.ts'
+import { beginBatch } from './batch.ts'
 import type { DatabaseRouting } from './database-routing.ts'
 import { type Effect, pinsThatDestroy, preparedPin, settle } from './effects.ts'
-import { beginBatch, forward } from './forward.ts'
+import { forward } from './forward.ts'
 import type { PoolWaiter } from './pool.ts'
 import type { SharedStatement } from './prepared.ts'
 import { owed } from './replies.ts'

@@ -1,6 +1,7 @@
 // What a router works from: plain, versioned JSON, pushed by the supervisor and swapped in one assignment. Statements
 // begun keep theirs; epochs take effect at once.
 
+import type { CheckedPool } from '../../file/index.ts'
 import type { Access, ReadsSetting, ServerTls, TopologyServer } from '../contract.ts'
 
 export const routerSnapshotFormat = 1
@@ -54,22 +55,5 @@ export interface RouterUser {
   readonly server: { readonly user: string; readonly password: string }
 }
 
-export interface PoolSettings {
-  /** Connections to one server, all users together. */
-  readonly sizeMax: number
-  readonly clientsMax: number
-  /** Clients that wait for a connection. */
-  readonly waitingMax: number
-  readonly waitTimeoutMs: number
-  readonly idleTimeoutMs: number
-  readonly lifetimeMs: number
-  /** A client that is idle inside a transaction: rolled back, its connection to the server is used by others. 0: never. */
-  readonly transactionIdleTimeoutMs: number
-  /** A statement that the client's own `statement_timeout` does not bound. 0: no bound. */
-  readonly statementTimeoutMs: number
-  /** Prepared statements kept on one server connection. */
-  readonly preparedMax: number
-  /** Bytes of one message from a client. */
-  readonly messageBytesMax: number
-  readonly loginTimeoutMs: number
-}
+/** As the file has them. */
+export type PoolSettings = CheckedPool

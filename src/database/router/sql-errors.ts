@@ -3,27 +3,13 @@
 
 import type { FailureKind } from '../../kit/failure.ts'
 import { errorResponse, type Problem, sqlState } from '../../wire/postgres/index.ts'
-import { databaseFailures } from '../failures.ts'
+import { databaseFailures, type RouterError } from '../failures.ts'
 
 /** A whole ErrorResponse, and whether the connection ends with it. */
 export interface SqlError {
   readonly frame: Buffer
   readonly fatal: boolean
 }
-
-export type RouterError =
-  | 'poolFull'
-  | 'poolWait'
-  | 'clientsFull'
-  | 'holdFull'
-  | 'holdTimeout'
-  | 'serverLost'
-  | 'commitUnknown'
-  | 'transactionIdle'
-  | 'routerStopping'
-  | 'preparedFull'
-  | 'settingInvalid'
-  | 'replicationRefused'
 
 const states: Readonly<Record<RouterError, string>> = {
   poolFull: sqlState.tooManyConnections,
