@@ -31,6 +31,7 @@ const programs = {
     ip: 'iproute2',
     psql: 'postgresql-client',
     '/usr/lib/postgresql/15/bin/pgbench': 'postgresql-15',
+    'redis-server': 'redis-server',
   },
   bench: {
     nginx: 'nginx',
@@ -42,6 +43,8 @@ const programs = {
     openssl: 'openssl',
     '/usr/lib/postgresql/15/bin/pgbench': 'postgresql-15',
     pgbouncer: 'pgbouncer',
+    varnishd: 'varnish',
+    'redis-server': 'redis-server',
   },
 }
 
