@@ -111,9 +111,17 @@ export const layers: readonly Layer[] = [
     packages: [],
   },
   {
+    name: 'app',
+    owns: "libraries for inside a user's own services: cache, sessions",
+    imports: ['kit', 'policy', 'io'],
+    pure: false,
+    builtins: harmless,
+    packages: ['redis'],
+  },
+  {
     name: 'system',
     owns: 'the composition root: checked system to running parts, control API',
-    imports: [...decided, 'edge', 'database', 'fleet', 'index.ts'],
+    imports: [...decided, 'edge', 'database', 'fleet', 'app', 'index.ts'],
     pure: false,
     builtins: [...harmless, 'fs', 'fs/promises', 'http', 'net', 'readline'],
     packages: [

@@ -3,6 +3,7 @@
 // Times in milliseconds, sizes in bytes, weights dimensionless. An optional key that is absent means "off".
 
 import type { TracingSpec } from '../io/trace-exporter.ts'
+import type { StoreSpec } from './store/contract.ts'
 
 export const snapshotFormat = 1
 
@@ -38,6 +39,68 @@ export interface EdgeSnapshot {
   readonly serverTiming?: 'asked' | 'always'
   /** Health listeners say 503: traffic should go to another edge, while this one still serves. */
   readonly standDown?: string
+  /** Of all routes with `cache`. Absent: nothing is stored. */
+  readonly cache?: EdgeCacheSpec
+}
+
+export interface EdgeCacheSpec {
+  /** What an edge process began with stays: another store needs another process. */
+  readonly store: StoreSpec
+  /** Names this edge in Cache-Status; `tenfold`, or `tenfold-REGION`. */
+  readonly name: string
+  /** Upstream of another Tenfold that is asked before the route's own (origin shield). Down: the route's own is asked. */
+  readonly parent?: string
+  /** Validations in the background at once, per worker. */
+  readonly backgroundMax: number
+}
+
+/** A route's cache. Rules stand above what the origin says; without rules the origin is obeyed (RFC 9111). */
+export interface CacheSpec {
+  /** Fresh for so long, whatever the origin says, unless it says private, no-store or sets a cookie. */
+  readonly ttlMs?: number
+  readonly key: CacheKeySpec
+  readonly staleWhileRevalidateMs?: number
+  /** Also used when no instance can be reached at all. */
+  readonly staleIfErrorMs?: number
+  /** How long errors are kept, by status (`404`) or class (`5xx`). Never those that one client's own fields cause (400, 413, 414, 431). */
+  readonly negativeMs?: Readonly<Record<string, number>>
+  /** Beside those of the origin; `{name}` of the route's path are filled in. */
+  readonly tags: readonly string[]
+  /** Requests with one of these go past the cache. */
+  readonly bypass: {
+    readonly headers: readonly string[]
+    readonly cookies: readonly string[]
+    readonly query: readonly string[]
+  }
+  /** Cache-Control for clients instead of the origin's. */
+  readonly browserTtlMs?: number
+  readonly immutable: boolean
+  /** RFC 9111 4.2.2: 10 % of the time since Last-Modified, at most a day. */
+  readonly heuristics: boolean
+  /** Answers that set cookies may be shared, without their cookies. */
+  readonly stripCookies: boolean
+  /** In the last share (0..1) of its life an entry that is used is validated in the background. 0: not. */
+  readonly refreshAhead: number
+  /** How long a request waits for the answer to another one; 0: each asks for itself. */
+  readonly collapseMs: number
+}
+
+export interface CacheKeySpec {
+  /** Which parameters count; sorted by name. */
+  readonly query:
+    | 'all'
+    | 'none'
+    | { readonly only: readonly string[] }
+    | { readonly except: readonly string[] }
+  /** Lower case. Their values are part of the key, and given to instances as they came. */
+  readonly headers: readonly string[]
+  readonly cookies: readonly string[]
+  /** mobile, tablet or desktop. */
+  readonly device: boolean
+  /** Field in which a trusted proxy tells the client's country. */
+  readonly countryHeader?: string
+  /** The best of these for Accept-Language; the first where none fits. Empty: not part of the key. */
+  readonly languages: readonly string[]
 }
 
 export interface PageSpec {
@@ -161,6 +224,8 @@ export interface RouteSpec {
   readonly hooks?: HooksSpec
   /** How far an instance's database was travels with its user: `Tenfold-After` in answers becomes a cookie, and that the field of later requests. */
   readonly causal?: true
+  /** Absent: nothing of this route is stored. */
+  readonly cache?: CacheSpec
   /** Request bodies with a Content-Encoding are decoded on the way to count them: more than this is refused with 413. */
   readonly decodedBytesMax?: number
 }
