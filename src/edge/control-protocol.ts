@@ -2,6 +2,7 @@
 // The edge listens; a supervisor may come, go, die and come back. Every request has an id and gets one reply.
 
 import type { EdgeSnapshot } from './snapshot.ts'
+import type { Purge, StoreCounts } from './store/contract.ts'
 
 export interface ControlRequest {
   readonly id: number
@@ -51,6 +52,86 @@ export interface ControlMethods {
   stop: { params: { drainMs: number; idleMs?: number }; result: Record<string, never> }
   /** For tests and operators: ends one worker thread at once; it is replaced. */
   killWorker: { params: { worker: number }; result: Record<string, never> }
+}
+
+/** Of the edge's cache; ControlMethods has them as well as soon as the edge process answers them. */
+export interface CacheMethods {
+  /** Every worker has forgotten it when this is answered; without a cache nothing happens. */
+  purge: { params: { what: Purge }; result: Record<string, never> }
+  /** Ahead of the first request. Refused (EDGE_CONTROL_REQUEST) when no route with `cache` takes the URL. */
+  push: { params: PushRequest; result: PushResult }
+  /** Null: no route has `cache`. */
+  cacheStatus: { params: Record<string, never>; result: CacheStatus | null }
+  /** What a GET of this URL, without further fields, would find. */
+  cacheLook: { params: { url: string }; result: CacheLook }
+}
+
+export interface PushRequest {
+  /** Absolute; its host is the Host of the request. */
+  readonly url: string
+  /** `origin`: asked for as a client would. Else the file's content, as if an origin had sent it. */
+  readonly from:
+    | 'origin'
+    | {
+        /** Absolute; read before this is answered, and not kept. */
+        readonly file: string
+        readonly contentType: string
+        readonly ttlMs: number
+        readonly tags: readonly string[]
+      }
+}
+
+export interface PushResult {
+  readonly stored: boolean
+  readonly status: number
+  readonly bytes: number
+  /** Why it is not stored; ''. */
+  readonly why: string
+}
+
+export interface CacheStatus {
+  /** As in Cache-Status. */
+  readonly name: string
+  readonly eviction: string
+  readonly store: StoreCounts
+  /** Of routes with `cache`; since the process began. */
+  readonly routes: readonly CachedRouteStatus[]
+}
+
+/** Requests by what became of them. */
+export interface CachedRouteStatus {
+  readonly id: string
+  /** Fresh, from the store. */
+  readonly hits: number
+  /** Stale, from the store: while it is validated, or because the origin fails. */
+  readonly stale: number
+  /** From the store after the origin said 304. */
+  readonly revalidated: number
+  /** From the answer to another request that was on its way. */
+  readonly collapsed: number
+  readonly misses: number
+  /** Never looked up, or not to be shared. */
+  readonly bypassed: number
+  readonly hitBytes: number
+}
+
+export interface CacheLook {
+  readonly url: string
+  /** Null: no route takes it. */
+  readonly route: string | null
+  readonly key: string
+  /** A sentence: what is stored, or why nothing is. */
+  readonly why: string
+  readonly entry: {
+    readonly status: number
+    readonly state: 'fresh' | 'stale' | 'filling'
+    readonly ageMs: number
+    /** Below 0: stale since. */
+    readonly freshForMs: number
+    readonly bodyBytes: number
+    /** Field lines without Set-Cookie. */
+    readonly fields: string
+  } | null
 }
 
 export interface EdgeStatus {
