@@ -23,11 +23,11 @@ export interface TableForm {
   readonly title: string
   /** Of work: `request`. */
   readonly unit: string
-  readonly comparedTo: readonly ('nginx' | 'haproxy')[]
+  readonly comparedTo: readonly ('nginx' | 'haproxy' | 'varnish')[]
   readonly times: readonly Time[]
 }
 
-const written = { nginx: 'nginx', haproxy: 'HAProxy' }
+const written = { nginx: 'nginx', haproxy: 'HAProxy', varnish: 'Varnish' }
 
 export function figuresTable(form: TableForm, results: ReadonlyMap<string, readonly Figures[]>): string {
   const { title, unit, comparedTo, times } = form

@@ -13,6 +13,8 @@ export interface WrkLoad {
   /** Length of the request body in bytes. */
   readonly bodyBytes?: number
   readonly headers?: Readonly<Record<string, string>>
+  /** Further Lua: `request = function() ... end`, for loads of many URLs. */
+  readonly script?: string
 }
 
 export interface WrkResult {
@@ -38,7 +40,7 @@ function scriptOf(load: WrkLoad): string {
     ([name, value]) => `wrk.headers['${name}'] = '${value}'`,
   )
   const body = load.bodyBytes ? [`wrk.body = string.rep('x', ${load.bodyBytes})`] : []
-  return [`wrk.method = '${load.method ?? 'GET'}'`, ...headers, ...body, done].join('\n')
+  return [`wrk.method = '${load.method ?? 'GET'}'`, ...headers, ...body, load.script ?? '', done].join('\n')
 }
 
 /** @param folder where the script may be written. */
