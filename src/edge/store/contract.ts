@@ -59,7 +59,7 @@ export interface StoredEntry {
   release(): void
 }
 
-/** One answer on its way into the store. Its key is led by this worker until it ends by one of the last three. */
+/** One answer on its way into the store. Its key is led by this worker until it ends by one of the last four. */
 export interface Fill {
   readonly key: string
   /**
@@ -74,6 +74,8 @@ export interface Fill {
   commit(): void
   /** Cut short or failed: nothing is kept. Waiters are told 'failed': the first of them leads. */
   abort(): void
+  /** What is stored under the key is good again (304, `store.freshen`): over, waiters are told 'stored'. */
+  validated(): void
   /** Not to be shared: waiters are told 'alone', and for `forUs` nobody waits on this key. */
   alone(forUs: number): void
 }
@@ -88,9 +90,9 @@ export interface WorkerStore {
   load(key: string, told: (entry: StoredEntry | null) => void): boolean
   /**
    * One fill a key over all workers. A fill: this worker leads. Null: somebody else does:
-   * `wait` for it.
+   * `wait` for it. `asOf`: purges count from when that fill was led (the answer to it turned out to be a variant).
    */
-  lead(key: string): Fill | null
+  lead(key: string, asOf?: Fill): Fill | null
   /** Whether the last answers under this key were not to be shared: nobody should wait on it. */
   isAlone(key: string): boolean
   wait(key: string, waitUs: number, told: (end: WaitEnd) => void): Wait
