@@ -3,6 +3,7 @@
 
 import type { CheckedPool } from '../../file/index.ts'
 import type { Access, ReadsSetting, ServerTls, TopologyServer } from '../contract.ts'
+import type { FeedSpec } from '../feed/contract.ts'
 
 export const routerSnapshotFormat = 1
 
@@ -10,6 +11,17 @@ export interface RouterSnapshot {
   readonly format: typeof routerSnapshotFormat
   readonly version: number
   readonly databases: readonly RoutedDatabase[]
+  /** Whom the change feeds of these databases tell; absent: nobody but the router's own cached statements. */
+  readonly feeds?: FeedListeners
+}
+
+export interface FeedListeners {
+  /** For caches inside services (`CACHE_FEED`); on loopback. Null: no service has one. */
+  readonly bus: { readonly port: number; readonly token: string } | null
+  /** The edge processes of this state directory. */
+  readonly edges: boolean
+  /** `redis://...` of shared tiers, by the name of the cache. */
+  readonly shared: readonly { readonly name: string; readonly urls: readonly string[] }[]
 }
 
 export interface RoutedDatabase {
@@ -45,6 +57,21 @@ export interface RoutedDatabase {
   readonly shared: boolean
   /** Lags from which a replica is used less, and not at all; for reads `any` and `maxLag`. */
   readonly lag: { readonly lessFromMs: number; readonly notFromMs: number }
+  /** Committed changes that caches are told of. Followed as the user `tenfold`. */
+  readonly feed?: FeedSpec
+  /** Statements whose results the router keeps; needs the feed of their tables. */
+  readonly cacheQueries?: CachedQueries
+}
+
+export interface CachedQueries {
+  /** Of all results of this database. */
+  readonly bytesMax: number
+  /** Larger results are not kept. */
+  readonly resultBytesMax: number
+  /** Reads whose tables are all in one of these. */
+  readonly rules: readonly { readonly tables: readonly string[]; readonly ttlMs: number }[]
+  /** The longest time that the hint `tenfold: cache=10s` may ask for; 0: the hint is not obeyed. */
+  readonly hintTtlMsMax: number
 }
 
 /** Whom clients log in as, and who they are on the servers: for embedded servers the same. */
