@@ -243,6 +243,18 @@ test('a reply of the router’s own keeps its place in a pipeline', async t => {
   assert.equal(await one.types(), '1 2 D C 1 2 D C 3 1 t T 2 D C ZI')
 })
 
+test('a name that a client has already is refused for a statement of the router’s own too', async t => {
+  const [, peer] = (await peers(t, 1)) as [RouterUnderTest, PostgresPeer]
+  for (const former of ['SELECT 1', 'SHOW tenfold.route']) {
+    peer.write(closeMessage(statementTarget, 's'), parseMessage('s', former), syncMessage)
+    assert.equal(await peer.types(), '3 1 ZI')
+    peer.write(parseMessage('s', 'SHOW tenfold.route'), ...run('s'), syncMessage)
+    assert.deepEqual(await values(peer), ['42P05'])
+    peer.write(...run('s'), syncMessage)
+    assert.deepEqual(await values(peer), [former === 'SELECT 1' ? '1' : 'primary'])
+  }
+})
+
 test('a pipeline sent in one piece is one transaction a Sync, in order', async t => {
   const [, peer] = (await peers(t, 1)) as [RouterUnderTest, PostgresPeer]
   peer.write(queryMessage('CREATE TABLE IF NOT EXISTS prepared_order (n int)'))

@@ -6,12 +6,14 @@ import {
   closeComplete,
   type ParseView,
   parseComplete,
+  sqlState,
   statementTarget,
   type TargetView,
 } from '../../wire/postgres/index.ts'
 import type { StatementInfo } from '../sql/contract.ts'
 import type { ClientSession } from './client-session.ts'
 import { answerCommand, commandDescription } from './local-commands.ts'
+import { plainError } from './sql-errors.ts'
 
 /** Texts are UTF-8 unless the client says otherwise; then bytes stand for themselves, so that no two become one. */
 export function textOf(session: ClientSession, bytes: Buffer, from: number, to: number): string {
@@ -39,6 +41,14 @@ export function parseLocal(
   if (view.nameTo > view.nameFrom) {
     const name = bytes.latin1Slice(view.nameFrom, view.nameTo)
     session.statements ??= new Map()
+    if (session.statements.has(name)) {
+      const { duplicatePreparedStatement } = sqlState
+      session.fail(
+        plainError(duplicatePreparedStatement, `prepared statement "${name}" already exists`, false),
+      )
+      session.skipping = true
+      return 1
+    }
     session.statements.set(
       name,
       session.database.statements.use(bytes.subarray(view.nameTo, end), session.meaning, text, info),
