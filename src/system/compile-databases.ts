@@ -46,7 +46,16 @@ export interface CompiledDatabase {
   readonly routing: Routing
 }
 
-type Standing = 'epoch' | 'timeline' | 'primary' | 'holding' | 'trouble' | 'servers' | 'users' | 'monitor'
+type Standing =
+  | 'own'
+  | 'epoch'
+  | 'timeline'
+  | 'primary'
+  | 'holding'
+  | 'trouble'
+  | 'servers'
+  | 'users'
+  | 'monitor'
 
 export interface Routing extends Omit<RoutedDatabase, Standing> {
   readonly clients: readonly Client[]
@@ -194,6 +203,7 @@ export function routedDatabase(
     only ?? { user: role?.name ?? operatorName, password: role?.password ?? '' }
   return {
     ...routing,
+    ...(spec.servers.kind === 'embedded' ? { own: true } : {}),
     epoch: topology.epoch,
     timeline: topology.timeline,
     primary: topology.primary,

@@ -34,6 +34,8 @@ export interface RoutedDatabase {
     readonly port: number
     readonly tls?: { readonly certFile: string; readonly keyFile: string }
   }
+  /** Servers that Tenfold runs itself. */
+  readonly own?: boolean
   readonly epoch: number
   readonly timeline: number
   readonly primary: string | null
