@@ -122,6 +122,7 @@ test('a snapshot holds nothing that a router does not know', () => {
       'listener',
       'monitor',
       'name',
+      'own',
       'pool',
       'primary',
       'readWaitMs',
