@@ -10,6 +10,9 @@ export interface ReplicationAddress {
   readonly port: number
   readonly user: string
   readonly password: string
+  /** For logical replication; absent: physical. */
+  readonly database?: string
+  readonly ssl?: pg.ClientConfig['ssl']
 }
 
 export interface SystemIdentity {
@@ -135,11 +138,13 @@ export class ReplicationConnection {
     name: string,
     timeoutMs: number,
   ): Promise<ReplicationConnection> {
+    const { ssl, ...place } = address
     const config = {
-      ...address,
-      database: 'postgres',
+      ...place,
+      ...(ssl === undefined ? {} : { ssl }),
+      database: address.database ?? 'postgres',
       application_name: name,
-      replication: 'true',
+      replication: address.database === undefined ? 'true' : 'database',
       connectionTimeoutMillis: timeoutMs,
       keepAlive: true,
     }
@@ -215,6 +220,12 @@ export class ReplicationConnection {
 
   startLog(slot: string, timeline: number, from: Lsn): ReplicationStream {
     return this.run(`START_REPLICATION SLOT ${slot} PHYSICAL ${lsnText(from)} TIMELINE ${timeline}`, true)
+  }
+
+  /** Changes of the tables of a publication, from where the slot was acknowledged last. */
+  startChanges(slot: string, publication: string): ReplicationStream {
+    const options = `proto_version '1', publication_names '${publication}'`
+    return this.run(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (${options})`, true)
   }
 
   /** At once, whatever is under way. */
