@@ -88,6 +88,14 @@ const routeWorkerFields = {
   /** Requests that were to be mirrored and were not: their body, or too many copies in flight. */
   unmirroredBody: 'f64',
   unmirroredBusy: 'f64',
+  /** Requests by what the cache had to do with them (`cacheResult`), and bytes of bodies that came from it. */
+  cacheHits: 'f64',
+  cacheStale: 'f64',
+  cacheRevalidated: 'f64',
+  cacheCollapsed: 'f64',
+  cacheMisses: 'f64',
+  cacheBypassed: 'f64',
+  cacheBytes: 'f64',
 } as const
 
 /** One row a canary slot; the main thread alone writes it. */

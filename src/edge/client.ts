@@ -55,9 +55,9 @@ export interface ExchangeClient {
   ): void
   /**
    * Begins a response of our own, with ready field lines. Without Content-Length in `fields`, and where the status and
-   * method allow a body, `chunked` must be true: the body is then of unknown length.
+   * method allow a body, `chunked` must be true: the body is then of unknown length. `dated`: they have a Date.
    */
-  beginOwnResponse(status: number, fields: string, chunked?: boolean): void
+  beginOwnResponse(status: number, fields: string, chunked?: boolean, dated?: boolean): void
   /** Latin-1 text: one byte a character. */
   bodyText(text: string): void
   /** False: `bytes` must stay as they are, and no more should come, until the exchange hears `clientDrained`. */

@@ -17,12 +17,43 @@ export function recordExchange(exchange: Exchange, snapshot: CompiledSnapshot, a
   routeWorker.bytesOut[row]! += exchange.bytesOut
   if (aborted) routeWorker.aborted[row]!++
   countStatus(routeWorker, row, status)
+  if (exchange.cacheResult !== 0) recordCache(exchange, row)
   const { group, member } = attempts
   if (group?.countsBytes && member >= 0 && exchange.bytesOut > 0)
     group.countBytes(member, exchange.bytesOut, now)
   if (exchange.sideRow >= 0) recordSide(exchange, now, aborted)
   if (worker.log !== null && (exchange.route?.logged ?? true))
     worker.log.add(logLine(exchange, took, aborted))
+}
+
+/** What the cache had to do with a request; 0: nothing. */
+export const cacheResult = {
+  none: 0,
+  hit: 1,
+  stale: 2,
+  revalidated: 3,
+  collapsed: 4,
+  miss: 5,
+  bypass: 6,
+} as const
+
+/** By `cacheResult`: its column, and its name in the log. */
+const cacheColumns = [
+  null,
+  'cacheHits',
+  'cacheStale',
+  'cacheRevalidated',
+  'cacheCollapsed',
+  'cacheMisses',
+  'cacheBypassed',
+] as const
+const cacheNames: readonly string[] = ['', 'hit', 'stale', 'revalidated', 'collapsed', 'miss', 'bypass']
+
+function recordCache({ worker, cacheResult: result, bytesOut }: Exchange, row: number): void {
+  const { routeWorker } = worker.cells
+  const column = cacheColumns[result]
+  if (column != null) routeWorker[column][row]!++
+  if (result < cacheResult.miss) routeWorker.cacheBytes[row]! += bytesOut
 }
 
 interface StatusColumns {
@@ -67,6 +98,7 @@ function logLine(exchange: Exchange, took: number, aborted: boolean): string {
     const { id } = attempts.group.member(attempts.member)
     line += `,"member":${jsonText(id)},"chosenBy":${jsonText(reasonText(attempts.why))}`
   }
+  if (exchange.cacheResult !== 0) line += `,"cache":"${cacheNames[exchange.cacheResult]}"`
   if (exchange.firstByteAt > 0) line += `,"firstByteMs":${inMs(exchange.firstByteAt - exchange.startedAt)}`
   if (attempts.retryWhy !== 0)
     line += `,"retries":${attempts.retries},"retryReason":${jsonText(reasonText(attempts.retryWhy, attempts.retries))}`

@@ -28,7 +28,7 @@ import type { MemberGroup } from './group.ts'
 import { grpcRefusal, isGrpc } from './grpc.ts'
 import { refusalFor } from './refusal.ts'
 import { isRequestId } from './request-ids.ts'
-import type { HeadEdits, LocalSource, ResponseSink } from './response-sink.ts'
+import type { HeadEdits, LocalSource, ResponseSink, ResponseStep } from './response-sink.ts'
 import { startTunnel } from './tunnel.ts'
 import type { UpstreamConnection } from './upstream.ts'
 
@@ -56,6 +56,16 @@ export interface ExchangeWatcher {
   headFields(exchange: Exchange): string
   /** Before the exchange forgets everything. */
   ended(exchange: Exchange, aborted: boolean): void
+}
+
+/** The part that the route's cache has in an exchange (`cache/`): what it waits for, fills, or may serve instead. */
+export interface CacheWork {
+  /** No instance answered, or none can: true when the exchange is answered otherwise, or asks elsewhere. */
+  instead(exchange: Exchange, failure: ClientFailure): boolean
+  /** The client is gone: true when the exchange goes on without it, because others wait for its answer. */
+  outlives(exchange: Exchange): boolean
+  /** Before the exchange forgets everything. */
+  over(exchange: Exchange): void
 }
 
 /** What a copy has of its original, beside the head. */
@@ -116,6 +126,14 @@ export class Exchange extends Timed {
   #source: LocalSource | null = null
   /** Whoever wants to hear of the end (a trace); asked for by `watch`. */
   watcher: ExchangeWatcher | null = null
+  /** Null: the cache has no part in it. */
+  cache: CacheWork | null = null
+  /** One of `cacheResult`. */
+  cacheResult = 0
+  /** Nobody asked for it: the cache looks whether what it has is still good. Not counted as a request. */
+  background = false
+  /** It goes to another edge of ours, which rewrites paths itself. */
+  toParent = false
   /** Whose answer it is. */
   #answering: UpstreamConnection | null = null
   #gate = 0
@@ -391,9 +409,8 @@ export class Exchange extends Timed {
   sendHead(head: Http1ResponseHead, bodyFraming: number, edits: HeadEdits | null): void {
     const { client } = this
     const connection = this.#answering
-    if (client === null || connection === null) return
+    if (client === null || (connection === null && this.#source === null)) return
     this.responding = true
-    const group = this.attempts.group as MemberGroup
     const endless = bodyFraming === framing.chunked || bodyFraming === framing.untilClose
     this.streamsEvents =
       endless && (head.value(fieldId['content-type'])?.startsWith('text/event-stream') ?? false)
@@ -403,14 +420,16 @@ export class Exchange extends Timed {
     let extra = this.extraFields === '' ? rules.add : rules.add + this.extraFields
     const { action } = route.spec
     if (
+      connection !== null &&
       action.kind === 'proxy' &&
       action.sticky?.by === 'cookie' &&
       connection.member !== this.attempts.stickyMember
     ) {
+      const group = this.attempts.group as MemberGroup
       const id = group.member(connection.member).id
       extra += this.worker.sticky.setCookieLine(action.sticky, group.spec.name, id)
     }
-    if (head.firstOf(fieldId.location) >= 0) {
+    if (connection !== null && head.firstOf(fieldId.location) >= 0) {
       const location = this.#publicLocation(head.value(fieldId.location) as string, connection)
       if (location !== null) {
         drop = drop.slice()
@@ -428,6 +447,13 @@ export class Exchange extends Timed {
     }
     if (this.watcher !== null) extra += this.watcher.headFields(this)
     client.beginResponse(head, bodyFraming, drop, also, extra)
+  }
+
+  /** What Location says to clients, where it differs from what the instance that answers said; else null. */
+  publicLocation(head: ResponseHead): string | null {
+    const location = head.value(fieldId.location)
+    if (location === undefined || this.#answering === null) return null
+    return this.#publicLocation(location, this.#answering)
   }
 
   /** A redirect to the instance's own address becomes one to ours: addresses of instances stay hidden. */
@@ -463,9 +489,10 @@ export class Exchange extends Timed {
     else this.attempts.primary?.resume()
   }
 
-  /** A sink takes more of the instance's answer again. */
+  /** A sink takes more of the answer again. */
   resumeResponse(): void {
-    this.attempts.primary?.resume()
+    if (this.#source !== null) this.#source.drained()
+    else this.attempts.primary?.resume()
   }
 
   responseEnd(trailers: readonly string[] | null): void {
@@ -486,6 +513,23 @@ export class Exchange extends Timed {
     this.#cut(error)
   }
 
+  /** A step wants none of the instance's answer, and answers otherwise from here on. Nothing went out yet. */
+  giveUpAnswer(): void {
+    const sink = this.#sink
+    this.#sink = this.#answering = null
+    this.attempts.cancel()
+    sink?.cancel()
+  }
+
+  /** The request once more, from the choice of an instance on, with the group and edits of now. Nothing went out yet. */
+  askAgain(): void {
+    this.giveUpAnswer()
+    this.attempts.reset()
+    this.error = ''
+    this.status = this.firstByteAt = 0
+    this.attempts.start(this.#bodyText, false)
+  }
+
   #responseDone(trailers: readonly string[] | null): void {
     this.client?.endResponse(trailers)
     this.#finish(false)
@@ -493,8 +537,17 @@ export class Exchange extends Timed {
 
   // --- answers of our own that come in pieces -----------------------------------------------------------------
 
-  /** Begins one: its head is sent here, its body by `source` through `client`. `chunked`: of unknown length. */
-  localBegin(status: number, fields: string, chunked: boolean, source: LocalSource | null): void {
+  /**
+   * Begins one: its head is sent here, its body by `source` through `client`. `chunked`: of unknown length. `dated`:
+   * `fields` have a Date of their own.
+   */
+  localBegin(
+    status: number,
+    fields: string,
+    chunked: boolean,
+    source: LocalSource | null,
+    dated = false,
+  ): void {
     this.status = status
     this.responding = true
     this.firstByteAt = this.worker.now
@@ -503,7 +556,49 @@ export class Exchange extends Timed {
     if (client.bodyOpen) client.closing = true
     const { response } = this.route as CompiledRoute
     const timing = this.watcher === null ? '' : this.watcher.headFields(this)
-    client.beginOwnResponse(status, fields + response.add + this.extraFields + timing, chunked)
+    client.beginOwnResponse(status, fields + response.add + this.extraFields + timing, chunked, dated)
+  }
+
+  /** A whole answer of our own in one write, with a Date in its fields; `body` '' for HEAD. Latin-1 text. */
+  localWhole(status: number, fields: string, body: string): void {
+    this.status = status
+    this.firstByteAt = this.worker.now
+    const client = this.client as ExchangeClient
+    if (client.bodyOpen) client.closing = true
+    const { response } = this.route as CompiledRoute
+    let all = response.add === '' ? fields : fields + response.add
+    if (this.extraFields !== '') all += this.extraFields
+    if (this.watcher !== null) all += this.watcher.headFields(this)
+    client.beginOwnResponse(status, all, false, true)
+    this.bytesOut = body.length
+    if (body !== '') client.bodyText(body)
+    client.endResponse(null)
+    this.#finish(false)
+  }
+
+  /** As `localBegin`, but the answer passes a step as an instance's would: `source` feeds it by `feed...`. */
+  localThrough(head: Http1ResponseHead, step: ResponseStep, source: LocalSource): void {
+    this.status = head.status
+    this.firstByteAt = this.worker.now
+    this.#source = source
+    const client = this.client as ExchangeClient
+    if (client.bodyOpen) client.closing = true
+    this.#sink = step.begin(this, head)
+    if (this.#sink === null) this.sendHead(head, head.framing, null)
+  }
+
+  /** A piece for `localThrough`. False: the bytes must stay, and no more come, until `source.drained()`. */
+  feedBytes(bytes: Buffer, from: number, to: number): boolean {
+    if (this.#sink === null) return this.localBytes(bytes, from, to)
+    this.bytesOut += to - from
+    return this.#sink.bytes(bytes, from, to)
+  }
+
+  /** All of `localThrough` was fed. The source is forgotten: a sink may have more to say. */
+  feedEnd(): void {
+    const sink = this.#sink
+    if (sink === null) this.localEnd()
+    else sink.end(null)
   }
 
   /** A piece of it: as `ExchangeClient.bodyBytes`. */
@@ -562,6 +657,7 @@ export class Exchange extends Timed {
   }
 
   refuse(failure: ClientFailure, fields = ''): void {
+    if (this.cache !== null && failure.status >= 500 && this.cache.instead(this, failure)) return
     this.error = failure.code
     if (isGrpc(this)) {
       this.respond(200, grpcRefusal(failure, this.requestId) + this.extraFields, '')
@@ -603,6 +699,7 @@ export class Exchange extends Timed {
   /** The client's connection is closed or half-closed amid its request. */
   clientGone(): void {
     this.error ||= 'client-gone'
+    if (this.client !== null && this.cache !== null && this.cache.outlives(this)) return
     this.client = null
     this.attempts.cancel()
     this.#finish(true)
@@ -644,11 +741,14 @@ export class Exchange extends Timed {
     if (snapshot === null) return
     this.snapshot = null
     worker.wheel.remove(this)
-    const sink = this.#sink ?? this.#source
+    const sink = this.#sink
+    const source = this.#source
     this.#sink = this.#source = this.#answering = null
     sink?.cancel()
+    source?.cancel()
+    if (this.cache !== null) this.cache.over(this)
     if (this.bodyInspector !== null) this.#dropInspector()
-    recordExchange(this, snapshot, aborted)
+    if (!this.background) recordExchange(this, snapshot, aborted)
     if (this.watcher !== null) this.watcher.ended(this, aborted)
     const { cells } = worker
     if (this.route !== null) cells.routeWorker.active[this.route.row]!--
@@ -669,9 +769,17 @@ export class Exchange extends Timed {
   #reset(): void {
     this.serial++
     this.attempts.reset()
-    this.client = this.route = this.refusal = this.group = this.requestEdits = this.watcher = null
+    this.client =
+      this.route =
+      this.refusal =
+      this.group =
+      this.requestEdits =
+      this.watcher =
+      this.cache =
+        null
     this.idSuffix = this.#givenId = this.path = this.target = this.error = this.extraFields = ''
-    this.upgrading = this.responding = this.streamsEvents = false
+    this.upgrading = this.responding = this.streamsEvents = this.background = this.toParent = false
+    this.cacheResult = 0
     this.#gate = 0
     this.#bodyText = ''
     this.sideRow = -1

@@ -378,11 +378,11 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
     this.#out = extra === '' && connection === '' ? `${line}\r\n` : `${line}${extra}${connection}\r\n`
   }
 
-  beginOwnResponse(status: number, fields: string, chunked = false): void {
+  beginOwnResponse(status: number, fields: string, chunked = false, dated = false): void {
     const modern = this.exchange?.head.versionMinor === 1
     this.#chunkedOut = chunked && modern
     if (chunked && !modern) this.closing = true
-    const { dateText } = this.worker
+    const dateText = dated ? '' : this.worker.dateText
     this.#out = `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${dateText}${fields}${this.#connectionFields()}\r\n`
   }
 

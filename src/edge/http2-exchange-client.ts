@@ -289,8 +289,8 @@ export class Http2ExchangeClient extends Timed implements ExchangeClient, Tunnel
     this.#head = responseList(head.status, head.copyFields(drop, alsoDrop) + extra)
   }
 
-  beginOwnResponse(status: number, fields: string): void {
-    this.#head = responseList(status, this.worker.dateText + fields)
+  beginOwnResponse(status: number, fields: string, _chunked = false, dated = false): void {
+    this.#head = responseList(status, dated ? fields : this.worker.dateText + fields)
   }
 
   bodyText(text: string): void {

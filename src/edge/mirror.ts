@@ -3,14 +3,14 @@
 // happens to it reaches the original: not its failures, its slowness or its weight (bounded in flight, counted beyond).
 // Only bodies that came whole with their heads are copied (`replayBytesMax`); upgrades and copies themselves never are.
 
-import type { TlsInfo } from '../io/tls.ts'
 import { routeSlots } from './cells.ts'
-import type { ExchangeClient, TunnelSide } from './client.ts'
+import type { ExchangeClient } from './client.ts'
 import type { CompiledRoute, CompiledSnapshot } from './compile.ts'
 import type { WorkerContext } from './context.ts'
 import type { CopiedRequest, Exchange } from './exchange.ts'
 import { type Gate, gateAnswer } from './gate.ts'
 import type { MemberGroup } from './group.ts'
+import { NoClient } from './no-client.ts'
 import type { SnapshotSlots } from './slots.ts'
 import { type MirrorSpec, mirrorRouteId, type RouteSpec } from './snapshot.ts'
 
@@ -84,7 +84,9 @@ class MirrorGate implements Gate {
     }
     this.#route ??= this.#routeOfCopies(exchange.route as CompiledRoute)
     const text = `${exchange.head.copyWithLine(nothingDropped, null)}X-Mirrored: 1\r\n\r\n`
-    const client = new NoClient(this.#worker, exchange.client as ExchangeClient, load)
+    const client = new NoClient(this.#worker, exchange.client as ExchangeClient, () => {
+      load.inFlight--
+    })
     // After the callback in which the original is dispatched: it waits for nothing.
     setImmediate(beginCopy, this.#worker, exchange.snapshot, this.#route, client, text, copy)
   }
@@ -126,72 +128,4 @@ function beginCopy(
     worker.giveExchange(exchange)
     client.exchangeDone()
   }
-}
-
-/** Says who the original's client is, and takes everything without a trace. */
-class NoClient implements ExchangeClient {
-  readonly #worker: WorkerContext
-  readonly #original: ExchangeClient
-  readonly #load: MirrorLoad
-  readonly remoteAddress: string
-  readonly trusted: boolean
-  readonly tls: TlsInfo | null
-  readonly listener = ''
-  readonly httpVersion: string
-  readonly forwardedText: string
-  readonly bodyOpen = false
-  closing = false
-  readonly side: TunnelSide = nowhere
-  #over = false
-
-  constructor(worker: WorkerContext, original: ExchangeClient, load: MirrorLoad) {
-    this.#worker = worker
-    this.#original = original
-    this.#load = load
-    this.remoteAddress = original.remoteAddress
-    this.trusted = original.trusted
-    this.tls = original.tls
-    this.httpVersion = original.httpVersion
-    this.forwardedText = original.forwardedText
-  }
-
-  aboutText(authority: string): string {
-    return this.#original.aboutText(authority)
-  }
-  exchangeDone(): void {
-    if (this.#over) return
-    this.#over = true
-    this.#load.inFlight--
-  }
-  exchangeCut(): void {
-    this.exchangeDone()
-  }
-  bodyBytes(): boolean {
-    return true
-  }
-  flush(): boolean {
-    return true
-  }
-  /** Nothing was written, so nothing reads from it any more. */
-  lend(buffer: Buffer): void {
-    this.#worker.buffers.give(buffer)
-  }
-  startBody(): void {}
-  pauseBody(): void {}
-  resumeBody(): void {}
-  sendInterim(): void {}
-  beginResponse(): void {}
-  beginOwnResponse(): void {}
-  bodyText(): void {}
-  endResponse(): void {}
-  becomeTunnel(): void {}
-}
-
-const nowhere: TunnelSide = {
-  write: () => true,
-  writeBytes: () => true,
-  pause: () => {},
-  resume: () => {},
-  end: () => {},
-  destroy: () => {},
 }

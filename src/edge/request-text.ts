@@ -16,7 +16,9 @@ export function requestText(exchange: Exchange): string {
   const client = exchange.client as ExchangeClient
   const route = exchange.route as CompiledRoute
   const snapshot = exchange.snapshot as CompiledSnapshot
-  const rules = client.trusted ? route.trusted : route.untrusted
+  const own = client.trusted ? route.trusted : route.untrusted
+  // Another edge of ours sets the instances' Host itself, and finds the route by the client's.
+  const rules = exchange.toParent && own.host !== null ? { ...own, host: null } : own
   exchange.upgrading = wantsUpgrade(exchange, route)
   const target = rewritten(exchange, route)
   // Mostly the line and Host go on as they came, and are one piece of text with the fields around them.
@@ -74,7 +76,7 @@ function wantsUpgrade(exchange: Exchange, route: CompiledRoute): boolean {
 function rewritten(exchange: Exchange, route: CompiledRoute): string {
   const { action } = route.spec
   const { target } = exchange
-  if (action.kind !== 'proxy' || action.rewritePrefix === undefined) return target
+  if (action.kind !== 'proxy' || action.rewritePrefix === undefined || exchange.toParent) return target
   const { from, to } = action.rewritePrefix
   if (!target.startsWith(from)) return target
   const rest = target.slice(from.length)

@@ -4,13 +4,11 @@
 
 import { type FileFacts, factsOfOpen, readOpen } from '../../io/files.ts'
 import type { Exchange } from '../exchange.ts'
+import type { Part } from '../representation.ts'
 import type { LocalSource } from '../response-sink.ts'
 import type { Representation } from './file-entry.ts'
 import type { OpenFile } from './open-files.ts'
 import { ReadBuffers } from './read-buffers.ts'
-
-/** Text, or bytes of the file. */
-export type Part = { readonly text: string } | { readonly from: number; readonly to: number }
 
 interface Piece {
   readonly bytes: Buffer
