@@ -3,8 +3,10 @@
 
 import type { CheckedRoute, CheckedService, CheckedSystem } from './checked.ts'
 import { systemFormat } from './checked.ts'
+import type { CheckedEdgeCache } from './checked-caches.ts'
 import { crossCheck, type Findings } from './cross-checks.ts'
 import { namedDatabase } from './databases.ts'
+import { edgeCache } from './edge-cache.ts'
 import { fileFailures } from './failures.ts'
 import { isObject, type Json, mergeOverrides, plainCopy, valueAt } from './plain.ts'
 import { problemsOf } from './problems.ts'
@@ -118,13 +120,24 @@ function complete(
     edge: {
       ...edge,
       routes: withUniqueIds(routes, data, found),
+      ...cacheOf(edge.cache, routes),
       ...(tracing ? { tracing: { ...tracing, serviceName: tracing.serviceName ?? parsed.name } } : {}),
     },
     services,
     databases: Object.fromEntries(
       Object.entries(parsed.databases).map(([name, one]) => [name, namedDatabase(name, one)]),
     ),
+    caches: Object.fromEntries(Object.entries(parsed.caches).map(([name, one]) => [name, { name, ...one }])),
   }
+}
+
+/** A store is there as soon as a route needs one. */
+function cacheOf(
+  told: CheckedEdgeCache | undefined,
+  routes: readonly CheckedRoute[],
+): { cache?: CheckedEdgeCache } {
+  if (told !== undefined) return { cache: told }
+  return routes.some(route => route.cache !== undefined) ? { cache: edgeCache.parse({}) } : {}
 }
 
 function onlyRoute(names: readonly string[], found: Findings): CheckedRoute[] {

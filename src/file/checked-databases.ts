@@ -2,6 +2,7 @@
 // paths stay as written, secrets stay references. Ids of servers follow from the database's name: `main-1`, `main-2`.
 
 import type { CheckedListen, EnvValue } from './checked.ts'
+import type { CheckedCachedQueries, CheckedInvalidation } from './checked-caches.ts'
 
 export type CheckedAccess = 'owner' | 'write' | 'read'
 
@@ -34,6 +35,10 @@ export interface CheckedDatabase {
   /** By service; null: every service that Tenfold runs is an owner. */
   readonly access: Readonly<Record<string, CheckedAccess>> | null
   readonly backup: CheckedBackup | null
+  /** What caches forget when rows change. */
+  readonly invalidate: readonly CheckedInvalidation[]
+  /** Null: no result is kept. */
+  readonly cacheQueries: CheckedCachedQueries | null
 }
 
 /** Servers that Tenfold runs itself. */

@@ -3,6 +3,7 @@
 // secrets stay references. It holds types and nothing else; the shapes under `edge` and `upstream` fit the edge's
 // snapshot one to one, so that compiling one into the other adds only what runs (members, versions, keys).
 
+import type { CheckedCache, CheckedEdgeCache, CheckedRouteCache } from './checked-caches.ts'
 import type { CheckedDatabase } from './checked-databases.ts'
 
 export const systemFormat = 1
@@ -18,6 +19,8 @@ export interface CheckedSystem {
   readonly services: Readonly<Record<string, CheckedService>>
   /** In the order of the file. */
   readonly databases: Readonly<Record<string, CheckedDatabase>>
+  /** In the order of the file. */
+  readonly caches: Readonly<Record<string, CheckedCache>>
 }
 
 export interface CheckedListen {
@@ -47,6 +50,9 @@ export interface CheckedEdge {
   /** `file: null` = `logs/slow.log` in the state directory; else a path relative to the system file. */
   readonly slowLog?: { readonly file: string | null; readonly thresholdMs: number }
   readonly serverTiming?: 'asked' | 'always'
+  /** There whenever a route has `cache`. */
+  readonly cache?: CheckedEdgeCache
+  readonly region?: string
 }
 
 interface ListenerBase extends CheckedListen {
@@ -165,6 +171,8 @@ export interface CheckedRoute {
   readonly decodedBytesMax?: number
   /** Instances are told by `Tenfold-After` which writes their reads must see. */
   readonly causal?: true
+  /** Of `proxy` routes; absent: nothing is kept. */
+  readonly cache?: CheckedRouteCache
 }
 
 export interface CheckedCors {

@@ -1,6 +1,7 @@
 // What no single key can know: services that routes name, places taken twice, keys that contradict each other, and what
 // is allowed but doubtful. One small check a rule; each is given the completed system.
 
+import { checkCaches } from './cache-checks.ts'
 import type {
   CheckedAction,
   CheckedListener,
@@ -30,6 +31,7 @@ export function crossCheck(system: CheckedSystem): Findings {
   for (const [index, route] of system.edge.routes.entries()) checkRoute(system, route, index, found)
   for (const service of Object.values(system.services)) checkService(system, service, found)
   checkDatabases(system, takenPlaces(system), found)
+  checkCaches(system, found)
   if (system.edge.trustedProxies.some(block => block.endsWith('/0')))
     doubt(
       found,

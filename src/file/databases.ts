@@ -4,6 +4,7 @@
 
 import type { CheckedListen } from './checked.ts'
 import type { CheckedAccess, CheckedDatabase, CheckedExistingServers } from './checked-databases.ts'
+import { cacheQueries, invalidate } from './database-caching.ts'
 import { hold, lag, pool, reads } from './database-pool.ts'
 import {
   backup,
@@ -122,6 +123,8 @@ const databaseKeys = {
   failover: failover.prefault({}),
   access: access.optional(),
   backup: backup.optional(),
+  invalidate: invalidate.prefault([]),
+  cacheQueries: cacheQueries.optional(),
 }
 
 const embeddedOnly = ['replicas', 'directory', 'settings', 'durability', 'backup'] as const
@@ -162,6 +165,8 @@ const database: Schema<UnnamedDatabase> = into(
       failover: keys.failover,
       access: keys.access ?? null,
       backup: keys.backup ?? null,
+      invalidate: keys.invalidate,
+      cacheQueries: keys.cacheQueries ?? null,
     }) as UnnamedDatabase
   },
 )

@@ -1,6 +1,7 @@
 // What a reload would do to databases: which of their keys change in a running system, and which services start anew
 // because their DATABASE_URL comes, goes or leads elsewhere.
 
+import { cacheVariables } from './cache-variables.ts'
 import type { CheckedSystem, CommandService } from './checked.ts'
 import type { CheckedDatabase } from './checked-databases.ts'
 import { databaseVariables } from './database-variables.ts'
@@ -59,5 +60,10 @@ export function variableChanges(before: CheckedSystem, after: CheckedSystem): Ch
 }
 
 function variables(system: CheckedSystem, service: CommandService): Map<string, string> {
-  return new Map(databaseVariables(system, service).map(one => [one.variable, one.database]))
+  const databases = databaseVariables(system, service).map(one => [one.variable, one.database] as const)
+  // By value: another server behind the same name is another URL.
+  const caches = cacheVariables(system, service).map(
+    one => [one.variable, JSON.stringify([one.holds, one.cache, system.caches[one.cache] ?? null])] as const,
+  )
+  return new Map([...databases, ...caches])
 }

@@ -1,11 +1,14 @@
 // What a reload would do: the differences between two checked systems, each with its effect. Pure; values are redacted.
 
 import type { CheckedListener, CheckedRoute, CheckedService, CheckedSystem } from './checked.ts'
+import type { CheckedEdgeCache } from './checked-caches.ts'
 import type { CheckedDatabase } from './checked-databases.ts'
 import { databaseEffect, variableChanges } from './diff-databases.ts'
 import { isObject, type Json, keyPath } from './plain.ts'
 import type { Change, ChangeEffect } from './results.ts'
 import { redactSystem } from './secrets.ts'
+import { defined } from './shapes.ts'
+import { sizeText } from './values.ts'
 
 /** What an instance was started with: when one of these changes, it is restarted. The rest of a service changes live. */
 const startKeys = ['command', 'directory', 'env', 'user'] as const
@@ -23,20 +26,81 @@ const refused = (key: string): ChangeEffect => ({ kind: 'refused', reason: refus
 /** From `before` to `after`, in the order of the file. Empty: a reload would change nothing. */
 export function diffSystems(before: CheckedSystem, after: CheckedSystem): Change[] {
   const [a, b] = [redactSystem(before), redactSystem(after)]
-  const { routes: routesBefore, workers: workersBefore, listeners: listenersBefore, ...edgeBefore } = a.edge
-  const { routes: routesAfter, workers: workersAfter, listeners: listenersAfter, ...edgeAfter } = b.edge
+  const {
+    routes: routesBefore,
+    workers: workersBefore,
+    listeners: listenersBefore,
+    cache: cacheBefore,
+    ...edgeBefore
+  } = a.edge
+  const {
+    routes: routesAfter,
+    workers: workersAfter,
+    listeners: listenersAfter,
+    cache: cacheAfter,
+    ...edgeAfter
+  } = b.edge
   return [
     ...differences('name', a.name, b.name, refused('name')),
     ...differences('control', a.control, b.control, refused('control')),
     ...differences('edge.workers', workersBefore, workersAfter, refused('workers')),
     ...differences('edge.listeners', byId(listenersBefore), byId(listenersAfter), live),
     ...differences('edge', edgeBefore, edgeAfter, live),
+    ...edgeCacheChanges(cacheBefore, cacheAfter),
+    ...peerTokenChanges(before, after),
     ...routeChanges(routesBefore, routesAfter),
     ...identityChanges(before, after),
     ...variableChanges(before, after),
     ...serviceChanges(before, after, a, b),
     ...databaseChanges(before, after, a, b),
+    ...cacheChanges(before, after, a, b),
   ]
+}
+
+/** What the memory of an edge process is laid out by: another one takes over, with an empty cache. */
+const storeKeys = ['memoryBytes', 'entriesMax', 'objectBytesMax', 'eviction', 'disk'] as const
+const anotherEdge: ChangeEffect = { kind: 'rolls', service: 'edge' }
+
+function edgeCacheChanges(from: CheckedEdgeCache | undefined, to: CheckedEdgeCache | undefined): Change[] {
+  if (from === undefined || to === undefined)
+    return differences('edge.cache', storeSummary(from), storeSummary(to), to ? anotherEdge : live)
+  const [a, b] = [from, to].map(({ parent, ...rest }) =>
+    defined({ ...rest, parent: parent?.url, parentCaFile: parent?.caFile }),
+  )
+  return Object.keys({ ...a, ...b }).flatMap(key => {
+    const effect = storeKeys.some(one => one === key) ? anotherEdge : live
+    return differences(`edge.cache.${key}`, at(a, key), at(b, key), effect)
+  })
+}
+
+/** A change that redaction hides is still a change. */
+function peerTokenChanges(before: CheckedSystem, after: CheckedSystem): Change[] {
+  const [from, to] = [before, after].map(({ edge }) => edge.cache?.peers ?? [])
+  const another = to?.some(({ url, token }) => {
+    const was = from?.find(one => one.url === url)?.token
+    return typeof was === 'string' && typeof token === 'string' && was !== token
+  })
+  return another ? [{ path: 'edge.cache.peers', from: '***', to: '*** (another token)', effect: live }] : []
+}
+
+const storeSummary = (cache: CheckedEdgeCache | undefined): string | undefined =>
+  cache &&
+  `${sizeText(cache.memoryBytes)} of memory${cache.disk ? `, ${sizeText(cache.disk.bytes)} on disk` : ''}`
+
+function cacheChanges(
+  before: CheckedSystem,
+  after: CheckedSystem,
+  shownBefore: CheckedSystem,
+  shownAfter: CheckedSystem,
+): Change[] {
+  const names = [...new Set([...Object.keys(before.caches), ...Object.keys(after.caches)])]
+  return names.flatMap(name => {
+    const path = keyPath('caches', name)
+    const [from, to] = [shownBefore.caches[name], shownAfter.caches[name]]
+    const shown = differences(path, from, to, live)
+    if (shown.length > 0 || same(before.caches[name], after.caches[name])) return shown
+    return [{ path, from: '***', to: '*** (another value)', effect: live }]
+  })
 }
 
 const byId = (listeners: readonly CheckedListener[]): Record<string, CheckedListener> =>

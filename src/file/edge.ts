@@ -1,6 +1,7 @@
 // The keys of `edge`: listeners, workers, trust, limits, access log. Its routes are in routes.ts.
 
 import type { CheckedEdge, CheckedLimits, CheckedListener, CheckedRoute, CheckedTls } from './checked.ts'
+import { edgeCache, region } from './edge-cache.ts'
 import {
   health,
   httpListeners,
@@ -109,6 +110,8 @@ const edgeKeys = {
   serverTiming: serverTiming.optional(),
   errorPages: errorPages.optional(),
   maintenance: maintenance.optional(),
+  cache: edgeCache.optional(),
+  region: region.optional(),
   drainTimeout: duration('How long requests in flight may go on after a stop began.', '0ms', '24h').prefault(
     '30s',
   ),
@@ -166,6 +169,8 @@ export const edge: Schema<ParsedEdge> = into(
       tracing: keys.tracing,
       slowLog: keys.slowLog,
       serverTiming: keys.serverTiming,
+      cache: keys.cache,
+      region: keys.region,
     }) as ParsedEdge
   },
 )

@@ -1,9 +1,11 @@
 // The system file: its types, its checker and what is made from it. Pure: it reads no file and no clock. Loading a file
 // from disk is the system's.
 
+export { type CacheVariable, cacheVariables, hasFeedListeners } from './cache-variables.ts'
 export { checkSystem } from './check.ts'
 export type * from './checked.ts'
 export { systemFormat } from './checked.ts'
+export type * from './checked-caches.ts'
 export type * from './checked-databases.ts'
 export { accessOf, type DatabaseVariable, databaseVariables } from './database-variables.ts'
 export { diffSystems } from './diff.ts'

@@ -28,6 +28,8 @@ const named: Readonly<Record<string, string>> = {
   'services.*': 'ServiceInput',
   'services.*.health': 'HealthInput',
   'databases.*': 'DatabaseInput',
+  'edge.cache': 'EdgeCacheInput',
+  'edge.routes[].cache': 'RouteCacheInput',
 }
 
 export function inputTypes(schema: JsonSchema): string {
@@ -69,7 +71,8 @@ function plainType(schema: JsonSchema, path: string, declared: string[], depth: 
   if (schema.enum) return schema.enum.map(literal).join(' | ')
   if (schema.anyOf)
     return [...new Set(schema.anyOf.map(one => plainType(one, path, declared, depth)))].join(' | ')
-  if (/\.(env\.\*|servers\[\])$/.test(path) && schema.type === 'object') return 'SecretReference'
+  if (/\.(env\.\*|servers\[\]|redis(\[\])?|token)$/.test(path) && schema.type === 'object')
+    return 'SecretReference'
   if (schema.type === 'array')
     return `readonly ${bracketed(typeOf(schema.items ?? {}, `${path}[]`, declared, depth))}[]`
   if (schema.type === 'object') return objectType(schema, path, declared, depth)

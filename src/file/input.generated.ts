@@ -15,6 +15,185 @@ export type Overrides<T> = T extends readonly unknown[]
     ? { readonly [K in keyof T]?: Overrides<T[K]> | null | undefined }
     : T
 
+/** The store of all routes with `cache`. There is none without such a route. */
+export type EdgeCacheInput = {
+  /**
+   * Memory for answers, shared by all worker threads.
+   * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 4MB to 16GB.
+   * Default: 268435456.
+   */
+  readonly memory?: Size | undefined
+  /**
+   * Answers kept at once.
+   * Allowed: a whole number from 100 to 100000000.
+   * Default: 100000.
+   */
+  readonly entries?: number | undefined
+  /**
+   * Larger bodies are not kept in memory. Left out: 8MB, or an eighth of the memory where that is less.
+   * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1KB to 4GB.
+   */
+  readonly objectMax?: Size | undefined
+  /**
+   * Which answers go when it is full.
+   * Allowed: 's3-fifo', 'w-tinylfu', 'sieve', 'arc', 'lru', 'lfu', 'clock', 'fifo', 'lifo', 'mru', 'random'.
+   * Default: "s3-fifo".
+   */
+  readonly eviction?: 's3-fifo' | 'w-tinylfu' | 'sieve' | 'arc' | 'lru' | 'lfu' | 'clock' | 'fifo' | 'lifo' | 'mru' | 'random' | undefined
+  /**
+   * A second tier on disk. `false`: none.
+   * Default: false.
+   */
+  readonly disk?: {
+    /**
+     * Where. Left out: in the state directory, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly directory?: string | undefined
+    /**
+     * How much it may take.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 16MB to 1024GB.
+     * Default: "10GB".
+     */
+    readonly size?: Size | undefined
+    /**
+     * Larger bodies are not kept on it.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1KB to 64GB.
+     * Default: "256MB".
+     */
+    readonly objectMax?: Size | undefined
+  } | false | undefined
+  /** Another Tenfold that is asked before the services (origin shield): one fetch for all edges. Where it is down, services are asked. */
+  readonly parent?: string | {
+    /**
+     * Where it is.
+     * Allowed: a URL such as 'https://shield.example', without a path, of at most 300 characters.
+     */
+    readonly url: string
+    /**
+     * Authorities to trust (PEM) instead of the system's, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly caFile?: string | undefined
+  } | undefined
+  /**
+   * Validations in the background at once, for each worker thread.
+   * Allowed: a whole number from 0 to 10000.
+   * Default: 64.
+   */
+  readonly backgroundMax?: number | undefined
+  /**
+   * Other Tenfolds whose caches forget what is purged here, and the other way round if they name us.
+   * Default: [].
+   */
+  readonly peers?: readonly ({
+    /**
+     * Its control API.
+     * Allowed: a URL such as 'http://10.0.0.7:9900', without a path, of at most 300 characters.
+     */
+    readonly url: string
+    /** Its admin token. */
+    readonly token: string | SecretReference
+  })[] | undefined
+}
+
+/** Keeps answers of the service and gives them to others who ask for the same (RFC 9111, a shared cache). `true`: as the origin says. */
+export type RouteCacheInput = boolean | {
+  /**
+   * Fresh for so long, whatever the origin says, unless it says private or no-store or sets a cookie. Left out: as the origin says.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 365d.
+   */
+  readonly ttl?: Duration | undefined
+  /** What an answer depends on beside method, host and path. */
+  readonly key?: {
+    /**
+     * Which parameters tell pages apart. Their order never does.
+     * Default: "all".
+     */
+    readonly query?: 'all' | 'none' | {
+      /** Only these. */
+      readonly only?: readonly string[] | undefined
+      /** All but these, such as those of advertisers. */
+      readonly except?: readonly string[] | undefined
+    } | undefined
+    /** Request headers whose values tell pages apart; instances get them as they came. */
+    readonly headers?: readonly string[] | undefined
+    /** Cookies whose values tell pages apart, such as a theme. */
+    readonly cookies?: readonly string[] | undefined
+    /**
+     * One page each for mobile, tablet and desktop.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly device?: boolean | undefined
+    /**
+     * One page a country: the header in which a trusted proxy tells it, such as 'cf-ipcountry'.
+     * Allowed: a header name, of at most 256 characters.
+     */
+    readonly country?: string | undefined
+    /** One page a language: of these the one that fits Accept-Language best; the first where none fits. */
+    readonly languages?: readonly string[] | undefined
+  } | undefined
+  /** Short for `key.query`: `true` for none, or parameters that do not count. */
+  readonly ignoreQuery?: boolean | readonly string[] | undefined
+  /**
+   * So long after it became stale an answer is still given at once, while it is validated in the background.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 365d.
+   */
+  readonly swr?: Duration | undefined
+  /**
+   * So long after it became stale an answer is given where the service fails or cannot be reached.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 365d.
+   */
+  readonly staleIfError?: Duration | undefined
+  /** How long errors are kept, by status or class: `{ 404: '10s', '5xx': '1s' }`. `'4xx'` means 404, 405, 410 and 451: the others one client's own request causes. Left out: as the origin says. */
+  readonly negative?: { readonly [name: string]: Duration } | undefined
+  /** Names by which answers are purged, beside those of the origin (`Surrogate-Key`, `Cache-Tag`). `{name}` of the route's path are filled in. */
+  readonly tags?: readonly string[] | undefined
+  /** Requests that go past the cache: neither answered from it nor kept. */
+  readonly bypass?: {
+    /** With one of these headers. */
+    readonly headers?: readonly string[] | undefined
+    /** With one of these cookies, such as the one of a session. */
+    readonly cookies?: readonly string[] | undefined
+    /** With one of these parameters, such as `preview`. */
+    readonly query?: readonly string[] | undefined
+  } | undefined
+  /**
+   * What browsers are told (max-age) instead of what the origin says.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 365d.
+   */
+  readonly browserTtl?: Duration | undefined
+  /**
+   * Browsers are told that it never changes, so that a reload does not ask.
+   * Allowed: true or false.
+   * Default: false.
+   */
+  readonly immutable?: boolean | undefined
+  /**
+   * Answers that say nothing of their freshness are fresh for 10 % of the time since they were changed, a day at most.
+   * Allowed: true or false.
+   * Default: false.
+   */
+  readonly heuristics?: boolean | undefined
+  /**
+   * Answers that set cookies may be shared, without their cookies.
+   * Allowed: true or false.
+   * Default: false.
+   */
+  readonly stripCookies?: boolean | undefined
+  /**
+   * In this last part of its life an answer that is asked for is fetched anew in the background. `false`: not.
+   * Default: false.
+   */
+  readonly refreshAhead?: number | `${number}%` | false | undefined
+  /**
+   * How long a request waits for the answer to another one for the same; `false`: each asks for itself.
+   * Default: "10s".
+   */
+  readonly collapse?: Duration | false | undefined
+}
+
 /** What is matched, and one of `to`, `split`, `files`, `redirect`, `respond`. The first route that matches wins. */
 export type RouteInput = {
   /**
@@ -395,6 +574,8 @@ export type RouteInput = {
    * Allowed: true or false.
    */
   readonly causal?: boolean | undefined
+  /** Keeps answers of the service and gives them to others who ask for the same (RFC 9111, a shared cache). `true`: as the origin says. */
+  readonly cache?: RouteCacheInput | undefined
   /** Changed on the way to the service. */
   readonly requestHeaders?: {
     /** Set, also where the header is already there. */
@@ -825,6 +1006,13 @@ export type EdgeInput = {
      */
     readonly allow?: readonly string[] | undefined
   } | undefined
+  /** The store of all routes with `cache`. There is none without such a route. */
+  readonly cache?: EdgeCacheInput | undefined
+  /**
+   * Where this edge is, such as `fra`: names it in Cache-Status, and in `tenfold cache`.
+   * Allowed: a name of small letters, digits and -, of at most 40 characters.
+   */
+  readonly region?: string | undefined
   /**
    * How long requests in flight may go on after a stop began.
    * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 24h.
@@ -1526,9 +1714,75 @@ export type DatabaseInput = {
      */
     readonly drill?: Duration | false | undefined
   } | undefined
+  /**
+   * What caches forget when rows of a table change, whoever changed them: `[{ on: 'films', tags: ['film:{id}'] }]`.
+   * Default: [].
+   */
+  readonly invalidate?: readonly ({
+    /**
+     * A table.
+     * Allowed: a table such as 'films' or 'shop.films', of at most 127 characters.
+     */
+    readonly on: string
+    /**
+     * Tags of the edge and of application caches.
+     * Default: [].
+     */
+    readonly tags?: readonly string[] | undefined
+    /**
+     * Pages of the edge.
+     * Default: [].
+     */
+    readonly urls?: readonly string[] | undefined
+    /**
+     * Keys of application caches.
+     * Default: [].
+     */
+    readonly keys?: readonly string[] | undefined
+  })[] | undefined
+  /** The router keeps results of reads until their tables change: `[{ tables: ['films'], ttl: '10s' }]`. Left out: none. */
+  readonly cacheQueries?: readonly ({
+    /** Tables; reads of these alone are kept. */
+    readonly tables: readonly string[]
+    /**
+     * How long at most.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 100ms to 30d.
+     * Default: "1m".
+     */
+    readonly ttl?: Duration | undefined
+  })[] | {
+    /** Which reads. */
+    readonly rules?: readonly ({
+      /** Tables; reads of these alone are kept. */
+      readonly tables: readonly string[]
+      /**
+       * How long at most.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 100ms to 30d.
+       * Default: "1m".
+       */
+      readonly ttl?: Duration | undefined
+    })[] | undefined
+    /**
+     * The longest time that a statement itself may ask for: `/* tenfold: cache=10s *\/`. `false`: none.
+     * Default: false.
+     */
+    readonly hints?: Duration | false | undefined
+    /**
+     * Of all results together.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 64KB to 16GB.
+     * Default: "64MB".
+     */
+    readonly memory?: Size | undefined
+    /**
+     * Larger results are not kept.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1KB to 256MB.
+     * Default: "256KB".
+     */
+    readonly resultMax?: Size | undefined
+  } | undefined
 }
 
-/** A whole system: its front door, its services and its databases. */
+/** A whole system: its front door, its services, databases and caches. */
 export type SystemInput = {
   /**
    * For editors: where the JSON Schema of this file is.
@@ -1555,6 +1809,18 @@ export type SystemInput = {
   readonly services?: { readonly [name: string]: ServiceInput } | undefined
   /** Databases by name. A service gets DATABASE_URL for `main` or its only one, and DATABASE_URL_NAME for each. */
   readonly databases?: { readonly [name: string]: DatabaseInput } | undefined
+  /** Shared caches by name, for `tenfold/cache` and `tenfold/sessions` in services. A service gets CACHE_URL for `main` or its only one, and CACHE_URL_NAME for each. */
+  readonly caches?: { readonly [name: string]: {
+    /** A Redis or Valkey server, or several. */
+    readonly redis: string | SecretReference | readonly (string | SecretReference)[]
+    /**
+     * What several are: nodes of one Redis Cluster, or plain servers among which keys are spread.
+     * Allowed: 'server', 'cluster', 'ring'.
+     */
+    readonly kind?: 'server' | 'cluster' | 'ring' | undefined
+    /** Services that get its URL. Left out: every one that Tenfold runs. */
+    readonly access?: readonly string[] | undefined
+  } } | undefined
   /** Overrides chosen by `--env NAME` or `TENFOLD_ENV`. */
   readonly environments?: { readonly [name: string]: Overrides<SystemInput> } | undefined
 }

@@ -7,6 +7,7 @@ import { headerMap, headerRules } from './headers.ts'
 import { hostPattern } from './network.ts'
 import { fixedPrefix, pathPattern } from './patterns.ts'
 import { hedge, routeRetry } from './retry.ts'
+import { routeCache } from './route-cache.ts'
 import { compress, files, filesAction, type ParsedFiles } from './route-files.ts'
 import { canary, cors, hooks, mirror, split } from './route-gateway.ts'
 import { defined, either, into, listOf, strict } from './shapes.ts'
@@ -170,6 +171,7 @@ const routeKeys = {
   causal: flag(
     'Users read their own writes, whichever instance serves them: the `Tenfold-After` of an instance travels in a cookie and comes back with the next requests.',
   ).optional(),
+  cache: routeCache.optional(),
   requestHeaders: headerRules('Changed on the way to the service.').optional(),
   responseHeaders: headerRules('Changed on the way to the client.').optional(),
 }
@@ -184,6 +186,7 @@ const proxyOnly = [
   'mirror',
   'decodedBodyMax',
   'causal',
+  'cache',
 ] as const
 const actions = ['to', 'split', 'files', 'redirect', 'respond'] as const
 
@@ -204,6 +207,9 @@ const elsewhere = {
   gzip: "Did you mean 'compress'?",
   brotli: "Did you mean 'compress'?",
   encode: "Did you mean 'compress'?",
+  proxy_cache: "Did you mean 'cache'?",
+  ttl: "'ttl' is a key of 'cache'.",
+  tags: "'tags' is a key of 'cache'.",
   websocket: "Did you mean 'upgrade'?",
   strip_prefix: "Write rewrite: '/'.",
   stripPrefix: "Write rewrite: '/'.",
@@ -217,7 +223,7 @@ export const route: Schema<CheckedRoute> = into(
   strict(routeKeys, {
     about:
       'What is matched, and one of `to`, `split`, `files`, `redirect`, `respond`. The first route that matches wins.',
-    later: ['guard', 'cache'],
+    later: ['guard'],
     elsewhere,
   }),
   (keys): CheckedRoute | Refused => {
@@ -239,6 +245,7 @@ export const route: Schema<CheckedRoute> = into(
       hooks: keys.hooks,
       decodedBytesMax: keys.decodedBodyMax,
       causal: keys.causal || undefined,
+      cache: keys.cache,
     }) as CheckedRoute
   },
 )
@@ -258,6 +265,7 @@ interface ActionKeys {
   readonly mirror?: Proxy['mirror'] | undefined
   readonly decodedBodyMax?: number | undefined
   readonly causal?: boolean | undefined
+  readonly cache?: CheckedRoute['cache']
   readonly compress?: CheckedRoute['compress'] | undefined
   readonly redirect?: CheckedAction | undefined
   readonly respond?: CheckedAction | undefined

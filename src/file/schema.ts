@@ -1,7 +1,9 @@
 // The root of the system file's schema, and its environments. Its parts are in edge.ts, routes.ts, services.ts,
 // upstream.ts and databases.ts.
 
+import { caches } from './caches.ts'
 import type { CheckedListen } from './checked.ts'
+import type { CheckedCache } from './checked-caches.ts'
 import { databases, type UnnamedDatabase } from './databases.ts'
 import { edge, type ParsedEdge } from './edge.ts'
 import { listenAt } from './network.ts'
@@ -16,6 +18,7 @@ export interface ParsedSystem {
   readonly edge: ParsedEdge
   readonly services: Readonly<Record<string, UnnamedService>>
   readonly databases: Readonly<Record<string, UnnamedDatabase>>
+  readonly caches: Readonly<Record<string, Omit<CheckedCache, 'name'>>>
 }
 
 const overrides = leaf<object>({
@@ -28,7 +31,7 @@ const overrides = leaf<object>({
 })
 
 /** Parts of DESIGN that later versions bring. */
-const laterKeys = ['guard', 'caches', 'queues', 'buckets', 'workload']
+const laterKeys = ['guard', 'queues', 'buckets', 'workload']
 
 export const systemSchema: Schema<ParsedSystem> = into(
   strict(
@@ -54,6 +57,7 @@ export const systemSchema: Schema<ParsedSystem> = into(
       edge: edge.prefault({}),
       services: services.prefault({}),
       databases: databases.prefault({}),
+      caches: caches.prefault({}),
       environments: mapOf(overrides, {
         about: 'Overrides chosen by `--env NAME` or `TENFOLD_ENV`.',
         names: "names such as 'production': small letters, digits and -",
@@ -62,7 +66,7 @@ export const systemSchema: Schema<ParsedSystem> = into(
       }).optional(),
     },
     {
-      about: 'A whole system: its front door, its services and its databases.',
+      about: 'A whole system: its front door, its services, databases and caches.',
       later: laterKeys,
       elsewhere: {
         routes: "'routes' is a key of 'edge'.",
@@ -73,6 +77,8 @@ export const systemSchema: Schema<ParsedSystem> = into(
         upstreams: "Did you mean 'services'?",
         database: "Did you mean 'databases'?",
         postgres: 'Write databases: { main: {} }.',
+        cache: "Did you mean 'caches'? The edge's is a key of 'edge', and of routes.",
+        redis: "Write caches: { main: { redis: 'redis://...' } }.",
       },
     },
   ),
@@ -82,5 +88,6 @@ export const systemSchema: Schema<ParsedSystem> = into(
     edge: keys.edge,
     services: keys.services,
     databases: keys.databases,
+    caches: keys.caches,
   }),
 )

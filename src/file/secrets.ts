@@ -28,6 +28,10 @@ export function secretNames(system: CheckedSystem): string[] {
   for (const { servers } of Object.values(system.databases))
     if (servers.kind === 'existing')
       for (const url of servers.urls) if (typeof url !== 'string') names.add(url.secret)
+  for (const { urls } of Object.values(system.caches))
+    for (const url of urls) if (typeof url !== 'string') names.add(url.secret)
+  for (const { token } of system.edge.cache?.peers ?? [])
+    if (typeof token !== 'string') names.add(token.secret)
   return [...names]
 }
 
@@ -79,7 +83,22 @@ export function redactSystem(system: CheckedSystem): CheckedSystem {
   const databases = Object.fromEntries(
     Object.entries(system.databases).map(([name, one]) => [name, redactDatabase(one)]),
   )
-  return { ...system, services, databases }
+  return { ...system, services, databases, ...redactCaches(system) }
+}
+
+function redactCaches({ caches, edge }: CheckedSystem): Pick<CheckedSystem, 'caches' | 'edge'> {
+  const shown = Object.entries(caches).map(([name, one]) => {
+    const urls = one.urls.map(url => (typeof url === 'string' ? redactUrl(url) : url))
+    return [name, { ...one, urls }] as const
+  })
+  const peers = edge.cache?.peers.map(({ url, token }) => ({
+    url,
+    token: typeof token === 'string' ? '***' : token,
+  }))
+  return {
+    caches: Object.fromEntries(shown),
+    edge: edge.cache && peers ? { ...edge, cache: { ...edge.cache, peers } } : edge,
+  }
 }
 
 function redactDatabase(database: CheckedDatabase): CheckedDatabase {

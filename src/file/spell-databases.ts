@@ -2,6 +2,7 @@
 
 import type { CheckedDatabase, CheckedExistingServers } from './checked-databases.ts'
 import { defined } from './shapes.ts'
+import { spellCachedQueries } from './spell-caches.ts'
 import { ms, place } from './spell-values.ts'
 
 export function spellDatabase(one: CheckedDatabase): object {
@@ -42,6 +43,8 @@ export function spellDatabase(one: CheckedDatabase): object {
           drill: backup.drillEveryMs === null ? false : ms(backup.drillEveryMs),
         }
       : undefined,
+    invalidate: one.invalidate,
+    cacheQueries: one.cacheQueries ? spellCachedQueries(one.cacheQueries) : undefined,
   })
 }
 

@@ -11,6 +11,7 @@ import type {
 } from './checked.ts'
 import type { EdgeInput, SystemInput } from './input.generated.ts'
 import { defined } from './shapes.ts'
+import { spellEdgeCache, spellRouteCache } from './spell-caches.ts'
 import { keyText, ms, msOf, place, retry } from './spell-values.ts'
 
 type RouteInput = NonNullable<NonNullable<SystemInput['edge']>['routes']>[number]
@@ -53,6 +54,8 @@ export function spellEdge(edge: CheckedEdge): EdgeInput {
       : false,
     ...observed(edge),
     drainTimeout: ms(limits.drainTimeoutMs),
+    cache: edge.cache && spellEdgeCache(edge.cache),
+    region: edge.region,
     // Without HTTP there is nothing to route.
     routes: edge.routes.length === 0 ? undefined : edge.routes.map(route),
   }) as unknown as EdgeInput
@@ -157,6 +160,7 @@ function route(one: CheckedRoute): RouteInput {
       bodyMax: one.bodyBytesMax,
       decodedBodyMax: one.decodedBytesMax,
       causal: one.causal,
+      cache: one.cache && spellRouteCache(one.cache),
       cors: cors && {
         origins: cors.origins,
         methods: cors.methods,

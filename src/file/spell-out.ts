@@ -10,6 +10,7 @@ import type {
 } from './checked.ts'
 import type { SystemInput } from './input.generated.ts'
 import { defined } from './shapes.ts'
+import { spellCache } from './spell-caches.ts'
 import { spellDatabase } from './spell-databases.ts'
 import { spellEdge } from './spell-edge.ts'
 import { keyText, ms, place, retry } from './spell-values.ts'
@@ -26,6 +27,9 @@ export function spellOut(system: CheckedSystem): SystemInput {
     databases: Object.fromEntries(
       Object.values(system.databases).map(one => [one.name, spellDatabase(one)]),
     ) as NonNullable<SystemInput['databases']>,
+    caches: Object.fromEntries(
+      Object.values(system.caches).map(one => [one.name, spellCache(one)]),
+    ) as NonNullable<SystemInput['caches']>,
   }
 }
 

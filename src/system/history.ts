@@ -73,9 +73,14 @@ export function openHistory(folder: string, onTrouble: (cause: Error) => void): 
 
 const fileOf = (folder: string, number: number): string => join(folder, `${number}.json`)
 
-/** Those of before there were databases have none. */
-function withDatabases(entry: HistoryRecord): HistoryRecord {
-  return { ...entry, system: { ...entry.system, databases: entry.system.databases ?? {} } }
+/** Those of before there were databases, or caches, have none. */
+function upToDate(entry: HistoryRecord): HistoryRecord {
+  const { databases = {}, caches = {} } = entry.system
+  const named = Object.entries(databases).map(
+    ([name, one]) =>
+      [name, { ...one, invalidate: one.invalidate ?? [], cacheQueries: one.cacheQueries ?? null }] as const,
+  )
+  return { ...entry, system: { ...entry.system, databases: Object.fromEntries(named), caches } }
 }
 
 /** Oldest first. What cannot be read is left out: a rollback to it would not be one. */
@@ -85,7 +90,7 @@ function readAll(folder: string): HistoryRecord[] {
     .flatMap(name => {
       try {
         const entry = JSON.parse(readFileSync(join(folder, name), 'utf8')) as HistoryRecord
-        return entry.format === 1 ? [withDatabases(entry)] : []
+        return entry.format === 1 ? [upToDate(entry)] : []
       } catch {
         return []
       }
