@@ -47,9 +47,14 @@ export class Ghosts {
     return this.#sizes[node]!
   }
 
-  /** The newest from now on, unless its hash is there already; the oldest go until it fits. One larger than `sizeMax` is not kept. */
-  add(hash: number, size: number, sizeMax: number): void {
-    if (size > sizeMax || this.#entriesMax === 0 || this.find(hash) !== 0) return
+  /**
+   * The newest from now on, unless its hash is there already; the oldest go until it fits. One larger than `sizeMax` is
+   * not kept. Returns its node, or 0.
+   */
+  add(hash: number, size: number, sizeMax: number): number {
+    if (size > sizeMax || this.#entriesMax === 0) return 0
+    const known = this.find(hash)
+    if (known !== 0) return known
     while (this.count >= this.#entriesMax || this.size + size > sizeMax) this.dropOldest()
     const node = this.#freeNode()
     const bucket = this.#bucket(hash)
@@ -60,6 +65,7 @@ export class Ghosts {
     this.#links.push(queue, node)
     this.#totals[0]! += 1
     this.#totals[3]! += size
+    return node
   }
 
   /** Whether it was there; it is not any more. */
