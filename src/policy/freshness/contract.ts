@@ -126,46 +126,11 @@ export interface Judged extends FreshnessMeta {
   readonly whyNumber: number
   /** Nobody else may have this answer, whoever waits for it: private, no-store, a cookie, `Vary: *`. Implies not stored. */
   readonly personal: boolean
-  /** Lower-case names of fields that are not to be stored: stripped cookies, `no-cache="a"`, `private="b"`, targeted ones. */
+  /**
+   * Lower-case names of fields that are not to be stored: Age (it is in the numbers), stripped cookies, those of
+   * `no-cache="a"` and `private="b"`. Whoever asked gets them still.
+   */
   readonly drop: readonly string[]
   /** Lower-case names of Vary, sorted, without repeats; empty where it varies by nothing. */
   readonly vary: readonly string[]
 }
-// export interface Freshness {
-//   // asking
-//   /** 0: look it up. Else a code of `CacheReason`: goes past the cache (method, body, bypass rules are the caller's). */
-//   bypassReason(method: string, hasBody: boolean, request: Fields): number
-//   /** Shared constant where the client says nothing, or where rules (`ttlMs`) say that clients do not count. */
-//   requestDirectives(request: Fields, rules: CacheRules): RequestDirectives
-//   /** Lower-case names of request fields by which origins are poisoned: not to be forwarded where an answer may be stored. */
-//   unkeyedFields(key: KeyRules): readonly string[]
-//   // keys
-//   compileKey(rules: KeyRules): KeyMaker   // .text(secure, authority, path, query ('' or from '?' on), request): string
-//   varyNames(field: string | undefined): readonly string[] | null   // null: `*`
-//   varyText(names: readonly string[], request: Fields): string      // secondary key: no spaces, no CR LF, bounded
-//   // storing
-//   judgeStorage(question: StorageQuestion): Judged
-//   // using
-//   ageUs(meta: FreshnessMeta, nowUs: number): number
-//   judgeReuse(meta: FreshnessMeta, nowUs: number, asked: RequestDirectives, purgedSoftly: boolean, refreshAhead: number, random: number): ReuseCode
-//   reuseReason(meta, nowUs, asked, purgedSoftly): number
-//   /** `status`: of the origin's answer, 0 when there was none. */
-//   mayServeOnError(meta: FreshnessMeta, nowUs: number, asked: RequestDirectives, status: number): boolean
-//   // validating
-//   conditionalFields(stored: Fields): string   // `If-None-Match: ...\r\nIf-Modified-Since: ...\r\n`, '' without validators
-//   matches304(stored: Fields, notModified: Fields): boolean
-//   /** Field lines (each with CRLF) of what is stored, updated by those of the 304 or HEAD (RFC 9111 3.2). */
-//   updatedFields(stored: string, news: string): string
-//   headEffect(stored: Fields, storedBodyBytes: number, head: Fields, status: number): 'freshen' | 'invalidate' | 'none'
-//   /** Whether a client's conditions are met by what is stored (RFC 9111 4.3.2). */
-//   notModified(request: Fields, stored: Fields, receivedWallSeconds: number, nowSeconds: number, readDate: ReadDate): boolean
-//   // invalidating
-//   invalidates(method: string, status: number): boolean
-//   invalidatedTargets(own: {secure, authority, target}, response: Fields): readonly string[]   // same-origin targets (`/a?b`), own first
-//   originTags(response: Fields): readonly string[]     // Surrogate-Key, Cache-Tag
-//   // telling
-//   cacheStatusText(said: CacheStatus): string
-//   browserCacheControl(rules: CacheRules, storedOrAnswer: Fields): string | null   // value for clients instead of the origin's; null: as it is
-//   cacheReasonText(code: number, a?: number): string
-//   cacheReasonLabel(code: number): string
-// }
