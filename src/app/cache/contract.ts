@@ -67,7 +67,7 @@ export type SetOutcome =
   /** Larger than the tier takes. */
   | 'too-big'
 
-/** Told by a tier as it hears of it; every call is made for every process that subscribed, the causer's included. */
+/** Told by a tier as it hears of it, in every process; the causer itself need not be told: its core has done it already. */
 export interface TierListener {
   forget(what: Forgotten): void
   /** Invalidations may be missed from now on: the connection that brings them is gone. */
@@ -89,9 +89,13 @@ export interface Tier {
   get(key: string, leased: boolean): Promise<TierAnswer>
   /**
    * With a lease: only while that holds; ends it. Null: without (`cache.set`): voids the key's lease, is refused by
-   * a fence. A fence's own token stores under it (write-through).
+   * a fence, and tells the listeners to forget what they had. With a fence's own token (write-through): stored under it,
+   * unless another fence of the key stood at any time since this one was put up: whose commit came last is not known
+   * then ('fenced').
    */
   set(key: string, entry: TierEntry, lease: string | null): Promise<SetOutcome>
+  /** A lease on what is still fresh, for who loads ahead of its end; null: somebody else has it, or a fence stands. */
+  lease?(key: string): Promise<string | null>
   /** A load failed: the next asker gets a lease at once. */
   release(key: string, lease: string): Promise<void>
   /** Gone for all, leases voided, told to all listeners. */
@@ -124,7 +128,6 @@ export type CacheReason =
   | 'hit-negative'
   | 'hit-early'
   | 'hit-stale'
-  | 'hit-shared'
   | 'miss-absent'
   | 'miss-expired'
   | 'miss-tag'
