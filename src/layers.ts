@@ -115,7 +115,7 @@ export const layers: readonly Layer[] = [
     owns: "libraries for inside a user's own services: cache, sessions",
     imports: ['kit', 'policy', 'io'],
     pure: false,
-    builtins: harmless,
+    builtins: [...harmless, 'v8'],
     packages: ['redis'],
   },
   {

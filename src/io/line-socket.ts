@@ -1,4 +1,4 @@
-// JSON lines over a Unix socket, from the side that connects. Owns framing and its bounds; what the lines mean is its
+// JSON lines over a Unix socket or TCP, from the side that connects. Owns framing and its bounds; what the lines mean is its
 // user's business. It never reconnects by itself.
 
 import { connect, type Socket } from 'node:net'
@@ -17,10 +17,13 @@ export interface LineSocketUser {
   onEnd(cause: Error | null): void
 }
 
+/** Of a socket file, or an address. */
+export type LinePlace = string | { readonly host: string; readonly port: number }
+
 /** Rejects when nobody listens there, or within `timeoutMs`. */
-export function connectLines(path: string, timeoutMs: number, user: LineSocketUser): Promise<LineSocket> {
+export function connectLines(place: LinePlace, timeoutMs: number, user: LineSocketUser): Promise<LineSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path })
+    const socket = connect(typeof place === 'string' ? { path: place } : { ...place, noDelay: true })
     const limit = setTimeout(() => socket.destroy(new Error(`no connection in ${timeoutMs} ms`)), timeoutMs)
     socket.once('error', reject)
     socket.once('connect', () => {

@@ -1,0 +1,113 @@
+// One load on its way, and the waiting for it: many callers, one load. A flight remembers what was forgotten when it
+// began, so that its owner can tell whether its result may still be stored or shared with newcomers.
+
+import { Failure } from '../../kit/failure.ts'
+import { cacheFailures } from './failures.ts'
+
+export interface LoadContext {
+  readonly key: string
+  /** Aborted by the hard time-out, and when the cache is closed. */
+  readonly signal: AbortSignal
+  /** What is there and no longer fresh. */
+  readonly stale: unknown
+}
+
+/** `null` and `undefined` mean that there is nothing, and are remembered for `negativeTtlMs`. */
+export type Load<T> = (context: LoadContext) => T | Promise<T>
+
+export class Flight {
+  readonly key: string
+  /** The key's clock when it began: another one now, and the key was forgotten meanwhile. */
+  readonly keyClock: number
+  /** `TagVersions.latest` when it began. */
+  readonly since: number
+  /** Began while no fence stood. */
+  readonly storable: boolean
+  /** Null: only the loaded value will tell. */
+  readonly tags: readonly string[] | null
+  /** What callers get. */
+  readonly answer: Promise<unknown>
+  readonly controller: AbortController = new AbortController()
+  resolve!: (value: unknown) => void
+  reject!: (cause: unknown) => void
+
+  constructor(
+    key: string,
+    keyClock: number,
+    since: number,
+    storable: boolean,
+    tags: readonly string[] | null,
+  ) {
+    this.key = key
+    this.keyClock = keyClock
+    this.since = since
+    this.storable = storable
+    this.tags = tags
+    this.answer = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    // Nobody may be waiting: a refresh in the background.
+    this.answer.catch(() => {})
+  }
+}
+
+/** Calls `load`, not longer than `limitMs`; a result that comes later is dropped. */
+export function loadWithin(
+  load: Load<unknown>,
+  context: LoadContext,
+  controller: AbortController,
+  limitMs: number,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const late = (): void =>
+      controller.abort(
+        new Failure(
+          cacheFailures.loadTimeout,
+          `${context.key}: no value within ${limitMs} ms (hardTimeoutMs)`,
+        ),
+      )
+    const timer = setTimeout(late, limitMs)
+    const given = (): void => {
+      clearTimeout(timer)
+      reject(controller.signal.reason)
+    }
+    if (controller.signal.aborted) return given()
+    controller.signal.addEventListener('abort', given, { once: true })
+    const end = (): void => {
+      clearTimeout(timer)
+      controller.signal.removeEventListener('abort', given)
+    }
+    attempt(load, context).then(resolve, reject).finally(end)
+  })
+}
+
+async function attempt(load: Load<unknown>, context: LoadContext): Promise<unknown> {
+  return load(context)
+}
+
+/** The promise, unless the caller's own signal comes first: then its reason, and the load goes on for the others. */
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const gone = (): void => reject(signal.reason)
+    if (signal.aborted) return gone()
+    signal.addEventListener('abort', gone, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', gone))
+  })
+}
+
+export const late: unique symbol = Symbol('late')
+
+/** The promise's value, or `late` after `limitMs`; 0: at once. Rejects as the promise does, if in time. */
+export function within<T>(promise: Promise<T>, limitMs: number): Promise<T | typeof late> {
+  if (limitMs === 0) return Promise.resolve(late)
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(late), limitMs)
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}

@@ -1,0 +1,3 @@
+// The failures of all libraries for inside a user's services, for the reference page: each part owns its own.
+
+export { cacheFailures } from './cache/failures.ts'
