@@ -9,7 +9,7 @@ export interface TableLook {
   readonly kind: string
   readonly persistence: string
   readonly columns: readonly string[]
-  /** The table, or all of its partitions. `identity`: d default, n nothing, f full, i an index. */
+  /** The table and all of its partitions, whose rows go by the identities of both. d default, n nothing, f full, i an index. */
   readonly leaves: readonly {
     readonly name: string
     readonly identity: string
@@ -38,7 +38,7 @@ export function looksSql(tables: readonly string[]): string {
           ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
           WHERE i.indrelid = l.oid AND CASE l.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident
             ELSE false END))), '[]')
-      FROM pg_class AS l WHERE l.relkind = 'r' AND (l.oid = c.oid
+      FROM pg_class AS l WHERE l.relkind IN ('r', 'p') AND (l.oid = c.oid
         OR c.relkind = 'p' AND l.oid IN (SELECT relid FROM pg_partition_tree(c.oid)))))
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
   WHERE n.nspname || '.' || c.relname IN (${tables.map(literal).join(', ')})`
