@@ -43,6 +43,20 @@ export function packWhole(
   else zlib.zstdCompress(bytes, { params: zstdParams(level) }, told)
 }
 
+/** All of what `packWhole` gave; null when it is damaged, or larger than `bytesMax`. */
+export function unpackWhole(
+  coding: PackCoding,
+  bytes: Buffer,
+  bytesMax: number,
+  done: (plain: Buffer | null) => void,
+): void {
+  const told = (error: Error | null, plain: Buffer): void => done(error === null ? plain : null)
+  const bound = { maxOutputLength: bytesMax }
+  if (coding === 'gzip') zlib.gunzip(bytes, bound, told)
+  else if (coding === 'br') zlib.brotliDecompress(bytes, bound, told)
+  else zlib.zstdDecompress(bytes, bound, told)
+}
+
 /** Where the bytes of a `ByteStream` go. Nothing is called after `destroy`, nor from inside a call of the stream. */
 export interface ByteSink {
   bytes(bytes: Buffer): void
