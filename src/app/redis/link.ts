@@ -290,7 +290,8 @@ export class RedisLink {
     })
     const { names, sharded } = channels()
     if (names.length === 0) return
-    if (sharded) await client.sSubscribe([...names], heard)
+    // A channel each: they lie on different slots.
+    if (sharded) await Promise.all(names.map(name => client.sSubscribe(name, heard)))
     else await client.subscribe([...names], heard)
   }
 
