@@ -2,9 +2,10 @@
 // counts as old.
 
 import { type CacheRules, Flag, type StorageQuestion } from './contract.ts'
-import { Said, type Spoken } from './directives.ts'
+import { Said } from './directives.ts'
 import { CacheReason } from './reason.ts'
 import { secondsMax, secondsOf } from './scan.ts'
+import type { Spoken } from './targeted.ts'
 
 const us = 1_000_000
 

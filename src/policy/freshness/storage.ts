@@ -2,9 +2,10 @@
 // judged. That its body came whole is the caller's to see. Everything uncertain is decided against storing.
 
 import { Ask, Flag, type Judged, type StorageQuestion } from './contract.ts'
-import { type Directives, requestDirectives, Said, type Spoken, spokenBy } from './directives.ts'
+import { type Directives, requestDirectives, Said } from './directives.ts'
 import { isOfOneClient, type Lifetime, lifetimeOf, negativeMsOf } from './lifetime.ts'
 import { CacheReason } from './reason.ts'
+import { type Spoken, spokenBy } from './targeted.ts'
 import { varyNames, varyNamesMax, varyText } from './vary.ts'
 
 const us = 1_000_000
@@ -23,13 +24,16 @@ export function judgeStorage(question: StorageQuestion): Judged {
   return {
     ...metaOf(question, spoken, lifetime, vary ?? []),
     store: refusal === 0,
-    why: refusal === 0 ? lifetime.why : refusal,
+    why: refusal === 0 ? whyStored(spoken.directives, lifetime) : refusal,
     whyNumber: refusal === 0 ? lifetime.freshForUs : refusalNumber(refusal, question.status),
     personal: isPersonal(refusal),
     drop,
     vary: vary ?? [],
   }
 }
+
+const whyStored = (directives: Directives, lifetime: Lifetime): number =>
+  mustAlwaysValidate(directives, lifetime) ? CacheReason.storedToValidate : lifetime.why
 
 const refusalNumber = (refusal: number, status: number): number =>
   refusal === CacheReason.tooManyNames ? varyNamesMax : status
@@ -103,7 +107,7 @@ function worthRefusal(question: StorageQuestion, { directives }: Spoken, lifetim
   if (!isSaid && !cachedByDefault.has(question.status)) return CacheReason.nothingSaid
   const hasCookie = request.find('cookie') !== undefined && !key.headers.includes('cookie')
   if (!isSaid && hasCookie) return CacheReason.cookieGuess
-  if (lifetime.freshForUs > lifetime.initialAgeUs && (directives.flags & Said.noCache) === 0) return 0
+  if (lifetime.freshForUs > lifetime.initialAgeUs && !mustAlwaysValidate(directives, lifetime)) return 0
   const windows = windowsOf(question, directives, lifetime)
   if (hasValidators(question) || windows.whileRevalidate > 0 || windows.ifError > 0) return 0
   return isSaid ? CacheReason.uselessStale : CacheReason.nothingSaid

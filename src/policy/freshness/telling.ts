@@ -52,7 +52,7 @@ function stringOf(text: string): string {
  * Cache-Control for clients in place of the origin's; null: as the origin has it. Only for answers that may be shared:
  * of a personal one not a word is changed.
  */
-export function browserCacheControl(rules: CacheRules, answer: Fields, personal: boolean): string | null {
+export function browserCacheControl(rules: CacheRules, answer: Fields, personal = false): string | null {
   if (personal) return null
   if (rules.browserTtlMs !== undefined) {
     const seconds = Math.floor(rules.browserTtlMs / 1_000)
