@@ -376,21 +376,36 @@ export class Cache {
     const flight = this.#flightOf(key, call)
     this.#flights.set(key, flight)
     this.#running.add(flight)
-    const end = (): void => {
-      this.#running.delete(flight)
-      if (this.#flights.get(key) === flight) this.#flights.delete(key)
-    }
-    this.#fly(flight, load, call, entry, stale, early)
-      .catch(cause => {
-        this.#loadFailed(flight, cause, entry)
-        flight.reject(cause)
-      })
-      .finally(end)
+    void this.#fly(flight, load, call, entry, stale, early)
     return flight
   }
 
-  /** One flight: the shared tier, the loader, storing. Its callers have their answer before it is stored everywhere. */
+  /** Its result is stored or not; newcomers find no flight. */
+  #land(flight: Flight): void {
+    this.#running.delete(flight)
+    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key)
+  }
+
   async #fly(
+    flight: Flight,
+    load: Load<unknown>,
+    call: AnyCall | undefined,
+    entry: EntrySettings,
+    stale: unknown,
+    early: boolean,
+  ): Promise<void> {
+    try {
+      await this.#bring(flight, load, call, entry, stale, early)
+      this.#land(flight)
+    } catch (cause) {
+      this.#loadFailed(flight, cause, entry)
+      this.#land(flight)
+      flight.reject(cause)
+    }
+  }
+
+  /** One flight: the shared tier, the loader, storing. Its callers have their answer before it is stored everywhere. */
+  async #bring(
     flight: Flight,
     load: Load<unknown>,
     call: AnyCall | undefined,
@@ -415,8 +430,9 @@ export class Cache {
     }
     try {
       const draft = await this.#load(flight, load, call, entry, stale ?? found?.value)
+      if (answer === null) this.#keepAlone(flight, draft, entry)
       flight.resolve(draft.value)
-      await this.#store(flight, draft, entry, answer, lease)
+      if (answer !== null) await this.#store(flight, draft, entry, answer.kind, lease)
     } catch (cause) {
       if (lease !== null) await this.#tell('release', tier => tier.release(flight.key, lease))
       if (found === null) throw cause
@@ -457,23 +473,24 @@ export class Cache {
     flight: Flight,
     draft: Draft,
     entry: EntrySettings,
-    answer: TierAnswer | null,
+    kind: TierAnswer['kind'],
     lease: string | null,
   ): Promise<void> {
     if (draft.ttlUs === 0) {
       if (lease !== null) await this.#tell('release', tier => tier.release(flight.key, lease))
       return
     }
-    // Asked for nothing, or could not be asked: what can't be heard of caps it (`#capUs`).
-    if (answer === null) {
-      this.#keep(flight, draft, entry)
-      return
-    }
     if (lease === null) {
-      this.counts[answer.kind === 'fenced' ? 'refused-fenced' : 'refused-void']++
+      this.counts[kind === 'fenced' ? 'refused-fenced' : 'refused-void']++
       return
     }
     if ((await this.#share(flight.key, draft, lease)) !== 'refused') this.#keep(flight, draft, entry)
+  }
+
+  /** No shared tier was asked, or it could not be: how long it may be held then, `#capUs` knows. */
+  #keepAlone(flight: Flight, draft: Draft, entry: EntrySettings): void {
+    if (draft.ttlUs > 0) this.#keep(flight, draft, entry)
+    this.#land(flight)
   }
 
   #loadFailed(flight: Flight, cause: unknown, entry: EntrySettings): void {

@@ -148,7 +148,7 @@ export class Memory {
       this.#policy.miss(hashText(key))
       return Found.absent
     }
-    if (this.#since[slot]! < this.#tagVersions.latest && this.#tagsGone(slot)) return Found.tagged
+    if (this.#since[slot]! < this.#tagVersions.latest && this.#tagsGone(slot, now)) return Found.tagged
     if (now >= this.#deadAt[slot]!) {
       this.#drop(slot)
       return Found.expired
@@ -271,19 +271,21 @@ export class Memory {
   }
 
   /** Drops what a tag has forgotten, expires what one has expired. */
-  #tagsGone(slot: number): boolean {
+  #tagsGone(slot: number, now: number): boolean {
     const verdict = this.#tagVersions.verdict(this.#tags[slot]!, this.#since[slot]!)
     if (verdict === TagVerdict.gone) {
       this.#drop(slot)
       return true
     }
-    if (verdict === TagVerdict.expired) this.#expireSlot(slot, Number.NEGATIVE_INFINITY)
+    if (verdict === TagVerdict.expired) this.#expireSlot(slot, now)
     this.#since[slot] = this.#tagVersions.latest
     return false
   }
 
   #expireSlot(slot: number, now: number): void {
+    const grace = this.#deadAt[slot]! - this.#freshUntil[slot]!
     this.#freshUntil[slot] = Math.min(this.#freshUntil[slot]!, now)
+    this.#deadAt[slot] = this.#freshUntil[slot]! + grace
     this.#calmUntil[slot] = Math.min(this.#calmUntil[slot]!, now)
   }
 

@@ -165,7 +165,12 @@ export class RedisTier implements Tier {
     const packed = await packedValue(entry.value, this.#compressAboveBytes, this.#valueBytesMax)
     if (packed === null) return this.#tooBig(key, lease)
     const shard = this.#trusted(key, lease)
-    const [mode, token, epoch, counter] = [...leaseWords(lease), '', '0', '0'] as [string, string, string, string]
+    const [mode, token, epoch, counter] = [...leaseWords(lease), '', '0', '0'] as [
+      string,
+      string,
+      string,
+      string,
+    ]
     const tags = entry.tags.map(tagText)
     const prefix = this.servers.prefixOf(shard)
     const keys = [...this.#keysOf(shard, key), ...tags.map(tag => `${prefix}f:${tag}`)]

@@ -1,0 +1,17 @@
+// What others use of the shared tier.
+
+export {
+  type SharedCacheAddress,
+  type SharedCacheStatus,
+  type SharedServerStatus,
+  sharedCacheGet,
+  sharedCachePurge,
+  sharedCacheStatus,
+} from './admin.ts'
+export {
+  createRedisTier,
+  type RedisTier,
+  type RedisTierCounts,
+  type RedisTierEvent,
+  type RedisTierOptions,
+} from './redis-tier.ts'
