@@ -3,7 +3,14 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Forgotten, TierAnswer, TierEntry, TierListener } from '../../src/app/cache/contract.ts'
-import { createRedisTier, type RedisTier, type RedisTierOptions } from '../../src/app/cache/shared/redis-tier.ts'
+import {
+  createRedisTier,
+  type RedisTier,
+  type RedisTierOptions,
+  sharedCacheGet,
+  sharedCachePurge,
+  sharedCacheStatus,
+} from '../../src/app/cache/shared/index.ts'
 import { eventually, type RedisServer, startRedis, startRedisCluster } from '../tools/redis-server.ts'
 
 interface Place {
@@ -30,14 +37,29 @@ async function tierAt(
 ): Promise<RedisTier> {
   // Generous: other work on this machine must not open a circuit.
   const link = { timeoutMs: 5_000, ...options.link }
-  const tier = createRedisTier({ name: 'films', redis: servers.map(one => one.url), cluster, ...options, link })
+  const tier = createRedisTier({
+    name: 'films',
+    redis: servers.map(one => one.url),
+    cluster,
+    ...options,
+    link,
+  })
   t.after(() => tier.close())
   await eventually('the tier is ready', () => tier.servers.ready)
   return tier
 }
 
 function entry(value: string | Uint8Array | null, more: Partial<TierEntry> = {}): TierEntry {
-  return { value, format: 'json', tags: [], version: -1, freshMs: 60_000, graceMs: 60_000, loadMs: 3, ...more }
+  return {
+    value,
+    format: 'json',
+    tags: [],
+    version: -1,
+    freshMs: 60_000,
+    graceMs: 60_000,
+    loadMs: 3,
+    ...more,
+  }
 }
 const names = (more: Partial<Forgotten>): Forgotten => ({
   keys: [],
@@ -50,7 +72,7 @@ function leaseOf(answer: TierAnswer): string {
   assert.ok('lease' in answer && answer.lease !== null, `no lease in ${JSON.stringify(answer)}`)
   return answer.lease
 }
-const valueOf = (answer: TierAnswer): unknown => ('entry' in answer ? answer.entry.value : answer.kind)
+const storedIn = (answer: TierAnswer): unknown => ('entry' in answer ? answer.entry.value : answer.kind)
 
 class Listener implements TierListener {
   readonly heard: Forgotten[] = []
@@ -96,10 +118,18 @@ for (const [where, place] of places) {
     await t.test('absent, bytes, large and too large values', async () => {
       const bytes = Buffer.from([0, 10, 13, 255])
       const large = 'ab'.repeat(100_000)
-      const random = Buffer.alloc(2_000_000, Uint8Array.from({ length: 999_983 }, (_, i) => (i * i * 2654435761) >>> 24))
-      for (const [key, value] of [['null', null], ['bytes', bytes], ['large', large], ['empty', '']] as const) {
+      const random = Buffer.alloc(
+        2_000_000,
+        Uint8Array.from({ length: 999_983 }, (_, i) => (i * i * 2654435761) >>> 24),
+      )
+      for (const [key, value] of [
+        ['null', null],
+        ['bytes', bytes],
+        ['large', large],
+        ['empty', ''],
+      ] as const) {
         assert.equal(await tier.set(key, entry(value), null), 'stored')
-        assert.deepEqual(valueOf(await other.get(key, false)), value)
+        assert.deepEqual(storedIn(await other.get(key, false)), value)
       }
       assert.equal(await tier.set('bytes', entry(random.subarray(0, 1_500_000)), null), 'too-big')
       assert.equal((await other.get('bytes', false)).kind, 'miss', 'what stood there was replaced by nothing')
@@ -166,30 +196,33 @@ for (const [where, place] of places) {
       assert.equal(await other.set('version', entry('"9"', { version: 9 }), null), 'stored')
     })
 
-    await t.test('while a writer stands nobody stores; his own set stays; every fence is his own', async () => {
-      const before = leaseOf(await other.get('row', true))
-      await tier.fence({ keys: ['row'], tags: ['rows'] }, 'w1', 30_000)
-      assert.equal((await other.get('row', true)).kind, 'fenced')
-      assert.equal(await other.set('row', entry('"old"'), before), 'fenced')
-      assert.equal(await other.set('row', entry('"old"'), null), 'fenced')
-      const list = leaseOf(await other.get('list', true))
-      assert.equal(await other.set('list', entry('"old"', { tags: ['rows'] }), list), 'fenced')
-      assert.equal(await tier.set('row', entry('"new"', { tags: ['rows'] }), 'w1'), 'stored')
-      await tier.fence({ keys: ['row'], tags: ['rows'] }, 'w1', 30_000)
-      assert.equal(valueOf(await other.get('row', true)), '"new"', 'renewing forgets nothing')
-      await other.fence({ keys: ['row'], tags: [] }, 'w2', 30_000)
-      assert.equal(await tier.set('row', entry('"mine"'), 'w1'), 'fenced')
-      await tier.lift({ keys: ['row'], tags: ['rows'] }, 'w1', -1)
-      assert.equal((await other.get('row', true)).kind, 'fenced', 'the second writer still stands')
-      await other.lift({ keys: ['row'], tags: [] }, 'w2', -1)
-      const lease = leaseOf(await other.get('row', true))
-      assert.equal(await other.set('row', entry('"seen"', { tags: ['rows'] }), lease), 'stored')
-      await tier.fence({ keys: ['row'], tags: ['rows'] }, 'w3', 30_000)
-      assert.equal(await tier.set('row', entry('"kept"', { tags: ['rows'] }), 'w3'), 'stored')
-      await tier.lift({ keys: ['row'], tags: ['rows'] }, 'w3', -1)
-      assert.equal(valueOf(await other.get('row', true)), '"kept"')
-      assert.equal(await tier.set('row', entry('"late"'), 'w3'), 'void')
-    })
+    await t.test(
+      'while a writer stands nobody stores; his own set stays; every fence is his own',
+      async () => {
+        const before = leaseOf(await other.get('row', true))
+        await tier.fence({ keys: ['row'], tags: ['rows'] }, 'w1', 30_000)
+        assert.equal((await other.get('row', true)).kind, 'fenced')
+        assert.equal(await other.set('row', entry('"old"'), before), 'fenced')
+        assert.equal(await other.set('row', entry('"old"'), null), 'fenced')
+        const list = leaseOf(await other.get('list', true))
+        assert.equal(await other.set('list', entry('"old"', { tags: ['rows'] }), list), 'fenced')
+        assert.equal(await tier.set('row', entry('"new"', { tags: ['rows'] }), 'w1'), 'stored')
+        await tier.fence({ keys: ['row'], tags: ['rows'] }, 'w1', 30_000)
+        assert.equal(storedIn(await other.get('row', true)), '"new"', 'renewing forgets nothing')
+        await other.fence({ keys: ['row'], tags: [] }, 'w2', 30_000)
+        assert.equal(await tier.set('row', entry('"mine"'), 'w1'), 'fenced')
+        await tier.lift({ keys: ['row'], tags: ['rows'] }, 'w1', -1)
+        assert.equal((await other.get('row', true)).kind, 'fenced', 'the second writer still stands')
+        await other.lift({ keys: ['row'], tags: [] }, 'w2', -1)
+        const lease = leaseOf(await other.get('row', true))
+        assert.equal(await other.set('row', entry('"seen"', { tags: ['rows'] }), lease), 'stored')
+        await tier.fence({ keys: ['row'], tags: ['rows'] }, 'w3', 30_000)
+        assert.equal(await tier.set('row', entry('"kept"', { tags: ['rows'] }), 'w3'), 'stored')
+        await tier.lift({ keys: ['row'], tags: ['rows'] }, 'w3', -1)
+        assert.equal(storedIn(await other.get('row', true)), '"kept"')
+        assert.equal(await tier.set('row', entry('"late"'), 'w3'), 'void')
+      },
+    )
 
     await t.test('a fence whose writer died ends by itself', async () => {
       await tier.fence({ keys: ['dead'], tags: ['deads'] }, 'w1', 50)
@@ -207,7 +240,10 @@ for (const [where, place] of places) {
       for (const key of keys('told')) {
         await eventually('both heard', () => here.saw('keys', key) && there.saw('keys', key))
       }
-      await eventually('both heard the tag', () => here.saw('tags', 'told-tag') && there.saw('tags', 'told-tag'))
+      await eventually(
+        'both heard the tag',
+        () => here.saw('tags', 'told-tag') && there.saw('tags', 'told-tag'),
+      )
       assert.ok(there.saw('keys', 'told') && !here.saw('keys', 'told'))
       for (const server of at.servers) await server.ask('FLUSHALL')
       await eventually('a flush by hand is heard', () => there.heard.some(one => one.everything))
@@ -220,18 +256,21 @@ for (const [where, place] of places) {
       for (const key of keys('script')) assert.equal(await tier.set(key, entry('"v"'), null), 'stored')
     })
 
-    await t.test('a clock that was evicted begins anew: entries of before are misses, leases void', async () => {
-      for (const key of keys('epoch')) await tier.set(key, entry('"v"'), null)
-      const lease = leaseOf(await tier.get('epoch-lease', true))
-      for (const server of at.servers) {
-        const all = (await server.ask('KEYS', '*clock')) as string[]
-        for (const key of all) await server.ask('DEL', key)
-      }
-      for (const key of keys('epoch')) assert.equal((await tier.get(key, false)).kind, 'miss')
-      assert.equal(await tier.set('epoch-lease', entry('"v"'), lease), 'void')
-      const after = leaseOf(await tier.get('epoch-lease-2', true))
-      assert.equal(await tier.set('epoch-lease-2', entry('"v"'), after), 'stored')
-    })
+    await t.test(
+      'a clock that was evicted begins anew: entries of before are misses, leases void',
+      async () => {
+        for (const key of keys('epoch')) await tier.set(key, entry('"v"'), null)
+        const lease = leaseOf(await tier.get('epoch-lease', true))
+        for (const server of at.servers) {
+          const all = (await server.ask('KEYS', '*clock')) as string[]
+          for (const key of all) await server.ask('DEL', key)
+        }
+        for (const key of keys('epoch')) assert.equal((await tier.get(key, false)).kind, 'miss')
+        assert.equal(await tier.set('epoch-lease', entry('"v"'), lease), 'void')
+        const after = leaseOf(await tier.get('epoch-lease-2', true))
+        assert.equal(await tier.set('epoch-lease-2', entry('"v"'), after), 'stored')
+      },
+    )
   })
 }
 
@@ -245,4 +284,38 @@ test('keys of several servers are spread, and those of a cluster lie on every se
       assert.ok(size > 60 && size < 160, `${size} of 300`)
     }
   }
+})
+
+test('an operator sees, reads and purges a shared cache from outside', async t => {
+  const at = await places[1]![1](t)
+  const tier = await tierAt(t, at)
+  const address = { name: 'films', redis: at.servers.map(one => one.url) }
+  for (let i = 0; i < 20; i++) await tier.set(`film:${i}`, entry('"v"', { tags: ['films'] }), null)
+  const status = await sharedCacheStatus(address)
+  assert.deepEqual(
+    status.servers.map(one => one.ready),
+    [true, true, true],
+  )
+  assert.equal(
+    status.servers.reduce((sum, one) => sum + one.entries, 0),
+    20,
+  )
+  assert.ok(
+    status.servers.every(one => one.counted && one.memoryBytes > 100_000 && one.policy === 'noeviction'),
+  )
+  assert.equal(storedIn(await sharedCacheGet(address, 'film:3')), '"v"')
+  await sharedCachePurge(address, { keys: ['film:3'] })
+  assert.equal(storedIn(await sharedCacheGet(address, 'film:3')), 'miss')
+  await sharedCachePurge(address, { tags: ['films'] })
+  assert.equal((await tier.get('film:4', false)).kind, 'miss')
+  for (const server of at.servers) await server.kill()
+  await assert.rejects(sharedCacheStatus(address), /REDIS_AWAY|No Redis server of cache films answers/)
+  assert.throws(() => createRedisTier({ name: 'films', redis: 'http://x' }), { code: 'REDIS_ADDRESS_WRONG' })
+})
+
+test('a tier that was closed refuses', async t => {
+  const at = await places[0]![1](t)
+  const tier = await tierAt(t, at)
+  await tier.close()
+  await assert.rejects(tier.servers.ask(0, ['PING']), { code: 'REDIS_CLOSED' })
 })

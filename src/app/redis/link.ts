@@ -44,8 +44,8 @@ export const linkDefaults: LinkSettings = {
 export interface LinkEvents {
   /** Connected, answering, its channels subscribed. */
   onReady?(): void
-  /** Was ready, is away: what it told us until now no longer counts. */
-  onAway?(cause: Error): void
+  /** Is away: what it told us until now no longer counts. @param wasReady false: another attempt failed */
+  onAway?(cause: Error, wasReady: boolean): void
   /** A message of one of the channels; called in the order of the answers. */
   onMessage?(message: string): void
   /** The server was emptied (FLUSHALL, FLUSHDB), by whomever. */
@@ -322,7 +322,7 @@ export class RedisLink {
     this.#retry = setTimeout(() => void this.#connect(), jittered)
     // The service may end while Redis is away; being connected keeps no process alive either.
     this.#retry.unref()
-    if (was === 'ready') this.#options.events?.onAway?.(cause)
+    this.#options.events?.onAway?.(cause, was === 'ready')
   }
 
   #failAll(cause: Error): void {

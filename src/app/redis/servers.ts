@@ -206,9 +206,9 @@ export class RedisServers {
       ...(listen && { channels: () => this.#channelsOf(name) }),
       events: {
         onReady: () => this.#nowReady(name),
-        onAway: cause => {
+        onAway: (cause, wasReady) => {
           this.#allReady = false
-          events?.onAway?.(name, cause)
+          if (wasReady) events?.onAway?.(name, cause)
           // A cluster chooses another primary within its own time-out; commands find out too (#follow).
           if (this.#cluster !== null) void this.#refresh()
         },
