@@ -124,8 +124,13 @@ const traceDropped: readonly number[] = [fieldId.traceparent]
 export interface RouteFeatures {
   doors(snapshot: EdgeSnapshot): readonly Gate[]
   pages(snapshot: EdgeSnapshot): ErrorPages | null
-  gates(route: RouteSpec, groups: ReadonlyMap<string, MemberGroup>, slots: SnapshotSlots): readonly Gate[]
-  step(route: RouteSpec): ResponseStep | null
+  gates(
+    route: RouteSpec,
+    groups: ReadonlyMap<string, MemberGroup>,
+    slots: SnapshotSlots,
+    snapshot: EdgeSnapshot,
+  ): readonly Gate[]
+  step(route: RouteSpec, snapshot: EdgeSnapshot): ResponseStep | null
   /** For kinds that `compile.ts` does not know itself. */
   action(route: RouteSpec, added: string): CompiledAction | null
 }
@@ -173,6 +178,9 @@ export function checkSnapshot(snapshot: EdgeSnapshot): void {
     for (const upstream of upstreamsOf(route))
       if (!names.has(upstream)) refuse(`Route ${route.id} leads to '${upstream}', which is not an upstream.`)
   }
+  const parent = snapshot.cache?.parent
+  if (parent !== undefined && !names.has(parent))
+    refuse(`The cache's parent is '${parent}', which is not an upstream.`)
   for (const listener of snapshot.listeners) {
     if ((listener.kind === 'tcp' || listener.kind === 'udp') && !names.has(listener.upstream))
       refuse(`Listener ${listener.id} leads to '${listener.upstream}', which is not an upstream.`)
@@ -231,8 +239,8 @@ export function compileSnapshot(
       group,
       action: actionOf(spec, response.add, features),
       logged: true,
-      gates: features.gates(spec, groups, slots),
-      step: group === null ? null : features.step(spec),
+      gates: features.gates(spec, groups, slots, snapshot),
+      step: group === null ? null : features.step(spec, snapshot),
       retry: group === null ? null : { ...group.spec.retry, ...action?.retry },
       hedge: action?.hedge ?? group?.spec.hedge ?? null,
       bodyBytesMax: spec.bodyBytesMax ?? snapshot.limits.bodyBytesMax,

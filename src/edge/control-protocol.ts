@@ -23,7 +23,7 @@ export interface ControlEvent {
   readonly text: string
 }
 
-export interface ControlMethods {
+export interface ControlMethods extends CacheMethods {
   /** Swaps the snapshot in every worker. Refused (EDGE_SNAPSHOT_...) and without effect when it does not compile. */
   apply: { params: { snapshot: EdgeSnapshot }; result: { version: number } }
   status: { params: Record<string, never>; result: EdgeStatus }
@@ -54,7 +54,7 @@ export interface ControlMethods {
   killWorker: { params: { worker: number }; result: Record<string, never> }
 }
 
-/** Of the edge's cache; ControlMethods has them as well as soon as the edge process answers them. */
+/** Of the edge's cache. */
 export interface CacheMethods {
   /** Every worker has forgotten it when this is answered; without a cache nothing happens. */
   purge: { params: { what: Purge }; result: Record<string, never> }

@@ -11,6 +11,7 @@ import { TimerWheel } from '../kit/timer-wheel.ts'
 import { reasonText } from '../policy/reason.ts'
 import { AccessLog } from './access-log.ts'
 import { BufferPool } from './buffer-pool.ts'
+import { CacheControl } from './cache/index.ts'
 import { attachEdgeCells, type EdgeCells } from './cells.ts'
 import type { TlsMaterial } from './certificates.ts'
 import type { Challenges } from './challenges.ts'
@@ -28,6 +29,7 @@ import { RequestIds } from './request-ids.ts'
 import type { SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
 import { StickyCookies } from './sticky.ts'
+import { attachStore } from './store/index.ts'
 import { WorkerTls } from './worker-tls.ts'
 
 const tickUs = 50_000
@@ -54,6 +56,7 @@ export class EdgeWorker implements WorkerContext {
   readonly viaTextOld: string
   readonly viaTextTwo: string
   readonly #features: RouteFeatures
+  readonly cacheControl: CacheControl
   readonly #send: (message: FromWorker) => void
   readonly #clients = new Set<Drainable>()
   readonly #spares: Exchange[] = []
@@ -78,9 +81,15 @@ export class EdgeWorker implements WorkerContext {
     this.challenges = start.challenges
     this.tls = new WorkerTls(start.tls)
     this.ports = start.ports
-    this.#features = routeFeatures(this)
     this.index = start.index
     this.#send = send
+    const store =
+      start.store === null
+        ? null
+        : attachStore(start.store, start.index, { onPurge: what => send({ kind: 'purged', what }) })
+    const features = routeFeatures(this, store)
+    this.#features = features
+    this.cacheControl = new CacheControl(this, features.caches)
     this.#listeners = new Listeners(this, start, (listener, code) => send({ kind: 'failed', listener, code }))
     this.cells = attachEdgeCells(start.memory)
     this.wheel = new TimerWheel(this.clock.monotonic(), tickUs, wheelBuckets)

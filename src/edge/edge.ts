@@ -28,13 +28,22 @@ import {
 import { Certificates } from './certificates.ts'
 import { type Challenges, readChallenges } from './challenges.ts'
 import { checkSnapshot, memberKeysOf } from './compile.ts'
-import type { ControlMethods, ControlRequest, EdgeStatus } from './control-protocol.ts'
+import type {
+  CacheLook,
+  CacheStatus,
+  ControlMethods,
+  ControlRequest,
+  EdgeStatus,
+  PushRequest,
+  PushResult,
+} from './control-protocol.ts'
 import { edgeFailures } from './failures.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts'
 import { Prober } from './prober.ts'
 import { Report, routeIds } from './report.ts'
 import { memberKey, SlotTable, type SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot, ListenerSpec } from './snapshot.ts'
+import { createStoreMemory, MainStore, type Purge, type StoreMemory } from './store/index.ts'
 import { Sweeper } from './sweeper.ts'
 
 export interface EdgeOptions {
@@ -63,6 +72,8 @@ const restartPauseMs = 100
 const dieMs = 10_000
 /** For the last spans to reach the collector. */
 const traceEndMs = 2_000
+/** For a worker to fetch or read what is pushed. */
+const askedMs = 60_000
 
 interface WorkerSeat {
   thread: Worker | null
@@ -91,6 +102,11 @@ export class Edge {
   readonly #metrics: Metrics
   readonly #traces: TraceExporter
   readonly #certificates: Certificates
+  /** Null: this process began without a cache. */
+  readonly #storeMemory: StoreMemory | null
+  readonly #store: MainStore | null
+  readonly #asked = new Map<number, (answer: FromWorker) => void>()
+  #askedSerial = 0
   readonly #pseudonym = `tenfold-${randomBytes(4).toString('hex')}`
   readonly #startedAt = Date.now()
   readonly #reusePort: boolean
@@ -135,6 +151,10 @@ export class Edge {
     this.#sweeper = new Sweeper(this.#cells, hostClock, tell)
     this.#canaries = new Canaries(this.#cells, hostClock, tell, options.canaryFolder)
     this.#report = new Report(this.#cells)
+    const { cache } = options.snapshot
+    this.#storeMemory = cache === undefined ? null : createStoreMemory(cache.store, workers)
+    this.#store =
+      this.#storeMemory === null ? null : new MainStore(this.#storeMemory, text => tell('cache', text))
     this.#certificates = new Certificates(tell)
     this.#traces = new TraceExporter({
       scope: 'tenfold.edge',
@@ -149,6 +169,7 @@ export class Edge {
       slots: this.#slots,
       now: hostClock.monotonic(),
       restarts: this.#seats.reduce((sum, seat) => sum + seat.restarts, 0),
+      store: this.#store?.counts ?? null,
     }))
     this.#traces.register(this.#metrics)
   }
@@ -377,6 +398,7 @@ export class Edge {
       connectionsMax: this.#connectionsMax,
       challenges: this.#challenges,
       tls: this.#certificates.material,
+      store: this.#storeMemory,
     }
     seat.certified = start.tls.serial
     const { version } = this.#snapshot
@@ -419,6 +441,9 @@ export class Edge {
     } else if (message.kind === 'failed')
       this.#tell(`worker ${index}`, `cannot listen for '${message.listener}': ${message.code}`)
     else if (message.kind === 'spans') this.#traces.take(message)
+    else if (message.kind === 'cacheLooked' || message.kind === 'cachePushed')
+      this.#asked.get(message.serial)?.(message)
+    else if (message.kind === 'purged') return
     else seat.drained = true
   }
 
@@ -429,6 +454,7 @@ export class Edge {
     seat.thread = null
     seat.state = 'starting'
     this.#cells.repairWorker(index)
+    this.#store?.repairWorker(index)
     this.#notifySwapped()
     if (this.#draining) {
       seat.drained = true
@@ -520,11 +546,65 @@ export class Edge {
       void this.stop(drainMs, idleMs)
       return {}
     },
+    purge: ({ what }) => {
+      this.#store?.purge(checkedPurge(what))
+      return {}
+    },
+    push: request => this.#push(request),
+    cacheStatus: () => this.#cacheStatus(),
+    cacheLook: ({ url }) => this.#cacheLook(url),
     killWorker: async ({ worker }) => {
       const thread = this.#seats[worker]?.thread ?? null
       if (thread !== null) await killThread(thread)
       return {}
     },
+  }
+
+  // --- the cache ----------------------------------------------------------------------------------------------
+
+  /** A question that any worker can answer: the first that runs. Null: none runs, or it died of it, or was too slow. */
+  #ask(question: (serial: number) => ToWorker): Promise<FromWorker | null> {
+    const serial = ++this.#askedSerial
+    const thread = this.#seats.find(seat => seat.state === 'running')?.thread ?? null
+    if (thread === null) return Promise.resolve(null)
+    return new Promise(resolve => {
+      const end = (answer: FromWorker | null): void => {
+        clearTimeout(timer)
+        thread.off('exit', gone)
+        this.#asked.delete(serial)
+        resolve(answer)
+      }
+      const gone = (): void => end(null)
+      const timer = setTimeout(gone, askedMs)
+      thread.once('exit', gone)
+      this.#asked.set(serial, end)
+      thread.postMessage(question(serial))
+    })
+  }
+
+  async #push(request: PushRequest): Promise<PushResult> {
+    const answer = await this.#ask(serial => ({ kind: 'cachePush', serial, request }))
+    if (answer?.kind !== 'cachePushed')
+      return { stored: false, status: 0, bytes: 0, why: 'no worker of the edge answered in time' }
+    if ('refused' in answer.result) throw new Failure(edgeFailures.controlRequest, answer.result.refused)
+    return answer.result
+  }
+
+  async #cacheLook(url: string): Promise<CacheLook> {
+    const answer = await this.#ask(serial => ({ kind: 'cacheLook', serial, url }))
+    if (answer?.kind === 'cacheLooked') return answer.look
+    return { url, route: null, key: '', why: 'no worker of the edge answered in time', entry: null }
+  }
+
+  #cacheStatus(): CacheStatus | null {
+    const { cache } = this.#snapshot
+    if (this.#store === null || cache === undefined) return null
+    return {
+      name: cache.name,
+      eviction: cache.store.eviction,
+      store: { ...this.#store.counts },
+      routes: this.#report.cachedRoutes(this.#snapshot, this.#slots),
+    }
   }
 
   status(): EdgeStatus {
@@ -582,8 +662,21 @@ export class Edge {
       await new Promise(resolve => setTimeout(resolve, idlePollMs))
     await this.#traces.close(traceEndMs)
     this.#server?.close()
+    this.#store?.close()
     this.#options.onStopped()
   }
+}
+
+/** From the control socket: what is no list of texts would be forgotten silently. */
+function checkedPurge(what: Purge): Purge {
+  const isList = (list: unknown): boolean =>
+    list === undefined || (Array.isArray(list) && list.every(one => typeof one === 'string'))
+  if (typeof what !== 'object' || what === null || ![what.targets, what.prefixes, what.tags].every(isList))
+    throw new Failure(
+      edgeFailures.controlRequest,
+      'A purge has lists of targets, prefixes or tags, or `all`.',
+    )
+  return what
 }
 
 /** Asked, so that it ends between two callbacks (`endAfterFaults` says why); else ended. */

@@ -100,6 +100,7 @@ type ClientFailureName =
   | 'hookLate'
   | 'hookBusy'
   | 'misdirected'
+  | 'notStored'
 
 /** What the edge itself answers, beside the codec's refusals (`wire/http1`). */
 export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> = {
@@ -148,6 +149,7 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
     'misdirected',
     'This connection was made for another host: connect anew for this one.',
   ),
+  notStored: client(504, 'not-stored', 'This is not stored here, and the client wants nobody else asked.'),
   hookBusy: client(503, 'hook-busy', 'The service is busy.'),
   decodedTooLarge: client(413, 'decoded-too-large', 'The request body is too large when it is decoded.'),
 }

@@ -3,6 +3,7 @@
 // a route that does not use it gets nothing of it.
 
 import type { CompiledAction } from './action.ts'
+import { Caches } from './cache/index.ts'
 import { canaryKey } from './canary-key.ts'
 import { causalGates, causalStep } from './causal.ts'
 import { challengeDoors } from './challenges.ts'
@@ -19,15 +20,21 @@ import { maintenanceDoors } from './maintenance.ts'
 import { type MirrorLoads, mirrorGates } from './mirror.ts'
 import type { ResponseStep } from './response-sink.ts'
 import { splitGates } from './split.ts'
+import type { WorkerStore } from './store/contract.ts'
 import { tlsDoors } from './tls-doors.ts'
 import { watchDoors } from './watch-door.ts'
 
-export function routeFeatures(worker: WorkerContext): RouteFeatures {
+export function routeFeatures(
+  worker: WorkerContext,
+  store: WorkerStore | null,
+): RouteFeatures & { caches: Caches } {
   const mirrors: MirrorLoads = new Map()
   const files = new FileStore(worker)
   const hooks = new Hooks(worker)
   const compressing: CompressLoad = { atOnce: 0 }
+  const caches = new Caches(worker, store)
   return {
+    caches,
     doors: snapshot => {
       hooks.keep(snapshot)
       return [
@@ -38,19 +45,23 @@ export function routeFeatures(worker: WorkerContext): RouteFeatures {
       ]
     },
     pages: errorPages,
-    gates: (route, groups, slots): readonly Gate[] => [
+    gates: (route, groups, slots, snapshot): readonly Gate[] => [
       // First, so that pages may read what the others refuse.
       ...corsGates(route),
       ...worker.gates,
       ...inspectGates(route),
       ...hooks.gates(route),
       // After what a hook changed.
+      ...caches.gates(route, groups, snapshot),
       ...causalGates(route),
       ...splitGates(worker, route, groups, slots.canaries.get(canaryKey(route))),
       ...mirrorGates(worker, route, groups, slots, mirrors),
+      ...caches.lastGates(route),
     ],
-    step: (route): ResponseStep | null =>
-      causalStep(route, hooks.step(route, compressStep(compressing, route))),
+    step: (route, snapshot): ResponseStep | null => {
+      const behind = hooks.step(route, compressStep(compressing, route))
+      return caches.step(route, snapshot, behind, causalStep(route, behind))
+    },
     action: (route, added): CompiledAction | null =>
       route.action.kind === 'files' ? filesAction(files, route, route.action, added) : null,
   }

@@ -118,6 +118,7 @@ async function startWorker(
       connectionsMax: 1_000,
       challenges: new Map(),
       tls: { serial: 0, server: null, upstreams: new Map() },
+      store: null,
     },
     () => {},
     gates,

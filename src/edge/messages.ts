@@ -4,8 +4,10 @@ import type { SpanBatch } from '../kit/span-queue.ts'
 import type { EdgeMemory } from './cells.ts'
 import type { TlsMaterial } from './certificates.ts'
 import type { Challenges } from './challenges.ts'
+import type { CacheLook, PushRequest, PushResult } from './control-protocol.ts'
 import type { SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
+import type { Purge, StoreMemory } from './store/index.ts'
 
 export interface WorkerStart {
   readonly index: number
@@ -22,6 +24,8 @@ export interface WorkerStart {
   readonly connectionsMax: number
   readonly challenges: Challenges
   readonly tls: TlsMaterial
+  /** Null: the edge began without a cache. */
+  readonly store: StoreMemory | null
 }
 
 export type ToWorker =
@@ -38,6 +42,8 @@ export type ToWorker =
   /** At once, as if it had faulted. */
   | { readonly kind: 'die' }
   | { readonly kind: 'challenges'; readonly serial: number; readonly challenges: Challenges }
+  | { readonly kind: 'cacheLook'; readonly serial: number; readonly url: string }
+  | { readonly kind: 'cachePush'; readonly serial: number; readonly request: PushRequest }
 
 export type FromWorker =
   | { readonly kind: 'ready'; readonly version: number }
@@ -46,4 +52,12 @@ export type FromWorker =
   | { readonly kind: 'challenged'; readonly serial: number }
   | { readonly kind: 'certified'; readonly serial: number }
   | { readonly kind: 'drained' }
+  | { readonly kind: 'cacheLooked'; readonly serial: number; readonly look: CacheLook }
+  | {
+      readonly kind: 'cachePushed'
+      readonly serial: number
+      readonly result: PushResult | { readonly refused: string }
+    }
+  /** A worker forgot something: what lasts must too. */
+  | { readonly kind: 'purged'; readonly what: Purge }
   | ({ readonly kind: 'spans' } & SpanBatch)

@@ -8,9 +8,10 @@ import { rotation, rotationText } from '../policy/panic.ts'
 import { reasonText } from '../policy/reason.ts'
 import { type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from './cells.ts'
 import { listenerRouteId, plainListeners, unroutedId } from './compile.ts'
-import type { EdgeStatus, MemberStatus, UpstreamStatus } from './control-protocol.ts'
+import type { CachedRouteStatus, EdgeStatus, MemberStatus, UpstreamStatus } from './control-protocol.ts'
 import { memberKey, type SnapshotSlots } from './slots.ts'
 import { type EdgeSnapshot, type MemberSpec, mirrorRouteId, type UpstreamSpec } from './snapshot.ts'
+import type { StoreCounts } from './store/contract.ts'
 
 const statuses = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
 /** `reason` of edge_upstream_failures_total. */
@@ -29,7 +30,19 @@ interface Current {
   readonly slots: SnapshotSlots
   readonly now: number
   readonly restarts: number
+  /** Null: no cache. */
+  readonly store: StoreCounts | null
 }
+
+/** `result` of edge_cache_requests_total. */
+const cacheResults = {
+  hit: 'cacheHits',
+  stale: 'cacheStale',
+  revalidated: 'cacheRevalidated',
+  collapsed: 'cacheCollapsed',
+  miss: 'cacheMisses',
+  bypass: 'cacheBypassed',
+} as const
 
 export class Report {
   readonly #cells: EdgeCells
@@ -49,6 +62,23 @@ export class Report {
         errors: this.#routeSum(routeWorker.status5xx, slot),
         p50Ms: latency.quantile(0.5) / 1000,
         p99Ms: latency.quantile(0.99) / 1000,
+      }
+    })
+  }
+
+  cachedRoutes(snapshot: EdgeSnapshot, slots: SnapshotSlots): CachedRouteStatus[] {
+    const { routeWorker } = this.#cells
+    return cachedIds(snapshot).map(id => {
+      const sum = (column: Float64Array): number => this.#routeSum(column, slots.routes.get(id) as number)
+      return {
+        id,
+        hits: sum(routeWorker.cacheHits),
+        stale: sum(routeWorker.cacheStale),
+        revalidated: sum(routeWorker.cacheRevalidated),
+        collapsed: sum(routeWorker.cacheCollapsed),
+        misses: sum(routeWorker.cacheMisses),
+        bypassed: sum(routeWorker.cacheBypassed),
+        hitBytes: sum(routeWorker.cacheBytes),
       }
     })
   }
@@ -210,6 +240,7 @@ export class Report {
     this.#mirrorMetrics(metrics, current)
     this.#memberMetrics(metrics, current)
     this.#hookMetrics(metrics, current)
+    this.#cacheMetrics(metrics, current)
     this.#workerMetrics(metrics, current)
     return metrics
   }
@@ -303,6 +334,70 @@ export class Report {
       () =>
         perHooked((slot, route) => [{ labels: { route }, value: this.#over(hookLatency, routeSlots, slot) }]),
     )
+  }
+
+  /** Only of routes that have a cache. */
+  #cacheMetrics(metrics: Metrics, current: () => Current): void {
+    const { routeWorker } = this.#cells
+    const perCached = function* (
+      this: void,
+      read: (slot: number, route: string) => Iterable<Sample>,
+    ): Iterable<Sample> {
+      const { snapshot, slots } = current()
+      for (const id of cachedIds(snapshot)) yield* read(slots.routes.get(id) as number, id)
+    }
+    metrics.pull(
+      'counter',
+      {
+        name: 'edge_cache_requests_total',
+        help: 'Requests of cached routes by what the cache had to do with them.',
+        labels: ['route', 'result'],
+      },
+      () =>
+        perCached((slot, route) =>
+          Object.entries(cacheResults).map(([result, column]) => ({
+            labels: { route, result },
+            value: this.#routeSum(routeWorker[column], slot),
+          })),
+        ),
+    )
+    metrics.pull(
+      'counter',
+      {
+        name: 'edge_cache_response_body_bytes_total',
+        help: 'Bytes of response bodies that came from the store.',
+        labels: ['route'],
+      },
+      () =>
+        perCached((slot, route) => [
+          { labels: { route }, value: this.#routeSum(routeWorker.cacheBytes, slot) },
+        ]),
+    )
+    this.#storeMetrics(metrics, current)
+  }
+
+  #storeMetrics(metrics: Metrics, current: () => Current): void {
+    const families = [
+      ['gauge', 'edge_cache_entries', 'Answers in memory.', 'entries'],
+      ['gauge', 'edge_cache_bytes', 'Bytes of memory that answers take.', 'bytes'],
+      ['gauge', 'edge_cache_bytes_max', 'Bytes of memory that answers may take.', 'bytesMax'],
+      ['counter', 'edge_cache_evicted_total', 'Answers that made room for others.', 'evicted'],
+      ['counter', 'edge_cache_refused_total', 'Answers that were too large, or found no room.', 'refused'],
+      ['counter', 'edge_cache_purges_total', 'Purges, invalidations by unsafe methods included.', 'purges'],
+      ['gauge', 'edge_cache_disk_entries', 'Answers on the disk.', 'diskEntries'],
+      ['gauge', 'edge_cache_disk_bytes', 'Bytes of the disk that answers take.', 'diskBytes'],
+      [
+        'counter',
+        'edge_cache_disk_failures_total',
+        'Reads and writes of the disk that failed.',
+        'diskFailures',
+      ],
+    ] as const
+    for (const [kind, name, help, count] of families)
+      metrics.pull(kind, { name, help }, () => {
+        const { store } = current()
+        return store === null ? [] : [{ value: store[count] }]
+      })
   }
 
   #mirrorMetrics(metrics: Metrics, current: () => Current): void {
@@ -458,6 +553,10 @@ export class Report {
 export function routeIds(snapshot: EdgeSnapshot): string[] {
   const listeners = plainListeners(snapshot).map(listenerRouteId)
   return [...snapshot.routes.map(route => route.id), ...mirroredIds(snapshot), ...listeners, unroutedId]
+}
+
+function cachedIds({ cache, routes }: EdgeSnapshot): string[] {
+  return cache === undefined ? [] : routes.filter(one => one.cache !== undefined).map(one => one.id)
 }
 
 /** Rows of copies. */

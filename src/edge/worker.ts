@@ -21,6 +21,14 @@ async function run(): Promise<void> {
     } else if (message.kind === 'certificates') {
       worker.takeTls(message.tls)
       port.postMessage({ kind: 'certified', serial: message.tls.serial } satisfies FromWorker)
+    } else if (message.kind === 'cacheLook') {
+      const { serial, url } = message
+      void worker.cacheControl.look(url).then(look => port.postMessage({ kind: 'cacheLooked', serial, look }))
+    } else if (message.kind === 'cachePush') {
+      const { serial, request } = message
+      void worker.cacheControl
+        .push(request)
+        .then(result => port.postMessage({ kind: 'cachePushed', serial, result }))
     } else {
       worker.takeTls(message.tls)
       void worker

@@ -1,0 +1,347 @@
+// What comes of an instance's answer on a cached route: it is stored on its way to the client, or it says that what is
+// stored is still good, or it is a failure in whose place what is stale is served; and after unsafe methods what is stored
+// is forgotten. The outermost of a route's steps: it sees answers before hooks, causal reads and compression.
+
+import {
+  browserCacheControl,
+  cacheReasonLabel,
+  cacheReasonText,
+  type Fields,
+  headEffect,
+  hostPart,
+  invalidatedTargets,
+  invalidates,
+  type Judged,
+  judgeStorage,
+  matches304,
+  originTags,
+  updatedFields,
+  varyText,
+} from '../../policy/freshness/index.ts'
+import { fieldId } from '../../wire/fields.ts'
+import { parseHttpDate } from '../../wire/http-date.ts'
+import { framing, type Http1ResponseHead } from '../../wire/http1/index.ts'
+import type { CompiledRoute } from '../compile.ts'
+import type { Exchange } from '../exchange.ts'
+import { cacheResult } from '../exchange-record.ts'
+import { isConditional, nowSeconds, verdictOn } from '../representation.ts'
+import type { ResponseSink, ResponseStep } from '../response-sink.ts'
+import type { Fill, StoredEntry, StoredMeta, WorkerStore } from '../store/contract.ts'
+import { type CachedRoute, keyWith } from './cached-route.ts'
+import { withoutEdits } from './request-edits.ts'
+import { answerStored, validatorsOf } from './stored-answer.ts'
+import {
+  bodyBytesOf,
+  headOf,
+  notIn304,
+  originFields,
+  replacedByRule,
+  type StoredFields,
+  storedFields,
+  storedFlag,
+  withoutNames,
+} from './stored-fields.ts'
+import { InsteadSink, TeeSink } from './tee-sink.ts'
+import { ttlText } from './told.ts'
+import { Work } from './work.ts'
+
+/** Nobody waits for answers that are one client's; and for a moment not for those that merely can't be stored. */
+const personalUs = 10_000_000
+const unstoredUs = 1_000_000
+/** A marker goes with a purge or by eviction, never by age. */
+const markerUs = 1e15
+
+export class CacheStep implements ResponseStep {
+  readonly #route: CachedRoute
+  readonly #inner: ResponseStep | null
+
+  constructor(route: CachedRoute, inner: ResponseStep | null) {
+    this.#route = route
+    this.#inner = inner
+  }
+
+  begin(exchange: Exchange, head: Http1ResponseHead): ResponseSink | null {
+    const work = exchange.cache
+    if (!(work instanceof Work)) {
+      forgetAfter(exchange, head, this.#route.store, target => this.#route.targetOf(target))
+      return this.#inner?.begin(exchange, head) ?? null
+    }
+    const { status } = head
+    if (status === 304 && work.validates) return this.#notModified(exchange, work, head)
+    if (status >= 500 && work.mayServeStale(exchange, status))
+      return this.#instead(exchange, () => work.serveStale(exchange, status))
+    if (exchange.head.method === 'HEAD') this.#heard(exchange, work, head)
+    return this.#take(exchange, work, head)
+  }
+
+  #instead(exchange: Exchange, answer: () => void): InsteadSink {
+    return new InsteadSink(() => {
+      exchange.worker.refresh()
+      answer()
+    })
+  }
+
+  // --- 304, HEAD: what is stored is good, or not --------------------------------------------------------------
+
+  #notModified(exchange: Exchange, work: Work, head: Http1ResponseHead): ResponseSink {
+    const entry = work.stale as StoredEntry
+    const { meta, fields } = entry
+    const stored = headOf(meta.status, originFields(meta.status, fields, meta.flags))
+    if (!matches304(stored, head)) return this.#instead(exchange, () => this.#askWhole(exchange, work))
+    const updated = this.#freshen(exchange, work, entry, head)
+    return this.#instead(exchange, () => this.#serveFreshened(exchange, work, entry, updated))
+  }
+
+  /** The origin spoke of something else than what is stored (RFC 9111 4.3.4): the request once more, without conditions. */
+  #askWhole(exchange: Exchange, work: Work): void {
+    work.validates = false
+    exchange.requestEdits = withoutEdits(exchange.requestEdits, 'If-None-Match', 'If-Modified-Since')
+    exchange.askAgain()
+  }
+
+  /** Null: it may not be stored any more. */
+  #freshen(
+    exchange: Exchange,
+    work: Work,
+    entry: StoredEntry,
+    news: Http1ResponseHead,
+  ): { meta: StoredMeta; fields: string } | null {
+    const { meta } = entry
+    const lines = originFields(meta.status, entry.fields, meta.flags)
+    const merged = headOf(meta.status, updatedFields(lines, news.copyFields(nothingDropped, null)))
+    const judged = this.#judge(exchange, merged, 'GET', exchange.head)
+    const { fill } = work
+    work.fill = null
+    if (!judged.store) {
+      this.#route.store.remove(entry.key)
+      fill?.alone(unstoredUs)
+      return null
+    }
+    const made = storedFields(exchange, merged, judged, this.#route.spec, lengthOf(entry))
+    const next = metaOf(judged, made)
+    this.#route.store.freshen(entry, next, made.text)
+    fill?.validated()
+    return { meta: next, fields: made.text }
+  }
+
+  #serveFreshened(
+    exchange: Exchange,
+    work: Work,
+    entry: StoredEntry,
+    updated: { meta: StoredMeta; fields: string } | null,
+  ): void {
+    work.stale = null
+    exchange.giveUpAnswer()
+    if (exchange.background) {
+      entry.release()
+      exchange.respond(304, '', '')
+      return
+    }
+    exchange.cacheResult = cacheResult.revalidated
+    const { meta, fields } = updated ?? entry
+    const said = `fwd=${work.forward}; fwd-status=304; ttl=${ttlText(meta, exchange.worker.now)}`
+    answerStored(exchange, this.#route, entry, meta, fields, said)
+  }
+
+  /** RFC 9111 4.3.5. */
+  #heard(exchange: Exchange, work: Work, head: Http1ResponseHead): void {
+    const entry = work.stale
+    if (entry === null) return
+    const { meta } = entry
+    const stored = headOf(meta.status, originFields(meta.status, entry.fields, meta.flags))
+    const effect = headEffect(stored, meta.status, entry.bodyBytes, head, head.status)
+    if (effect === 'freshen') this.#freshen(exchange, work, entry, head)
+    else if (effect === 'invalidate') this.#route.store.remove(entry.key)
+  }
+
+  // --- an answer of its own -----------------------------------------------------------------------------------
+
+  #take(exchange: Exchange, work: Work, head: Http1ResponseHead): ResponseSink | null {
+    const { method } = exchange.head
+    const judged = this.#judge(exchange, head, method, exchange.head)
+    const fill = method === 'GET' ? this.#fillOf(exchange, work, head, judged) : null
+    if (fill === null) work.why = cacheReasonText(judged.why, judged.whyNumber)
+    const ended = fill === null ? `detail=${detailOf(judged, method)}` : 'stored'
+    exchange.extraFields += `${this.#route.statusStart}fwd=${work.forward}; fwd-status=${head.status}; ${ended}\r\n`
+    if (fill !== null && work.validates && hasItAlready(exchange, head))
+      return this.#tell304(exchange, work, head, fill)
+    const shown = judged.store ? this.#shownOf(head) : head
+    const inner = exchange.background ? null : (this.#inner?.begin(exchange, shown) ?? null)
+    if (fill === null && shown === head) return inner
+    if (inner === null) exchange.sendHead(shown, shown.framing, null)
+    return this.#tee(exchange, work, fill, inner, exchange.background)
+  }
+
+  #tee(
+    exchange: Exchange,
+    work: Work,
+    fill: Fill | null,
+    inner: ResponseSink | null,
+    mute: boolean,
+  ): TeeSink {
+    return (work.tee = new TeeSink(exchange, fill, inner, mute))
+  }
+
+  /** As the rules want clients to see it. */
+  #shownOf(head: Http1ResponseHead): Http1ResponseHead {
+    const forClients = browserCacheControl(this.#route.spec, head, false)
+    if (forClients === null) return head
+    return head.copy(undefined, replacedByRule, `Cache-Control: ${forClients}\r\n`) ?? head
+  }
+
+  /** Its own conditions were taken out for ours, and would have been met. */
+  #tell304(exchange: Exchange, work: Work, head: Http1ResponseHead, fill: Fill): ResponseSink {
+    const lines = withoutNames(this.#shownOf(head), notIn304)
+    exchange.status = 304
+    exchange.sendHead(headOf(304, lines), framing.none, null)
+    return this.#tee(exchange, work, fill, null, true)
+  }
+
+  #judge(exchange: Exchange, response: Fields & { status: number }, method: string, request: Fields): Judged {
+    const { worker, attempts } = exchange
+    const { spec } = this.#route
+    return judgeStorage({
+      method,
+      request,
+      status: response.status,
+      response,
+      rules: spec,
+      key: spec.key,
+      requestAtUs: attempts.primary?.sentAt ?? worker.now,
+      responseAtUs: worker.now,
+      wallSeconds: nowSeconds(exchange),
+      readDate: parseHttpDate,
+    })
+  }
+
+  /** What the answer goes into, begun. Null: nowhere; who waits for it has been told. */
+  #fillOf(exchange: Exchange, work: Work, head: Http1ResponseHead, judged: Judged): Fill | null {
+    const { spec } = this.#route
+    const bodyBytes = bodyBytesOf(head)
+    const led = work.fill
+    work.fill = null
+    if (led === null) return null
+    const whole = bodyBytes > -2 && !isEventStream(head)
+    if (!judged.store || !whole || !isOwn(exchange, this.#route)) {
+      if (work.stale !== null && head.status < 500) this.#route.store.remove(work.stale.key)
+      // A client's own conditions say nothing of what others would get.
+      if (head.status === 304) led.abort()
+      else led.alone(judged.personal ? personalUs : unstoredUs)
+      return null
+    }
+    const fill = this.#keyed(exchange, work, led, judged)
+    if (fill === null) return null
+    const made = storedFields(exchange, head, judged, spec, bodyBytes)
+    const tags = [...this.#route.tagsOf(exchange), ...originTags(head)]
+    return fill.begin(metaOf(judged, made), made.text, tags, bodyBytes) ? fill : null
+  }
+
+  /** The fill for the key that the answer's Vary makes of it; what was led may be another's. */
+  #keyed(exchange: Exchange, work: Work, led: Fill, { vary }: Judged): Fill | null {
+    const { store } = this.#route
+    const { baseKey } = work
+    const variant = vary.length === 0 ? '' : varyText(vary, exchange.head)
+    const key = vary.length === 0 ? baseKey : keyWith(baseKey, `~${variant}`)
+    const isSame = key === led.key
+    const fill = isSame ? led : store.lead(key, led)
+    if (vary.length > 0) this.#mark(baseKey, led, vary)
+    if (!isSame && led.key !== baseKey) led.abort()
+    else if (!isSame && vary.length === 0) led.abort()
+    return fill
+  }
+
+  /** Under the key without variant stands by what its answers vary; `led` where it leads that. */
+  #mark(baseKey: string, led: Fill, vary: readonly string[]): void {
+    const { store, worker } = this.#route
+    const names = vary.join(',')
+    if (led.key !== baseKey) {
+      const before = store.get(baseKey)
+      const same = before !== null && before.fields === names
+      before?.release()
+      if (same) return
+    }
+    const mark = led.key === baseKey ? led : store.lead(baseKey, led)
+    if (mark === null) return
+    const meta: StoredMeta = { ...markerMeta, receivedAtUs: worker.now }
+    if (mark.begin(meta, names, [], 0)) mark.commit()
+  }
+}
+
+const nothingDropped = new Uint8Array(256)
+
+const markerMeta: StoredMeta = {
+  status: 0,
+  receivedAtUs: 0,
+  initialAgeUs: 0,
+  freshForUs: markerUs,
+  staleWhileRevalidateUs: 0,
+  staleIfErrorUs: 0,
+  flags: storedFlag.marker,
+}
+
+function metaOf(judged: Judged, made: StoredFields): StoredMeta {
+  const { status, receivedAtUs, initialAgeUs, freshForUs, staleWhileRevalidateUs, staleIfErrorUs } = judged
+  return {
+    status,
+    receivedAtUs,
+    initialAgeUs,
+    freshForUs,
+    staleWhileRevalidateUs,
+    staleIfErrorUs,
+    flags: judged.flags | made.flags,
+  }
+}
+
+/** Of a freshened answer: its own, whatever a 304 says. */
+function lengthOf({ bodyBytes, meta }: StoredEntry): number {
+  return (meta.flags & storedFlag.noLength) === 0 ? bodyBytes : -1
+}
+
+function isEventStream(head: Http1ResponseHead): boolean {
+  return /^text\/event-stream/i.test(head.value(fieldId['content-type']) ?? '')
+}
+
+/** What a canary or another part of a split answers is not for everybody. */
+function isOwn({ group, route }: Exchange, { parent }: CachedRoute): boolean {
+  return group === (route as CompiledRoute).group || group === parent
+}
+
+function detailOf(judged: Judged, method: string): string {
+  if (!judged.store) return cacheReasonLabel(judged.why)
+  return method === 'HEAD' ? 'head' : 'not-led'
+}
+
+function hasItAlready(exchange: Exchange, head: Http1ResponseHead): boolean {
+  if (head.status !== 200 || !isConditional(exchange)) return false
+  return verdictOn(exchange, validatorsOf(exchange, head)) === 'not-modified'
+}
+
+/** RFC 9111 4.4. */
+export function forgetAfter(
+  exchange: Exchange,
+  head: Http1ResponseHead,
+  store: WorkerStore,
+  targetOf: (target: string) => string,
+): void {
+  const { method, authority } = exchange.head
+  if (!invalidates(method, head.status)) return
+  const host = hostPart(false, authority).replace(/:443$/, '')
+  const targets = invalidatedTargets({ authority, target: exchange.target }, head)
+  store.purge({ targets: targets.flatMap(one => [`${host}${one}`, `${host}${targetOf(one)}`]) })
+}
+
+/** On routes without a cache of their own: what another route has stored of the same target is forgotten. */
+export class ForgetStep implements ResponseStep {
+  readonly #store: WorkerStore
+  readonly #inner: ResponseStep | null
+
+  constructor(store: WorkerStore, inner: ResponseStep | null) {
+    this.#store = store
+    this.#inner = inner
+  }
+
+  begin(exchange: Exchange, head: Http1ResponseHead): ResponseSink | null {
+    forgetAfter(exchange, head, this.#store, target => target)
+    return this.#inner?.begin(exchange, head) ?? null
+  }
+}
