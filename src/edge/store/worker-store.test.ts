@@ -1,26 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Piece, StoredEntry, StoredMeta, StoreSpec } from './contract.ts'
+import type { StoredEntry, StoreSpec } from './contract.ts'
 import { MainStore } from './main-store.ts'
 import { createStoreMemory } from './store-memory.ts'
+import { bodyOf, fields, meta, put, spec } from './testing/use.ts'
 import { ThreadStore } from './worker-store.ts'
-
-const spec: StoreSpec = {
-  memoryBytes: 4_194_304,
-  entriesMax: 2_000,
-  objectBytesMax: 524_288,
-  eviction: 's3-fifo',
-}
-const meta: StoredMeta = {
-  status: 200,
-  receivedAtUs: 1e12,
-  initialAgeUs: 5,
-  freshForUs: 6e7,
-  staleWhileRevalidateUs: 7,
-  staleIfErrorUs: 8,
-  flags: 9,
-}
-const fields = 'Content-Type: text/plain\r\nETag: "\xe4"\r\n'
 
 function stores(over: Partial<StoreSpec> = {}): {
   one: ThreadStore
@@ -36,23 +20,6 @@ function stores(over: Partial<StoreSpec> = {}): {
     main: new MainStore(memory, text => told.push(text)),
     told,
   }
-}
-
-function put(store: ThreadStore, key: string, body: string, tags: readonly string[] = []): boolean {
-  const fill = store.lead(key)
-  assert.ok(fill !== null, `${key} is led by somebody`)
-  if (!fill.begin(meta, fields, tags, body.length)) return false
-  if (!fill.writeText(body)) return false
-  fill.commit()
-  return true
-}
-
-function bodyOf(entry: StoredEntry): string {
-  const piece: Piece = { bytes: Buffer.alloc(0), from: 0, to: 0 }
-  let text = ''
-  while (entry.piece(text.length, piece) !== null) text += piece.bytes.latin1Slice(piece.from, piece.to)
-  assert.ok(entry.ended(text.length))
-  return text
 }
 
 test('what one worker stores another one finds, with its numbers, fields and body', () => {
