@@ -253,7 +253,7 @@ test('a slot that is gone, or not the one that is remembered, is made anew and e
   await until(next, '*')
   await settled(next)
   await next.feed.close()
-  const other = listen(t, {}, { record: { system: 'another', timeline: 1, owed: [] } })
+  const other = listen(t, {}, { record: { system: 'another', timeline: 1, rules: '', owed: [] } })
   other.feed.use(placeOf(server))
   await until(other, '*')
   await settled(other)
@@ -261,6 +261,27 @@ test('a slot that is gone, or not the one that is remembered, is made anew and e
   const { rows } = await client.query('SELECT slot_name FROM pg_replication_slots')
   assert.deepEqual(rows, [], 'nothing is left when nobody wants it any more')
   assert.deepEqual((await client.query('SELECT pubname FROM pg_publication')).rows, [])
+})
+
+test('with other rules everything is forgotten, with other tables that nobody names nothing', async t => {
+  const { server, client, one } = await begun(t)
+  await client.query('CREATE TABLE orders (id int PRIMARY KEY)')
+  one.feed.use(placeOf(server), { ...spec, tables: ['orders'] })
+  await waitFor(
+    () => one.feed.followed.has('public.orders'),
+    () => JSON.stringify(one.feed.status),
+  )
+  await client.query('INSERT INTO orders VALUES (1)')
+  await waitFor(
+    () => one.heard.filter(({ tables }) => tables.includes('public.orders')).length === 2,
+    () => JSON.stringify(one.heard),
+  )
+  assert.deepEqual(one.tags(), [])
+  const rules = [{ on: 'films', tags: ['f{id}'], urls: [], keys: [] }]
+  one.feed.use(placeOf(server), { ...spec, rules })
+  await until(one, '*')
+  await client.query(`INSERT INTO films VALUES (1, 'a', 'x')`)
+  await until(one, 'f1')
 })
 
 test('a table made later is followed from then on, and what was missed is everything', async t => {

@@ -4,6 +4,7 @@
 // A connection: connecting -> streaming -> (it breaks, another primary: pause, connecting). A slot that is new, because there
 // was none, another primary or timeline, or too much was missed, begins with `everything`.
 
+import { createHash } from 'node:crypto'
 import { type Clock, MS } from '../../kit/clock.ts'
 import { backoffCeilingUs } from '../../policy/backoff.ts'
 import { readLogicalFrame, readLogicalMessage, standbyStatus } from '../../wire/postgres/index.ts'
@@ -50,6 +51,8 @@ export interface FeedRecord {
   /** Whose slot it is; another system or timeline: what was missed is unknown. */
   readonly system: string
   readonly timeline: number
+  /** Digest of the rules: what others would have named was not told. */
+  readonly rules: string
   /** Sinks that are owed everything. */
   readonly owed: readonly string[]
 }
@@ -82,6 +85,9 @@ export interface FeedStatus {
   readonly sinks: readonly LaneStatus[]
 }
 
+const noRecord: FeedRecord = { system: '', timeline: 0, rules: '', owed: [] }
+const none: ReadonlySet<string> = new Set()
+
 export class ChangeFeed {
   readonly #options: FeedOptions
   readonly #lanes: readonly Lane[]
@@ -94,6 +100,7 @@ export class ChangeFeed {
   #state: FeedStatus['state'] = 'stopped'
   #problem = ''
   #told: readonly string[] = []
+  #followed: ReadonlySet<string> = none
   #commits = 0
   #everythings = 0
   #life: Life | null = null
@@ -103,7 +110,7 @@ export class ChangeFeed {
     this.#options = options
     this.#spec = options.spec
     this.#rules = rulesByTable(options.spec)
-    this.#record = options.memory.read() ?? { system: '', timeline: 0, owed: [] }
+    this.#record = options.memory.read() ?? noRecord
     this.#lanes = options.sinks.map(
       ({ name, sink }) =>
         new Lane({
@@ -118,6 +125,11 @@ export class ChangeFeed {
           tell: text => options.tell(text),
         }),
     )
+  }
+
+  /** Tables whose changes are heard now, `schema.table`; none while it is not streaming. */
+  get followed(): ReadonlySet<string> {
+    return this.#state === 'streaming' ? this.#followed : none
   }
 
   get status(): FeedStatus {
@@ -142,12 +154,14 @@ export class ChangeFeed {
   use(place: FeedPlace | null, spec: FeedSpec = this.#spec): void {
     const samePlace = JSON.stringify(place) === JSON.stringify(this.#place)
     const sameSpec = JSON.stringify(spec) === JSON.stringify(this.#spec)
+    const sameRules = digestOf(spec) === digestOf(this.#spec)
     this.#place = place
     if (!sameSpec) {
       this.#spec = spec
       this.#rules = rulesByTable(spec)
     }
-    if (!(samePlace && sameSpec)) this.#life?.close()
+    if (!samePlace || !sameRules) this.#life?.close()
+    else if (!sameSpec) this.#life?.use(this.#rules)
     this.#wake?.()
     this.#running ??= this.#run()
   }
@@ -166,7 +180,7 @@ export class ChangeFeed {
   async remove(): Promise<void> {
     const place = this.#place
     await this.close()
-    this.#options.memory.write({ system: '', timeline: 0, owed: [] })
+    this.#options.memory.write(noRecord)
     if (place === null) return
     const server = new FeedServer(await addressOf(place))
     try {
@@ -273,7 +287,7 @@ export class ChangeFeed {
       const identity = await connection.identify()
       life.timeline = identity.timeline
       await this.#slot(place, server, connection, life, identity)
-      if (more) this.#forgetAll(life, 'other tables are followed')
+      this.#newTables(life, more)
       for (const lane of this.#lanes) if (lane.status.state === 'owed') this.#everythingTo(lane, life)
       life.check()
       this.#state = 'streaming'
@@ -287,8 +301,8 @@ export class ChangeFeed {
     }
   }
 
-  /** True when tables are followed from now on whose changes so far were not heard. */
-  async #look(place: FeedPlace, server: FeedServer): Promise<boolean> {
+  /** Tables that are followed from now on and whose changes so far were not heard. */
+  async #look(place: FeedPlace, server: FeedServer): Promise<readonly string[]> {
     const { slot } = this.#options
     const [looks, published] = [await server.looks(this.#rules), await server.published(slot)]
     const plan = planTables(this.#rules, looks, published ?? [], place.own)
@@ -298,9 +312,20 @@ export class ChangeFeed {
       await server.alter(sql)
       this.#options.tell(`${sql}: rules need more than the key of a changed row`)
     }
-    if (published !== null && !plan.changed) return false
-    await server.publish(slot, published !== null, plan.follow)
-    return plan.follow.some(table => !(published ?? []).includes(table))
+    if (published === null || plan.changed) await server.publish(slot, published !== null, plan.follow)
+    this.#followed = new Set(plan.follow)
+    return plan.follow.filter(table => !(published ?? []).includes(table))
+  }
+
+  #newTables(life: Life, tables: readonly string[]): void {
+    if (tables.length === 0) return
+    if (tables.some(table => (this.#rules.get(table)?.templates.length ?? 0) > 0)) {
+      this.#forgetAll(life, `${tables.join(', ')} ${tables.length > 1 ? 'are' : 'is'} followed from now on`)
+      return
+    }
+    const names = new Names()
+    for (const table of tables) names.tables.add(table)
+    for (const lane of this.#lanes) this.#push(lane, life, names)
   }
 
   /** A slot that knows everything since somebody last confirmed it, or a new one and `everything`. */
@@ -314,8 +339,14 @@ export class ChangeFeed {
     const { slot } = this.#options
     const found = await server.slot(slot)
     const ours = this.#record.system === systemId && this.#record.timeline === timeline
+    const rules = digestOf(this.#spec)
+    // Only when all have heard that everything is void may the next process go on with this slot.
+    const begun = (): void => this.#keep({ ...this.#record, system: systemId, timeline, rules })
     if (found?.usable && ours && found.backlog <= backlogBytesMax) {
       life.begin(found.confirmed)
+      if (this.#record.rules === rules) return
+      life.whenDone = begun
+      this.#forgetAll(life, 'there are other rules')
       return
     }
     if (found !== null) await dropWhenFree(server, slot)
@@ -325,8 +356,7 @@ export class ChangeFeed {
     const made = await server.slot(slot)
     if (made === null) throw new Error(`the slot ${slot} vanished (${rows.length})`)
     life.begin(made.confirmed)
-    // Only when all have heard that everything is void may the next process go on with this slot.
-    life.whenDone = () => this.#keep({ ...this.#record, system: systemId, timeline })
+    life.whenDone = begun
     this.#forgetAll(life, found === null ? `a slot was made on ${place.id}` : whyNew(ours, found.usable))
   }
 
@@ -340,6 +370,10 @@ export class ChangeFeed {
     const names = new Names()
     names.forgetAll()
     for (const table of this.#rules.keys()) names.tables.add(table)
+    this.#push(lane, life, names)
+  }
+
+  #push(lane: Lane, life: Life, names: Names): void {
     lane.push(names, life.processed, life.timeline, life.processed, this.#options.clock.monotonic())
   }
 
@@ -349,13 +383,15 @@ export class ChangeFeed {
     life.reply = () => stream.send(standbyStatus(life.safe, clock.wall()))
     const replies = setInterval(() => life.confirm(), replyEveryMs)
     let looking = false
-    const looks = setInterval(() => {
+    const look = (): void => {
       if (looking) return
       looking = true
       void this.#lookAgain(place, life).finally(() => {
         looking = false
       })
-    }, lookEveryMs)
+    }
+    const looks = setInterval(look, lookEveryMs)
+    life.onRules = look
     try {
       await this.#read(stream, life)
     } finally {
@@ -366,7 +402,7 @@ export class ChangeFeed {
 
   async #lookAgain(place: FeedPlace, life: Life): Promise<void> {
     try {
-      if (await this.#look(place, life.server)) this.#forgetAll(life, 'other tables are followed')
+      this.#newTables(life, await this.#look(place, life.server))
     } catch (cause) {
       const text = `tables of ${place.id} can't be looked at: ${(cause as Error).message}`
       if (!life.closed && !this.#told.includes(text)) {
@@ -414,6 +450,10 @@ export class ChangeFeed {
   }
 }
 
+function digestOf({ rules }: FeedSpec): string {
+  return createHash('sha256').update(JSON.stringify(rules)).digest('hex').slice(0, 16)
+}
+
 function whyNew(ours: boolean, usable: boolean): string {
   if (!ours) return 'another server is the primary'
   return usable ? 'the feed was away for too long' : 'the server has dropped log that was not heard'
@@ -452,6 +492,7 @@ class Life {
   processed: Lsn = 0
   timeline = 0
   reply: () => void = () => {}
+  onRules: () => void = () => {}
   whenDone: (() => void) | null = null
   onClose: () => void = () => {}
 
@@ -465,6 +506,11 @@ class Life {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  use(rules: ReadonlyMap<string, TableRules>): void {
+    this.reader.use(rules)
+    this.onRules()
   }
 
   get sinceUs(): number | null {

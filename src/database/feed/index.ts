@@ -1,0 +1,5 @@
+// What others use of the change feed.
+
+export type { FeedSpec, Invalidation, InvalidationRule, InvalidationSink } from './contract.ts'
+export type { FeedMemory, FeedRecord, FeedStatus, NamedSink } from './feed.ts'
+export { type FeedSinks, Feeds, type FeedsOptions } from './feeds.ts'
