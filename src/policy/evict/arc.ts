@@ -18,7 +18,7 @@ export class Arc extends SlotPolicy {
   readonly hitIsLockFree: boolean = false
   readonly #capacity: number
   readonly #links: Links
-  readonly #hashes: Uint32Array
+  readonly #hashes: Int32Array
   readonly #recentGhosts: Ghosts
   readonly #frequentGhosts: Ghosts
   /** Ghosts that have moved the target: a second miss on them, or the insert that follows, moves it no more. */
@@ -34,7 +34,7 @@ export class Arc extends SlotPolicy {
     this.#capacity = capacity
     this.#state = memory.f64(3)
     this.#links = new Links(memory, slots, 2)
-    this.#hashes = memory.u32(slots + 1)
+    this.#hashes = memory.i32(slots + 1)
     this.#recentGhosts = new Ghosts(memory, ghosts)
     this.#frequentGhosts = new Ghosts(memory, ghosts)
     this.#recentHeard = memory.u8(ghosts + 1)
@@ -42,16 +42,16 @@ export class Arc extends SlotPolicy {
   }
 
   override miss(hash: number): void {
-    const frequentGhost = this.#frequentGhosts.find(hash)
+    const frequentGhost = this.#frequentGhosts.find(hash | 0)
     this.#state[2] = frequentGhost === 0 ? 0 : 1
     if (frequentGhost !== 0) this.#wantFrequent(frequentGhost)
-    else this.#wantRecent(this.#recentGhosts.find(hash))
+    else this.#wantRecent(this.#recentGhosts.find(hash | 0))
   }
 
   insert(slot: number, hash: number, size: number): void {
     this.miss(hash)
     this.#state[2] = 0
-    const known = this.#recentGhosts.take(hash) || this.#frequentGhosts.take(hash)
+    const known = this.#recentGhosts.take(hash | 0) || this.#frequentGhosts.take(hash | 0)
     const list = known ? frequent : recent
     const node = this.enter(slot, size, list)
     this.#hashes[node] = hash
@@ -97,8 +97,9 @@ export class Arc extends SlotPolicy {
   #listToShrink(): number {
     if (this.#links.tail[recent] === 0) return frequent
     if (this.#links.tail[frequent] === 0) return recent
-    const [size, target, askedFrequent] = [this.#state[0]!, this.#state[1]!, this.#state[2]!]
-    return size > target || (askedFrequent === 1 && size === target) ? recent : frequent
+    const size = this.#state[0]!
+    const target = this.#state[1]!
+    return size > target || (size === target && this.#state[2] === 1) ? recent : frequent
   }
 
   #wantRecent(ghost: number): void {
@@ -118,7 +119,8 @@ export class Arc extends SlotPolicy {
 
   /** The recent list and its ghosts hold at most one capacity, all four lists two. */
   #forgetGhosts(): void {
-    const [older, hot] = [this.#recentGhosts, this.#frequentGhosts]
+    const older = this.#recentGhosts
+    const hot = this.#frequentGhosts
     while (older.count > 0 && this.#state[0]! + older.size > this.#capacity) older.dropOldest()
     while (hot.count > 0 && this.size + older.size + hot.size > 2 * this.#capacity) hot.dropOldest()
   }

@@ -23,11 +23,20 @@ export interface EvictionOptions {
   readonly seed?: number
 }
 
+/**
+ * The owner makes room first (`evict` until the new one fits), then inserts: LIFO and MRU mean that order, and so no
+ * more than the capacity is ever in. One larger than the capacity it does not insert at all. `insert`, `evict`, `remove`
+ * and `clear` need its lock where several threads share the memory, and `hit` too where it is not lock-free. What a
+ * thread left half done when it died is put right by `clear`.
+ */
 export interface EvictionPolicy {
   readonly kind: EvictionKind
   /** `hit` writes nothing but marks of its own slot: several threads may call it at once, without the owner's lock. */
   readonly hitIsLockFree: boolean
-  /** A key came into this free slot. `hash`: uint32 of the key, by which it is known again after it went (ghosts, sketches). */
+  /**
+   * A key came into this free slot. `size`: integer, 0 to 2^32 - 1. `hash`: 32 bits of
+   * the key, signed or not, by which it is known again after it went (ghosts, sketches).
+   */
   insert(slot: number, hash: number, size: number): void
   hit(slot: number): void
   /**
@@ -44,10 +53,11 @@ export interface EvictionPolicy {
   readonly size: number
   /** Uses of this slot that the policy remembers, roughly (0, 1, 2, 3 ...): what decides whether a second tier takes it. */
   uses(slot: number): number
+  /** As new, whatever state it was in. */
   clear(): void
 }
 
-/** `bytes` of zeroed memory, then `attach` in each thread; or `create` for one thread. */
+/** `bytes` of zeroed memory, then `attach` in each thread, with the same options, at a multiple of 8; or `create` for one thread. */
 export interface EvictionFactory {
   readonly kind: EvictionKind
   bytes(options: EvictionOptions): number

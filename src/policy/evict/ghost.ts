@@ -1,5 +1,6 @@
 // Keys that went, known by their hash: a queue with a table over it, bounded in entries and in size. Two keys with one
-// 32-bit hash count as one; a policy then remembers a stranger, which costs it a little and harms nobody.
+// 32-bit hash count as one; a policy then remembers a stranger, which costs it a little and harms nobody. Hashes are signed
+// in here: a uint32 from 2^31 up is no small integer, and would be boxed on its way through a call.
 
 import { Links } from './links.ts'
 import type { Memory } from './memory.ts'
@@ -10,7 +11,7 @@ const queue = 1
 export class Ghosts {
   readonly #entriesMax: number
   readonly #links: Links
-  readonly #hashes: Uint32Array
+  readonly #hashes: Int32Array
   readonly #sizes: Uint32Array
   /** The next node with the same bucket, or the next free node. */
   readonly #chain: Int32Array
@@ -22,7 +23,7 @@ export class Ghosts {
     this.#entriesMax = entriesMax
     this.#totals = memory.f64(4)
     this.#links = new Links(memory, entriesMax, 1)
-    this.#hashes = memory.u32(entriesMax + 1)
+    this.#hashes = memory.i32(entriesMax + 1)
     this.#sizes = memory.u32(entriesMax + 1)
     this.#chain = memory.i32(entriesMax + 1)
     this.#buckets = memory.i32(powerOfTwo(entriesMax))

@@ -48,6 +48,11 @@ export class RandomEviction extends SlotPolicy {
     if (this.place[slot + 1] !== 0) this.#takeOut(slot + 1)
   }
 
+  override clear(): void {
+    super.clear()
+    this.#draws[0] = 0
+  }
+
   #takeOut(node: number): number {
     const index = this.#standing[node]!
     const last = this.#nodes[this.count - 1]!

@@ -23,7 +23,7 @@ export class S3Fifo extends SlotPolicy {
   readonly #ghostShare: number
   readonly #links: Links
   readonly #marks: Uint8Array
-  readonly #hashes: Uint32Array
+  readonly #hashes: Int32Array
   readonly #ghosts: Ghosts
   /** Size in the main queue. */
   readonly #mainSize: Float64Array
@@ -34,13 +34,13 @@ export class S3Fifo extends SlotPolicy {
     this.#ghostShare = Math.floor(capacity * 0.9)
     this.#mainSize = memory.f64(1)
     this.#links = new Links(memory, slots, 2)
-    this.#hashes = memory.u32(slots + 1)
+    this.#hashes = memory.i32(slots + 1)
     this.#marks = memory.u8(slots + 1)
     this.#ghosts = new Ghosts(memory, Math.floor(slots * 0.9))
   }
 
   insert(slot: number, hash: number, size: number): void {
-    const list = this.#ghosts.take(hash) ? main : small
+    const list = this.#ghosts.take(hash | 0) ? main : small
     const node = this.enter(slot, size, list)
     this.#hashes[node] = hash
     this.#marks[node] = 0

@@ -33,7 +33,7 @@ export class WindowTinyLfu extends SlotPolicy {
   readonly #entriesLeast: number
   readonly #seed: number
   readonly #links: Links
-  readonly #hashes: Uint32Array
+  readonly #hashes: Int32Array
   readonly #sketch: Sketch
   readonly #climber: WindowClimber
   /** By list. */
@@ -51,18 +51,18 @@ export class WindowTinyLfu extends SlotPolicy {
     this.#listSizes = memory.f64(5)
     this.#state = memory.f64(3)
     this.#links = new Links(memory, slots, 4)
-    this.#hashes = memory.u32(slots + 1)
+    this.#hashes = memory.i32(slots + 1)
     this.#sketch = new Sketch(memory, entries)
   }
 
   override miss(hash: number): void {
     this.#climber.miss()
-    this.#count(hash)
-    this.#state[0] = hash + 1
+    this.#count(hash | 0)
+    this.#state[0] = (hash >>> 0) + 1
   }
 
   insert(slot: number, hash: number, size: number): void {
-    if (this.#state[0] !== hash + 1) this.miss(hash)
+    if (this.#state[0] !== (hash >>> 0) + 1) this.miss(hash)
     this.#state[0] = 0
     const node = this.enter(slot, size, window)
     this.#hashes[node] = hash

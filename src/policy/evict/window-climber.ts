@@ -62,8 +62,11 @@ export class WindowClimber {
     this.#state.fill(0)
   }
 
+  /** On in its direction; back, if it has just left a place where something was hit. */
   #sweepingStep(): number {
-    return (this.#state[1]! < 0 ? -1 : 1) * sweepStep * this.#capacity
+    const direction = this.#state[1]! < 0 ? -1 : 1
+    const left = this.#state[2]! >= sweepBelow
+    return (left ? -direction : direction) * sweepStep * this.#capacity
   }
 
   #nextStep(change: number): number {
