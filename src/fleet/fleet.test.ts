@@ -181,13 +181,15 @@ function readPort(path: string): number | null {
 }
 
 test('an instance that ignores its signal is killed, and so are its grandchildren', async context => {
-  const { fleet, decisions, mark } = rig(context)
+  const { fleet, front, decisions, mark } = rig(context)
   const stop = { ...service('web').stop, timeoutMs: 300 }
   await fleet.apply([
     service('web', { stop, env: { IGNORE_TERM: '1', GRANDCHILD: 'group' } }),
     service('api', { stop, env: { GRANDCHILD: 'session' } }),
   ])
-  await until('two instances and two grandchildren run', () => marked(mark).length === 4)
+  // Their grandchildren are deaf to the signal by then.
+  await until('both serve', () => front.active('web').length === 1 && front.active('api').length === 1)
+  assert.equal(marked(mark).length, 4)
   await fleet.stop()
   assert.deepEqual(marked(mark), [])
   assert.equal(
