@@ -196,6 +196,69 @@ export const commands: readonly CommandDefinition[] = [
     load: async () => (await import('./commands/maintenance.ts')).maintenance,
   },
   {
+    name: 'purge',
+    summary: 'Have every edge forget pages that it keeps: by URL, prefix, tag, or all',
+    details:
+      'A URL without a host is meant for every host. `/films/*` is all below `/films/`. Tags come from the service (`Surrogate-Key`, `Cache-Tag`) and from `tags` of the route. Peers of `edge.cache.peers` are told as well. Exit code 1 when somebody did not.',
+    arguments: [
+      {
+        name: 'url',
+        text: 'URLs: https://shop.example/films, shop.example/films, /films, /films/*',
+        optional: true,
+        many: true,
+      },
+    ],
+    options: [
+      { flags: '-t, --tag <tag>', text: 'Pages with this tag; can be given several times', many: true },
+      { flags: '-p, --prefix <prefix>', text: 'Everything below; can be given several times', many: true },
+      { flags: '--all', text: 'Everything' },
+      { flags: '--soft', text: 'Stale from now on, instead of gone: served while it is fetched anew' },
+    ],
+    examples: [
+      ['purge https://shop.example/films', 'one page'],
+      ['purge --tag film:7 --tag films', 'all pages that show film 7, and all lists'],
+      ['purge --prefix /films --soft', 'pages below /films/ are validated with their next request'],
+    ],
+    load: async () => (await import('./commands/purge.ts')).purge,
+  },
+  {
+    name: 'push',
+    summary: 'Put pages into the cache ahead of their first request',
+    details:
+      'Each URL is asked for as a client would; with --file, its content is stored as if the service had sent it. What a route would not keep is not kept, and said. Exit code 1 when something was not stored.',
+    arguments: [{ name: 'url', text: 'Absolute URLs, with the host that clients ask for', many: true }],
+    options: [
+      { flags: '--file <file>', text: 'Store this file, of at most 16 MB' },
+      { flags: '--type <type>', text: 'Its Content-Type', default: 'application/octet-stream' },
+      { flags: '--ttl <duration>', text: 'How long it is fresh', default: '1h' },
+      { flags: '-t, --tag <tag>', text: 'A tag of it; can be given several times', many: true },
+    ],
+    examples: [
+      ['push https://shop.example/ https://shop.example/films', 'before the doors open'],
+      ['push https://shop.example/plan.pdf --file plan.pdf --type application/pdf --ttl 1d', 'a body'],
+    ],
+    load: async () => (await import('./commands/purge.ts')).push,
+  },
+  {
+    name: 'cache',
+    summary: 'Look at the cache of the edge: what it holds, how often it serves, why a page is not in it',
+    arguments: [
+      {
+        name: 'action',
+        text: 'status; look: what is stored for a URL. Left out: status',
+        choices: ['status', 'look'],
+        optional: true,
+        neverFile: true,
+      },
+      { name: 'url', text: 'For look: an absolute URL', optional: true, neverFile: true },
+    ],
+    examples: [
+      ['cache', 'entries, bytes, hit ratio by route, evictions, purges, disk, peers'],
+      ['cache look https://shop.example/films', 'its key, age and freshness, or why nothing is stored'],
+    ],
+    load: async () => (await import('./commands/cache.ts')).cache,
+  },
+  {
     name: 'db',
     summary: 'Look at the databases, move the primary, repair, back up, restore, log in',
     details:

@@ -84,7 +84,12 @@ function buildCommand(definition: CommandDefinition, terminal: Terminal, run: Ru
     .addHelpText('after', () => `\nExamples:\n${exampleLines(definition).join('\n')}`)
   const taken = argumentsOf(definition)
   for (const one of taken) command.addArgument(argumentOf(one))
-  for (const { flags, text, default: value } of definition.options ?? []) {
+  for (const { flags, text, default: value, many } of definition.options ?? []) {
+    if (many) {
+      const list = (now: string, before: unknown): string[] => [...((before ?? []) as string[]), now]
+      command.addOption(new Option(flags, text).argParser(list))
+      continue
+    }
     // The last one would win in silence: of two SQL commands, or two servers, one.
     const once = (now: string, before: unknown): string => {
       if (before !== undefined && before !== value) throw new InvalidArgumentError('It can be given once.')
@@ -92,6 +97,9 @@ function buildCommand(definition: CommandDefinition, terminal: Terminal, run: Ru
     }
     const option = flags.includes('<') ? new Option(flags, text).argParser(once) : new Option(flags, text)
     command.addOption(value === undefined ? option : option.default(value))
+  }
+  if (takesFile && taken.some(one => one.many)) {
+    command.option('--system <file>', 'The system file, or its folder (default: tenfold.config.ts here)')
   }
   if (takesFile) {
     command.option('--state <dir>', 'State directory of the system (default: .tenfold beside the file)')
@@ -103,43 +111,61 @@ function buildCommand(definition: CommandDefinition, terminal: Terminal, run: Ru
   }
   command.option('--json', 'Print JSON, for machines')
   command.action(async (...given: unknown[]) => {
-    const options = command.opts<Record<string, string | boolean | undefined>>()
-    const values = given.slice(0, taken.length) as (string | undefined)[]
-    await run(definition, inputOf(taken, values, options, terminal))
+    await run(definition, inputOf(taken, given.slice(0, taken.length), command.opts(), terminal))
   })
   return command
 }
 
 export function argumentsOf(definition: CommandDefinition): ArgumentDefinition[] {
   const own = definition.arguments ?? []
-  if (definition.takesFile === false) return [...own]
+  if (definition.takesFile === false || own.some(one => one.many)) return [...own]
   const text = 'The system file, or its folder (default: tenfold.config.ts here)'
   return [...own, { name: 'file', text, optional: true }]
 }
 
-function argumentOf({ name, text, optional, choices }: ArgumentDefinition): Argument {
-  const argument = new Argument(optional ? `[${name}]` : `<${name}>`, text)
+export function argumentText({ name, optional, many }: ArgumentDefinition): string {
+  const shown = many ? `${name}...` : name
+  return optional ? `[${shown}]` : `<${shown}>`
+}
+
+function argumentOf(definition: ArgumentDefinition): Argument {
+  const { text, choices } = definition
+  const argument = new Argument(argumentText(definition), text)
   return choices === undefined ? argument : argument.choices(choices)
 }
 
 function inputOf(
   taken: readonly ArgumentDefinition[],
-  values: readonly (string | undefined)[],
-  options: CommandInput['options'],
+  values: readonly unknown[],
+  given: Readonly<Record<string, unknown>>,
   terminal: Terminal,
 ): CommandInput {
-  const args = Object.fromEntries(taken.map((argument, index) => [argument.name, values[index]]))
+  const named = Object.fromEntries(taken.map((argument, index) => [argument.name, values[index]]))
+  const [lists, options] = apart(given)
+  const [listed, single] = apart(named)
+  const args = single as Record<string, string | undefined>
   moveFile(taken, args)
-  const { file, ...rest } = args
+  const { file = options.system, ...rest } = args
   return {
     terminal,
     args: rest,
+    lists: { ...lists, ...listed },
     options,
-    file: file ?? '.',
+    file: typeof file === 'string' ? file : '.',
     stateDirectory: typeof options.state === 'string' ? options.state : undefined,
     environment: typeof options.env === 'string' && options.env !== '' ? options.env : undefined,
     json: options.json === true,
   }
+}
+
+/** Lists, and the rest. */
+function apart(
+  values: Readonly<Record<string, unknown>>,
+): [Record<string, readonly string[]>, CommandInput['options']] {
+  const entries = Object.entries(values)
+  const lists = entries.filter(([, value]) => Array.isArray(value))
+  const others = entries.filter(([, value]) => !Array.isArray(value))
+  return [Object.fromEntries(lists) as never, Object.fromEntries(others) as never]
 }
 
 /** `tenfold logs shop/tenfold.config.ts`: an optional argument that is clearly a path is the file. */

@@ -2,7 +2,7 @@
 
 import type { CommandDefinition } from './command.ts'
 import { commands } from './commands.ts'
-import { argumentsOf, exampleLines, exitCodesText } from './program.ts'
+import { argumentsOf, argumentText, exampleLines, exitCodesText } from './program.ts'
 
 /** Path and content for scripts/generate.ts. */
 export function cliReference(): Record<string, string> {
@@ -36,7 +36,7 @@ ${commands.map(section).join('\n')}`
 function section(definition: CommandDefinition): string {
   const { name, summary, details, options = [], takesEnvironment } = definition
   const taken = argumentsOf(definition)
-  const usage = taken.map(one => (one.optional ? `[${one.name}]` : `<${one.name}>`)).join(' ')
+  const usage = taken.map(argumentText).join(' ')
   const rows = [
     ...taken.map(one => `| \`${one.name}\` | ${one.text} |`),
     ...options.map(one => {
@@ -44,6 +44,8 @@ function section(definition: CommandDefinition): string {
       return `| \`${one.flags}\` | ${one.text}${value} |`
     }),
   ]
+  if (taken.some(one => one.many))
+    rows.push('| `--system <file>` | The system file, or its folder (default: tenfold.config.ts here) |')
   if (takesEnvironment) rows.push('| `--env <name>` | Environment whose overrides of the file apply |')
   const table = rows.length === 0 ? '' : `\n| | |\n|---|---|\n${rows.join('\n')}\n`
   return `## tenfold ${name}

@@ -58,6 +58,7 @@ const status: StatusView = {
     snapshotVersion: 3,
     listeners: [{ id: 'http', host: '0.0.0.0', port: 8080, url: 'http://127.0.0.1:8080' }],
     workers: [{ id: 0, state: 'running', restarts: 0, connections: 4, exchanges: 1 }],
+    cache: null,
     routes: [],
     canaries: [],
     certificates: [],

@@ -16,6 +16,7 @@ export function statusText(status: StatusView, terminal: Pick<Terminal, 'paint' 
     ...headLines(status, paint),
     '',
     ...listenerLines(status, paint),
+    ...cacheLines(status, paint),
     '',
     ...certificateLines(status, paint),
     ...canaryLines(status, paint),
@@ -75,6 +76,20 @@ function listenerLines({ edge }: StatusView, paint: Paint): string[] {
     ...leaving,
     ...edge.listeners.map(listener => `  ${listener.id.padEnd(idLength)}  ${paint('cyan', listener.url)}`),
   ]
+}
+
+function cacheLines({ edge: { cache } }: StatusView, paint: Paint): string[] {
+  if (cache === null) return []
+  const { entries, bytes, bytesMax, hitRatio } = cache
+  const hits = hitRatio === null ? 'no request yet' : `${percentText(hitRatio)} hits`
+  return [
+    `  ${paint('bold', 'cache')}  ${hits}, ${entries} answers, ${bytesText(bytes)} of ${bytesText(bytesMax)}`,
+  ]
+}
+
+/** One decimal: 99.5 % and 100 % are not alike. */
+export function percentText(share: number): string {
+  return `${(Math.floor(share * 1000) / 10).toFixed(1)} %`
 }
 
 const acmeStyles = { valid: 'green', issuing: 'yellow', waiting: 'yellow', failed: 'red' } as const

@@ -1,7 +1,7 @@
 // One running system becomes another without a request lost: the order in which databases, fleet and edge learn of it, and
 // the way back when a step fails. It loads and checks nothing; what it is given is right.
 
-import type { CheckedSystem } from '../file/index.ts'
+import { type CheckedSystem, parentName } from '../file/index.ts'
 import type { Fleet, ServiceReport, ServiceSpec } from '../fleet/index.ts'
 import { Failure } from '../kit/failure.ts'
 import type { CompiledDatabase } from './compile-databases.ts'
@@ -59,7 +59,7 @@ export async function changeSystem(
 
 /** Everything of both; where both have a service, the new one's settings. Routes and listeners are the old ones. */
 function unionOf(from: Compiled, to: Compiled): Compiled {
-  const kept = from.specs.filter(spec => to.system.services[spec.name] === undefined)
+  const kept = from.specs.filter(spec => to.specs.every(one => one.name !== spec.name))
   return {
     system: {
       ...to.system,
@@ -77,7 +77,9 @@ function unionOf(from: Compiled, to: Compiled): Compiled {
 
 /** Throws one failure that tells of each service that did not come up; the fleet's own when there is only one. */
 export function throwWhenFailed(reports: readonly ServiceReport[]): void {
-  const failed = reports.filter(report => report.outcome === 'failed' || report.outcome === 'kept')
+  const failed = reports.filter(
+    report => (report.outcome === 'failed' || report.outcome === 'kept') && !isParent(report.service),
+  )
   if (failed.length === 0) return
   const failures = failed.flatMap(report => report.failures)
   const [first] = failures
@@ -92,6 +94,9 @@ export function throwWhenFailed(reports: readonly ServiceReport[]): void {
     cause: first,
   })
 }
+
+/** Without it services are asked themselves: nothing waits for it. */
+export const isParent = (service: string): boolean => service === parentName
 
 function reloadFailed(cause: unknown): Failure {
   const remedy = cause instanceof Failure ? { details: { remedy: remedyOf(cause) } } : {}

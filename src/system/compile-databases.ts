@@ -14,6 +14,7 @@ import type {
   Topology,
 } from '../database/contract.ts'
 import {
+  type FeedListeners,
   type RoutedDatabase,
   type RouterSnapshot,
   type RouterUser,
@@ -27,6 +28,7 @@ import {
   type CheckedSystem,
   databaseVariables,
 } from '../file/index.ts'
+import { feedListeners } from './compile-caches.ts'
 import type { SecretValues } from './load-secrets.ts'
 
 export interface DatabaseContext {
@@ -42,6 +44,8 @@ export interface DatabaseContext {
 
 export interface CompiledDatabase {
   readonly spec: DatabaseSpec
+  /** Whom the change feeds of the system's databases tell: the same in each of them. */
+  readonly listeners: FeedListeners | null
   /** What the router is told besides how the database stands. */
   readonly routing: Routing
 }
@@ -74,7 +78,9 @@ export const operatorName = 'tenfold'
 const monitorName = 'tenfold_monitor'
 
 export function compileDatabases(system: CheckedSystem, context: DatabaseContext): CompiledDatabase[] {
+  const listeners = feedListeners(system, context)
   return Object.values(system.databases).map(database => ({
+    listeners,
     spec: specOf(system, database, context),
     routing: routingOf(system, database, context),
   }))
@@ -138,6 +144,20 @@ function routingOf(system: CheckedSystem, database: CheckedDatabase, context: Da
     hold,
     shared,
     lag,
+    ...cachingOf(database),
+  }
+}
+
+function cachingOf({
+  name,
+  invalidate,
+  cacheQueries,
+}: CheckedDatabase): Pick<Routing, 'feed' | 'cacheQueries'> {
+  if (invalidate.length === 0 && cacheQueries === null) return {}
+  const tables = [...new Set(cacheQueries?.rules.flatMap(rule => rule.tables))]
+  return {
+    feed: { database: name, rules: invalidate, tables },
+    ...(cacheQueries === null ? {} : { cacheQueries }),
   }
 }
 
@@ -226,8 +246,12 @@ export function loginOf(url: string): RouterUser['server'] {
   return { user: decodeURIComponent(user) || 'postgres', password: decodeURIComponent(password) }
 }
 
-export function routerSnapshot(version: number, databases: readonly RoutedDatabase[]): RouterSnapshot {
-  return { format: routerSnapshotFormat, version, databases }
+export function routerSnapshot(
+  version: number,
+  databases: readonly RoutedDatabase[],
+  feeds: FeedListeners | null,
+): RouterSnapshot {
+  return { format: routerSnapshotFormat, version, databases, ...(feeds === null ? {} : { feeds }) }
 }
 
 /** Everything that nobody may see: for the redactor. */

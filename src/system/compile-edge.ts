@@ -5,6 +5,7 @@
 import { join, resolve } from 'node:path'
 import {
   type CertificateSpec,
+  type EdgeCacheSpec,
   type EdgeSnapshot,
   type MaintenanceSpec,
   type MemberSpec,
@@ -15,6 +16,7 @@ import {
   type UpstreamSpec,
 } from '../edge/snapshot.ts'
 import type { CheckedRoute, CheckedService, CheckedSystem, CheckedTls } from '../file/index.ts'
+import { parentOf } from './compile-fleet.ts'
 import type { EdgeFiles } from './edge-files.ts'
 
 export interface CompileContext {
@@ -58,13 +60,52 @@ export function compileEdge(system: CheckedSystem, context: CompileContext): Edg
     limits: edge.limits,
     accessLog: edge.accessLog === null ? null : { file: logFile(edge.accessLog.file, 'access', context) },
     routes: edge.routes.map(route => routeSpec(route, context)),
-    upstreams: Object.values(system.services).map(service => upstreamSpec(service, context)),
+    upstreams: upstreamServices(system).map(service => upstreamSpec(service, context)),
     stickySecret: context.stickySecret,
     ...tlsPart(edge.tls, context),
     ...pagesPart(system, context),
     ...observedPart(system, context),
+    ...cachePart(system, context),
     ...(context.switches.standDown === undefined ? {} : { standDown: context.switches.standDown }),
   }
+}
+
+/** The file's, and the parent that caching routes ask before them. */
+function upstreamServices(system: CheckedSystem): CheckedService[] {
+  const parent = parentOf(system)
+  const services = Object.values(system.services)
+  return parent === undefined ? services : [...services, parent.service]
+}
+
+/** Absent where no route keeps anything: then there is no memory either. */
+function cachePart(system: CheckedSystem, context: CompileContext): Pick<EdgeSnapshot, 'cache'> {
+  const { cache, region, routes } = system.edge
+  if (cache === undefined || !routes.some(route => route.cache)) return {}
+  const { disk, parent } = cache
+  const spec: EdgeCacheSpec = {
+    store: {
+      memoryBytes: cache.memoryBytes,
+      entriesMax: cache.entriesMax,
+      objectBytesMax: cache.objectBytesMax,
+      eviction: cache.eviction,
+      ...(disk
+        ? {
+            disk: {
+              directory:
+                disk.directory === null
+                  ? join(context.stateDirectory, 'cache')
+                  : absolute(disk.directory, context),
+              bytes: disk.bytes,
+              objectBytesMax: disk.objectBytesMax,
+            },
+          }
+        : {}),
+    },
+    name: region === undefined ? 'tenfold' : `tenfold-${region}`,
+    ...(parent ? { parent: parent.service.name } : {}),
+    backgroundMax: cache.backgroundMax,
+  }
+  return { cache: spec }
 }
 
 const absolute = (file: string, { baseDirectory }: CompileContext): string => resolve(baseDirectory, file)

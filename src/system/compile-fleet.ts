@@ -2,8 +2,8 @@
 // directories, environments with their secrets, the user, versions.
 
 import { resolve } from 'node:path'
-import { type CheckedSystem, type CommandService, secretNames } from '../file/index.ts'
-import { type ProcessSpec, type ServiceSpec, specVersion } from '../fleet/index.ts'
+import { type CheckedParent, type CheckedSystem, type CommandService, secretNames } from '../file/index.ts'
+import { type AddressSpec, type ProcessSpec, type ServiceSpec, specVersion } from '../fleet/index.ts'
 
 export interface FleetContext {
   /** Absolute: the folder of the system file. */
@@ -22,11 +22,27 @@ export function compileFleet(system: CheckedSystem, context: FleetContext): Serv
     system.edge.tls?.clientCertificates === undefined
       ? {}
       : { TENFOLD_IDENTITY_SECRET: context.identitySecret }
-  return Object.values(system.services).map(service =>
-    service.kind === 'command'
-      ? processSpec(service, context, withheld, identity)
-      : { kind: 'addresses', name: service.name, addresses: service.addresses },
-  )
+  const parent = parentOf(system)
+  return [
+    ...Object.values(system.services).map(service =>
+      service.kind === 'command'
+        ? processSpec(service, context, withheld, identity)
+        : addressSpec(service.name, service.addresses),
+    ),
+    // Found by name again and again, as the addresses of a service are.
+    ...(parent === undefined ? [] : [addressSpec(parent.service.name, parent.service.addresses)]),
+  ]
+}
+
+const addressSpec = (name: string, addresses: AddressSpec['addresses']): AddressSpec => ({
+  kind: 'addresses',
+  name,
+  addresses,
+})
+
+/** Of the edge's cache, where a route keeps something. */
+export function parentOf({ edge }: CheckedSystem): CheckedParent | undefined {
+  return edge.routes.some(route => route.cache) ? edge.cache?.parent : undefined
 }
 
 function processSpec(

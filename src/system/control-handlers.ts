@@ -4,6 +4,7 @@ import type { CanaryStatus } from '../edge/control-protocol.ts'
 import type { Fleet, OutputLine } from '../fleet/index.ts'
 import { throwWhenFailed } from './change.ts'
 import type { Changes } from './changes.ts'
+import type { CacheHandlers } from './control/cache-handlers.ts'
 import type { DatabaseHandlers } from './control/database-handlers.ts'
 import type { ControlHandlers } from './control/handlers.ts'
 import type { LogLine, StatusView } from './control/views.ts'
@@ -15,6 +16,7 @@ import { canaryView } from './status.ts'
 
 export interface HandledSystem {
   readonly databases: DatabaseHandlers
+  readonly caches: CacheHandlers
   readonly events: Events
   readonly history: History
   readonly changes: Changes
@@ -49,6 +51,7 @@ export function controlHandlers(system: HandledSystem): ControlHandlers {
     service === undefined ? {} : { service }
   return {
     databases: system.databases,
+    caches: system.caches,
     status: () => system.status(),
     ready: async () => (await system.status()).ready,
     metrics: () => system.metrics(),

@@ -1,8 +1,8 @@
-// Ports of the router's listeners whose file says "any free one": chosen once, and kept in STATE/router/ports.json, so that
+// Ports of the router's listeners (and of what caches of services listen to) whose file says "any free one": chosen once, and kept in STATE/router/ports.json, so that
 // a DATABASE_URL holds over restarts.
 
 import { join } from 'node:path'
-import type { CheckedSystem } from '../file/index.ts'
+import { type CheckedSystem, hasFeedListeners } from '../file/index.ts'
 import { freePort } from '../io/free-port.ts'
 import { portTrouble } from '../io/port-check.ts'
 import { Failure } from '../kit/failure.ts'
@@ -12,6 +12,18 @@ import { writePrivate } from './private-file.ts'
 import { readJsonOrNull } from './role-process.ts'
 
 export type DatabasePorts = Readonly<Record<string, number>>
+
+/** Its port is kept among them under this name, which no database can have. */
+export const feedPort = '(feed)'
+
+/** What listens on a port of its own choice. */
+function listenersOf(system: CheckedSystem): { name: string; host: string }[] {
+  const databases = Object.values(system.databases).filter(one => one.listen.port === 0)
+  return [
+    ...databases.map(({ name, listen }) => ({ name, host: listen.host })),
+    ...(hasFeedListeners(system) ? [{ name: feedPort, host: '127.0.0.1' }] : []),
+  ]
+}
 
 /** Are the ports that the file names free? Throws SYSTEM_PORT_TAKEN. Asked while no router of ours listens. */
 export async function checkDatabasePorts(system: CheckedSystem): Promise<void> {
@@ -43,12 +55,10 @@ export function openDatabasePorts(stateDirectory: string, random: Random): Datab
   let ports: DatabasePorts = readJsonOrNull<DatabasePorts>(file) ?? {}
 
   async function choose(system: CheckedSystem): Promise<void> {
-    const missing = Object.values(system.databases).filter(
-      one => one.listen.port === 0 && ports[one.name] === undefined,
-    )
-    for (const { name, listen } of missing) {
+    const missing = listenersOf(system).filter(one => ports[one.name] === undefined)
+    for (const { name, host } of missing) {
       const taken = new Set([...Object.values(ports), ...portsOf(system)])
-      ports = { ...ports, [name]: await freePort(listen.host, random, taken) }
+      ports = { ...ports, [name]: await freePort(host, random, taken) }
     }
     if (missing.length > 0) writePrivate(file, `${JSON.stringify(ports)}\n`)
   }
@@ -59,10 +69,9 @@ export function openDatabasePorts(stateDirectory: string, random: Random): Datab
     },
     choose,
     replaceTaken: async system => {
-      for (const { name, listen } of Object.values(system.databases)) {
+      for (const { name, host } of listenersOf(system)) {
         const port = ports[name]
-        if (listen.port !== 0 || port === undefined) continue
-        if ((await portTrouble(listen.host, port)) === null) continue
+        if (port === undefined || (await portTrouble(host, port)) === null) continue
         const { [name]: _, ...others } = ports
         ports = others
       }

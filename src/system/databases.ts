@@ -283,7 +283,8 @@ export class Databases {
     // A supervisor that was there before us has counted too.
     this.#version = Math.max(this.#version, current?.version ?? 0) + 1
     const databases = [...this.#held.values()].flatMap(held => this.#routed(held, current))
-    return routerSnapshot(this.#version, databases)
+    const [first] = this.#held.values()
+    return routerSnapshot(this.#version, databases, first?.compiled.listeners ?? null)
   }
 
   #routed({ compiled, group, topology }: Held, current: RouterSnapshot | null): RoutedDatabase[] {

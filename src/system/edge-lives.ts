@@ -3,6 +3,7 @@
 // the system stops.
 
 import type { ControlMethods } from '../edge/control-protocol.ts'
+import type { Purge } from '../edge/store/contract.ts'
 import { type LifeIdentity, leaderAlive, signalLife } from '../io/process.ts'
 import type { EdgeClient } from './edge-client.ts'
 import { ended, type RoleLife } from './role-process.ts'
@@ -15,6 +16,25 @@ export interface FormerEdge {
   readonly socket: string
 }
 
+/** What one edge process did. */
+export interface PurgeOutcome {
+  readonly pid: number
+  /** Null: it has forgotten. */
+  readonly failure: string | null
+}
+
+/** Null: it is gone, and what it kept with it. */
+export async function purgeIn({ client, life }: FormerEdge, what: Purge): Promise<PurgeOutcome | null> {
+  try {
+    await client.call('purge', { what }, purgeTimeoutMs)
+    return { pid: life.pid, failure: null }
+  } catch (cause) {
+    return leaderAlive(life) ? { pid: life.pid, failure: (cause as Error).message } : null
+  }
+}
+
+/** A bound on liveness; it takes milliseconds. */
+const purgeTimeoutMs = 5_000
 /** How long a client that is idle may take to ask once more; its answer then says that the connection ends. */
 const idleMs = 5_000
 /** Beyond its drain: closing what is left, and exiting. */
@@ -57,6 +77,12 @@ export class LeavingEdges {
       ),
     )
     return answers.every(idle => idle)
+  }
+
+  /** Each forgets it; what those that still live say. */
+  async purge(what: Purge): Promise<PurgeOutcome[]> {
+    const outcomes = await Promise.all([...this.#edges].map(edge => purgeIn(edge, what)))
+    return outcomes.filter(one => one !== null)
   }
 
   /** The system stops: they have `drainMs` more at most. */

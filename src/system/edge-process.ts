@@ -9,8 +9,18 @@
 // `stopped` from everywhere.
 
 import { join } from 'node:path'
-import type { CanaryStatus, ControlEvent, ControlMethods, EdgeStatus } from '../edge/control-protocol.ts'
+import type {
+  CacheLook,
+  CacheStatus,
+  CanaryStatus,
+  ControlEvent,
+  ControlMethods,
+  EdgeStatus,
+  PushRequest,
+  PushResult,
+} from '../edge/control-protocol.ts'
 import type { EdgeSnapshot } from '../edge/snapshot.ts'
+import type { Purge } from '../edge/store/contract.ts'
 import { lastLines } from '../io/log-file.ts'
 import { type LifeIdentity, leaderAlive, signalLife } from '../io/process.ts'
 import { processes } from '../io/process-table.ts'
@@ -18,7 +28,7 @@ import { keepWaitingConnections } from '../io/reuse-port.ts'
 import { socketPath } from '../io/socket-path.ts'
 import { Failure } from '../kit/failure.ts'
 import { connectEdge, type EdgeClient } from './edge-client.ts'
-import { type EdgeLife, type FormerEdge, LeavingEdges } from './edge-lives.ts'
+import { type EdgeLife, type FormerEdge, LeavingEdges, type PurgeOutcome, purgeIn } from './edge-lives.ts'
 import { systemFailures } from './failures.ts'
 import { removeIfPossible, writePrivate } from './private-file.ts'
 import { deathsWith, ended, launchRole, pause, readJsonOrNull, restartDelayMs } from './role-process.ts'
@@ -52,12 +62,24 @@ export interface EdgeProcess {
   adopt(): Promise<boolean>
   /** Starts from the snapshot. Rejects with SYSTEM_EDGE_FAILED and its last lines when it does not come up. */
   start(snapshot: EdgeSnapshot): Promise<void>
-  /** Waits for an edge that is being restarted. Rejects when the edge refuses, or does not come back in time. */
+  /**
+   * Waits for an edge that is being restarted. Rejects when the edge refuses, or does not come back in time. Where the
+   * snapshot asks for another store than the process began with, another one takes over.
+   */
   apply(snapshot: EdgeSnapshot): Promise<void>
   status(): Promise<EdgeStatus>
   metrics(): Promise<string>
   memberIdle(params: ControlMethods['memberIdle']['params']): Promise<boolean>
   canary(params: ControlMethods['canary']['params']): Promise<CanaryStatus>
+  /**
+   * Every process of this edge forgets it: also those that drain, and one that takes over meanwhile. An outcome for each
+   * that lives.
+   */
+  purge(what: Purge): Promise<readonly PurgeOutcome[]>
+  push(request: PushRequest): Promise<PushResult>
+  /** Null: no route keeps anything. */
+  cacheStatus(): Promise<CacheStatus | null>
+  cacheLook(url: string): Promise<CacheLook>
   reopenLogs(): Promise<void>
   /** Reads the files of its certificates anew, for handshakes to come. What does not fit, the edge tells. */
   reloadCertificates(): Promise<void>
@@ -76,6 +98,8 @@ export interface EdgeProcess {
 }
 
 const startTimeoutMs = 30_000
+/** For an origin to answer what is pushed. */
+const pushTimeoutMs = 120_000
 /** Where no snapshot says how long one may drain. */
 const drainMsUnknown = 30_000
 /** How long `apply` waits for an edge that is being restarted. */
@@ -98,6 +122,8 @@ interface ProcessRecord extends RecordedEdge {
   readonly beside?: readonly RecordedEdge[]
   readonly bootId: string
   readonly tenfold: string
+  /** Layout of its cache's store as JSON: what it began with. Absent: none. */
+  readonly store?: string
 }
 
 interface Answering {
@@ -135,6 +161,8 @@ class DetachedEdge implements EdgeProcess {
   #unwritable = false
   /** ACME: what an edge that takes over must answer as well. */
   #challenges: Readonly<Record<string, string>> = {}
+  /** Of the process in charge, as JSON: laid out when it starts. '': none. */
+  #store = ''
   #deathsInARow = 0
   #upSinceMs = 0
 
@@ -159,14 +187,15 @@ class DetachedEdge implements EdgeProcess {
     // A supervisor that died amid a change of processes has left two: each serves on the same ports, and one has to go.
     for (const found of [record, ...(record.beside ?? [])].filter(life => leaderAlive(life))) {
       if (taken || this.#former !== null) await this.#sendAway(found)
-      else taken = await this.#adopt(found, record.tenfold)
+      else taken = await this.#adopt(found, record)
     }
     if (taken) this.#keepRecord()
     return taken
   }
 
-  async #adopt(found: RecordedEdge, tenfold: string): Promise<boolean> {
+  async #adopt(found: RecordedEdge, { tenfold, store = '' }: ProcessRecord): Promise<boolean> {
     this.#life = found
+    this.#store = store
     this.#socket = found.socket ?? 'edge'
     try {
       const client = await this.#connect()
@@ -241,6 +270,7 @@ class DetachedEdge implements EdgeProcess {
         'connections that arrive at the very moment of the change may be reset: sysctl net.ipv4.tcp_migrate_req=1 prevents it',
       )
     const next = await this.#launch(true)
+    const store = storeOf(current)
     this.#next = next
     this.#keepRecord()
     let answered: Answering
@@ -255,6 +285,7 @@ class DetachedEdge implements EdgeProcess {
     const alive = this.#life === former.life
     this.#life = next.life
     this.#socket = next.socket
+    this.#store = store
     this.#watch(next)
     this.#next = null
     this.#becomeRunning(answered.client, answered.status, false, 'took over')
@@ -273,6 +304,16 @@ class DetachedEdge implements EdgeProcess {
   }
 
   async apply(snapshot: EdgeSnapshot): Promise<void> {
+    await this.#apply(snapshot)
+    const store = storeOf(snapshot)
+    if (store === '' || store === this.#store) return
+    await this.#rolling?.catch(() => {})
+    if (store === this.#store) return
+    this.#options.onChange('info', "the cache's store is another one: another edge process takes over")
+    await this.roll(snapshot.limits.drainTimeoutMs)
+  }
+
+  async #apply(snapshot: EdgeSnapshot): Promise<void> {
     // One that takes over has begun with what was there before.
     await this.#rolling?.catch(() => {})
     const deadlineMs = performance.now() + returnTimeoutMs
@@ -340,6 +381,42 @@ class DetachedEdge implements EdgeProcess {
 
   canary(params: ControlMethods['canary']['params']): Promise<CanaryStatus> {
     return this.#now().call('canary', params)
+  }
+
+  async purge(what: Purge): Promise<readonly PurgeOutcome[]> {
+    const rolling = this.#rolling
+    const [leaving, own] = await Promise.all([this.#leaving.purge(what), this.#purgeOwn(what)])
+    if (rolling === null) return [...leaving, ...own]
+    // The one that takes over may have begun to keep answers before this purge.
+    await rolling.catch(() => {})
+    const taken = (await this.#purgeOwn(what)).filter(one => own.every(before => before.pid !== one.pid))
+    return [...leaving, ...own, ...taken]
+  }
+
+  /** Where it is being started again, the one that comes: what is on its disk has to go as well. */
+  async #purgeOwn(what: Purge): Promise<PurgeOutcome[]> {
+    const deadlineMs = performance.now() + returnTimeoutMs
+    while (performance.now() < deadlineMs) {
+      const client = await this.#running(deadlineMs)
+      const life = this.#life
+      const outcome = life === null ? null : await purgeIn({ client, life, socket: this.#socket }, what)
+      if (outcome !== null) return [outcome]
+      await pause(20)
+    }
+    return []
+  }
+
+  async push(request: PushRequest): Promise<PushResult> {
+    const client = await this.#running(performance.now() + returnTimeoutMs)
+    return client.call('push', request, pushTimeoutMs)
+  }
+
+  async cacheStatus(): Promise<CacheStatus | null> {
+    return this.#now().call('cacheStatus', {})
+  }
+
+  async cacheLook(url: string): Promise<CacheLook> {
+    return this.#now().call('cacheLook', { url })
   }
 
   async reopenLogs(): Promise<void> {
@@ -423,9 +500,11 @@ class DetachedEdge implements EdgeProcess {
   async #spawn(besideAnother = false): Promise<void> {
     this.#spawning = true
     try {
+      const store = storeOf(this.#current)
       const next = await this.#launch(besideAnother)
       this.#life = next.life
       this.#socket = next.socket
+      this.#store = store
       if (!this.#wanted) throw this.#startFailure('was stopped while it started')
       this.#keepRecord()
       this.#watch(next)
@@ -661,6 +740,7 @@ class DetachedEdge implements EdgeProcess {
       ...recorded({ life: this.#life, socket: this.#socket }),
       bootId: processes.bootId(),
       tenfold: tenfoldVersion,
+      ...(this.#store === '' ? {} : { store: this.#store }),
       beside: others.map(recorded),
     }
     const file = join(this.#options.state.edge, 'process.json')
@@ -674,6 +754,11 @@ class DetachedEdge implements EdgeProcess {
 
 export function createEdgeProcess(options: EdgeProcessOptions): EdgeProcess {
   return new DetachedEdge(options)
+}
+
+/** What the memory of a process is laid out by. */
+function storeOf(snapshot: EdgeSnapshot | null): string {
+  return snapshot?.cache === undefined ? '' : JSON.stringify(snapshot.cache.store)
 }
 
 function recorded({

@@ -39,6 +39,7 @@ type Names =
   | 'acmeLimited'
   | 'certificateUnknown'
   | 'pairInvalid'
+  | 'cacheUnasked'
 
 export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', {
   alreadyRunning: {
@@ -217,6 +218,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
   pairInvalid: {
     when: '`tenfold export keepalived` is told something that keepalived could not work with, or the system file has no health listener.',
     advice: 'See docs/operate/redundant-pair.md.',
+    status: 422,
+  },
+  cacheUnasked: {
+    when: "Something is asked of the edge's cache, and no route of the running file has one.",
+    advice: 'Give a route `cache: true`, and reload.',
     status: 422,
   },
   internal: {

@@ -9,16 +9,18 @@ import { join } from 'node:path'
 import type { DatabaseLog } from '../database/contract.ts'
 import type { RouterStatus } from '../database/router/control-protocol.ts'
 import { chooseServerUser } from '../database/servers/user.ts'
-import type { EdgeStatus } from '../edge/control-protocol.ts'
+import type { CacheStatus, EdgeStatus } from '../edge/control-protocol.ts'
 import type { CheckedSystem } from '../file/index.ts'
 import { createFleet, type Fleet, type FleetDecision, type ServiceSpec } from '../fleet/index.ts'
 import { userIds } from '../io/process.ts'
 import { systemClock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
 import { type Random, seededRandom } from '../kit/random.ts'
+import { cacheHandlers } from './cache-handlers.ts'
 import { Certificates } from './certificates.ts'
 import { type ChangeParts, type Compiled, throwWhenFailed } from './change.ts'
 import { Changes } from './changes.ts'
+import { type CacheContext, cacheEnvironment, type Peer, peersOf, secretsOfCaches } from './compile-caches.ts'
 import {
   compileDatabases,
   type DatabaseContext,
@@ -46,6 +48,7 @@ import { type Lock, takeLock } from './lock.ts'
 import { keepLogsBounded } from './log-keeper.ts'
 import { type Maintenance, type MaintenanceWish, openMaintenance } from './maintenance.ts'
 import { createPublisher, type Publisher } from './publisher.ts'
+import { Purges } from './purges.ts'
 import { createRedactor, type Redactor } from './redact.ts'
 import { createRouterProcess, type RouterProcessState } from './router-process.ts'
 import { openStandDown, type StandDown } from './stand-down.ts'
@@ -88,6 +91,7 @@ interface Parts {
   events: Events
   user: ServiceUser
   changes: Changes
+  purges: Purges
   control: ControlServer
   edge: EdgeProcess
   certificates: Certificates
@@ -180,11 +184,18 @@ class ComposedSystem implements RunningSystem {
       tell: (kind, subject, text) => this.#tell(kind, subject, text),
       watch: files => parts.watcher?.watch(files),
     })
+    parts.purges = new Purges({
+      edge: () => this.#need('edge').edge,
+      peers: () => this.#peers(),
+      enabled: () => this.#caches(),
+      tell: (kind, subject, text) => this.#tell(kind, subject, text),
+    })
     await this.#startControl()
   }
 
   async #startControl(): Promise<void> {
-    const { state, lock, events, history, changes } = this.#need(
+    const { state, lock, events, history, changes, purges } = this.#need(
+      'purges',
       'state',
       'lock',
       'events',
@@ -216,6 +227,12 @@ class ComposedSystem implements RunningSystem {
           databases: () => this.#need('databases').databases,
           changes,
           redactor: this.#redactor,
+        }),
+        caches: cacheHandlers({
+          edge: () => this.#need('edge').edge,
+          purges,
+          enabled: () => this.#caches(),
+          folder: state.edge,
         }),
         metrics: () => this.#metrics(),
         stop: how => void this.stop(how),
@@ -483,10 +500,11 @@ class ComposedSystem implements RunningSystem {
   }
 
   async #endOwn(): Promise<void> {
-    const { watcher, endLogKeeping, certificates, control, lock, log } = this.#parts
+    const { watcher, endLogKeeping, certificates, purges, control, lock, log } = this.#parts
     watcher?.close()
     endLogKeeping?.()
     certificates?.close()
+    purges?.close()
     await control?.close()
     lock?.release()
     log?.close()
@@ -516,23 +534,33 @@ class ComposedSystem implements RunningSystem {
   #compile({ system, directory }: LoadedSystem): Compiled {
     const values = loadSecretValues(directory, process.env)
     const { state, ports } = this.#need('state', 'ports')
-    const context: DatabaseContext = {
+    const context: DatabaseContext & CacheContext = {
       baseDirectory: directory,
       secrets: values,
       passwordSecret: state.databaseSecret,
+      sessionSecret: state.sessionSecret,
       ports: ports.ports,
     }
     const environments = Object.fromEntries(
       Object.entries(resolveSecrets(system, values)).map(([service, env]) => [
         service,
-        { ...databaseEnvironment(system, service, context), ...env },
+        {
+          ...databaseEnvironment(system, service, context),
+          ...cacheEnvironment(system, service, context),
+          ...env,
+        },
       ]),
     )
     const databases = compileDatabases(system, context)
     this.#redactor.learn(secretValues(system, values))
     const user = this.#parts.user?.user
     const { identitySecret } = state
-    this.#redactor.learn([identitySecret, state.databaseSecret, ...secretsOfDatabases(databases)])
+    this.#redactor.learn([
+      identitySecret,
+      state.databaseSecret,
+      ...secretsOfDatabases(databases),
+      ...secretsOfCaches(system, context),
+    ])
     const specs = compileFleet(system, { baseDirectory: directory, environments, user, identitySecret })
     return { system, specs, databases, files: requireEdgeFiles(system, directory) }
   }
@@ -609,7 +637,7 @@ class ComposedSystem implements RunningSystem {
       runsAs: user.name,
       lastReload: changes.last,
       warnings: this.#warnings,
-      edge: edgeView(process_, edge),
+      edge: edgeView(process_, edge, edge === null ? null : await this.#cacheStatus()),
       acme: this.#parts.certificates?.view ?? [],
       standDown: this.#parts.standDown?.current ?? null,
       maintenance: this.#parts.maintenance?.view ?? null,
@@ -617,6 +645,21 @@ class ComposedSystem implements RunningSystem {
       ...this.#databaseViews(current.system, router),
       decisions: events.latest(),
     }
+  }
+
+  /** Does a route keep anything? */
+  #caches(): boolean {
+    return this.#need('changes').changes.current.system.edge.routes.some(route => route.cache)
+  }
+
+  #peers(): Peer[] {
+    const { current, loaded } = this.#need('changes').changes
+    return peersOf(current.system, loadSecretValues(loaded.directory, process.env))
+  }
+
+  async #cacheStatus(): Promise<CacheStatus | null> {
+    if (!this.#caches()) return null
+    return (await this.#parts.edge?.cacheStatus().catch(() => null)) ?? null
   }
 
   async #rollEdge(): Promise<string> {

@@ -25,6 +25,8 @@ export interface StateDirectory {
   readonly identitySecret: string
   /** Base64, 32 bytes: what services log in to the database router with, the same over restarts. */
   readonly databaseSecret: string
+  /** Base64, 32 bytes: what services sign sessions with, the same over restarts. */
+  readonly sessionSecret: string
 }
 
 /** `.tenfold` beside the system file unless told otherwise. Absolute. */
@@ -53,6 +55,7 @@ export function openStateDirectory(path: string): StateDirectory {
       stickySecret: secretOf(join(path, 'sticky.key')),
       identitySecret: secretOf(join(path, 'identity.key')),
       databaseSecret: secretOf(join(path, 'database.key')),
+      sessionSecret: secretOf(join(path, 'session.key')),
     }
   } catch (cause) {
     if (cause instanceof Failure) throw cause

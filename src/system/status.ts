@@ -1,6 +1,7 @@
 // The whole system's status, put together from what the fleet and the edge say. Pure: parts in, view out.
 
 import type {
+  CacheStatus,
   CanaryStatus,
   CertificateStatus,
   EdgeStatus,
@@ -9,10 +10,16 @@ import type {
 } from '../edge/control-protocol.ts'
 import type { CheckedSystem } from '../file/index.ts'
 import type { InstanceStatus, ServiceStatus } from '../fleet/index.ts'
+import { cacheSummary } from './cache-handlers.ts'
+import { isParent } from './change.ts'
 import type { CanaryView, CertificateView, EdgeView, MemberView, ServiceView } from './control/views.ts'
 import type { EdgeProcessState } from './edge-process.ts'
 
-export function edgeView(process: EdgeProcessState, status: EdgeStatus | null): EdgeView {
+export function edgeView(
+  process: EdgeProcessState,
+  status: EdgeStatus | null,
+  cache: CacheStatus | null,
+): EdgeView {
   return {
     state: process.state,
     reason: process.reason,
@@ -38,6 +45,7 @@ export function edgeView(process: EdgeProcessState, status: EdgeStatus | null): 
     })),
     canaries: (status?.canaries ?? []).map(canaryView),
     certificates: (status?.certificates ?? []).map(certificateView),
+    cache: cacheSummary(cache),
   }
 }
 
@@ -57,8 +65,13 @@ export function serviceViews(
 ): ServiceView[] {
   return fleet.map(service => {
     const upstream = edge?.upstreams.find(entry => entry.name === service.name)
-    return serviceView(service, upstream, system.services[service.name]?.upstream.balance.kind ?? '')
+    return serviceView(service, upstream, balanceOf(system, service.name))
   })
+}
+
+function balanceOf({ services, edge }: CheckedSystem, name: string): string {
+  const found = services[name] ?? (isParent(name) ? edge.cache?.parent?.service : undefined)
+  return found?.upstream.balance.kind ?? ''
 }
 
 function serviceView(
@@ -121,7 +134,7 @@ export function waitingFor(
     if (!listening.has(id)) missing.push(`the listener ${id} does not listen`)
   }
   for (const service of fleet) {
-    if (service.wanted === 0 || service.ready > 0) continue
+    if (service.wanted === 0 || service.ready > 0 || isParent(service.name)) continue
     missing.push(`${service.name} has no ready member: ${service.reason}`)
   }
   for (const upstream of edge?.upstreams ?? []) {

@@ -5,6 +5,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Failure } from '../../kit/failure.ts'
 import { systemFailures } from '../failures.ts'
 import type { MaintenanceWish } from '../maintenance.ts'
+import { type CacheClient, cacheClient } from './cache-client.ts'
 import { type DatabaseClient, databaseClient } from './database-client.ts'
 import type {
   AcceptedView,
@@ -46,6 +47,7 @@ export interface ControlClient {
   maintenanceOn(wish: MaintenanceWish): Promise<AcceptedView>
   maintenanceOff(): Promise<AcceptedView>
   readonly databases: DatabaseClient
+  readonly caches: CacheClient
   canaries(): Promise<CanariesView>
   canaryResume(route: string): Promise<CanaryView>
   canaryStop(route: string): Promise<CanaryView>
@@ -63,8 +65,12 @@ const answerTimeoutMs = 30_000
 const answerBytesMax = 64 * 1024 * 1024
 
 export function controlClient(address: ControlAddress): ControlClient {
-  const json = async <T>(method: 'GET' | 'POST', path: string, body?: object): Promise<T> =>
-    JSON.parse(await wholeText(await send(address, { method, path, body, timeoutMs: answerTimeoutMs }))) as T
+  const json = async <T>(
+    method: 'GET' | 'POST',
+    path: string,
+    body?: object,
+    timeoutMs = answerTimeoutMs,
+  ): Promise<T> => JSON.parse(await wholeText(await send(address, { method, path, body, timeoutMs }))) as T
   const operate = async (path: string, body: object, onProgress?: OnProgress): Promise<DoneLine> =>
     outcome(await send(address, { method: 'POST', path, body }), onProgress)
   const name = encodeURIComponent
@@ -89,6 +95,7 @@ export function controlClient(address: ControlAddress): ControlClient {
     maintenanceOn: wish => json('POST', '/v1/maintenance', wish),
     maintenanceOff: () => json('POST', '/v1/maintenance/off'),
     databases: databaseClient({ json, operate }),
+    caches: cacheClient(json),
     canaries: () => json('GET', '/v1/canaries'),
     canaryResume: route => json('POST', '/v1/canaries/resume', { route }),
     canaryStop: route => json('POST', '/v1/canaries/stop', { route }),
@@ -120,7 +127,8 @@ function send(address: ControlAddress, sent: Sent): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const body = sent.body === undefined ? '' : JSON.stringify(sent.body)
     // An `import` of node:http evaluates its getters, one of which loads Node's whole fetch: 80 ms for nothing.
-    const http = process.getBuiltinModule('node:http')
+    const { protocol } = new URL(address.url)
+    const http = process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http')
     const request: ClientRequest = http.request(new URL(sent.path, address.url), {
       method: sent.method,
       agent: false,

@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { parseBlock } from '../../policy/address.ts'
+import { type CacheOperation, cacheContract } from './cache-contract.ts'
 import { type DatabaseOperation, databaseContract } from './database-contract.ts'
 import {
   acceptedSchema,
@@ -36,6 +37,8 @@ export interface RouteContract {
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject
+  /** Absent: 64 KB. */
+  readonly bodyBytesMax?: number
   readonly answer: Answer
 }
 
@@ -64,6 +67,7 @@ export type Operation =
   | 'canaryStop'
   | 'stop'
   | DatabaseOperation
+  | CacheOperation
 
 const json = (schema: z.ZodType, ...statuses: number[]): Answer => ({
   kind: 'json',
@@ -302,4 +306,5 @@ export const contract: Readonly<Record<Operation, RouteContract>> = {
     answer: json(acceptedSchema, 202),
   },
   ...databaseContract,
+  ...cacheContract,
 }

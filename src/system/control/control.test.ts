@@ -110,6 +110,7 @@ const status: StatusView = {
     workers: [{ id: 0, state: 'running', restarts: 0, connections: 1, exchanges: 0 }],
     routes: [{ id: '/*', requests: 5, errors: 0, p50Ms: 1.5, p99Ms: 3 }],
     canaries: [canary],
+    cache: { entries: 3, bytes: 4096, bytesMax: 8192, hitRatio: 0.5 },
     certificates: [
       {
         hosts: ['shop.example'],
@@ -214,6 +215,68 @@ const databaseHandlers: ControlHandlers['databases'] = {
   drill: async () => ({ text: 'restored' }),
 }
 
+const cacheHandlers: ControlHandlers['caches'] = {
+  purge: async ({ tags = [] }, peers) => ({
+    text: `${tags.join()} ${peers}`,
+    complete: !tags.includes('half'),
+    edges: [{ edge: 'edge process 8', done: true, why: '' }],
+  }),
+  push: async ({ urls, body }) => ({
+    text: body?.contentType ?? 'from the origin',
+    complete: true,
+    results: urls.map(url => ({
+      url,
+      stored: true,
+      status: 200,
+      bytes: body === undefined ? 5 : Buffer.from(body.base64, 'base64').length,
+      why: '',
+    })),
+  }),
+  status: async () => ({
+    name: 'tenfold-fra',
+    eviction: 's3-fifo',
+    store: {
+      entries: 3,
+      bytes: 4096,
+      bytesMax: 8192,
+      evicted: 0,
+      refused: 0,
+      purges: 1,
+      diskEntries: 0,
+      diskBytes: 0,
+      diskFailures: 0,
+    },
+    routes: [
+      {
+        id: '/*',
+        hits: 1,
+        stale: 0,
+        revalidated: 0,
+        collapsed: 0,
+        misses: 1,
+        bypassed: 0,
+        hitBytes: 5,
+        hitRatio: 0.5,
+      },
+    ],
+    peers: [{ url: 'http://127.0.0.1:9901', waiting: 1, why: 'away' }],
+  }),
+  look: async url => ({
+    url,
+    route: '/*',
+    key: 'shop.example /',
+    why: 'stored',
+    entry: {
+      status: 200,
+      state: 'fresh',
+      ageMs: 10,
+      freshForMs: 990,
+      bodyBytes: 5,
+      fields: 'a: b\r\n',
+    },
+  }),
+}
+
 function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
   return {
     status: async () => status,
@@ -251,6 +314,7 @@ function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
     canary: async (route, action) => ({ ...canary, route, state: action === 'stop' ? 'stopped' : 'running' }),
     stop: () => ({ text: 'stopping' }),
     databases: databaseHandlers,
+    caches: cacheHandlers,
     latestLogs: async () => [{ service: 'web', instance: 'web-1', at: null, text: 'hello' }],
     followLogs: (_, onLine) => {
       const timer = setInterval(() => onLine({ service: 'web', instance: 'web-1', at, text: 'tick' }), 5)
@@ -371,6 +435,10 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseBackups: { path: '/v1/databases/main/backups' },
   databaseRestore: { path: '/v1/databases/main/restore', body: { to: 'latest', into: 'copy' } },
   databaseDrill: { path: '/v1/databases/main/drill' },
+  purge: { path: '/v1/purge', body: { tags: ['half'] } },
+  push: { path: '/v1/push', body: { urls: ['https://shop.example/'] } },
+  cache: { path: '/v1/cache' },
+  cacheLook: { path: '/v1/cache/look?url=https://shop.example/' },
 }
 
 test('every route answers what its schema says, and the OpenAPI description has exactly these routes', async t => {
@@ -620,4 +688,43 @@ test('a taken control port is one sentence with a remedy', async t => {
     }),
     { code: 'SYSTEM_PORT_TAKEN', message: new RegExp(`127\\.0\\.0\\.1:${port} is taken`) },
   )
+})
+
+test('caches: purges and pushes need admin, looks only read; a purge that reached only some answers 207', async t => {
+  const { server, tokens, directory } = await started(t)
+  const { tokens: list } = JSON.parse(readFileSync(join(directory, 'tokens.json'), 'utf8')) as {
+    tokens: { scope: string; token: string }[]
+  }
+  const reader = list.find(entry => entry.scope === 'read')?.token ?? ''
+  const asked = async (method: string, path: string, token: string, body?: object): Promise<number> =>
+    (
+      await ask(server, path, {
+        method,
+        headers: { ...bearer(token), 'content-type': 'application/json' },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      })
+    ).status
+  const tag = { tags: ['film:7'] }
+  assert.equal(await asked('POST', '/v1/purge', reader, tag), 403)
+  assert.equal(await asked('POST', '/v1/push', reader, { urls: ['https://shop.example/'] }), 403)
+  assert.equal(await asked('GET', '/v1/cache', reader), 200)
+  assert.equal(await asked('POST', '/v1/purge', tokens.admin, tag), 200)
+  assert.equal(await asked('POST', '/v1/purge', tokens.admin, { tags: ['half'] }), 207)
+  assert.equal(await asked('POST', '/v1/purge', tokens.admin, { tags: ['two words'] }), 400)
+  assert.equal(await asked('POST', '/v1/push', tokens.admin, { urls: ['/films'] }), 400)
+})
+
+test('a pushed body may be larger than other bodies, and only there', async t => {
+  const { server, tokens } = await started(t)
+  const client = controlClient({ url: server.url, token: tokens.admin })
+  const base64 = Buffer.alloc(2 * 1024 * 1024, 'x').toString('base64')
+  const body = { base64, contentType: 'text/plain', ttlMs: 1000 }
+  const view = await client.caches.push({ urls: ['https://shop.example/'], body })
+  assert.equal(view.results[0]?.bytes, 2 * 1024 * 1024)
+  await assert.rejects(client.caches.purge({ tags: Array.from({ length: 200 }, () => 'x'.repeat(1000)) }), {
+    code: 'SYSTEM_REQUEST_INVALID',
+  })
+  assert.deepEqual(await client.caches.look('https://shop.example/films?page=2'), {
+    ...(await cacheHandlers.look('https://shop.example/films?page=2')),
+  })
 })

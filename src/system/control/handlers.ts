@@ -2,6 +2,7 @@
 // fits it. Types only.
 
 import type { MaintenanceWish } from '../maintenance.ts'
+import type { CacheHandlers } from './cache-handlers.ts'
 import type { DatabaseHandlers } from './database-handlers.ts'
 import type {
   AcceptedView,
@@ -26,6 +27,7 @@ export interface OperationResult {
 /** Rejections that are a `Failure` reach the client with their code; anything else is a fault and answers 500. */
 export interface ControlHandlers {
   readonly databases: DatabaseHandlers
+  readonly caches: CacheHandlers
 
   status(): Promise<StatusView>
   ready(): Promise<boolean>

@@ -2,6 +2,7 @@
 // it. /openapi.json is generated from these.
 
 import { z } from 'zod'
+import { cacheSummarySchema } from './cache-contract.ts'
 import { databaseSchema, routerSchema } from './database-schemas.ts'
 import type {
   AcceptedView,
@@ -126,6 +127,7 @@ export const edgeSchema: z.ZodType<EdgeView> = z.strictObject({
   ),
   canaries: z.array(canarySchema).describe('Of routes that have one'),
   certificates: z.array(certificateSchema).describe('The first is used where no other fits'),
+  cache: cacheSummarySchema.nullable().describe('Null: no route keeps anything'),
 })
 
 export const canariesSchema: z.ZodType<CanariesView> = z.strictObject({ canaries: z.array(canarySchema) })

@@ -3,11 +3,13 @@
 
 import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { z } from 'zod'
+import { bytesText } from '../../kit/duration.ts'
 import { Failure, type FailureKind } from '../../kit/failure.ts'
 import { remedyOf, systemFailures } from '../failures.ts'
+import { cacheAnswerers } from './cache-answers.ts'
 import { contract, type Operation, type RouteContract } from './contract.ts'
 import { databaseAnswerers } from './database-answers.ts'
 import { refuseHost, refuseOrigin, refuseToken } from './guard.ts'
@@ -113,12 +115,8 @@ export function controlApp(options: ControlServerOptions): Hono {
     context.res.headers.set('x-content-type-options', 'nosniff')
     return undefined
   })
-  app.use(
-    bodyLimit({
-      maxSize: bodyBytesMax,
-      onError: () => failureResponse(invalid('The body is larger than 64 KB.'), 413),
-    }),
-  )
+  const limits = bodyLimits()
+  app.use((context, next) => (limits.get(context.req.path) ?? limits.get(''))?.(context, next) ?? next())
   for (const [operation, route] of Object.entries(contract) as [Operation, RouteContract][]) {
     app.on(route.method.toUpperCase(), route.path.replace(/\{(\w+)\}/g, ':$1'), async context => {
       const refusal = refuseToken(context.req.header('authorization'), route.scope, options.tokens)
@@ -136,6 +134,19 @@ export function controlApp(options: ControlServerOptions): Hono {
     return failureResponse(new Failure(systemFailures.internal, 'Something went wrong inside Tenfold.'))
   })
   return app
+}
+
+/** By path; '' for all others. */
+function bodyLimits(): Map<string, MiddlewareHandler> {
+  const limited = (maxSize: number): MiddlewareHandler =>
+    bodyLimit({
+      maxSize,
+      onError: () => failureResponse(invalid(`The body is larger than ${bytesText(maxSize)}.`), 413),
+    })
+  const own = Object.values(contract).flatMap(({ path, bodyBytesMax: bytes }) =>
+    bytes === undefined ? [] : [[path, limited(bytes)] as const],
+  )
+  return new Map([['', limited(bodyBytesMax)], ...own])
 }
 
 function answerersOf({ handlers, version, onFault }: ControlServerOptions): Record<Operation, Answerer> {
@@ -177,6 +188,7 @@ function answerersOf({ handlers, version, onFault }: ControlServerOptions): Reco
     canaryStop: async (_, { body }) => Response.json(await handlers.canary(body.route as string, 'stop')),
     stop: (_, { body }) => Response.json(handlers.stop({ now: body.now as boolean }), { status: 202 }),
     ...databaseAnswerers(handlers.databases, operation),
+    ...cacheAnswerers(handlers.caches),
   }
 }
 

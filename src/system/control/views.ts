@@ -2,8 +2,10 @@
 // shows. It holds types only, so that the client costs nothing to load; schemas.ts checks the same shapes at run time.
 // Times are ISO 8601 in UTC, sizes bytes, durations milliseconds.
 
+import type { CacheSummaryView } from './cache-views.ts'
 import type { DatabaseView, RouterView } from './database-views.ts'
 
+export type * from './cache-views.ts'
 export type * from './database-views.ts'
 
 export interface FailureView {
@@ -93,6 +95,8 @@ export interface EdgeView {
   readonly canaries: readonly CanaryView[]
   /** That it serves; the first is used where no other fits. */
   readonly certificates: readonly CertificateView[]
+  /** Null: no route keeps anything, or the edge does not say. */
+  readonly cache: CacheSummaryView | null
 }
 
 export interface CertificateView {
