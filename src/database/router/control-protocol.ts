@@ -1,5 +1,6 @@
 // What a router process and its supervisor say to each other: JSON lines over a Unix socket, as the edge's.
 
+import type { FeedStatus } from '../feed/feed.ts'
 import type { RouterSnapshot } from './snapshot.ts'
 
 export interface RouterControlMethods {
@@ -54,6 +55,8 @@ export interface RoutedDatabaseStatus {
   }[]
   /** Reads that were to go to a replica, by what became of them: `replica`, `waited`, `primary:not-fresh`, ... */
   readonly reads: Readonly<Record<string, number>>
+  /** What caches are told of committed changes; null: nobody asked for it. */
+  readonly feed: FeedStatus | null
 }
 
 export interface RoutedServerStatus {

@@ -1,15 +1,19 @@
 // The router as a process: its control socket and how it ends. Works from STATE/router/snapshot.json and from what its
 // supervisor pushes; serves on when the supervisor is gone.
 
-import { join } from 'node:path'
+import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
 import { readJson } from '../../io/json-file.ts'
 import { type LineServer, listenLines } from '../../io/line-server.ts'
 import type { LineSocket } from '../../io/line-socket.ts'
+import { writeOwned } from '../../io/owned-files.ts'
 import { socketPath } from '../../io/socket-path.ts'
 import { Failure } from '../../kit/failure.ts'
 import { databaseFailures } from '../failures.ts'
+import type { FeedRecord } from '../feed/index.ts'
 import type { RouterControlEvent, RouterControlMethods, RouterStatus } from './control-protocol.ts'
-import { createRouter, type Router } from './router.ts'
+import { createRouter, type Router, type RouterFeeds } from './router.ts'
 import type { RouterSnapshot } from './snapshot.ts'
 
 export interface RouterRoleOptions {
@@ -19,6 +23,8 @@ export interface RouterRoleOptions {
   readonly socketName?: string
   /** Another router listens on the same ports and will let go of them. */
   readonly besideAnother?: boolean
+  /** Edges and shared tiers; absent: none are told of changes. */
+  readonly sinksOf?: RouterFeeds['sinksOf']
 }
 
 interface ControlRequest {
@@ -55,6 +61,30 @@ export async function runRouter(options: RouterRoleOptions): Promise<void> {
   }
 }
 
+/** `STATE/router/feed-NAME.json`, synced. */
+function feedsOf({ stateDirectory, sinksOf }: RouterRoleOptions): RouterFeeds {
+  const place = `${hostname()}:${resolve(stateDirectory)}`
+  return {
+    identity: createHash('sha256').update(place).digest('hex').slice(0, 10),
+    memoryOf: database => {
+      const file = join(stateDirectory, 'router', `feed-${database}.json`)
+      return {
+        read: () => readJsonOrNull<FeedRecord>(file),
+        write: record => writeOwned(file, `${JSON.stringify(record)}\n`, 0o600, null),
+      }
+    },
+    sinksOf: sinksOf ?? (() => ({ sinks: [], close: () => {} })),
+  }
+}
+
+function readJsonOrNull<T>(file: string): T | null {
+  try {
+    return readJson<T>(file)
+  } catch {
+    return null
+  }
+}
+
 class RouterRole {
   readonly #nonce: string
   readonly #startedAt = Date.now()
@@ -77,6 +107,7 @@ class RouterRole {
     const router = await createRouter({
       snapshot,
       besideAnother: options.besideAnother ?? false,
+      feeds: feedsOf(options),
       tell: (subject, text) => role?.tell(subject, text),
     })
     role = new RouterRole(options.nonce, router)

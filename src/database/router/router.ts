@@ -13,6 +13,7 @@ import { seededRandom } from '../../kit/random.ts'
 import { TimerWheel } from '../../kit/timer-wheel.ts'
 import { ClientLogins } from '../auth/index.ts'
 import { databaseFailures } from '../failures.ts'
+import { type FeedRecord, Feeds, type FeedsOptions } from '../feed/index.ts'
 import { createReadPlanner } from '../reads/index.ts'
 import { createStatementBook, loadParser, readCatalogue } from '../sql/index.ts'
 import { CancelKeys } from './cancels.ts'
@@ -35,6 +36,24 @@ export interface RouterOptions {
   /** Another router listens on the same ports, and will let go of them. */
   readonly besideAnother?: boolean
   readonly net?: Net
+  /** Whom change feeds tell, and what they remember; absent: only this router's own, for as long as it lives. */
+  readonly feeds?: RouterFeeds
+}
+
+export type RouterFeeds = Pick<FeedsOptions, 'identity' | 'memoryOf' | 'sinksOf'>
+
+const feedsOfOneLife: RouterFeeds = {
+  identity: 'router',
+  memoryOf: () => {
+    let kept: FeedRecord | null = null
+    return {
+      read: () => kept,
+      write: record => {
+        kept = record
+      },
+    }
+  },
+  sinksOf: () => ({ sinks: [], close: () => {} }),
 }
 
 interface OpenDoor extends Door {
@@ -52,6 +71,7 @@ export class Router implements RouterContext {
   now: number = hostClock.monotonic()
   draining = false
   snapshot: RouterSnapshot
+  readonly feeds: Feeds
   readonly #options: RouterOptions
   readonly #keys = new CancelKeys()
   readonly #ticketKeys = randomBytes(48)
@@ -64,7 +84,17 @@ export class Router implements RouterContext {
     this.net = options.net ?? netHere
     this.snapshot = { ...options.snapshot, databases: [] }
     this.wheel = new TimerWheel(this.now, tickMs * 1000, wheelBuckets)
-    this.#metrics = routerMetrics(() => this.databases)
+    this.#metrics = routerMetrics(
+      () => this.databases,
+      database => this.feeds.status(database),
+    )
+    this.feeds = new Feeds({
+      ...(options.feeds ?? feedsOfOneLife),
+      net: this.net,
+      clock: this.clock,
+      local: () => null,
+      tell: (database, text) => this.tell(database, text),
+    })
   }
 
   /** Listens; rejects with a Failure when it can't. */
@@ -153,6 +183,7 @@ export class Router implements RouterContext {
     }
     this.snapshot = snapshot
     for (const spec of snapshot.databases) this.#give(spec)
+    this.feeds.use(snapshot)
   }
 
   #give(spec: RoutedDatabase): void {
@@ -270,7 +301,7 @@ export class Router implements RouterContext {
 
   status(): readonly RoutedDatabaseStatus[] {
     return [...this.#doors.values()].map(({ database, listener, clients }) =>
-      databaseStatus(database, listener.port, clients),
+      databaseStatus(database, listener.port, clients, this.feeds.status(database.name)),
     )
   }
 
@@ -288,6 +319,8 @@ export class Router implements RouterContext {
   /** No new clients; transactions have `drainMs`; then every connection ends. */
   async stop(drainMs: number): Promise<void> {
     this.draining = true
+    // Another router may go on with them at once.
+    void this.feeds.close()
     for (const { listener } of this.#doors.values()) listener.close()
     const end = this.clock.monotonic() + drainMs * 1000
     for (;;) {
@@ -306,6 +339,7 @@ export class Router implements RouterContext {
 
   close(): void {
     this.refresh()
+    void this.feeds.close()
     for (const timer of this.#timers) clearInterval(timer)
     for (const { listener, database } of this.#doors.values()) {
       listener.close()

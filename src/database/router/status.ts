@@ -1,6 +1,7 @@
 // What a router shows of itself: `tenfold db status` and metrics. Counts are read when somebody looks.
 
 import { createMetrics, type Metrics, type Sample } from '../../kit/metrics.ts'
+import type { FeedStatus } from '../feed/index.ts'
 import { pinReasons } from '../sql/contract.ts'
 import type { RoutedDatabaseStatus, RoutedServerStatus } from './control-protocol.ts'
 import type { DatabaseRouting } from './database-routing.ts'
@@ -9,6 +10,7 @@ export function databaseStatus(
   database: DatabaseRouting,
   port: number,
   clients: number,
+  feed: FeedStatus | null,
 ): RoutedDatabaseStatus {
   const { spec } = database
   return {
@@ -30,6 +32,7 @@ export function databaseStatus(
       p99Ms: latency.quantile(0.99) / 1000,
     })),
     reads: database.planner.counts,
+    feed,
   }
 }
 
@@ -67,7 +70,10 @@ function pinsOf({ sessions }: DatabaseRouting): Record<string, number> {
   return pins
 }
 
-export function routerMetrics(databases: () => readonly DatabaseRouting[]): Metrics {
+export function routerMetrics(
+  databases: () => readonly DatabaseRouting[],
+  feedOf: (database: string) => FeedStatus | null,
+): Metrics {
   const metrics = createMetrics()
   const each = (name: string, help: string, read: (one: DatabaseRouting) => number): void =>
     metrics.pull('gauge', { name, help, labels: ['database'] }, () =>
@@ -117,7 +123,63 @@ export function routerMetrics(databases: () => readonly DatabaseRouting[]): Metr
     },
   )
   statementMetrics(metrics, databases)
+  feedMetrics(metrics, databases, feedOf)
   return metrics
+}
+
+function feedMetrics(
+  metrics: Metrics,
+  databases: () => readonly DatabaseRouting[],
+  feedOf: (database: string) => FeedStatus | null,
+): void {
+  const each = (
+    kind: 'gauge' | 'counter',
+    name: string,
+    help: string,
+    read: (feed: FeedStatus) => number,
+  ): void =>
+    metrics.pull(kind, { name, help, labels: ['database'] }, function* () {
+      for (const one of databases()) {
+        const feed = feedOf(one.name)
+        if (feed !== null) yield { labels: { database: one.name }, value: read(feed) }
+      }
+    })
+  each('gauge', 'database_feed_up', 'Changes are followed now.', feed => (feed.state === 'streaming' ? 1 : 0))
+  each('gauge', 'database_feed_lag_bytes', 'Log that caches have not heard of.', feed => feed.lagBytes)
+  each(
+    'gauge',
+    'database_feed_lag_seconds',
+    'Since when the oldest change that not every cache has heard of is known.',
+    feed => feed.lagMs / 1_000,
+  )
+  each(
+    'counter',
+    'database_feed_commits_total',
+    'Commits with changes that caches hear of.',
+    feed => feed.commits,
+  )
+  each(
+    'counter',
+    'database_feed_everything_total',
+    'Times that caches had to forget everything.',
+    feed => feed.everythings,
+  )
+  metrics.pull(
+    'gauge',
+    {
+      name: 'database_feed_sink_away',
+      help: 'A sink of the feed fails, or is owed everything.',
+      labels: ['database', 'sink'],
+    },
+    function* () {
+      for (const one of databases())
+        for (const { name, state } of feedOf(one.name)?.sinks ?? [])
+          yield {
+            labels: { database: one.name, sink: name },
+            value: state === 'away' || state === 'owed' ? 1 : 0,
+          }
+    },
+  )
 }
 
 function statementMetrics(metrics: Metrics, databases: () => readonly DatabaseRouting[]): void {
