@@ -109,7 +109,7 @@ test('devices are told by what browsers say', () => {
     ['Mozilla/5.0 (Linux) AppleWebKit (KHTML, like Gecko) Silk/1', undefined, 'tablet'],
     ['x', '?1', 'mobile'],
   ]
-  for (const [agent, hint, expected] of table) assert.equal(deviceOf(agent, hint), expected, agent)
+  for (const [agent, hint, expected] of table) assert.equal(deviceOf(agent, hint), expected, `${agent}`)
 })
 
 test('a language is looked up as RFC 4647 3.4 has it, then the first', () => {

@@ -336,7 +336,7 @@ test('flags tell what a stored answer is', () => {
   assert.equal(flagsOf([], ruled({ ttlMs: 9, immutable: true })), Flag.byRule | Flag.immutable)
   assert.equal(flagsOf([], ruled({ negativeMs: { '404': 9 } }, { status: 404 })), Flag.byRule | Flag.negative)
   const guess = flagsOf([['Last-Modified', httpDateAt(-1_000)]], ruled({ heuristics: true }))
-  assert.equal(guess, Flag.heuristic | Flag.validators)
+  assert.equal(guess, Flag.heuristic | Flag.validators | Flag.varies)
   assert.equal(flagsOf([cc('public, max-age=9')], asked(['Authorization', 'x'])), Flag.authorized)
 })
 

@@ -13,7 +13,7 @@ const us = 1_000_000
 export function judgeStorage(question: StorageQuestion): Judged {
   const spoken = spokenBy(question.response)
   const lifetime = lifetimeOf(question, spoken)
-  const vary = varyNames(question.response.find('vary'))
+  const vary = variesBy(question, spoken.directives, lifetime)
   const drop = dropped(question, spoken.directives)
   const refusal =
     statusRefusal(question, spoken.directives) ||
@@ -99,18 +99,36 @@ function varyRefusal({ request }: StorageQuestion, vary: readonly string[] | nul
   return varyText(vary, request) === null ? CacheReason.varyTooLong : 0
 }
 
+/**
+ * A guess is about those who have no cookies: nobody said that others get the same. So it varies by Cookie, and is found
+ * only by requests like the one that brought it.
+ */
+function variesBy(
+  question: StorageQuestion,
+  directives: Directives,
+  lifetime: Lifetime,
+): readonly string[] | null {
+  const names = varyNames(question.response.find('vary'))
+  if (names === null || isSaid(directives, lifetime) || names.includes('cookie')) return names
+  return [...names, 'cookie'].sort()
+}
+
+/** The origin or a rule said for how long, or at least that it may be shared. */
+const isSaid = ({ flags }: Directives, lifetime: Lifetime): boolean =>
+  lifetime.explicit || (flags & (Said.public | Said.noCache)) !== 0
+
 /** 3, last point: the origin must have said something; and what can neither be used nor validated is of no use. */
 function worthRefusal(question: StorageQuestion, { directives }: Spoken, lifetime: Lifetime): number {
   const { request, rules, key } = question
-  const isSaid = lifetime.explicit || (directives.flags & (Said.public | Said.noCache)) !== 0
-  if (!isSaid && !rules.heuristics) return CacheReason.nothingSaid
-  if (!isSaid && !cachedByDefault.has(question.status)) return CacheReason.nothingSaid
+  const said = isSaid(directives, lifetime)
+  if (!said && !rules.heuristics) return CacheReason.nothingSaid
+  if (!said && !cachedByDefault.has(question.status)) return CacheReason.nothingSaid
   const hasCookie = request.find('cookie') !== undefined && !key.headers.includes('cookie')
-  if (!isSaid && hasCookie) return CacheReason.cookieGuess
+  if (!said && hasCookie) return CacheReason.cookieGuess
   if (lifetime.freshForUs > lifetime.initialAgeUs && !mustAlwaysValidate(directives, lifetime)) return 0
   const windows = windowsOf(question, directives, lifetime)
   if (hasValidators(question) || windows.whileRevalidate > 0 || windows.ifError > 0) return 0
-  return isSaid ? CacheReason.uselessStale : CacheReason.nothingSaid
+  return said ? CacheReason.uselessStale : CacheReason.nothingSaid
 }
 
 const cachedByDefault: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
