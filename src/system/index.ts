@@ -28,8 +28,11 @@ export async function start(options: StartOptions): Promise<RunningSystem> {
 
 const roles = {
   edge: async (options: RoleOptions): Promise<void> => (await import('../edge/index.ts')).runEdge(options),
-  router: async (options: RoleOptions): Promise<void> =>
-    (await import('../database/index.ts')).runRouter(options),
+  router: async (options: RoleOptions): Promise<void> => {
+    const { feedSinksOf } = await import('./feed-sinks.ts')
+    const sinksOf = feedSinksOf(options.stateDirectory)
+    await (await import('../database/index.ts')).runRouter({ ...options, sinksOf })
+  },
 }
 export type Role = keyof typeof roles
 
