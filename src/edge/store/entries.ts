@@ -120,7 +120,7 @@ export class Entries {
     const at = head * wordsOfBlock
     const length = words[at + headWord.keyBytes] as number
     if (length !== key.length) return false
-    const from = head * blockBytes + headBytes + (words[at + headWord.tags] as number) * 8
+    const from = head * blockBytes + headBytes + (words[at + headWord.tags] as number) * 4
     for (let i = 0; i < length; i++) if (bytes[from + i] !== key.charCodeAt(i)) return false
     return true
   }
@@ -129,8 +129,18 @@ export class Entries {
     const { entry, words, bytes } = this.views
     const head = Atomics.load(entry.head, slot)
     const at = head * wordsOfBlock
-    const from = head * blockBytes + headBytes + (words[at + headWord.tags] as number) * 8
+    const from = head * blockBytes + headBytes + (words[at + headWord.tags] as number) * 4
     return bytes.latin1Slice(from, from + (words[at + headWord.keyBytes] as number))
+  }
+
+  /** Since its origin was asked; of a slot that is pinned, or under the lock. */
+  isPurged(slot: number, key: string, soft: boolean): boolean {
+    const { entry, words } = this.views
+    const at = Atomics.load(entry.head, slot) * wordsOfBlock
+    const tags = words[at + headWord.tags] as number
+    const serial = Atomics.load(entry.serial, slot)
+    const hash = entry.hash[slot] as number
+    return this.clocks.isPurged(soft, key, hash, serial, at + headWord.firstTag, tags)
   }
 
   // --- under the lock -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 // `begun` counts purges that set clocks, `ended` those that have set them all: an entry that was looked at is not looked at
 // again until `ended` changes.
 
-import { hashText } from '../../policy/hash.ts'
+import { mix32 } from '../../policy/hash.ts'
 import type { Purge } from './contract.ts'
 import { clockSlots, type StoreViews } from './layout.ts'
 
@@ -15,56 +15,42 @@ const segmentsMax = 32
 /** What a name is: part of its hash. */
 const kind = { all: 1, target: 2, prefix: 3, tag: 4, key: 5 } as const
 const secondSeed = 0x5bd1e995
-const everything = '*'
+const slash = 47
+const query = 63
+const space = 32
+/** Of an IPv6 address without a port. */
+const closingBracket = 93
+const scheme = 'https:'
 
-interface KeyParts {
-  /** As asked; without its port. */
-  readonly hosts: readonly string[]
-  readonly target: string
+/** FNV-1a over `text[from..to)`: of one name the states on the way are those of its prefixes. */
+function run(state: number, text: string, from: number, to: number): number {
+  for (let i = from; i < to; i++) state = Math.imul(state ^ text.charCodeAt(i), 0x01000193)
+  return state
 }
 
-/** `https:` is of the key only: purges name hosts. */
-export function keyParts(key: string): KeyParts {
-  const hostEnd = key.indexOf(' ')
-  const end = key.indexOf(' ', hostEnd + 1)
-  const host = key.slice(key.startsWith('https:') ? 6 : 0, Math.max(0, hostEnd))
-  const bare = host.replace(/:\d+$/, '')
-  const target = key.slice(hostEnd + 1, end < 0 ? key.length : end)
-  return { hosts: bare === host ? ['', host] : ['', host, bare], target }
-}
-
-/** The folder-like beginnings of a path: `/a/b?c` has `/` and `/a/`. */
-function prefixesOf(target: string): string[] {
-  const query = target.indexOf('?')
-  const pathEnd = query < 0 ? target.length : query
-  const found: string[] = []
-  for (let at = target.indexOf('/'); at >= 0 && at < pathEnd; at = target.indexOf('/', at + 1)) {
-    found.push(target.slice(0, at + 1))
-    if (found.length > segmentsMax) break
+/** A prefix with its last slash, cut to the depth that entries are compared with. */
+function wholePrefix(text: string): string {
+  const whole = text.endsWith('/') ? text : `${text}/`
+  let at = -1
+  for (let depth = 0; depth < segmentsMax; depth++) {
+    const next = whole.indexOf('/', at + 1)
+    if (next < 0) break
+    at = next
   }
-  return found
-}
-
-/** Cut to the depth that entries are compared with. */
-function prefixOf(text: string): string {
-  const slash = text.indexOf('/')
-  const path = text.slice(slash < 0 ? text.length : slash)
-  const whole = path.endsWith('/') ? path : `${path}/`
-  return text.slice(0, text.length - path.length) + (prefixesOf(whole).at(-1) ?? '/')
+  return whole.slice(0, at + 1)
 }
 
 export class PurgeClocks {
   readonly #views: StoreViews
-  readonly #seed: number
-  readonly #seedTwo: number
+  /** Where every hash begins. */
+  readonly #start: number
 
   constructor(views: StoreViews) {
     this.#views = views
-    this.#seed = views.seed
-    this.#seedTwo = views.seed ^ secondSeed
+    this.#start = (0x811c9dc5 ^ views.seed) | 0
   }
 
-  /** What a fill that is led now remembers. */
+  /** What a fill that is led now remembers. Read after `ended`: who was found untouched by those that ended is so by these. */
   get begun(): number {
     return Atomics.load(this.#views.common.purgesBegun, 0)
   }
@@ -74,74 +60,96 @@ export class PurgeClocks {
   }
 
   tagHash(tag: string): number {
-    return hashText(tag, this.#seed + kind.tag) | 0
+    return this.#hash(kind.tag, run(this.#start, tag, 0, tag.length))
   }
 
-  tagHashTwo(tag: string): number {
-    return hashText(tag, this.#seedTwo + kind.tag) | 0
+  #hash(what: number, state: number): number {
+    return mix32(state + Math.imul(what, 0x9e3779b1)) | 0
   }
 
   purge(what: Purge): void {
-    const { common, hardClocks, softClocks } = this.#views
-    const clocks = what.soft === true ? softClocks : hardClocks
-    const serial = Atomics.add(common.purgesBegun, 0, 1) + 1
-    if (what.all === true) this.#set(clocks, kind.all, everything, serial)
-    for (const target of what.targets ?? []) this.#set(clocks, kind.target, target, serial)
-    for (const prefix of what.prefixes ?? []) {
-      const whole = prefixOf(prefix)
-      this.#set(clocks, kind.prefix, whole, serial)
-      this.#set(clocks, kind.target, whole.slice(0, -1), serial)
-    }
-    for (const tag of what.tags ?? []) this.#set(clocks, kind.tag, tag, serial)
-    Atomics.add(common.purges, 0, 1)
+    const clocks = what.soft === true ? this.#views.softClocks : this.#views.hardClocks
+    this.#count(serial => {
+      const set = (of: number, name: string): void =>
+        this.#set(clocks, this.#hash(of, run(this.#start, name, 0, name.length)), serial)
+      if (what.all === true) set(kind.all, '')
+      for (const target of what.targets ?? []) set(kind.target, target)
+      for (const prefix of what.prefixes ?? []) {
+        const whole = wholePrefix(prefix)
+        set(kind.prefix, whole)
+        set(kind.target, whole.slice(0, -1))
+      }
+      for (const tag of what.tags ?? []) set(kind.tag, tag)
+    })
+    Atomics.add(this.#views.common.purges, 0, 1)
+  }
+
+  /** `keyHash`: the one by which the key is found. */
+  purgeKey(keyHash: number): void {
+    this.#count(serial => this.#set(this.#views.hardClocks, this.#hash(kind.key, keyHash), serial))
+  }
+
+  #count(set: (serial: number) => void): void {
+    const { common } = this.#views
+    set(Atomics.add(common.purgesBegun, 0, 1) + 1)
     Atomics.add(common.purgesEnded, 0, 1)
   }
 
-  purgeKey(key: string): void {
-    const { common, hardClocks } = this.#views
-    const serial = Atomics.add(common.purgesBegun, 0, 1) + 1
-    this.#set(hardClocks, kind.key, key, serial)
-    Atomics.add(common.purgesEnded, 0, 1)
+  #set(clocks: Int32Array, hash: number, serial: number): void {
+    raise(clocks, hash & (clockSlots - 1), serial)
+    raise(clocks, mix32(hash ^ secondSeed) & (clockSlots - 1), serial)
   }
 
-  /** Purged since `serial`, softly or not. `tagWords`: where its pairs of tag hashes lie in the arena's words. */
-  isPurged(soft: boolean, key: string, serial: number, tagWords: number, tags: number): boolean {
+  /** Purged since `serial`, softly or not. `tagWords`: where its tag hashes lie in the arena's words. */
+  isPurged(
+    soft: boolean,
+    key: string,
+    keyHash: number,
+    serial: number,
+    tagWords: number,
+    tags: number,
+  ): boolean {
     const clocks = soft ? this.#views.softClocks : this.#views.hardClocks
-    if (this.#passed(clocks, kind.all, everything, serial)) return true
     const { words } = this.#views
-    for (let i = 0; i < tags; i++) {
-      const at = tagWords + i * 2
-      if (this.#passedHashes(clocks, words[at] as number, words[at + 1] as number, serial)) return true
-    }
-    if (!soft && this.#passed(clocks, kind.key, key, serial)) return true
-    const { hosts, target } = keyParts(key)
-    const prefixes = prefixesOf(target)
-    for (const host of hosts) {
-      if (this.#passed(clocks, kind.target, host + target, serial)) return true
-      for (const prefix of prefixes) if (this.#passed(clocks, kind.prefix, host + prefix, serial)) return true
-    }
-    return false
+    if (this.#passed(clocks, this.#hash(kind.all, this.#start), serial)) return true
+    for (let i = 0; i < tags; i++)
+      if (this.#passed(clocks, words[tagWords + i] as number, serial)) return true
+    if (!soft && this.#passed(clocks, this.#hash(kind.key, keyHash), serial)) return true
+    return this.#isNamePurged(clocks, key, serial)
   }
 
-  #passed(clocks: Int32Array, what: number, name: string, serial: number): boolean {
-    return this.#passedHashes(
-      clocks,
-      hashText(name, this.#seed + what),
-      hashText(name, this.#seedTwo + what),
-      serial,
-    )
+  /** As every host's, as its host's, and as its host's without the port. */
+  #isNamePurged(clocks: Int32Array, key: string, serial: number): boolean {
+    const hostAt = key.startsWith(scheme) ? scheme.length : 0
+    const hostEnd = key.indexOf(' ')
+    if (hostEnd < 0) return false
+    const port = key.lastIndexOf(':', hostEnd)
+    if (this.#isPathPurged(clocks, key, hostEnd + 1, this.#start, serial)) return true
+    const host = run(this.#start, key, hostAt, hostEnd)
+    if (this.#isPathPurged(clocks, key, hostEnd + 1, host, serial)) return true
+    if (port <= hostAt || key.charCodeAt(hostEnd - 1) === closingBracket) return false
+    const bare = run(this.#start, key, hostAt, port)
+    return this.#isPathPurged(clocks, key, hostEnd + 1, bare, serial)
   }
 
-  #passedHashes(clocks: Int32Array, one: number, two: number, serial: number): boolean {
+  #isPathPurged(clocks: Int32Array, key: string, from: number, state: number, serial: number): boolean {
+    let depth = 0
+    for (let i = from; i < key.length; i++) {
+      const char = key.charCodeAt(i)
+      if (char === space) break
+      state = Math.imul(state ^ char, 0x01000193)
+      if (char === query) depth = segmentsMax
+      else if (char === slash && depth++ < segmentsMax)
+        if (this.#passed(clocks, this.#hash(kind.prefix, state), serial)) return true
+    }
+    return this.#passed(clocks, this.#hash(kind.target, state), serial)
+  }
+
+  #passed(clocks: Int32Array, hash: number, serial: number): boolean {
     return (
-      Atomics.load(clocks, one & (clockSlots - 1)) > serial &&
-      Atomics.load(clocks, two & (clockSlots - 1)) > serial
+      Atomics.load(clocks, hash & (clockSlots - 1)) > serial &&
+      Atomics.load(clocks, mix32(hash ^ secondSeed) & (clockSlots - 1)) > serial
     )
-  }
-
-  #set(clocks: Int32Array, what: number, name: string, serial: number): void {
-    raise(clocks, hashText(name, this.#seed + what) & (clockSlots - 1), serial)
-    raise(clocks, hashText(name, this.#seedTwo + what) & (clockSlots - 1), serial)
   }
 }
 

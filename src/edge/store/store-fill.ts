@@ -6,7 +6,7 @@
 import { assert } from '../../kit/failure.ts'
 import type { Bells } from './bells.ts'
 import type { Fill, StoredMeta } from './contract.ts'
-import { bodyWord, type Entries, headWord } from './entries.ts'
+import { bodyWord, type Entries } from './entries.ts'
 import { blockBytes, bodyRunHeadBytes, entryState, headBytes, inlineBytesMax } from './layout.ts'
 import { type Lead, type LeadEnd, type Leads, leadEnd } from './leads.ts'
 import { writeHead, writeMeta } from './stored-entry.ts'
@@ -36,6 +36,8 @@ export class StoreFill implements Fill {
   readonly #lead: Lead
   /** Purges begun when the origin was asked. */
   readonly #serial: number
+  /** Purges ended by then. */
+  readonly #checked: number
   readonly #generation: number
   #slot = 0
   #declared = -1
@@ -55,6 +57,7 @@ export class StoreFill implements Fill {
     this.key = key
     this.#hash = hash
     this.#lead = lead
+    this.#checked = older !== null ? older.#checked : entries.clocks.ended
     this.#serial = older !== null ? older.#serial : entries.clocks.begun
     this.#generation = older !== null ? older.#generation : Atomics.load(entries.views.common.generation, 0)
   }
@@ -64,7 +67,7 @@ export class StoreFill implements Fill {
     const { entries, leads, bells } = this.#owner
     const { clocks, views } = entries
     if (bodyBytes > views.spec.objectBytesMax) return this.#refuse(true)
-    const hashes = tags.flatMap(tag => [clocks.tagHash(tag), clocks.tagHashTwo(tag)])
+    const hashes = tags.map(tag => clocks.tagHash(tag))
     const alone = headBytes + hashes.length * 4 + this.key.length + fields.length
     if (alone > inlineBytesMax) return this.#refuse(true)
     const inline = bodyBytes >= 0 && alone + bodyBytes <= inlineBytesMax
@@ -101,7 +104,7 @@ export class StoreFill implements Fill {
     Atomics.store(entry.whole, slot, 0)
     entry.owner[slot] = life
     entry.serial[slot] = this.#serial
-    Atomics.store(entry.checked, slot, -1)
+    Atomics.store(entry.checked, slot, this.#checked)
     uses[slot] = 0
     Atomics.add(entry.seq, slot, 1)
     Atomics.store(entry.state, slot, entryState.filling)
@@ -215,10 +218,7 @@ export class StoreFill implements Fill {
     const { entries } = this.#owner
     const { entry } = entries.views
     const slot = this.#slot
-    const head = entry.head[slot] as number
-    const at = head * wordsOfBlock
-    const tags = entries.views.words[at + headWord.tags] as number
-    if (entries.clocks.isPurged(false, this.key, this.#serial, at + headWord.firstTag, tags)) return false
+    if (entries.clocks.ended !== this.#checked && entries.isPurged(slot, this.key, false)) return false
     if (this.#run !== 0) this.#trim()
     entry.bodyBytes[slot] = this.#got
     Atomics.store(entry.whole, slot, 1)

@@ -146,7 +146,7 @@ function readFields({ views }: Entries, head: number): string {
   const { words, bytes } = views
   const at = head * wordsOfBlock
   const tags = words[at + headWord.tags] as number
-  const from = head * blockBytes + headBytes + tags * 8 + (words[at + headWord.keyBytes] as number)
+  const from = head * blockBytes + headBytes + tags * 4 + (words[at + headWord.keyBytes] as number)
   return bytes.latin1Slice(from, from + (words[at + headWord.fieldsBytes] as number))
 }
 
@@ -174,7 +174,7 @@ export function writeHead(
   const at = head * wordsOfBlock
   words[at + headWord.keyBytes] = key.length
   words[at + headWord.fieldsBytes] = fields.length
-  words[at + headWord.tags] = tags.length / 2
+  words[at + headWord.tags] = tags.length
   for (const [i, hash] of tags.entries()) words[at + headWord.firstTag + i] = hash
   const from = headBytes + tags.length * 4
   bytes.write(key, head * blockBytes + from, 'latin1')

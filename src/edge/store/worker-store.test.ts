@@ -46,7 +46,8 @@ for (const [name, length] of [
     const bytes = Buffer.from(body, 'latin1')
     for (const declared of [length, -1]) {
       const fill = one.lead(`a.example /${declared}`)
-      assert.ok(fill !== null && fill.begin(meta, fields, [], declared))
+      assert.ok(fill !== null)
+      assert.ok(fill.begin(meta, fields, [], declared))
       for (let at = 0; at < length; at += 7_919)
         assert.ok(fill.write(bytes, at, Math.min(length, at + 7_919)))
       fill.commit()

@@ -110,30 +110,23 @@ export class ThreadStore implements WorkerStore, FillOwner {
     const begun = clocks.begun
     let soft = false
     if (Atomics.load(entry.checked, slot) !== ended) {
-      if (this.#isPurged(slot, key, false)) {
+      if (this.entries.isPurged(slot, key, false)) {
         entries.unpin(slot)
         entries.locked(() => this.#dropPurged(slot, key))
         return null
       }
-      soft = this.#isPurged(slot, key, true)
+      soft = this.entries.isPurged(slot, key, true)
       if (!soft) Atomics.store(entry.checked, slot, ended)
     }
     return new PinnedEntry(entries, this.waits, key, slot, begun, soft)
-  }
-
-  #isPurged(slot: number, key: string, soft: boolean): boolean {
-    const { entry, words } = this.views
-    const at = Atomics.load(entry.head, slot) * wordsOfBlock
-    const tags = words[at + headWord.tags] as number
-    const serial = Atomics.load(entry.serial, slot)
-    return this.entries.clocks.isPurged(soft, key, serial, at + headWord.firstTag, tags)
   }
 
   /** Under the lock, where the slot may be another entry's by now. */
   #dropPurged(slot: number, key: string): void {
     const state = this.views.entry.state[slot]
     const lives = state === entryState.stored || state === entryState.filling
-    if (lives && this.entries.hasKey(slot, key) && this.#isPurged(slot, key, false)) this.entries.drop(slot)
+    if (lives && this.entries.hasKey(slot, key) && this.entries.isPurged(slot, key, false))
+      this.entries.drop(slot)
   }
 
   #stands(hot: HotEntry): boolean {
@@ -236,7 +229,7 @@ export class ThreadStore implements WorkerStore, FillOwner {
     if (!isSame()) return
     const before = entry.head[slot] as number
     const tagCount = words[before * wordsOfBlock + headWord.tags] as number
-    const blocks = Math.ceil((headBytes + tagCount * 8 + from.key.length + fields.length) / blockBytes)
+    const blocks = Math.ceil((headBytes + tagCount * 4 + from.key.length + fields.length) / blockBytes)
     const head = entries.takeRun(blocks, blocks)
     if (head === 0) return
     // Making room may have evicted it.
@@ -245,7 +238,7 @@ export class ThreadStore implements WorkerStore, FillOwner {
       return
     }
     const firstTag = before * wordsOfBlock + headWord.firstTag
-    const tags = [...words.subarray(firstTag, firstTag + tagCount * 2)]
+    const tags = [...words.subarray(firstTag, firstTag + tagCount)]
     words[head * wordsOfBlock + headWord.blocks] = blocks
     words[head * wordsOfBlock + headWord.nextLimbo] = 0
     writeMeta(entries, head, meta)
@@ -262,7 +255,7 @@ export class ThreadStore implements WorkerStore, FillOwner {
 
   remove(key: string): void {
     this.#hot.forget(key)
-    this.entries.clocks.purgeKey(key)
+    this.entries.clocks.purgeKey(this.entries.hashOf(key))
     this.entries.locked(() => this.entries.dropKey(key, this.entries.hashOf(key)))
   }
 

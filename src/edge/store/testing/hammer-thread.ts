@@ -70,7 +70,10 @@ function fill(key: number): void {
     const start = (from + at) & 255
     if (!led.write(source, start, start + part)) return
     at += part
-    if (random.below(200) === 0) return led.abort()
+    if (random.below(200) === 0) {
+      led.abort()
+      return
+    }
   }
   Atomics.add(cells, hammerCell.fills, 1)
   led.commit()
