@@ -621,16 +621,16 @@ export class Cache {
     const filled =
       key !== undefined && names.keys.length === 1 ? this.#filledOf(key, floor, result, options) : null
     const stored = filled !== null && (await this.#fillShared(filled, token, place))
-    const keyClock = filled === null ? 0 : this.#keyClocks.at(filled.key)
     const lifted = await this.#tell('lift', tier => tier.lift(names, token, floor))
-    return stored && lifted ? { ...filled, keyClock } : null
+    return stored && lifted ? filled : null
   }
 
   #filledOf<R, T>(key: string, floor: number, result: R, options: UpdateOptions<R, T>): Filled | null {
     if (options.fill === undefined) return null
     const call = floor >= 0 ? { ...options.entry, version: floor } : options.entry
     const entry = entrySettings(`cache ${this.name}`, call, this.#entry)
-    return { key, draft: draftOf(this.#maker, options.fill(result), call, entry, 0), entry, keyClock: 0 }
+    const draft = draftOf(this.#maker, options.fill(result), call, entry, 0)
+    return { key, draft, entry, keyClock: this.#keyClocks.at(key) }
   }
 
   async #fillShared({ key, draft, entry }: Filled, token: string, place: number): Promise<boolean> {
@@ -771,7 +771,7 @@ interface Filled {
   readonly key: string
   readonly draft: Draft
   readonly entry: EntrySettings
-  /** Of the key before the lift: another one after it, and somebody forgot it meanwhile. */
+  /** Of the key before it was shared: another one after the lift, and somebody else has written since. */
   readonly keyClock: number
 }
 
