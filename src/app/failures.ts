@@ -2,3 +2,4 @@
 
 export { cacheFailures } from './cache/failures.ts'
 export { redisFailures } from './redis/failures.ts'
+export { sessionFailures } from './sessions/failures.ts'
