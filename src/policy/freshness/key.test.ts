@@ -16,7 +16,7 @@ test('a key is host and target; the method is not in it', () => {
   const key = compileKey(plainKey)
   assert.equal(
     key.text(false, 'Tickets.Example', '/films/1', '?b=2&a=1', fields()),
-    'tickets.example /films/1?b=2&a=1',
+    'tickets.example /films/1?a=1&b=2',
   )
   assert.equal(key.target(true, 'Tickets.Example:443', '/', ''), 'https:tickets.example /')
 })
@@ -31,7 +31,9 @@ test('a port is part of the host where it is not the own one of its scheme', () 
 })
 
 const queries: readonly (readonly [string, KeyRules['query'], string, string])[] = [
-  ['all: as it came', 'all', '?b=2&a=1&&x=%41', '/p?b=2&a=1&&x=%41'],
+  ['all: sorted, bytes kept', 'all', '?b=2&a=1&&x=%41&a=0', '/p?&a=1&a=0&b=2&x=%41'],
+  ['all: one parameter', 'all', '?b', '/p?b'],
+  ['all: cloaked, as it came', 'all', '?b=2&a=1;c=3', '/p?b=2&a=1;c=3'],
   ['none', 'none', '?b=2;c=3', '/p'],
   ['only: sorted, bytes kept', { only: ['b', 'a'] }, '?b=%32&x=1&a=1', '/p?a=1&b=%32'],
   ['only: none of them', { only: ['a'] }, '?x=1', '/p'],
@@ -57,7 +59,7 @@ for (const [name, rule, query, expected] of queries) {
 
 test('a query of hundreds of parameters is taken as it came', () => {
   const query = `?${Array.from({ length: 300 }, (_, index) => `p${299 - index}=1`).join('&')}`
-  assert.equal(target({ only: ['p1'] }, query), `/p${query}`)
+  for (const rule of ['all', { only: ['p1'] }] as const) assert.equal(target(rule, query), `/p${query}`)
 })
 
 test('headers that count are in the key, absent unlike empty', () => {

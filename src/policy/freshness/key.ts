@@ -108,7 +108,7 @@ function countryOf(value: string | undefined): string {
 type Query = (asked: string) => string
 
 function compileQuery(rule: KeyRules['query']): Query {
-  if (rule === 'all') return asked => asked
+  if (rule === 'all') return sorted
   if (rule === 'none') return () => ''
   if ('only' in rule) {
     const names = new Set(rule.only.map(foldedName))
@@ -117,6 +117,14 @@ function compileQuery(rule: KeyRules['query']): Query {
   const names = new Set(rule.except)
   return asked => chosen(asked, name => names.has(name))
 }
+
+/** Every byte counts, the order of parameters with different names does not. With a `;` it is left to the origin what parts them. */
+function sorted(asked: string): string {
+  if (!asked.includes('&') || asked.includes(';')) return asked
+  return chosen(asked, dropsNothing)
+}
+
+const dropsNothing = (): boolean => false
 
 /**
  * The parameters that count, each with its bytes as they came, sorted by name; equal names keep their order. One that
@@ -131,7 +139,7 @@ function chosen(asked: string, mayDrop: (name: string) => boolean): string {
   for (const text of parameters) {
     const equals = text.indexOf('=')
     const name = equals < 0 ? text : text.slice(0, equals)
-    if (text !== '' && (text.includes(';') || !mayDrop(name))) kept.push({ name, text })
+    if (text.includes(';') || !mayDrop(name)) kept.push({ name, text })
   }
   if (kept.length === 0) return ''
   kept.sort((one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : 0))
