@@ -79,6 +79,8 @@ export interface CacheSpec {
   readonly heuristics: boolean
   /** Answers that set cookies may be shared, without their cookies. */
   readonly stripCookies: boolean
+  /** Set-Cookie is stored and shared (RFC 9111 7.3), for origins whose cookies are the same for everybody. Absent: never. */
+  readonly shareCookies?: boolean
   /** In the last share (0..1) of its life an entry that is used is validated in the background. 0: not. */
   readonly refreshAhead: number
   /** How long a request waits for the answer to another one; 0: each asks for itself. */

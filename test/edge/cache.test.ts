@@ -2,10 +2,13 @@
 // and forgotten, beside the other features of a route.
 
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { cachedRoute, withCache } from '../tools/cached-edge.ts'
-import { type EdgeUnderTest, serve, startEdge } from '../tools/edge-harness.ts'
-import { answering, ok } from '../tools/raw-origin.ts'
+import { gunzipSync } from 'node:zlib'
+import { type Answer, answers, ask, asked, cachedRoute, withCache } from '../tools/cached-edge.ts'
+import { type EdgeUnderTest, serve, startEdge, until } from '../tools/edge-harness.ts'
+import { ok } from '../tools/raw-origin.ts'
 
 const edge: EdgeUnderTest = await startEdge(
   { after },
@@ -16,27 +19,421 @@ let serial = 0
 /** A path that no test has asked for. */
 const newPath = (): string => `/thing-${++serial}`
 
-async function get(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Response> {
-  return await fetch(edge.url + path, { headers, method, redirect: 'manual' })
-}
+const get = (path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Answer> =>
+  ask(edge.port, path, headers, method)
 
-const said = (response: Response): string => response.headers.get('cache-status') ?? ''
+const said = ({ headers }: Answer): string => headers['cache-status'] ?? ''
 
 test('a second request is answered from the store, with Age and Cache-Status', async t => {
   const origin = await serve(
     edge,
     t,
-    answering(() => ok('hello', 'Cache-Control: max-age=60\r\nX-Own: 1\r\n')),
+    answers(() => ok('hello', 'Cache-Control: max-age=60\r\nX-Own: 1\r\n')),
   )
   const path = newPath()
   const first = await get(path)
-  assert.equal(await first.text(), 'hello')
+  assert.equal(first.text, 'hello')
   assert.match(said(first), /^tenfold; fwd=uri-miss; fwd-status=200; stored$/)
   const second = await get(path)
-  assert.equal(await second.text(), 'hello')
+  assert.equal(second.text, 'hello')
   assert.match(said(second), /^tenfold; hit; ttl=(?:60|59)$/)
-  assert.match(second.headers.get('age') ?? '', /^[01]$/)
-  assert.equal(second.headers.get('x-own'), '1')
-  assert.equal(second.headers.get('content-length'), '5')
+  assert.match(second.headers.age ?? '', /^[01]$/)
+  assert.equal(second.headers['x-own'], '1')
+  assert.equal(second.headers['content-length'], '5')
   assert.equal(origin.requests.length, 1)
+})
+
+const fresh = 'Cache-Control: max-age=60\r\n'
+/** Stale from its first second on. */
+const stale = (more = ''): string => `Cache-Control: max-age=0${more}\r\n`
+
+test('HEAD is answered from what a GET stored, and stores nothing itself', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ method }) =>
+      method === 'HEAD' ? `HTTP/1.1 200 OK\r\nContent-Length: 5\r\n${fresh}\r\n` : ok('hello', fresh),
+    ),
+  )
+  const path = newPath()
+  assert.match(said(await get(path, {}, 'HEAD')), /fwd=uri-miss.*detail=head/)
+  assert.equal((await get(path)).text, 'hello')
+  const head = await get(path, {}, 'HEAD')
+  assert.match(said(head), /hit/)
+  assert.equal(head.headers['content-length'], '5')
+  assert.equal(head.text, '')
+  assert.equal(origin.requests.length, 2)
+})
+
+test('conditions and ranges of clients are judged by what is stored', async t => {
+  const fields = `${fresh}ETag: "v1"\r\nContent-Type: text/plain\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n`
+  const origin = await serve(
+    edge,
+    t,
+    answers(() => ok('0123456789', fields)),
+  )
+  const path = newPath()
+  await get(path)
+  const unchanged = await get(path, { 'If-None-Match': '"other", W/"v1"' })
+  assert.equal(unchanged.status, 304)
+  assert.equal(unchanged.headers.etag, '"v1"')
+  assert.equal(unchanged.headers['content-type'], undefined)
+  assert.match(said(unchanged), /hit/)
+  assert.equal((await get(path, { 'If-Modified-Since': 'Sun, 06 Nov 1994 08:49:37 GMT' })).status, 304)
+  assert.equal((await get(path, { 'If-None-Match': '"v2"' })).status, 200)
+  const part = await get(path, { Range: 'bytes=2-4' })
+  assert.equal(part.status, 206)
+  assert.equal(part.headers['content-range'], 'bytes 2-4/10')
+  assert.equal(part.text, '234')
+  const parts = await get(path, { Range: 'bytes=0-0,9-9' })
+  assert.equal((await get(path, { Range: 'bytes=2-4', 'If-Range': '"old"' })).text, '0123456789')
+  assert.ok(parts.status === 206 || parts.status === 200)
+  const beyond = await get(path, { Range: 'bytes=20-' })
+  assert.equal(beyond.status, 416)
+  assert.equal(beyond.headers['content-range'], 'bytes */10')
+  assert.equal(origin.requests.length, 1)
+})
+
+test('what is stale is validated with its own validators, and a 304 answers the client with the whole', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ headers }) =>
+      headers['if-none-match'] === undefined
+        ? ok('whole', `${stale()}ETag: "v1"\r\nX-Seen: first\r\n`)
+        : `HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\nX-Seen: again\r\n${fresh}\r\n`,
+    ),
+  )
+  const path = newPath()
+  assert.equal((await get(path)).text, 'whole')
+  const second = await get(path, { 'If-None-Match': '"mine"' })
+  assert.equal(second.status, 200)
+  assert.equal(second.text, 'whole')
+  assert.match(said(second), /fwd=stale; fwd-status=304/)
+  assert.equal(second.headers['x-seen'], 'again')
+  assert.equal(origin.requests[1]?.fields.get('if-none-match'), '"v1"')
+  const third = await get(path)
+  assert.match(said(third), /hit/)
+  assert.equal(third.headers['x-seen'], 'again')
+  assert.equal(third.text, 'whole')
+  assert.equal(origin.requests.length, 2)
+})
+
+test('an answer that changed replaces what was stored, and is told with 304 to a client that has it', async t => {
+  let version = 1
+  await serve(
+    edge,
+    t,
+    answers(({ headers }) =>
+      headers['if-none-match'] === `"v${version}"`
+        ? `HTTP/1.1 304 Not Modified\r\nETag: "v${version}"\r\n\r\n`
+        : ok(`body ${version}`, `${stale()}ETag: "v${version}"\r\n`),
+    ),
+  )
+  const path = newPath()
+  assert.equal((await get(path)).text, 'body 1')
+  version = 2
+  const has = await get(path, { 'If-None-Match': '"v2"' })
+  assert.equal(has.status, 304)
+  assert.equal(has.headers.etag, '"v2"')
+  assert.equal((await get(path)).text, 'body 2')
+})
+
+test('Vary keeps several variants apart; a request with other fields asks the origin', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ headers }) => ok(`in ${headers['accept-language']}`, `${fresh}Vary: Accept-Language\r\n`)),
+  )
+  const path = newPath()
+  for (const language of ['en', 'de', 'en', 'de'])
+    assert.equal((await get(path, { 'Accept-Language': language })).text, `in ${language}`)
+  assert.equal(origin.requests.length, 2)
+})
+
+test('what is private, sets a cookie, or says nothing is not stored; Set-Cookie never reaches another client', async t => {
+  const bodies: Record<string, string> = {
+    private: ok('a', 'Cache-Control: private, max-age=60\r\n'),
+    cookie: ok('a', `${fresh}Set-Cookie: a=1\r\n`),
+    silent: ok('a'),
+    star: ok('a', `${fresh}Vary: *\r\n`),
+    closing: `HTTP/1.1 200 OK\r\n${fresh}Connection: close\r\n\r\na`,
+    events: `HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 1\r\n${fresh}\r\na`,
+  }
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ target }, peer) => {
+      const name = target.split('/')[2] as string
+      peer.write(bodies[name] as string)
+      if (name === 'closing') peer.socket.end()
+      return undefined
+    }),
+  )
+  const path = newPath()
+  for (const name of Object.keys(bodies)) {
+    for (let i = 0; i < 2; i++) assert.equal((await get(`${path}/${name}`)).text, 'a')
+    const seen = origin.requests.filter(one => asked(one).target === `${path}/${name}`)
+    assert.equal(seen.length, 2, `${name} is not stored`)
+  }
+})
+
+test('stale-while-revalidate serves what it has and validates behind it, once', async t => {
+  let version = 1
+  const origin = await serve(
+    edge,
+    t,
+    answers(() => ok(`body ${version}`, stale(', stale-while-revalidate=60'))),
+  )
+  const path = newPath()
+  await get(path)
+  version = 2
+  const served = await get(path)
+  assert.equal(served.text, 'body 1')
+  assert.match(said(served), /detail=stale-while-revalidate/)
+  await until('the answer behind', async () => (await get(path)).text === 'body 2')
+  assert.ok(origin.requests.length >= 2)
+  await edge.idle()
+})
+
+test('unsafe methods forget their target and what Location names; errors do not', async t => {
+  let count = 0
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ method, target, headers }) => {
+      if (method === 'GET') return ok(`${++count}`, fresh)
+      return headers['x-fail'] === undefined
+        ? ok('', `Location: ${target}/child\r\n`)
+        : 'HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n'
+    }),
+  )
+  const path = newPath()
+  const both = async (): Promise<string> => `${(await get(path)).text} ${(await get(`${path}/child`)).text}`
+  assert.equal(await both(), '1 2')
+  await get(path, { 'X-Fail': '1' }, 'POST')
+  assert.equal(await both(), '1 2')
+  await get(path, {}, 'POST')
+  assert.equal(await both(), '3 4')
+  assert.ok(origin.requests.length >= 6)
+})
+
+test('only-if-cached is answered 504 where nothing is stored', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(() => ok('x', fresh)),
+  )
+  const path = newPath()
+  const refused = await get(path, { 'Cache-Control': 'only-if-cached', Accept: 'application/json' })
+  assert.equal(refused.status, 504)
+  assert.equal((JSON.parse(refused.text) as { error: { code: string } }).error.code, 'not-stored')
+  await get(path)
+  assert.equal((await get(path, { 'Cache-Control': 'only-if-cached' })).status, 200)
+  assert.equal(origin.requests.length, 1)
+})
+
+test('large answers are stored in pieces and come out byte for byte, over several workers', async t => {
+  const body = Buffer.alloc(700_001, 'abcdefghij\n')
+  const origin = await serve(
+    edge,
+    t,
+    answers((_request, peer) => {
+      peer.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${fresh}\r\n`)
+      peer.write(body)
+      return undefined
+    }),
+  )
+  const path = newPath()
+  for (let i = 0; i < 6; i++) {
+    const response = await get(path)
+    assert.ok(body.equals(response.bytes))
+    if (i > 0) assert.match(said(response), /hit/)
+  }
+  const part = await get(path, { Range: 'bytes=300000-300009' })
+  assert.equal(part.text, body.toString('latin1', 300_000, 300_010))
+  assert.equal(origin.requests.length, 1)
+})
+
+test('chunked answers are stored; those with trailers are not', async t => {
+  const chunked = (trailer: string): string =>
+    `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n${fresh}\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n${trailer}\r\n`
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ target }) => chunked(target.endsWith('t') ? 'X-Sum: 1\r\n' : '')),
+  )
+  const path = newPath()
+  for (let i = 0; i < 2; i++) assert.equal((await get(path)).text, 'hello world')
+  assert.equal((await get(path)).headers['content-length'], '11')
+  assert.equal(origin.requests.length, 1)
+  for (let i = 0; i < 2; i++) assert.equal((await get(`${path}t`)).text, 'hello world')
+  assert.equal(origin.requests.length, 3)
+})
+
+test('a purge by target, prefix or tag reaches every worker; a soft one leaves what is served while it is validated', async t => {
+  let count = 0
+  await serve(
+    edge,
+    t,
+    answers(() => ok(`${++count}`, `${fresh}Surrogate-Key: films film:7\r\n`)),
+  )
+  const path = newPath()
+  const text = async (): Promise<string> => (await get(path)).text
+  assert.equal(await text(), '1')
+  const whats = [{ targets: [path] }, { prefixes: [`${path}/`, '/'] }, { tags: ['film:7'] }, { all: true }]
+  for (const [at, what] of whats.entries()) {
+    await edge.call('purge', { what })
+    for (let i = 0; i < 8; i++) assert.equal(await text(), `${at + 2}`, JSON.stringify(what))
+  }
+  await edge.call('purge', { what: { tags: ['films'], soft: true } })
+  assert.equal(await text(), '5')
+  await until('the answer behind', async () => (await text()) === '6')
+  await assert.rejects(edge.call('purge', { what: { tags: 'films' as never } }), /lists of targets/)
+})
+
+test('rules stand above the origin: ttl, negative, browserTtl, tags, bypass, key', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ target }) => (target.includes('missing') ? notFound : ok('x'))),
+    {
+      routes: [
+        cachedRoute('/films/:id', {
+          ttlMs: 60_000,
+          negativeMs: { 404: 60_000 },
+          browserTtlMs: 5_000,
+          tags: ['film:{id}'],
+          key: { query: { only: ['page'] }, headers: [], cookies: ['shop'], device: false, languages: [] },
+          bypass: { headers: ['x-preview'], cookies: ['session'], query: ['draft'] },
+        }),
+      ],
+    },
+  )
+  const counted = async (path: string, headers: Record<string, string> = {}): Promise<number> => {
+    const before = origin.requests.length
+    await get(path, headers)
+    return origin.requests.length - before
+  }
+  assert.equal(await counted('/films/1'), 1)
+  assert.equal(await counted('/films/1?utm=1'), 0)
+  assert.equal(await counted('/films/1', { 'Cache-Control': 'no-cache' }), 0)
+  assert.equal(await counted('/films/1?page=2'), 1)
+  assert.equal(await counted('/films/1', { Cookie: 'shop=b' }), 1)
+  assert.equal(await counted('/films/1', { Cookie: 'shop=b; other=1' }), 0)
+  assert.equal(await counted('/films/1', { Cookie: 'session=1' }), 1)
+  assert.equal(await counted('/films/1', { 'X-Preview': '1' }), 1)
+  assert.equal(await counted('/films/1?draft=1'), 1)
+  assert.equal(await counted('/films/missing'), 1)
+  assert.equal(await counted('/films/missing'), 0)
+  const hit = await get('/films/1')
+  assert.equal(hit.headers['cache-control'], 'max-age=5')
+  await edge.call('purge', { what: { tags: ['film:1'] } })
+  assert.equal(await counted('/films/1'), 1)
+  assert.equal(await counted('/films/missing'), 0)
+})
+
+const notFound = 'HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone'
+
+test('own rules for fields, CORS, HSTS and compression are at work on stored answers too', async t => {
+  const big = 'compress me, please. '.repeat(400)
+  const origin = await serve(
+    edge,
+    t,
+    answers(() => ok(big, `${fresh}Content-Type: text/plain\r\nX-Inner: secret\r\nETag: "a"\r\n`)),
+    {
+      routes: [
+        cachedRoute(
+          '/*',
+          {},
+          {
+            responseHeaders: { set: { 'X-Outer': 'yes' }, remove: ['X-Inner'] },
+            cors: {
+              origins: ['https://shop.example'],
+              methods: ['GET'],
+              requestHeaders: [],
+              exposeHeaders: [],
+              credentials: false,
+              maxAgeSeconds: 60,
+            },
+            compress: { encodings: ['gzip'], bytesMin: 100, types: ['text/*'], level: 'fast' },
+          },
+        ),
+      ],
+    },
+  )
+  const path = newPath()
+  for (const result of ['stored', 'hit', 'hit']) {
+    const response = await get(path, { Origin: 'https://shop.example', 'Accept-Encoding': 'gzip' })
+    assert.match(said(response), new RegExp(result))
+    assert.equal(response.headers['content-encoding'], 'gzip')
+    assert.equal(response.headers['x-outer'], 'yes')
+    assert.equal(response.headers['x-inner'], undefined)
+    assert.equal(response.headers['access-control-allow-origin'], 'https://shop.example')
+    assert.equal(gunzipSync(response.bytes).toString(), big)
+  }
+  const plain = await get(path, { 'Accept-Encoding': 'identity' })
+  assert.equal(plain.headers['access-control-allow-origin'], undefined)
+  assert.equal(plain.headers['content-encoding'], undefined)
+  assert.equal(plain.text, big)
+  const unchanged = await get(path, { 'If-None-Match': 'W/"a"', 'Accept-Encoding': 'gzip' })
+  assert.equal(unchanged.status, 304)
+  assert.equal(origin.requests.length, 1)
+})
+
+test('what is stored stays valid over snapshots; a key by other rules is another key', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(() => ok('x', fresh)),
+  )
+  const path = newPath()
+  await get(path)
+  await edge.apply({ members: [origin.port], routes: [cachedRoute('/*', { staleIfErrorMs: 1_000 })] })
+  assert.match(said(await get(path)), /hit/)
+  const key = { query: 'none', headers: [], cookies: [], device: false, languages: [] } as const
+  await edge.apply({ members: [origin.port], routes: [cachedRoute('/*', { key })] })
+  assert.match(said(await get(path)), /fwd=uri-miss/)
+})
+
+test('operators see what is stored, push it ahead, and count what the cache did', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(() => ok('pushed', `${fresh}ETag: "p"\r\n`)),
+  )
+  const path = newPath()
+  const url = `http://127.0.0.1:${edge.port}${path}`
+  assert.match((await edge.call('cacheLook', { url })).why, /nothing is stored/)
+  const pushed = await edge.call('push', { url, from: 'origin' })
+  assert.deepEqual(pushed, { stored: true, status: 200, bytes: 6, why: '' })
+  const look = await edge.call('cacheLook', { url })
+  assert.equal(look.entry?.state, 'fresh')
+  assert.equal(look.entry?.bodyBytes, 6)
+  assert.equal(look.route, '/*')
+  const hit = await get(path)
+  assert.match(said(hit), /hit/)
+  assert.equal(hit.text, 'pushed')
+  assert.equal(origin.requests.length, 1)
+
+  const file = join(edge.stateDirectory, 'upload.txt')
+  writeFileSync(file, 'from a file')
+  const fromFile = { file, contentType: 'text/plain', ttlMs: 60_000, tags: ['files'] }
+  const uploaded = await edge.call('push', { url: `${url}/file`, from: fromFile })
+  assert.deepEqual(uploaded, { stored: true, status: 200, bytes: 11, why: '' })
+  const served = await get(`${path}/file`)
+  assert.equal(served.text, 'from a file')
+  assert.equal(served.headers['content-length'], '11')
+  assert.equal(origin.requests.length, 1)
+  const gone = await edge.call('push', { url, from: { ...fromFile, file: `${file}.gone` } })
+  assert.match(gone.why, /can't be read: ENOENT/)
+  await assert.rejects(edge.call('push', { url: 'ftp://x/', from: 'origin' }), /not an absolute/)
+
+  const status = await edge.call('cacheStatus', {})
+  assert.ok((status?.store.entries ?? 0) > 0)
+  const route = status?.routes.find(({ id }) => id === '/*')
+  assert.ok(route !== undefined && route.hits > 0 && route.misses > 0 && route.hitBytes > 0)
+  const metrics = await edge.metrics()
+  assert.match(metrics, /^edge_cache_requests_total\{route="\/\*",result="hit"\} [1-9]/m)
+  assert.match(metrics, /^edge_cache_entries [1-9]/m)
 })

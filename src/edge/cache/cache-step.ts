@@ -108,7 +108,7 @@ export class CacheStep implements ResponseStep {
   ): { meta: StoredMeta; fields: string } | null {
     const { meta } = entry
     const lines = originFields(meta.status, entry.fields, meta.flags)
-    const merged = headOf(meta.status, updatedFields(lines, news.copyFields(nothingDropped, null)))
+    const merged = headOf(meta.status, updatedFields(lines, news.copyFields(nothingDropped, null), this.#route.spec.shareCookies))
     const judged = this.#judge(exchange, merged, 'GET', exchange.head)
     const { fill } = work
     work.fill = null

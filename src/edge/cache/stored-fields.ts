@@ -20,7 +20,6 @@ export const storedFlag = {
 
 const storedLimits = { requestLineBytesMax: 8_192, headerBytesMax: 1 << 20, headerCountMax: 1_024 }
 const neverStored: readonly string[] = [
-  'set-cookie',
   'age',
   'trailer',
   'content-length',
@@ -62,7 +61,8 @@ export function storedFields(
 ): StoredFields {
   const forClients = browserCacheControl(rules, head, false)
   const replaced = forClients === null ? [] : replacedByRule
-  const gone = [...neverStored, ...judged.drop, ...replaced]
+  const cookies = rules.shareCookies === true ? [] : ['set-cookie']
+  const gone = [...neverStored, ...cookies, ...judged.drop, ...replaced]
   const hidden = freshnessNames.filter(name => judged.drop.includes(name) || replaced.includes(name))
   let text = ''
   for (const name of hidden) {
