@@ -168,8 +168,10 @@ function expired(entry: TierEntry): TierEntry {
 }
 
 export interface MemoryTierOptions {
-  /** Before a call reaches the server, before its answer reaches the caller, before a message is heard. */
+  /** Before a call reaches the server, and before its answer reaches the caller. */
   readonly step?: () => Promise<void>
+  /** Before a message of the server is heard: on its way also if its causer has died. */
+  readonly deliver?: () => Promise<void>
 }
 
 /** One process's way to the server. */
@@ -177,11 +179,13 @@ export class MemoryTier implements Tier {
   readonly name = 'memory'
   readonly #server: MemoryServer
   readonly #step: () => Promise<void>
+  readonly #deliver: () => Promise<void>
   readonly #listeners = new Set<TierListener>()
 
   constructor(server: MemoryServer, options: MemoryTierOptions = {}) {
     this.#server = server
     this.#step = options.step ?? (() => Promise.resolve())
+    this.#deliver = options.deliver ?? this.#step
   }
 
   get usable(): boolean {
@@ -259,7 +263,7 @@ export class MemoryTier implements Tier {
       soft: what.soft ?? false,
     }
     for (const listener of this.#server.listeners) {
-      if (!this.#listeners.has(listener)) void this.#step().then(() => listener.forget(forgotten))
+      if (!this.#listeners.has(listener)) void this.#deliver().then(() => listener.forget(forgotten))
     }
   }
 }
