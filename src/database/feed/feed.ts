@@ -155,7 +155,7 @@ export class ChangeFeed {
     const samePlace = JSON.stringify(place) === JSON.stringify(this.#place)
     const sameSpec = JSON.stringify(spec) === JSON.stringify(this.#spec)
     const sameRules = digestOf(spec) === digestOf(this.#spec)
-    this.#place = place
+    if (!samePlace) this.#place = place
     if (!sameSpec) {
       this.#spec = spec
       this.#rules = rulesByTable(spec)
