@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { serve } from '@hono/node-server'
@@ -390,15 +390,13 @@ const frameworks: Readonly<Record<string, Serve>> = {
   'node:http': sessions =>
     listening(
       createServer(
-        sessions.node(
-          async (request: { url: string }, response: import('node:http').ServerResponse, session) => {
-            const text = await act(request.url, session)
-            // A cookie of the service's own, given to writeHead, and one set before.
-            response.setHeader('x-kept', '1')
-            response.writeHead(200, 'OK', { 'set-cookie': 'own=1', 'content-type': 'text/plain' })
-            response.end(text)
-          },
-        ),
+        sessions.node(async (request: { url: string }, response: ServerResponse, session) => {
+          const text = await act(request.url, session)
+          // A cookie of the service's own, given to writeHead, and one set before.
+          response.setHeader('x-kept', '1')
+          response.writeHead(200, 'OK', { 'set-cookie': 'own=1', 'content-type': 'text/plain' })
+          response.end(text)
+        }),
       ),
     ),
   express: sessions => {
@@ -495,3 +493,33 @@ for (const [framework, serveWith] of Object.entries(frameworks)) {
     assert.equal((await get(port, '/static')).status, 200, 'who has no session is served')
   })
 }
+
+test('node:http: heads in every form, and bodies in pieces, carry the cookie; what comes after the head makes no session', async t => {
+  const sessions = sessionsAt(t, 'memory')
+  const heads: Readonly<Record<string, (response: ServerResponse) => void>> = {
+    '/implicit': response => void response.write('a'),
+    '/flushed': response => response.flushHeaders(),
+    '/object': response => void response.writeHead(201, { 'Set-Cookie': ['own=1', 'two=2'] }).write('a'),
+    '/list': response => void response.writeHead(201, ['set-cookie', 'own=1', 'x-a', 'b']),
+    '/pairs': response => void response.writeHead(201, [['set-cookie', 'own=1'] as never]),
+  }
+  const running = await listening(
+    createServer(
+      sessions.node((request: { url: string }, response: ServerResponse, session) => {
+        if (request.url !== '/late') session.set('user', 'ada')
+        ;(heads[request.url] ?? heads['/flushed']!)(response)
+        if (request.url === '/late') session.set('user', 'late')
+        response.end('b')
+      }),
+    ),
+  )
+  t.after(() => running.close())
+  for (const path of Object.keys(heads)) {
+    const got = await get(running.port, path)
+    const ours = got.cookies.filter(one => one.startsWith('__Host-session='))
+    assert.equal(ours.length, 1, path)
+    assert.equal(got.cookies.includes('own=1'), ['/object', '/list', '/pairs'].includes(path), path)
+    assert.equal((await sessions.open(cookieOf(ours[0]))).get('user'), 'ada', path)
+  }
+  assert.equal((await get(running.port, '/late')).cookies.length, 0)
+})

@@ -14,7 +14,10 @@ export interface NodeResponse {
   // biome-ignore lint/suspicious/noExplicitAny: overloads of Node that are only passed on
   writeHead(...args: any[]): any
   // biome-ignore lint/suspicious/noExplicitAny: the same
+  write(...args: any[]): any
+  // biome-ignore lint/suspicious/noExplicitAny: the same
   end(...args: any[]): any
+  flushHeaders(): void
   getHeader(name: string): number | string | readonly string[] | undefined
   getHeaderNames(): readonly string[]
   setHeader(name: string, value: string | readonly string[]): unknown
@@ -57,34 +60,64 @@ export function connectMiddleware(sessions: SessionOpener): ConnectMiddleware {
   }
 }
 
+/**
+ * A head that the service writes itself is held back while there is something to store, until the body begins or ends:
+ * so that an answer whose session can't be stored is a refusal, not a promise.
+ */
 function bind(session: AnySession, response: NodeResponse): void {
-  const writeHead = response.writeHead.bind(response)
-  const end = response.end.bind(response)
+  const { writeHead, write, end, flushHeaders } = response
+  let held: readonly unknown[] | null = null
+  let sent: string | null = null
+  let began = false
   let ended = false
+  const release = (): void => {
+    const args = held ?? []
+    held = null
+    sent = session.setCookie()
+    writeHead.apply(response, withHead(session, response, args))
+  }
   response.writeHead = (...args: unknown[]) => {
-    if (!response.headersSent) return writeHead(...withHead(session, response, args))
-    return writeHead(...args)
+    if (response.headersSent) return writeHead.apply(response, args)
+    held = args
+    if (began || !session.changed) release()
+    return response
+  }
+  response.write = (...args: unknown[]) => {
+    began = true
+    if (held !== null) release()
+    return write.apply(response, args)
+  }
+  response.flushHeaders = () => {
+    began = true
+    if (held !== null) release()
+    flushHeaders.call(response)
+  }
+  const finish = (args: readonly unknown[]): void => {
+    began = true
+    if (held !== null) release()
+    end.apply(response, args as unknown[])
   }
   response.end = (...args: unknown[]) => {
     if (ended) return response
     ended = true
-    // Once the head is out nobody would learn the id of a session that is made now.
-    const unknown = response.headersSent && session.state === 'new'
-    if (!session.changed || unknown) return end(...args)
-    session.save().then(
-      () => end(...args),
-      error => {
-        response.end = end
-        response.writeHead = writeHead
-        refuse(response, error)
-      },
-    )
+    // Once the head is out without it, nobody would ever learn the id of a new session.
+    const unknown = response.headersSent && session.state === 'new' && sent !== session.setCookie()
+    if (!session.changed || unknown) finish(args)
+    else {
+      session.save().then(
+        () => finish(args),
+        error => {
+          Object.assign(response, { writeHead, write, end, flushHeaders })
+          refuse(response, error)
+        },
+      )
+    }
     return response
   }
 }
 
 /** Our fields among those set before and those handed to `writeHead`, which would replace fields of the same name. */
-function withHead(session: AnySession, response: NodeResponse, args: unknown[]): unknown[] {
+function withHead(session: AnySession, response: NodeResponse, args: readonly unknown[]): unknown[] {
   const { setCookie, cacheControl } = headOf(session)
   const given = args.find(arg => typeof arg === 'object' && arg !== null) as
     | Record<string, unknown>

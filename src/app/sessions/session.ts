@@ -126,7 +126,7 @@ export class Session<Data extends object = Record<string, unknown>> {
     if (!followed) {
       // Whatever was read before belongs to a session that is over; what this request set goes into the new one.
       for (const [name, value] of this.#values) {
-        if (JSON.stringify(value) === this.#stored.get(name)) this.#values.delete(name)
+        if (this.#isStored(name, value)) this.#values.delete(name)
       }
       this.#stored = new Map()
       this.#removed.clear()
@@ -152,8 +152,7 @@ export class Session<Data extends object = Record<string, unknown>> {
   /** Would `save` write something? */
   get changed(): boolean {
     if (this.#state === 'new' || this.#removed.size > 0) return true
-    for (const [name, value] of this.#values)
-      if (JSON.stringify(value) !== this.#stored.get(name)) return true
+    for (const [name, value] of this.#values) if (!this.#isStored(name, value)) return true
     return false
   }
 
@@ -217,6 +216,15 @@ export class Session<Data extends object = Record<string, unknown>> {
       if (beside === null || this.#store.together(beside, id)) return id
     }
     throw new Failure(sessionFailures.storeAway, 'No id could be drawn beside the old one.')
+  }
+
+  /** What has no JSON is not stored; `save` says so. */
+  #isStored(name: string, value: unknown): boolean {
+    try {
+      return JSON.stringify(value) === this.#stored.get(name)
+    } catch {
+      return false
+    }
   }
 
   #changes(): Map<string, string> {

@@ -50,7 +50,7 @@ export class Sessions<Data extends object = Record<string, unknown>> {
 
   /** For node:http and what is like it. The handler gets the session as its third argument. */
   node(handler: NodeHandler<Session<Data>>): ReturnType<typeof nodeHandler> {
-    return nodeHandler(this as Sessions<never> as never, handler as never)
+    return nodeHandler(this as never, handler as never)
   }
 
   /** `app.use(sessions.express())`: then `request.session`. */
