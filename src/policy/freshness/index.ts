@@ -19,17 +19,15 @@ export { requestDirectives } from './directives.ts'
 export { invalidatedTargets, invalidates, type OwnTarget, originTags } from './invalidation.ts'
 export { compileKey, hostPart, type KeyMaker } from './key.ts'
 export { CacheReason, cacheReasonLabel, cacheReasonText } from './reason.ts'
-export { bypassReason, unkeyedFields } from './request.ts'
+export { unkeyedFields } from './request.ts'
 export { ageUs, judgeReuse, mayServeOnError, reuseReason } from './reuse.ts'
 export { judgeStorage } from './storage.ts'
-export { browserCacheControl, type CacheStatus, cacheStatusText } from './telling.ts'
+export { browserCacheControl } from './telling.ts'
 export {
   conditionalFields,
   conditionNames,
-  fieldsOf,
   headEffect,
   matches304,
-  notModified,
   updatedFields,
 } from './validation.ts'
-export { varyNames, varyText } from './vary.ts'
+export { varyText } from './vary.ts'

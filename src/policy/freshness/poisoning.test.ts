@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { type CacheRules, type Fields, type KeyRules, Reuse } from './contract.ts'
 import { requestDirectives } from './directives.ts'
 import { compileKey } from './key.ts'
-import { bypassReason, unkeyedFields } from './request.ts'
+import { unkeyedFields } from './request.ts'
 import { judgeReuse } from './reuse.ts'
 import { judgeStorage } from './storage.ts'
 import { fields, plainKey, question } from './testing/fields.ts'
@@ -280,6 +280,9 @@ interface Entry {
   readonly body: string
 }
 
+/** As the edge's gate has it: no key has a body. */
+const goesPast = ({ method, body }: Asked): boolean => (method !== 'GET' && method !== 'HEAD') || body !== ''
+
 class SmallCache {
   readonly #scene: Scene
   readonly #rules: CacheRules
@@ -302,7 +305,7 @@ class SmallCache {
 
   serve(asked: Asked): string {
     const request = fields(...asked.pairs)
-    if (bypassReason(asked.method, asked.body !== '', request) !== 0) return this.#scene.origin(asked).body
+    if (goesPast(asked)) return this.#scene.origin(asked).body
     const key = compileKey(this.#keyRules).text(false, asked.authority, asked.path, asked.query, request)
     const found = key === null ? undefined : this.#find(key, request)
     if (found !== undefined) {
@@ -337,7 +340,7 @@ class SmallCache {
 
   /** As the edge sends it on. */
   forwarded(asked: Asked): Asked {
-    if (bypassReason(asked.method, asked.body !== '', fields(...asked.pairs)) !== 0) return asked
+    if (goesPast(asked)) return asked
     // X-Forwarded-Host is the edge's own: what a client sends there is replaced.
     const dropped = new Set([...unkeyedFields(this.#keyRules), 'x-forwarded-host'])
     return { ...asked, pairs: asked.pairs.filter(([name]) => !dropped.has(name.toLowerCase())) }

@@ -5,11 +5,6 @@ import { durationText } from '../../kit/duration.ts'
 
 export const CacheReason = {
   none: 0,
-  // past the cache
-  method: 1,
-  requestBody: 2,
-  upgrade: 3,
-  bypassRule: 4,
   requestNoStore: 5,
   // not stored
   statusPartial: 20,
@@ -55,10 +50,6 @@ export type CacheReasonName = keyof typeof CacheReason
 /** `{a}` a number, `{a:us}` a duration from microseconds. */
 const words: Readonly<Record<CacheReasonName, string>> = {
   none: 'nothing in its way',
-  method: 'the method is neither GET nor HEAD',
-  requestBody: 'the request has a body, which is not part of the key',
-  upgrade: 'the request asks for another protocol',
-  bypassRule: 'a bypass rule of the route',
   requestNoStore: 'the client says no-store',
   statusPartial: 'not stored: a part of a body (206)',
   statusNotModified: 'not stored: 304 for conditions of the client',

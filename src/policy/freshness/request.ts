@@ -1,18 +1,7 @@
-// Which requests a cache has nothing to do with, and what is taken out of those that it has: fields by which origins are
-// told another host, path or method than the key has (RFC 9111 7.1).
+// What is taken out of requests whose answers may be stored: fields by which origins are told another host, path or method
+// than the key has (RFC 9111 7.1).
 
-import type { Fields, KeyRules } from './contract.ts'
-import { CacheReason } from './reason.ts'
-
-/**
- * 0: look it up. Else why it goes past the cache. A GET with a body ("fat GET"): origins may answer by the body, which no
- * key has. A connection's upgrade is no answer.
- */
-export function bypassReason(method: string, hasBody: boolean, request: Fields): number {
-  if (method !== 'GET' && method !== 'HEAD') return CacheReason.method
-  if (hasBody) return CacheReason.requestBody
-  return request.find('upgrade') === undefined ? CacheReason.none : CacheReason.upgrade
-}
+import type { KeyRules } from './contract.ts'
 
 /** Believed by one framework or another. X-Forwarded-For, -Proto and -Host are not here: the edge writes these itself. */
 const misleading: readonly string[] = [

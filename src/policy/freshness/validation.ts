@@ -1,8 +1,7 @@
-// Validation of what is stored (RFC 9111 4.3): the conditions that are sent, what a 304 or a HEAD says of it, how its fields
-// are updated (3.2), and whether a client's own conditions are met by it (4.3.2). Fields as text: lines that end in CRLF.
+// Validation of what is stored (RFC 9111 4.3): the conditions that are sent, what a 304 or a HEAD says of it, and how its
+// fields are updated (3.2). Fields as text: lines that end in CRLF. A client's own conditions: `policy/conditional`.
 
-import { judgeConditions } from '../conditional.ts'
-import type { Fields, ReadDate } from './contract.ts'
+import type { Fields } from './contract.ts'
 import { listMembers } from './scan.ts'
 
 /** Both validators, where there are both (4.3.1); '' where there are none. */
@@ -99,16 +98,6 @@ function lineValues(text: string, wanted: string): string[] {
   return values
 }
 
-/** Field lines as they are stored, to be looked up like a head. */
-export function fieldsOf(text: string): Fields {
-  return {
-    find: name => {
-      const values = lineValues(text, name)
-      return values.length === 0 ? undefined : values.join(', ')
-    },
-  }
-}
-
 /** 4.3.5: what a HEAD says of a stored GET. `invalidate`: it differs, and is not to be used without validation. */
 export function headEffect(
   stored: Fields,
@@ -125,33 +114,4 @@ export function headEffect(
   const length = head.find('content-length')
   const isOtherLength = length !== undefined && storedBodyBytes >= 0 && length !== `${storedBodyBytes}`
   return differs('etag') || differs('last-modified') || isOtherLength ? 'invalidate' : 'freshen'
-}
-
-/**
- * Whether a 304 answers the client. If-None-Match before If-Modified-Since (RFC 9110 13.2.2); without a Last-Modified the
- * Date stands in for it, and without that when it came (4.3.2).
- */
-export function notModified(
-  request: Fields,
-  stored: Fields,
-  receivedWallSeconds: number,
-  nowSeconds: number,
-  readDate: ReadDate,
-): boolean {
-  const tags = request.find('if-none-match')
-  const since = request.find('if-modified-since')
-  if (tags === undefined && since === undefined) return false
-  const read = (field: string | undefined): number =>
-    field === undefined ? Number.NaN : readDate(field, nowSeconds)
-  const modified = [read(stored.find('last-modified')), read(stored.find('date'))].find(
-    one => !Number.isNaN(one),
-  )
-  const asked = {
-    ifMatch: undefined,
-    ifUnmodifiedSince: undefined,
-    ifNoneMatch: tags,
-    ifModifiedSince: tags === undefined ? read(since) : undefined,
-  }
-  const validators = { tag: stored.find('etag') ?? '', modifiedAt: modified ?? receivedWallSeconds }
-  return judgeConditions(asked, validators) === 'not-modified'
 }

@@ -20,6 +20,16 @@ export function fields(...pairs: readonly (readonly [string, string])[]): Fields
   }
 }
 
+/** Of field lines as they are stored. */
+export function fieldsOf(text: string): Fields {
+  const lines = text.split('\r\n').filter(line => line !== '')
+  return fields(
+    ...lines.map(
+      line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()] as const,
+    ),
+  )
+}
+
 export const plainRules: CacheRules = {
   immutable: false,
   heuristics: false,
