@@ -241,20 +241,36 @@ export const commands: readonly CommandDefinition[] = [
   },
   {
     name: 'cache',
-    summary: 'Look at the cache of the edge: what it holds, how often it serves, why a page is not in it',
+    summary: 'Look at caches: the one of the edge, and those of services in Redis; have these forget',
+    details:
+      'Without --of it is about the cache of the edge: what it holds, how often it serves, why a page is not in it. With --of it is about an application cache (`tenfold/cache`) of that name, in the Redis servers of `caches`: `status`, `get` and `purge`. What the edge keeps is purged by `tenfold purge`.',
     arguments: [
       {
         name: 'action',
-        text: 'status; look: what is stored for a URL. Left out: status',
-        choices: ['status', 'look'],
+        text: 'status; look: what the edge stores for a URL; get: an entry; purge: forget a key. Left out: status',
+        choices: ['status', 'look', 'get', 'purge'],
         optional: true,
         neverFile: true,
       },
-      { name: 'url', text: 'For look: an absolute URL', optional: true, neverFile: true },
+      { name: 'what', text: 'look: an absolute URL; get, purge: a key', optional: true, neverFile: true },
+    ],
+    options: [
+      { flags: '--of <name>', text: 'Name of the application cache, as its service has it' },
+      { flags: '--redis <name>', text: 'Which of `caches`', default: 'main' },
+      {
+        flags: '-t, --tag <tag>',
+        text: 'purge: entries with this tag; can be given several times',
+        many: true,
+      },
+      { flags: '--all', text: 'purge: all entries of the application cache' },
+      { flags: '--soft', text: 'purge: expired, instead of gone' },
     ],
     examples: [
       ['cache', 'entries, bytes, hit ratio by route, evictions, purges, disk, peers'],
       ['cache look https://shop.example/films', 'its key, age and freshness, or why nothing is stored'],
+      ['cache status --of films', 'the Redis servers that the cache `films` uses'],
+      ['cache get 7 --of films', 'what is stored under the key 7'],
+      ['cache purge --of films --tag new', 'in every instance'],
     ],
     load: async () => (await import('./commands/cache.ts')).cache,
   },

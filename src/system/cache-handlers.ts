@@ -3,7 +3,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CachedRouteStatus, CacheStatus } from '../edge/control-protocol.ts'
-import type { CacheHandlers } from './control/cache-handlers.ts'
+import type { CacheHandlers, SharedCacheHandlers } from './control/cache-handlers.ts'
 import type { CachedRouteView, CacheSummaryView, PushView, PushWish } from './control/cache-views.ts'
 import type { EdgeProcess } from './edge-process.ts'
 import { cacheUnasked, type Purges } from './purges.ts'
@@ -15,16 +15,18 @@ export interface HandledCaches {
   enabled(): boolean
   /** Where a body waits for the edge to read it. */
   readonly folder: string
+  readonly shared: SharedCacheHandlers
 }
 
 /** Origins asked at once. */
 const pushesMax = 4
 
-export function cacheHandlers({ edge, purges, enabled, folder }: HandledCaches): CacheHandlers {
+export function cacheHandlers({ edge, purges, enabled, folder, shared }: HandledCaches): CacheHandlers {
   const asked = (): void => {
     if (!enabled()) throw cacheUnasked()
   }
   return {
+    ...shared,
     purge: (wish, peers) => purges.purge(wish, peers),
     push: wish => {
       asked()

@@ -40,6 +40,7 @@ type Names =
   | 'certificateUnknown'
   | 'pairInvalid'
   | 'cacheUnasked'
+  | 'sharedCacheUnknown'
 
 export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', {
   alreadyRunning: {
@@ -224,6 +225,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     when: "Something is asked of the edge's cache, and no route of the running file has one.",
     advice: 'Give a route `cache: true`, and reload.',
     status: 422,
+  },
+  sharedCacheUnknown: {
+    when: '`tenfold cache` names a shared cache that the running file does not have in `caches`.',
+    advice: 'Name one that is there by --redis, or add it to `caches`, and reload.',
+    status: 404,
   },
   internal: {
     when: 'A fault inside Tenfold: a bug of ours.',

@@ -51,6 +51,7 @@ import { createPublisher, type Publisher } from './publisher.ts'
 import { Purges } from './purges.ts'
 import { createRedactor, type Redactor } from './redact.ts'
 import { createRouterProcess, type RouterProcessState } from './router-process.ts'
+import { sharedCacheHandlers } from './shared-caches.ts'
 import { openStandDown, type StandDown } from './stand-down.ts'
 import { openStateDirectory, type StateDirectory, stateDirectoryOf } from './state-directory.ts'
 import { edgeView, serviceViews, waitingFor } from './status.ts'
@@ -233,6 +234,11 @@ class ComposedSystem implements RunningSystem {
           purges,
           enabled: () => this.#caches(),
           folder: state.edge,
+          shared: sharedCacheHandlers({
+            system: () => changes.current.system,
+            secrets: () => loadSecretValues(changes.loaded.directory, process.env),
+            tell: text => this.#tell('decision', 'cache', text),
+          }),
         }),
         metrics: () => this.#metrics(),
         stop: how => void this.stop(how),

@@ -1,4 +1,5 @@
-// `tenfold cache [status|look]`: what the edge keeps, how often it serves from it, and why a page is or is not there.
+// `tenfold cache [status|look]`: what the edge keeps, how often it serves from it, and why a page is or is not there; with
+// --of the same of an application cache in Redis, and `get` and `purge`.
 
 import { bytesText, durationText } from '../../kit/duration.ts'
 import { Failure } from '../../kit/failure.ts'
@@ -6,18 +7,21 @@ import type { CacheLookView, CacheView } from '../../system/index.ts'
 import type { Action } from '../command.ts'
 import { clientOf } from '../connection.ts'
 import { cliFailures } from '../failures.ts'
+import { sharedCache } from '../shared-cache.ts'
 import { percentText } from '../status-text.ts'
 import { type Column, type Terminal, tableLines } from '../terminal.ts'
 
 export const cache: Action = async input => {
-  const { terminal, json, args } = input
+  const { terminal, json, args, options } = input
+  const { action = 'status' } = args
+  if (options.of !== undefined || action === 'get' || action === 'purge') return sharedCache(input)
   const { caches } = clientOf(input)
-  if (args.action !== 'look') {
+  if (action === 'status') {
     const view = await caches.status()
     terminal.print(json ? JSON.stringify(view) : cacheText(view, terminal))
     return 0
   }
-  const { url } = args
+  const url = args.what
   if (url === undefined)
     throw new Failure(
       cliFailures.argumentMissing,

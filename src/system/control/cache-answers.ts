@@ -2,9 +2,10 @@
 
 import type { CacheOperation } from './cache-contract.ts'
 import type { CacheHandlers } from './cache-handlers.ts'
-import type { PurgeWish, PushWish } from './cache-views.ts'
+import type { PurgeWish, PushWish, SharedPurgeWish } from './cache-views.ts'
 
 export interface AnsweredInput {
+  readonly params: Readonly<Record<string, string>>
   readonly query: Readonly<Record<string, unknown>>
   readonly body: Readonly<Record<string, unknown>>
 }
@@ -27,5 +28,13 @@ export function cacheAnswerers(handlers: CacheHandlers): Record<CacheOperation, 
     },
     cache: async () => Response.json(await handlers.status()),
     cacheLook: async (_, { query }) => Response.json(await handlers.look(query.url as string)),
+    sharedCache: async (_, { params, query }) =>
+      Response.json(await handlers.sharedStatus(params.name as string, query.of as string)),
+    sharedEntry: async (_, { params, query }) =>
+      Response.json(
+        await handlers.sharedEntry(params.name as string, query.of as string, query.key as string),
+      ),
+    sharedPurge: async (_, { params, body }) =>
+      Response.json(await handlers.sharedPurge(params.name as string, body as unknown as SharedPurgeWish)),
   }
 }

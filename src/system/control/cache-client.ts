@@ -1,6 +1,17 @@
 // The control API's client for caches: a part of client.ts, which gives it its way of asking.
 
-import type { CacheLookView, CacheView, PurgeView, PurgeWish, PushView, PushWish } from './cache-views.ts'
+import type {
+  CacheLookView,
+  CacheView,
+  PurgeView,
+  PurgeWish,
+  PushView,
+  PushWish,
+  SharedCacheView,
+  SharedEntryView,
+  SharedPurgeWish,
+} from './cache-views.ts'
+import type { AcceptedView } from './views.ts'
 
 export interface CacheClient {
   /** @param options.peers false: only the edge processes there. `timeoutMs`: for the answer. */
@@ -8,12 +19,17 @@ export interface CacheClient {
   push(wish: PushWish): Promise<PushView>
   status(): Promise<CacheView>
   look(url: string): Promise<CacheLookView>
+  sharedStatus(cache: string, of: string): Promise<SharedCacheView>
+  sharedEntry(cache: string, of: string, key: string): Promise<SharedEntryView>
+  sharedPurge(cache: string, wish: SharedPurgeWish): Promise<AcceptedView>
 }
 
 type Json = <T>(method: 'GET' | 'POST', path: string, body?: object, timeoutMs?: number) => Promise<T>
 
 /** Origins are asked, one after another. */
 const pushTimeoutMs = 600_000
+
+const shared = (cache: string): string => `/v1/caches/${encodeURIComponent(cache)}`
 
 export function cacheClient(json: Json): CacheClient {
   return {
@@ -22,5 +38,9 @@ export function cacheClient(json: Json): CacheClient {
     push: wish => json('POST', '/v1/push', wish, pushTimeoutMs),
     status: () => json('GET', '/v1/cache'),
     look: url => json('GET', `/v1/cache/look?${new URLSearchParams({ url })}`),
+    sharedStatus: (cache, of) => json('GET', `${shared(cache)}?${new URLSearchParams({ of })}`),
+    sharedEntry: (cache, of, key) =>
+      json('GET', `${shared(cache)}/entry?${new URLSearchParams({ of, key })}`),
+    sharedPurge: (cache, wish) => json('POST', `${shared(cache)}/purge`, wish),
   }
 }

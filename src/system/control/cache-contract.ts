@@ -10,10 +10,19 @@ import type {
   CacheView,
   PurgeView,
   PushView,
+  SharedCacheView,
+  SharedEntryView,
 } from './cache-views.ts'
 import type { RouteContract } from './contract.ts'
 
-export type CacheOperation = 'purge' | 'push' | 'cache' | 'cacheLook'
+export type CacheOperation =
+  | 'purge'
+  | 'push'
+  | 'cache'
+  | 'cacheLook'
+  | 'sharedCache'
+  | 'sharedEntry'
+  | 'sharedPurge'
 
 /** Bytes of a body that is pushed. */
 export const pushBytesMax: number = 16 * 1024 * 1024
@@ -118,6 +127,52 @@ export const cacheSummarySchema: z.ZodType<CacheSummaryView> = z.strictObject({
   hitRatio,
 })
 
+const sharedSchema: z.ZodType<SharedCacheView> = z.strictObject({
+  cache: z.string(),
+  of: z.string(),
+  servers: z.array(
+    z.strictObject({
+      server: z.string(),
+      ready: z.boolean(),
+      cause: z.string().nullable(),
+      entries: z.number(),
+      counted: z.boolean().describe('False: estimated'),
+      memoryBytes: z.number(),
+      memoryBytesMax: z.number().describe('0: unbounded'),
+      policy: z.string(),
+      evicted: z.number(),
+      hits: z.number(),
+      misses: z.number(),
+    }),
+  ),
+  warnings: z.array(z.string()),
+})
+
+const sharedEntrySchema: z.ZodType<SharedEntryView> = z.strictObject({
+  cache: z.string(),
+  of: z.string(),
+  key: z.string(),
+  state: z.enum(['hit', 'stale', 'miss', 'wait', 'fenced']),
+  entry: z
+    .strictObject({
+      value: z.string().nullable().describe('Null: known not to exist, or bytes that are no text'),
+      bytes: z.number(),
+      format: z.string(),
+      tags: z.array(z.string()),
+      version: z.number(),
+      freshMs: z.number(),
+      graceMs: z.number(),
+    })
+    .nullable(),
+})
+
+const sharedParams = z.strictObject({ name: z.string().min(1).max(100).describe('Name in `caches`') })
+const of = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,64}$/, 'a name of letters, digits, ".", "_" and "-"')
+  .describe('Name of the application cache, as its service has it')
+const key = z.string().min(1).max(10_000)
+
 export const cacheContract: Readonly<Record<CacheOperation, RouteContract>> = {
   purge: {
     method: 'post',
@@ -175,5 +230,39 @@ export const cacheContract: Readonly<Record<CacheOperation, RouteContract>> = {
     summary: 'What is stored for a URL, or why nothing is.',
     query: z.strictObject({ url: name.describe('An absolute URL') }),
     answer: { kind: 'json', schema: lookSchema, statuses: [200] },
+  },
+  sharedCache: {
+    method: 'get',
+    path: '/v1/caches/{name}',
+    scope: 'read',
+    summary: 'The Redis servers of a shared cache: who answers, memory, entries of an application cache.',
+    params: sharedParams,
+    query: z.strictObject({ of }),
+    answer: { kind: 'json', schema: sharedSchema, statuses: [200] },
+  },
+  sharedEntry: {
+    method: 'get',
+    path: '/v1/caches/{name}/entry',
+    // Values may be anybody's data.
+    scope: 'admin',
+    summary: 'What is stored under a key of an application cache.',
+    params: sharedParams,
+    query: z.strictObject({ of, key }),
+    answer: { kind: 'json', schema: sharedEntrySchema, statuses: [200] },
+  },
+  sharedPurge: {
+    method: 'post',
+    path: '/v1/caches/{name}/purge',
+    scope: 'admin',
+    summary: 'An application cache forgets keys, tags or everything, in every instance that uses it.',
+    params: sharedParams,
+    body: z.strictObject({
+      of,
+      keys: z.array(key).max(namesMax).optional(),
+      tags: z.array(z.string().min(1).max(1000)).max(namesMax).optional(),
+      all: z.boolean().optional(),
+      soft: z.boolean().optional().describe('Expired instead of gone'),
+    }),
+    answer: { kind: 'json', schema: z.strictObject({ text: z.string() }), statuses: [200] },
   },
 }

@@ -115,3 +115,54 @@ export interface CacheSummaryView {
   readonly bytesMax: number
   readonly hitRatio: number | null
 }
+
+/** Servers behind one of `caches`, seen by one application cache. */
+export interface SharedCacheView {
+  readonly cache: string
+  /** Name of the application cache (`createCache({ name })`). */
+  readonly of: string
+  readonly servers: readonly {
+    readonly server: string
+    readonly ready: boolean
+    /** Why it is away. */
+    readonly cause: string | null
+    readonly entries: number
+    /** False: estimated. */
+    readonly counted: boolean
+    readonly memoryBytes: number
+    /** 0: unbounded. */
+    readonly memoryBytesMax: number
+    readonly policy: string
+    readonly evicted: number
+    readonly hits: number
+    readonly misses: number
+  }[]
+  readonly warnings: readonly string[]
+}
+
+export interface SharedEntryView {
+  readonly cache: string
+  readonly of: string
+  readonly key: string
+  readonly state: 'hit' | 'stale' | 'miss' | 'wait' | 'fenced'
+  readonly entry: {
+    /** Null: known not to exist, or bytes that are no text. */
+    readonly value: string | null
+    readonly bytes: number
+    readonly format: string
+    readonly tags: readonly string[]
+    /** -1: none. */
+    readonly version: number
+    readonly freshMs: number
+    readonly graceMs: number
+  } | null
+}
+
+export interface SharedPurgeWish {
+  readonly of: string
+  readonly keys?: readonly string[] | undefined
+  readonly tags?: readonly string[] | undefined
+  readonly all?: boolean | undefined
+  /** Expired instead of gone. */
+  readonly soft?: boolean | undefined
+}

@@ -216,6 +216,15 @@ const databaseHandlers: ControlHandlers['databases'] = {
 }
 
 const cacheHandlers: ControlHandlers['caches'] = {
+  sharedStatus: async (cache, of) => ({ cache, of, servers: [], warnings: ['it evicts leases'] }),
+  sharedEntry: async (cache, of, key) => ({
+    cache,
+    of,
+    key,
+    state: 'hit',
+    entry: { value: '7', bytes: 1, format: 'json', tags: ['a'], version: -1, freshMs: 1, graceMs: 0 },
+  }),
+  sharedPurge: async (_, { keys }) => ({ text: String(keys) }),
   purge: async ({ tags = [] }, peers) => ({
     text: `${tags.join()} ${peers}`,
     complete: !tags.includes('half'),
@@ -439,6 +448,9 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   push: { path: '/v1/push', body: { urls: ['https://shop.example/'] } },
   cache: { path: '/v1/cache' },
   cacheLook: { path: '/v1/cache/look?url=https://shop.example/' },
+  sharedCache: { path: '/v1/caches/main?of=films' },
+  sharedEntry: { path: '/v1/caches/main/entry?of=films&key=film%207' },
+  sharedPurge: { path: '/v1/caches/main/purge', body: { of: 'films', keys: ['film 7'] } },
 }
 
 test('every route answers what its schema says, and the OpenAPI description has exactly these routes', async t => {
