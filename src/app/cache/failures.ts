@@ -13,6 +13,8 @@ export const cacheFailures: Catalogue<
   | 'journalHeld'
   | 'journalWrite'
   | 'feedUrl'
+  | 'behindFull'
+  | 'readOnly'
 > = defineFailures('cache', {
   option: {
     when: 'An option of a cache, an entry or a store is outside of its bounds.',
@@ -54,6 +56,16 @@ export const cacheFailures: Catalogue<
     advice: 'Look at the disk: space, rights, health.',
     status: 503,
     retry: true,
+  },
+  behindFull: {
+    when: 'Too many writes of a write-behind store wait to be saved, or the oldest has for too long.',
+    advice: 'The source is away or slower than writes come: look at it, or raise dirtyMax and waitMs.',
+    status: 503,
+    retry: true,
+  },
+  readOnly: {
+    when: 'Something is put into a store that only reads: read-through, or a source without save.',
+    advice: 'Choose another strategy and give the source a save.',
   },
   feedUrl: {
     when: "The change feed's address is not of the form tcp://HOST:PORT?token=TOKEN.",

@@ -21,4 +21,12 @@ export type { Load, LoadContext } from './flight.ts'
 export type { CacheOptions, EntryOptions, FeedOptions } from './options.ts'
 export { Region } from './region.ts'
 export { jsonSerialiser, serialiser, structuredSerialiser } from './serialisers.ts'
+export {
+  type BehindOptions,
+  openStore,
+  type Source,
+  Store,
+  type StoreOptions,
+  type Strategy,
+} from './store.ts'
 export type { ValueMode } from './values.ts'

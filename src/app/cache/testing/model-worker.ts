@@ -7,7 +7,14 @@ import fc from 'fast-check'
 import { fakeClock, SECOND } from '../../../kit/clock.ts'
 import { type Cache, createCache } from '../index.ts'
 import { MemoryServer, MemoryTier } from './memory-tier.ts'
-import { type Course, type ModelRow, runCourse, type Schedule, type Subject, type Verdict } from './schedule.ts'
+import {
+  type Course,
+  type ModelRow,
+  runCourse,
+  type Schedule,
+  type Subject,
+  type Verdict,
+} from './schedule.ts'
 
 /** Two readers of two reads each, two writers of one write each; a process dies in half of the courses. */
 function courses(deaths: boolean): fc.Arbitrary<Course> {
@@ -27,7 +34,12 @@ function courses(deaths: boolean): fc.Arbitrary<Course> {
 
 // The orders in the wild, over a cache that is nothing but a shared map.
 
-type Order = (cache: Map<string, string>, step: () => Promise<void>, commit: () => Promise<unknown>, value: string) => Promise<void>
+type Order = (
+  cache: Map<string, string>,
+  step: () => Promise<void>,
+  commit: () => Promise<unknown>,
+  value: string,
+) => Promise<void>
 
 export const orders: Record<string, Order> = {
   'the cache is set, then the database written': async (cache, step, commit, value) => {
@@ -102,7 +114,10 @@ async function ours(course: Course, kind: Kind): Promise<Verdict> {
   const server = new MemoryServer(clock)
   const caches: Cache[] = []
   const tierOf = (process: number, schedule: Schedule): MemoryTier =>
-    new MemoryTier(server, { step: () => schedule.step(process), deliver: () => schedule.step(serverProcess) })
+    new MemoryTier(server, {
+      step: () => schedule.step(process),
+      deliver: () => schedule.step(serverProcess),
+    })
   const verdict = await runCourse(
     course,
     (schedule, row) => {
@@ -139,7 +154,6 @@ async function ours(course: Course, kind: Kind): Promise<Verdict> {
   // A dead process's calls never end, so its cache can't be closed; it holds nothing but memory.
   return verdict
 }
-
 
 export interface Job {
   readonly id: number
