@@ -16,6 +16,7 @@ const frequent = 2
 export class Arc extends SlotPolicy {
   readonly kind: EvictionKind = 'arc'
   readonly hitIsLockFree: boolean = false
+  override readonly usesHashes: boolean = true
   readonly #capacity: number
   readonly #links: Links
   readonly #hashes: Int32Array

@@ -4,7 +4,7 @@
 import type { EvictionKind } from './contract.ts'
 import type { Memory } from './memory.ts'
 import { passesMax } from './passes.ts'
-import { QueuePolicy, queue } from './queue-policy.ts'
+import { QueuePolicy } from './queue-policy.ts'
 
 export class Clock extends QueuePolicy {
   readonly kind: EvictionKind = 'clock'
@@ -27,11 +27,11 @@ export class Clock extends QueuePolicy {
   }
 
   evict(): number {
-    let node = this.links.tail[queue]!
+    let node = this.ring.oldest
     for (let passes = 0; node !== 0 && this.#marks[node] === 1 && passes < passesMax; passes++) {
       this.#marks[node] = 0
-      this.links.renew(queue, node)
-      node = this.links.tail[queue]!
+      this.ring.renew(node)
+      node = this.ring.oldest
     }
     return this.takeOut(node)
   }

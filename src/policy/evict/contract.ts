@@ -33,6 +33,8 @@ export interface EvictionPolicy {
   readonly kind: EvictionKind
   /** `hit` writes nothing but marks of its own slot: several threads may call it at once, without the owner's lock. */
   readonly hitIsLockFree: boolean
+  /** False: `insert` and `miss` look at no hash, and the owner need not make one. */
+  readonly usesHashes: boolean
   /**
    * A key came into this free slot. `size`: integer, 0 to 2^32 - 1. `hash`: 32 bits of
    * the key, signed or not, by which it is known again after it went (ghosts, sketches).

@@ -1,7 +1,7 @@
 // FIFO: the oldest goes, however often it was used.
 
 import type { EvictionKind } from './contract.ts'
-import { QueuePolicy, queue } from './queue-policy.ts'
+import { QueuePolicy } from './queue-policy.ts'
 
 export class Fifo extends QueuePolicy {
   readonly kind: EvictionKind = 'fifo'
@@ -12,6 +12,6 @@ export class Fifo extends QueuePolicy {
   }
 
   evict(): number {
-    return this.takeOut(this.links.tail[queue]!)
+    return this.takeOut(this.ring.oldest)
   }
 }

@@ -1,7 +1,7 @@
 // LIFO: the newest goes. What came first stays for ever: for data whose first pages matter most.
 
 import type { EvictionKind } from './contract.ts'
-import { QueuePolicy, queue } from './queue-policy.ts'
+import { QueuePolicy } from './queue-policy.ts'
 
 export class Lifo extends QueuePolicy {
   readonly kind: EvictionKind = 'lifo'
@@ -12,6 +12,6 @@ export class Lifo extends QueuePolicy {
   }
 
   evict(): number {
-    return this.takeOut(this.links.head[queue]!)
+    return this.takeOut(this.ring.newest)
   }
 }

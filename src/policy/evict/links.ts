@@ -37,9 +37,17 @@ export class Links {
 
   /** To the head of the list it is in. */
   renew(list: number, node: number): void {
-    if (this.head[list] === node) return
-    this.unlink(list, node)
-    this.push(list, node)
+    const head = this.head[list]!
+    if (head === node) return
+    const older = this.older[node]!
+    const newer = this.newer[node]!
+    this.older[newer] = older
+    if (older === 0) this.tail[list] = newer
+    else this.newer[older] = newer
+    this.older[node] = head
+    this.newer[node] = 0
+    this.newer[head] = node
+    this.head[list] = node
   }
 
   clear(): void {

@@ -1,20 +1,12 @@
-// LRU: the one that was not used for the longest time goes. A hit moves its slot, so hits need the owner's lock.
+// LRU: the one that was not used for the longest time goes.
 
 import type { EvictionKind } from './contract.ts'
-import { QueuePolicy, queue } from './queue-policy.ts'
+import { RecencyPolicy } from './recency-policy.ts'
 
-export class Lru extends QueuePolicy {
+export class Lru extends RecencyPolicy {
   readonly kind: EvictionKind = 'lru'
-  readonly hitIsLockFree: boolean = false
-
-  hit(slot: number): void {
-    const node = slot + 1
-    if (this.place[node] === 0) return
-    this.countUse(node)
-    this.links.renew(queue, node)
-  }
 
   evict(): number {
-    return this.takeOut(this.links.tail[queue]!)
+    return this.takeOut(this.ring.oldest)
   }
 }

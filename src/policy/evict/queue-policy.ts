@@ -1,22 +1,23 @@
-// What the policies with one list share: new slots come in at its head, and a slot that is removed leaves a gap that closes.
+// What the policies with one queue share: new slots come in at its newest end, and a slot that is removed leaves a gap
+// that closes.
 
-import { Links } from './links.ts'
 import type { Memory } from './memory.ts'
+import { Ring } from './ring.ts'
 import { SlotPolicy } from './slot-policy.ts'
 
-/** The only list. */
-export const queue = 1
+/** The only place to be in. */
+const queue = 1
 
 export abstract class QueuePolicy extends SlotPolicy {
-  protected readonly links: Links
+  protected readonly ring: Ring
 
   constructor(memory: Memory, slots: number) {
     super(memory, slots)
-    this.links = new Links(memory, slots, 1)
+    this.ring = new Ring(memory, slots)
   }
 
   insert(slot: number, _hash: number, size: number): void {
-    this.links.push(queue, this.enter(slot, size, queue))
+    this.ring.push(this.enter(slot, size, queue))
   }
 
   remove(slot: number): void {
@@ -25,13 +26,13 @@ export abstract class QueuePolicy extends SlotPolicy {
 
   override clear(): void {
     super.clear()
-    this.links.clear()
+    this.ring.clear()
   }
 
   /** @param node 0: there is none, and -1 is returned. */
   protected takeOut(node: number): number {
     if (node === 0) return -1
-    this.links.unlink(queue, node)
+    this.ring.unlink(node)
     return this.leave(node)
   }
 }

@@ -19,6 +19,7 @@ const promotedFrom = 2
 export class S3Fifo extends SlotPolicy {
   readonly kind: EvictionKind = 's3-fifo'
   readonly hitIsLockFree: boolean = true
+  override readonly usesHashes: boolean = true
   readonly #mainShare: number
   readonly #ghostShare: number
   readonly #links: Links

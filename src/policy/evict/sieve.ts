@@ -5,7 +5,7 @@
 import type { EvictionKind } from './contract.ts'
 import type { Memory } from './memory.ts'
 import { passesMax } from './passes.ts'
-import { QueuePolicy, queue } from './queue-policy.ts'
+import { QueuePolicy } from './queue-policy.ts'
 
 export class Sieve extends QueuePolicy {
   readonly kind: EvictionKind = 'sieve'
@@ -31,17 +31,17 @@ export class Sieve extends QueuePolicy {
   }
 
   evict(): number {
-    let node = this.#hand[0]! || this.links.tail[queue]!
+    let node = this.#hand[0]! || this.ring.oldest
     for (let passes = 0; node !== 0 && this.#marks[node] === 1 && passes < passesMax; passes++) {
       this.#marks[node] = 0
-      node = this.links.newer[node]! || this.links.tail[queue]!
+      node = this.ring.newer(node) || this.ring.oldest
     }
-    this.#hand[0] = this.links.newer[node]!
+    this.#hand[0] = this.ring.newer(node)
     return this.takeOut(node)
   }
 
   override remove(slot: number): void {
-    if (this.#hand[0] === slot + 1) this.#hand[0] = this.links.newer[slot + 1]!
+    if (this.#hand[0] === slot + 1) this.#hand[0] = this.ring.newer(slot + 1)
     super.remove(slot)
   }
 

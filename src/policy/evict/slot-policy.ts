@@ -11,6 +11,7 @@ const usesMax = 15
 export abstract class SlotPolicy implements EvictionPolicy {
   abstract readonly kind: EvictionKind
   abstract readonly hitIsLockFree: boolean
+  readonly usesHashes: boolean = false
   /** Integers, 0 to 2^32 - 1. */
   protected readonly sizes: Uint32Array
   protected readonly used: Uint8Array

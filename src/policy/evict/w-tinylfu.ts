@@ -29,6 +29,7 @@ const luckyMask = 127
 export class WindowTinyLfu extends SlotPolicy {
   readonly kind: EvictionKind = 'w-tinylfu'
   readonly hitIsLockFree: boolean = false
+  override readonly usesHashes: boolean = true
   readonly #capacity: number
   readonly #entriesLeast: number
   readonly #seed: number
