@@ -22,11 +22,16 @@ import { type Gate, gateAnswer } from '../gate.ts'
 import type { StoredEntry, WaitEnd } from '../store/contract.ts'
 import { validateBehind } from './background.ts'
 import { type CachedRoute, keyWith } from './cached-route.ts'
+import { aliasFor } from './languages.ts'
+import { answerPart, asksForPart, partKey } from './partials.ts'
 import { addEdits } from './request-edits.ts'
 import { answerStored } from './stored-answer.ts'
 import { headOf, originFields, storedFlag } from './stored-fields.ts'
 import { ttlText } from './told.ts'
 import { Waiting, Work } from './work.ts'
+
+/** Of entries that are no answers. */
+const ownFlags = storedFlag.marker | storedFlag.alias
 
 export class CacheGate implements Gate {
   readonly name = 'cache'
@@ -87,11 +92,39 @@ export class CacheGate implements Gate {
   }
 
   #got(exchange: Exchange, baseKey: string, key: string, until: number, entry: StoredEntry): number {
+    if ((entry.meta.flags & storedFlag.alias) !== 0) {
+      entry.release()
+      return this.#miss(exchange, baseKey, key, until)
+    }
     if ((entry.meta.flags & storedFlag.marker) === 0) return this.#found(exchange, baseKey, key, until, entry)
-    const variant = varyText(this.#route.namesOf(entry.fields), exchange.head)
+    const names = this.#route.namesOf(entry.fields)
     entry.release()
+    const variant = varyText(names, exchange.head)
     if (variant === null) return this.#pass(exchange, 'fwd=vary-miss')
-    return this.#get(exchange, baseKey, keyWith(baseKey, `~${variant}`), until)
+    const own = keyWith(baseKey, `~${variant}`)
+    const other = this.#elsewhere(exchange, baseKey, own, names)
+    if (other !== null) return this.#found(exchange, baseKey, other.key, until, other)
+    return this.#get(exchange, baseKey, own, until)
+  }
+
+  /** A variant that was stored for other words for the same language; null where there is one for these. */
+  #elsewhere(exchange: Exchange, baseKey: string, own: string, names: readonly string[]): StoredEntry | null {
+    const alias = aliasFor(names, exchange.head)
+    if (alias === null) return null
+    const { store } = this.#route
+    const same = store.get(own)
+    if (same !== null && (same.meta.flags & storedFlag.alias) === 0) {
+      same.release()
+      return null
+    }
+    const found = same ?? store.get(keyWith(baseKey, `~${alias}`))
+    if (found === null) return null
+    if ((found.meta.flags & storedFlag.alias) === 0) return found
+    const target = store.get(found.fields)
+    found.release()
+    if (target === null || (target.meta.flags & ownFlags) === 0) return target
+    target.release()
+    return null
   }
 
   // --- something is stored ------------------------------------------------------------------------------------
@@ -185,12 +218,32 @@ export class CacheGate implements Gate {
     if ((asked.flags & Ask.onlyIfCached) !== 0) return this.#nothing(exchange)
     const forward = key === baseKey ? 'uri-miss' : 'vary-miss'
     // The answer to a HEAD, or to a part, is not what others would wait for.
-    const wanted =
-      head.method === 'GET' && head.firstOf(fieldId.range) < 0 && (asked.flags & Ask.noStore) === 0
+    const mayStore = head.method === 'GET' && (asked.flags & Ask.noStore) === 0
+    if (mayStore && asksForPart(exchange)) return this.#part(exchange, baseKey, asked)
+    const wanted = mayStore && head.firstOf(fieldId.range) < 0
     const fill = wanted ? store.lead(key) : null
     if (wanted && fill === null && this.#mayWait(exchange, key, until))
       return this.#wait(exchange, baseKey, key, until, null)
     this.#goOn(exchange, new Work(this.#route, baseKey, key, fill, null, asked, forward))
+    return gateAnswer.pass
+  }
+
+  /** The whole is not stored: maybe a part is. Nobody waits for a part. */
+  #part(exchange: Exchange, baseKey: string, asked: RequestDirectives): number {
+    const { store, spec } = this.#route
+    const key = partKey(baseKey)
+    const entry = store.get(key)
+    if (entry !== null) {
+      const { meta, purgedSoftly } = entry
+      const code = judgeReuse(meta, exchange.worker.now, asked, purgedSoftly, 0, 0)
+      if (code !== Reuse.fresh || !entry.ended(entry.bodyBytes)) entry.release()
+      else if (answerPart(exchange, this.#route, entry)) {
+        exchange.cacheResult = cacheResult.hit
+        return gateAnswer.taken
+      }
+    }
+    const fill = spec.collapseMs === 0 || !store.isAlone(key) ? store.lead(key) : null
+    this.#goOn(exchange, new Work(this.#route, baseKey, key, fill, null, asked, 'uri-miss'))
     return gateAnswer.pass
   }
 

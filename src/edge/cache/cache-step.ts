@@ -4,6 +4,7 @@
 
 import {
   browserCacheControl,
+  type CacheRules,
   cacheReasonLabel,
   cacheReasonText,
   type Fields,
@@ -28,6 +29,8 @@ import { isConditional, nowSeconds, verdictOn } from '../representation.ts'
 import type { ResponseSink, ResponseStep } from '../response-sink.ts'
 import type { Fill, StoredEntry, StoredMeta, WorkerStore } from '../store/contract.ts'
 import { type CachedRoute, keyWith } from './cached-route.ts'
+import { aliasOf } from './languages.ts'
+import { askedLine, isPart, partKey } from './partials.ts'
 import { withoutEdits } from './request-edits.ts'
 import { answerStored, validatorsOf } from './stored-answer.ts'
 import {
@@ -64,7 +67,7 @@ export class CacheStep implements ResponseStep {
     const work = exchange.cache
     if (!(work instanceof Work)) {
       forgetAfter(exchange, head, this.#route.store, target => this.#route.targetOf(target))
-      return this.#inner?.begin(exchange, head) ?? null
+      return this.#posted(exchange, head) ?? this.#inner?.begin(exchange, head) ?? null
     }
     const { status } = head
     if (status === 304 && work.validates) return this.#notModified(exchange, work, head)
@@ -79,6 +82,29 @@ export class CacheStep implements ResponseStep {
       exchange.worker.refresh()
       answer()
     })
+  }
+
+  /**
+   * RFC 9110 9.3.3: the answer to a POST is what a GET would get where its Content-Location is the target and the origin
+   * itself says how long it is fresh. Rules have no say in it.
+   */
+  #posted(exchange: Exchange, head: Http1ResponseHead): ResponseSink | null {
+    const { authority, method } = exchange.head
+    const said = head.find('content-location')
+    if (method !== 'POST' || head.status !== 200 || said === undefined) return null
+    if (said.replace(/^https?:\/\//, '') !== authority + exchange.target && said !== exchange.target)
+      return null
+    const judged = this.#judge(exchange, head, 'GET', exchange.head, originAlone)
+    const bodyBytes = bodyBytesOf(head)
+    const key = this.#route.keyOf(exchange)
+    if (!judged.store || judged.vary.length > 0 || bodyBytes < -1 || key === null) return null
+    const fill = this.#route.store.lead(key)
+    const made = storedFields(exchange, head, judged, this.#route.spec, bodyBytes)
+    const tags = [...this.#route.tagsOf(exchange), ...originTags(head)]
+    if (fill === null || !fill.begin(metaOf(judged, made), made.text, tags, bodyBytes)) return null
+    const inner = this.#inner?.begin(exchange, head) ?? null
+    if (inner === null) exchange.sendHead(head, head.framing, null)
+    return new TeeSink(exchange, fill, inner, false)
   }
 
   // --- 304, HEAD: what is stored is good, or not --------------------------------------------------------------
@@ -108,7 +134,10 @@ export class CacheStep implements ResponseStep {
   ): { meta: StoredMeta; fields: string } | null {
     const { meta } = entry
     const lines = originFields(meta.status, entry.fields, meta.flags)
-    const merged = headOf(meta.status, updatedFields(lines, news.copyFields(nothingDropped, null), this.#route.spec.shareCookies))
+    const merged = headOf(
+      meta.status,
+      updatedFields(lines, news.copyFields(nothingDropped, null), this.#route.spec.shareCookies),
+    )
     const judged = this.#judge(exchange, merged, 'GET', exchange.head)
     const { fill } = work
     work.fill = null
@@ -197,15 +226,22 @@ export class CacheStep implements ResponseStep {
     return this.#tee(exchange, work, fill, null, true)
   }
 
-  #judge(exchange: Exchange, response: Fields & { status: number }, method: string, request: Fields): Judged {
+  #judge(
+    exchange: Exchange,
+    response: Fields & { status: number },
+    method: string,
+    request: Fields,
+    rules: CacheRules = this.#route.spec,
+  ): Judged {
     const { worker, attempts } = exchange
     const { spec } = this.#route
     return judgeStorage({
       method,
       request,
-      status: response.status,
+      // A part is as storable as the whole would be.
+      status: response.status === 206 && method === 'GET' ? 200 : response.status,
       response,
-      rules: spec,
+      rules,
       key: spec.key,
       requestAtUs: attempts.primary?.sentAt ?? worker.now,
       responseAtUs: worker.now,
@@ -216,28 +252,50 @@ export class CacheStep implements ResponseStep {
 
   /** What the answer goes into, begun. Null: nowhere; who waits for it has been told. */
   #fillOf(exchange: Exchange, work: Work, head: Http1ResponseHead, judged: Judged): Fill | null {
-    const { spec } = this.#route
     const bodyBytes = bodyBytesOf(head)
-    const led = work.fill
+    let led = work.fill
     work.fill = null
     if (led === null) return null
-    const whole = bodyBytes > -2 && !isEventStream(head)
-    if (!judged.store || !whole || !isOwn(exchange, this.#route)) {
+    if (work.key === partKey(work.baseKey)) {
+      if (isPart(head) && judged.store && judged.vary.length === 0 && bodyBytes > -2)
+        return this.#begun(exchange, led, head, judged, askedLine(exchange))
+      // The origin sends the whole in spite of the range, or nothing that could be stored.
+      const whole =
+        head.status === 206 || head.status === 304 ? null : this.#route.store.lead(work.baseKey, led)
+      led.alone(head.status === 206 ? unstoredUs : 0)
+      if (whole === null) return null
+      led = whole
+    }
+    const isWhole = bodyBytes > -2 && head.status !== 206 && !isEventStream(head)
+    if (!judged.store || !isWhole || !isOwn(exchange, this.#route)) {
       if (work.stale !== null && head.status < 500) this.#route.store.remove(work.stale.key)
       // A client's own conditions say nothing of what others would get.
       if (head.status === 304) led.abort()
       else led.alone(judged.personal ? personalUs : unstoredUs)
       return null
     }
-    const fill = this.#keyed(exchange, work, led, judged)
+    const fill = this.#keyed(exchange, work, led, head, judged)
     if (fill === null) return null
-    const made = storedFields(exchange, head, judged, spec, bodyBytes)
+    return this.#begun(exchange, fill, head, judged, '')
+  }
+
+  #begun(
+    exchange: Exchange,
+    fill: Fill,
+    head: Http1ResponseHead,
+    judged: Judged,
+    hidden: string,
+  ): Fill | null {
+    const bodyBytes = bodyBytesOf(head)
+    const made = storedFields(exchange, head, judged, this.#route.spec, bodyBytes, hidden)
+    const meta = metaOf(judged, made)
+    meta.status = head.status
     const tags = [...this.#route.tagsOf(exchange), ...originTags(head)]
-    return fill.begin(metaOf(judged, made), made.text, tags, bodyBytes) ? fill : null
+    return fill.begin(meta, made.text, tags, bodyBytes) ? fill : null
   }
 
   /** The fill for the key that the answer's Vary makes of it; what was led may be another's. */
-  #keyed(exchange: Exchange, work: Work, led: Fill, { vary }: Judged): Fill | null {
+  #keyed(exchange: Exchange, work: Work, led: Fill, head: Http1ResponseHead, { vary }: Judged): Fill | null {
     const { store } = this.#route
     const { baseKey } = work
     const variant = vary.length === 0 ? '' : varyText(vary, exchange.head)
@@ -245,9 +303,22 @@ export class CacheStep implements ResponseStep {
     const isSame = key === led.key
     const fill = isSame ? led : store.lead(key, led)
     if (vary.length > 0) this.#mark(baseKey, led, vary)
+    const alias = aliasOf(vary, exchange.head, head)
+    if (alias !== null && alias !== variant) this.#alias(keyWith(baseKey, `~${alias}`), led, key)
     if (!isSame && led.key !== baseKey) led.abort()
     else if (!isSame && vary.length === 0) led.abort()
     return fill
+  }
+
+  #alias(key: string, led: Fill, target: string): void {
+    const { store, worker } = this.#route
+    const before = store.get(key)
+    const isAnswer = before !== null && (before.meta.flags & storedFlag.alias) === 0
+    before?.release()
+    const fill = isAnswer ? null : store.lead(key, led)
+    if (fill === null) return
+    const meta: StoredMeta = { ...markerMeta, receivedAtUs: worker.now, flags: storedFlag.alias }
+    if (fill.begin(meta, target, [], 0)) fill.commit()
   }
 
   /** Under the key without variant stands by what its answers vary; `led` where it leads that. */
@@ -278,6 +349,9 @@ const markerMeta: StoredMeta = {
   staleIfErrorUs: 0,
   flags: storedFlag.marker,
 }
+
+/** Without any rule of a route. */
+const originAlone: CacheRules = { immutable: false, heuristics: false, stripCookies: false, refreshAhead: 0 }
 
 function metaOf(judged: Judged, made: StoredFields): StoredMeta {
   const { status, receivedAtUs, initialAgeUs, freshForUs, staleWhileRevalidateUs, staleIfErrorUs } = judged

@@ -16,16 +16,12 @@ export const storedFlag = {
   hidden: 0x20_0000,
   /** The fields have no Content-Length: it was not known. */
   noLength: 0x40_0000,
+  /** No answer: its fields are the key under which the answer is stored. */
+  alias: 0x80_0000,
 } as const
 
 const storedLimits = { requestLineBytesMax: 8_192, headerBytesMax: 1 << 20, headerCountMax: 1_024 }
-const neverStored: readonly string[] = [
-  'age',
-  'trailer',
-  'content-length',
-  'location',
-  'tenfold-after',
-]
+const neverStored: readonly string[] = ['age', 'trailer', 'content-length', 'location', 'tenfold-after']
 const freshnessNames: readonly string[] = [
   'cache-control',
   'expires',
@@ -58,13 +54,14 @@ export function storedFields(
   judged: Judged,
   rules: CacheRules,
   bodyBytes: number,
+  hiddenMore = '',
 ): StoredFields {
   const forClients = browserCacheControl(rules, head, false)
   const replaced = forClients === null ? [] : replacedByRule
   const cookies = rules.shareCookies === true ? [] : ['set-cookie']
   const gone = [...neverStored, ...cookies, ...judged.drop, ...replaced]
   const hidden = freshnessNames.filter(name => judged.drop.includes(name) || replaced.includes(name))
-  let text = ''
+  let text = hiddenMore
   for (const name of hidden) {
     const value = head.find(name)
     if (value !== undefined) text += `${name}: ${value}\r\n`

@@ -7,3 +7,7 @@ import type { StoredMeta } from '../store/contract.ts'
 export function ttlText(meta: StoredMeta, now: number): string {
   return `${Math.floor((meta.freshForUs - ageUs(meta, now)) / 1_000_000)}`
 }
+
+export function ageText(meta: StoredMeta, now: number): string {
+  return `${Math.floor(ageUs(meta, now) / 1_000_000)}`
+}
