@@ -192,7 +192,9 @@ for (const [where, place] of places) {
       assert.equal(await other.set('version', entry('"6"', { version: 6 }), null), 'stored')
       await tier.fence({ keys: ['version'], tags: [] }, 'w1', 30_000)
       await tier.lift({ keys: ['version'], tags: [] }, 'w1', 9)
-      assert.equal(await other.set('version', entry('"8"', { version: 8 }), null), 'older')
+      for (const version of [8, -1]) {
+        assert.equal(await other.set('version', entry('"8"', { version }), null), 'older')
+      }
       assert.equal(await other.set('version', entry('"9"', { version: 9 }), null), 'stored')
     })
 
@@ -223,6 +225,53 @@ for (const [where, place] of places) {
         assert.equal(await tier.set('row', entry('"late"'), 'w3'), 'void')
       },
     )
+
+    await t.test(
+      'what crossed a fence meanwhile refuses the writer: it is not known whose commit came last',
+      async () => {
+        const crossings: Readonly<Record<string, () => Promise<unknown>>> = {
+          'another fence that is gone again': async () => {
+            await other.fence({ keys: ['crossed'], tags: [] }, 'w2', 30_000)
+            await other.lift({ keys: ['crossed'], tags: [] }, 'w2', -1)
+          },
+          'the key forgotten': () => other.forget(names({ keys: ['crossed'] })),
+          'a tag forgotten': () => other.forget(names({ tags: ['crossing'] })),
+          'everything forgotten': () => other.forget(names({ everything: true })),
+        }
+        for (const [what, cross] of Object.entries(crossings)) {
+          await tier.fence({ keys: ['crossed'], tags: [] }, 'w1', 30_000)
+          await cross()
+          await tier.fence({ keys: ['crossed'], tags: [] }, 'w1', 30_000)
+          assert.equal(await tier.set('crossed', entry('"v"', { tags: ['crossing'] }), 'w1'), 'fenced', what)
+          await tier.lift({ keys: ['crossed'], tags: [] }, 'w1', -1)
+        }
+        const both = { keys: ['crossed'], tags: ['mine'] }
+        await tier.fence(both, 'w3', 30_000)
+        assert.equal(await tier.set('crossed', entry('"v"', { tags: ['mine', 'theirs'] }), 'w3'), 'stored')
+        await other.forget(names({ tags: ['theirs'] }))
+        await tier.lift(both, 'w3', -1)
+        assert.equal(
+          (await other.get('crossed', false)).kind,
+          'miss',
+          'lifting forgets no forgetting of others',
+        )
+      },
+    )
+
+    await t.test('what is fresh may be leased by one who loads ahead of its end', async () => {
+      await tier.set('early', entry('"v"'), null)
+      const lease = await tier.lease('early')
+      assert.ok(lease !== null)
+      assert.equal(await other.lease('early'), null)
+      assert.equal((await other.get('early', true)).kind, 'hit')
+      assert.equal(await tier.set('early', entry('"w"'), lease), 'stored')
+      const second = await tier.lease('early')
+      await other.forget(names({ keys: ['early'] }))
+      assert.equal(await tier.set('early', entry('"old"'), second), 'void')
+      await tier.fence({ keys: ['early'], tags: [] }, 'w1', 30_000)
+      assert.equal(await tier.lease('early'), null)
+      await tier.lift({ keys: ['early'], tags: [] }, 'w1', -1)
+    })
 
     await t.test('a fence whose writer died ends by itself', async () => {
       await tier.fence({ keys: ['dead'], tags: ['deads'] }, 'w1', 50)

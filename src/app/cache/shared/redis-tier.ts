@@ -203,6 +203,18 @@ export class RedisTier implements Tier {
     }
   }
 
+  async lease(key: string): Promise<string | null> {
+    const shard = this.#trusted(key)
+    const token = this.#newToken()
+    const args = ['2', token, String(this.#leaseMs)]
+    const reply = await this.#counted(
+      this.servers.run<Reply[]>(shard, getScript, this.#keysOf(shard, key), args),
+    )
+    const kind = String(reply[0])
+    if (kind === 'stale') return leaseText(token, reply[4], reply[5])
+    return kind === 'miss' ? leaseText(token, reply[1], reply[2]) : null
+  }
+
   async release(key: string, lease: string): Promise<void> {
     const shard = this.#trusted(key)
     const [, token = ''] = leaseWords(lease)

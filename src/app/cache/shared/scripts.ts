@@ -3,11 +3,12 @@
 //
 // Three kinds of keys, each below the shard's prefix:
 //   e:KEY  an entry: a line `1 EPOCH COUNTER VERSION FRESH GONE LOAD FORMAT KIND TAGS`, then the value. Times: server's ms.
-//   c:KEY  control of a key, a hash: `l` the lease, `f:TOKEN` fences and until when, `s` the fence under whose token the
-//          entry was set, `v` the floor of versions. It may vanish (evicted): a lost lease refuses the set.
+//   c:KEY  control of a key, a hash: `l` the lease and until when; `f:TOKEN` a fence: until when, 1 while nothing crossed it
+//          (another fence, a forget), counter and epoch of its beginning; `s` the fence under whose token the entry was
+//          set; `v` the floor of versions. It may vanish (evicted): a lost lease or fence refuses the set.
 //   clock  a sorted set: `#` the counter, `!` the epoch, `t:TAG` and `s:TAG` the counter at the tag's last hard and soft
 //          invalidation, `*` at the last soft one of everything, `~` the longest life of an entry.
-//   f:TAG  fences of a tag, a hash: TOKEN and until when.
+//   f:TAG  fences of a tag, a hash: TOKEN and the same.
 // An entry is valid while the clock has its epoch and none of its tags has a counter above its own, which is that of the
 // moment when its lease was given. The clock is one key, so it is lost as a whole (evicted, another server): then a new
 // epoch begins and every entry of the shard is a miss. Counters never go back within an epoch, whatever the host's time does.
@@ -53,6 +54,9 @@ local function newest(key, tags, c)
   end
   return hard, soft
 end
+local function ends(fence)
+  return tonumber(string.match(fence, '^%d+'))
+end
 local function keep(key, ms)
   if redis.call('PTTL', key) == -1 then redis.call('PEXPIRE', key, text(ms))
   else redis.call('PEXPIRE', key, text(ms), 'GT') end
@@ -63,7 +67,7 @@ local function header(e, c, v, fresh, gone, load, format, kind, tags)
 end
 `
 
-/** KEYS entry, control, clock. ARGV wants a lease (1 or 0), token, lease's ms. */
+/** KEYS entry, control, clock. ARGV wants a lease (0 no, 1 where it is not fresh, 2 in any case), token, lease's ms. */
 export const getScript: Script = defineScript(`
 ${library}
 local raw = redis.call('GET', KEYS[1])
@@ -75,11 +79,11 @@ if entry then
     if hard then entry = nil elseif soft then softly = 1 end
   end
 end
-if entry and softly == 0 and entry.fresh > now then return { 'hit', raw, now, 0 } end
+if entry and softly == 0 and entry.fresh > now and ARGV[1] ~= '2' then return { 'hit', raw, now, 0 } end
 local held, fenced, leased = redis.call('HGETALL', KEYS[2]), false, 0
 for i = 1, #held, 2 do
   if held[i] == 'l' then leased = tonumber(string.match(held[i + 1], ' (%d+)$')) - now
-  elseif string.sub(held[i], 1, 2) == 'f:' and tonumber(held[i + 1]) > now then fenced = true end
+  elseif string.sub(held[i], 1, 2) == 'f:' and ends(held[i + 1]) > now then fenced = true end
 end
 local function answer(epoch, counter)
   if entry then return { 'stale', raw, now, softly, epoch, counter } end
@@ -102,12 +106,13 @@ return answer(text(epoch), text(counter))
 export const setScript: Script = defineScript(`
 ${library}
 local mode, token, version = ARGV[1], ARGV[2], tonumber(ARGV[5])
-local fenced, own = false, false
+local fenced, own = false, nil
 local function look(key, prefix)
   local held = redis.call('HGETALL', key)
   for i = 1, #held, 2 do
-    if string.sub(held[i], 1, #prefix) == prefix and tonumber(held[i + 1]) > now then
-      if mode == 'fence' and held[i] == prefix .. token then own = true else fenced = true end
+    if string.sub(held[i], 1, #prefix) == prefix and ends(held[i + 1]) > now then
+      if mode ~= 'fence' or held[i] ~= prefix .. token then fenced = true
+      elseif prefix == 'f:' then own = held[i + 1] end
     end
   end
 end
@@ -117,8 +122,8 @@ if fenced then return 'fenced' end
 if mode == 'fence' and not own then return 'void' end
 local epoch, counter = clock(KEYS[3])
 if mode == 'lease' then
-  local lease, ends = string.match(redis.call('HGET', KEYS[2], 'l') or '', '^(%S+) (%d+)$')
-  if lease ~= token or tonumber(ends) + ${graceOfLeaseMs} < now or tonumber(ARGV[3]) ~= epoch then return 'void' end
+  local lease, till = string.match(redis.call('HGET', KEYS[2], 'l') or '', '^(%S+) (%d+)$')
+  if lease ~= token or tonumber(till) + ${graceOfLeaseMs} < now or tonumber(ARGV[3]) ~= epoch then return 'void' end
   counter = tonumber(ARGV[4])
   local hard, soft = newest(KEYS[3], ARGV[11], counter)
   if hard or soft then
@@ -126,9 +131,14 @@ if mode == 'lease' then
     return 'void'
   end
 end
+if mode == 'fence' then
+  local alone, since, era = string.match(own, '^%d+ (%d) (%d+) (%d+)$')
+  local hard, soft = newest(KEYS[3], ARGV[11], tonumber(since))
+  if alone ~= '1' or tonumber(era) ~= epoch or hard or soft then return 'fenced' end
+end
 local stored = parse(redis.call('GET', KEYS[1]))
 local floor = tonumber(redis.call('HGET', KEYS[2], 'v') or '-1')
-if version >= 0 and (version < floor or (stored and stored.e == epoch and version < stored.v)) then
+if version < floor or (stored and stored.e == epoch and version < stored.v) then
   redis.call('HDEL', KEYS[2], 'l')
   return 'older'
 end
@@ -183,16 +193,36 @@ if everything and soft then
   bump()
   redis.call('ZADD', KEYS[1], text(counter), '*')
 elseif everything then newEpoch() end
-local function raise(key, field)
-  local before = redis.call('HGET', key, field)
-  redis.call('HSET', key, field, text(now + ARGV[3]))
-  return before and tonumber(before) > now
+local function raise(key, prefix)
+  local held, mine, alone = redis.call('HGETALL', key), nil, 1
+  for i = 1, #held, 2 do
+    if string.sub(held[i], 1, #prefix) == prefix and ends(held[i + 1]) > now then
+      if held[i] == prefix .. token then mine = held[i + 1] else
+        alone = 0
+        redis.call('HSET', key, held[i], (string.gsub(held[i + 1], '^(%d+) %d', '%1 0')))
+      end
+    end
+  end
+  local rest = mine and string.match(mine, '^%d+ (.*)$')
+  if rest and alone == 0 then rest = string.gsub(rest, '^%d', '0') end
+  rest = rest or (alone .. ' ' .. text(counter) .. ' ' .. text(epoch))
+  redis.call('HSET', key, prefix .. token, text(now + ARGV[3]) .. ' ' .. rest)
+  keep(key, ARGV[3])
+  return mine ~= nil
+end
+local kept = {}
+for i = 2 + tagCount, what == 'lift' and #KEYS or 0, 2 do
+  if redis.call('HGET', KEYS[i + 1], 's') == token then
+    local entry = parse(redis.call('GET', KEYS[i]))
+    if entry and entry.e == epoch then
+      local hard, soft = newest(KEYS[1], entry.tags, entry.c)
+      kept[i] = not (hard or soft)
+    end
+  end
 end
 for i = 1, tagCount do
   local renewed = false
-  if what == 'fence' then
-    renewed = raise(KEYS[1 + i], token)
-    keep(KEYS[1 + i], ARGV[3])
+  if what == 'fence' then renewed = raise(KEYS[1 + i], '')
   elseif what == 'lift' then redis.call('HDEL', KEYS[1 + i], token) end
   if not renewed then
     bump()
@@ -214,26 +244,30 @@ local function drop(entryKey, controlKey)
   else redis.call('UNLINK', entryKey) end
   redis.call('HDEL', controlKey, 'l', 's')
 end
+local function cross(controlKey)
+  local held = redis.call('HGETALL', controlKey)
+  for i = 1, #held, 2 do
+    if string.sub(held[i], 1, 2) == 'f:' then
+      redis.call('HSET', controlKey, held[i], (string.gsub(held[i + 1], '^(%d+) %d', '%1 0')))
+    end
+  end
+end
 for i = (what == 'forget' and 2 or 2 + tagCount), #KEYS, 2 do
   local entryKey, controlKey = KEYS[i], KEYS[i + 1]
-  if what == 'forget' then drop(entryKey, controlKey)
+  if what == 'forget' then
+    drop(entryKey, controlKey)
+    cross(controlKey)
   elseif what == 'fence' then
-    if not raise(controlKey, 'f:' .. token) then drop(entryKey, controlKey) end
-    keep(controlKey, ARGV[3])
+    if not raise(controlKey, 'f:') then drop(entryKey, controlKey) end
   else
     redis.call('HDEL', controlKey, 'f:' .. token)
-    local entry = nil
-    if redis.call('HGET', controlKey, 's') == token then
+    if kept[i] then
       local raw = redis.call('GET', entryKey)
-      entry = parse(raw)
-      if entry then
-        local head = header(epoch, counter, entry.v, entry.fresh, entry.gone, entry.load, entry.format, entry.kind,
-          entry.tags)
-        redis.call('SET', entryKey, head .. string.sub(raw, entry.at), 'KEEPTTL')
-        redis.call('HDEL', controlKey, 'l', 's')
-      end
-    end
-    if not entry then drop(entryKey, controlKey) end
+      local entry = parse(raw)
+      local head = header(epoch, counter, entry.v, entry.fresh, entry.gone, entry.load, entry.format, entry.kind, entry.tags)
+      redis.call('SET', entryKey, head .. string.sub(raw, entry.at), 'KEEPTTL')
+      redis.call('HDEL', controlKey, 'l', 's')
+    else drop(entryKey, controlKey) end
     local floor = tonumber(ARGV[4])
     if floor >= 0 then
       if floor > tonumber(redis.call('HGET', controlKey, 'v') or '-1') then
