@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CacheView } from '../system/index.ts'
 import { cacheText, lookText } from './commands/cache.ts'
-import { entryText, sharedText } from './shared-cache.ts'
+import { entryText, sharedText } from './redis-cache.ts'
 import { percentText } from './status-text.ts'
 
 const plain = { paint: (_: string, text: string) => text }

@@ -47,11 +47,10 @@ export class Purges {
     if (!this.#options.enabled()) throw cacheUnasked()
     const what = purgeOf(wish)
     const others = peers ? this.#options.peers() : []
-    const [own, elsewhere] = await Promise.all([
-      this.#here(what),
-      Promise.all(others.map(peer => this.#there(peer, wish))),
-    ])
-    const edges = [...own, ...elsewhere]
+    let edges = await this.#everywhere(what, wish, others)
+    // An edge that forgot first may have asked its parent before that had forgotten.
+    if (others.length > 0 && edges.every(edge => edge.done))
+      edges = await this.#everywhere(what, wish, others)
     const failed = edges.filter(edge => !edge.done)
     const text =
       failed.length === 0
@@ -59,6 +58,14 @@ export class Purges {
         : `${purgeText(what)} is not purged everywhere: ${failed.map(one => `${one.edge} (${one.why})`).join('; ')}`
     this.#options.tell(failed.length === 0 ? 'decision' : 'warning', 'cache', text)
     return { text, complete: failed.length === 0, edges }
+  }
+
+  async #everywhere(what: Purge, wish: PurgeWish, others: readonly Peer[]): Promise<PurgedEdgeView[]> {
+    const [own, elsewhere] = await Promise.all([
+      this.#here(what),
+      Promise.all(others.map(peer => this.#there(peer, wish))),
+    ])
+    return [...own, ...elsewhere]
   }
 
   /** How peers are. */

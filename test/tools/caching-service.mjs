@@ -17,4 +17,4 @@ createServer((request, response) => {
     'surrogate-key': `film:${id} films`,
   })
   response.end(`${id} ${++count}`)
-}).listen(Number(process.env.PORT), '127.0.0.1')
+}).listen(Number(process.env.PORT), process.env.HOST ?? '127.0.0.1')

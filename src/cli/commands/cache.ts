@@ -7,7 +7,7 @@ import type { CacheLookView, CacheView } from '../../system/index.ts'
 import type { Action } from '../command.ts'
 import { clientOf } from '../connection.ts'
 import { cliFailures } from '../failures.ts'
-import { sharedCache } from '../shared-cache.ts'
+import { sharedCache } from '../redis-cache.ts'
 import { percentText } from '../status-text.ts'
 import { type Column, type Terminal, tableLines } from '../terminal.ts'
 
