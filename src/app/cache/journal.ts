@@ -158,13 +158,13 @@ class FileJournal implements Journal {
     this.#lines.push(line)
     this.#next ??= Promise.withResolvers<void>()
     const { promise } = this.#next
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = null
-    })
+    this.#writing ??= this.#write()
     return promise
   }
 
   async #write(): Promise<void> {
+    // Not before `#writing` is set.
+    await null
     while (this.#lines.length > 0) {
       const lines = this.#lines
       const next = this.#next!
@@ -180,6 +180,8 @@ class FileJournal implements Journal {
         )
       }
     }
+    // At once, not a turn later: who is told above and appends again must find nobody writing.
+    this.#writing = null
   }
 
   async #group(lines: readonly string[]): Promise<void> {

@@ -13,7 +13,7 @@ const runs = Number(process.env.MODEL_RUNS ?? 3_000)
 const worker = new Worker(new URL('./testing/model-worker.ts', import.meta.url))
 after(() => worker.terminate())
 
-const plain: Kind = { shared: false, inProcess: true, fill: false, versions: false }
+const plain: Kind = { shared: false, inProcess: true, fill: false, versions: false, strategy: null }
 
 async function verdictOf(order: string | null, kind: Kind): Promise<Answer> {
   const job: Job = { id: 0, runs, seed, order, kind }
@@ -44,8 +44,18 @@ for (const shared of [false, true])
           : 'one process'
         const how = `${fill ? 'filled by its writer' : 'forgotten'}${versions ? ', with versions' : ''}`
         test(`update leaves nothing stale in ${runs} courses: ${where}, ${how}`, async () => {
-          const answer = await verdictOf(null, { shared, inProcess, fill, versions })
+          const answer = await verdictOf(null, { ...plain, shared, inProcess, fill, versions })
           assert.equal(answer.failed, false, `seed ${seed}: ${answer.error} on ${answer.counterexample}`)
           assert.equal(answer.runs, runs)
         })
       }
+
+for (const shared of [false, true])
+  for (const strategy of ['aside', 'write-through', 'write-around', 'refresh-ahead'] as const) {
+    const where = shared ? 'two processes over a shared tier' : 'one process'
+    test(`a store of the strategy ${strategy} leaves nothing stale in ${runs} courses: ${where}`, async () => {
+      const answer = await verdictOf(null, { ...plain, shared, inProcess: !shared, strategy })
+      assert.equal(answer.failed, false, `seed ${seed}: ${answer.error} on ${answer.counterexample}`)
+      assert.equal(answer.runs, runs)
+    })
+  }

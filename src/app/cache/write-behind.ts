@@ -165,6 +165,8 @@ export class WriteBehind {
       if (dirty.saving) continue
       if (dirty.dueAt <= now) void this.#save(key, dirty)
       else nextAt = Math.min(nextAt, dirty.dueAt)
+      // Those behind it came later and are due later, but for what has failed: that is looked at again with the next.
+      if (dirty.dueAt > now && dirty.failures === 0) break
     }
     if (nextAt === Number.POSITIVE_INFINITY) return
     this.#timer = setTimeout(() => this.#plan(), Math.ceil((nextAt - now) / US))

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict'
 import { parentPort } from 'node:worker_threads'
 import fc from 'fast-check'
-import { fakeClock, SECOND } from '../../../kit/clock.ts'
-import { type Cache, createCache } from '../index.ts'
+import { type FakeClock, fakeClock, SECOND } from '../../../kit/clock.ts'
+import { type Cache, createCache, openStore, type Store, type Strategy } from '../index.ts'
 import { MemoryServer, MemoryTier } from './memory-tier.ts'
 import {
   type Course,
@@ -103,9 +103,43 @@ export interface Kind {
   readonly inProcess: boolean
   readonly fill: boolean
   readonly versions: boolean
+  /** Through a store of this strategy; null: through the cache itself. */
+  readonly strategy: Strategy | null
 }
 
-const fenceMs = 10_000
+function throughStores(
+  caches: readonly Cache[],
+  strategy: Strategy,
+  row: ModelRow,
+  clock: FakeClock,
+): Subject {
+  const stores: Promise<Store<string>>[] = caches.map((cache, process) =>
+    openStore<string>(cache, {
+      name: 'rows',
+      strategy,
+      clock,
+      ...(strategy === 'refresh-ahead' && { entry: { refreshAheadShare: 0.01 } }),
+      source: {
+        load: () => row.read(process),
+        save: async (_, value) => void (await row.write(process, value!)),
+      },
+    }),
+  )
+  const storeOf = (process: number): Promise<Store<string>> => stores[caches.length > 1 ? process : 0]!
+  return {
+    // Time goes on, so that refresh ahead has something to do.
+    read: async process => {
+      clock.advance(8 * SECOND)
+      return (await (await storeOf(process)).get('row'))!
+    },
+    write: async (process, value) => (await storeOf(process)).put('row', value),
+    held: async process =>
+      (await caches[caches.length > 1 ? process : 0]!.region<string>('rows').get('row')) ?? undefined,
+  }
+}
+
+/** Longer than all that a course's reads let pass: a write must not outlast its fence. */
+const fenceMs = 100_000
 /** The shared tier's own: never dies. */
 const serverProcess = 2
 
@@ -128,6 +162,7 @@ async function ours(course: Course, kind: Kind): Promise<Verdict> {
           seed: 1,
           clock,
           fenceMs,
+          ttlMs: 1_000_000,
           leaseWaitMs: 0,
           inProcess: kind.inProcess,
           ...(kind.shared && { tier: tierOf(process, schedule) }),
@@ -137,6 +172,7 @@ async function ours(course: Course, kind: Kind): Promise<Verdict> {
       if (kind.shared) caches.push(opened(1))
       const cacheOf = (process: number): Cache => caches[kind.shared ? process : 0]!
       const version = (value: string): number => row.history.indexOf(value)
+      if (kind.strategy !== null) return throughStores(caches, kind.strategy, row, clock)
       return {
         read: process =>
           cacheOf(process).getOrSet('row', () => row.read(process), kind.versions ? { version } : {}),
