@@ -203,9 +203,13 @@ test('write-behind: nothing that was acknowledged is lost by kill -9, however of
   const random = seededRandom(seed)
   const journal = newJournal()
   for (let round = 0; round < 5; round++) {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'testing', 'behind-child.ts'), journal], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const child = spawn(
+      process.execPath,
+      [join(import.meta.dirname, 'testing', 'behind-child.ts'), journal],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    )
     const acknowledged = await killedAfter(child, 5 + random.below(40))
     const reopened = await openJournal(journal)
     const values = new Map(
@@ -248,7 +252,10 @@ test('a journal with a torn end and damage in its middle gives the rest, and say
   writeFileSync(path, lines.join('\n'))
   appendFileSync(path, '0123abcd [5,"d","never ackn')
   const second = await openJournal(path)
-  assert.deepEqual(second.unsaved.map(({ key }) => key), ['a', 'c'])
+  assert.deepEqual(
+    second.unsaved.map(({ key }) => key),
+    ['a', 'c'],
+  )
   assert.equal(second.damaged, 1)
   await second.close()
 })
