@@ -437,3 +437,175 @@ test('operators see what is stored, push it ahead, and count what the cache did'
   assert.match(metrics, /^edge_cache_requests_total\{route="\/\*",result="hit"\} [1-9]/m)
   assert.match(metrics, /^edge_cache_entries [1-9]/m)
 })
+
+test('CDN-Cache-Control stands above Cache-Control and Expires where it is valid, and is ignored where it is not', async t => {
+  const fieldsOf: Record<string, string> = {
+    fresh: 'CDN-Cache-Control: max-age=60\r\nCache-Control: no-store\r\n',
+    none: 'CDN-Cache-Control: no-store\r\nCache-Control: max-age=60\r\n',
+    expired: 'CDN-Cache-Control: max-age=0\r\nCache-Control: max-age=60\r\n',
+    unknown: 'CDN-Cache-Control: max-age=60, whatever=1\r\n',
+    malformed: 'CDN-Cache-Control: max-age=60,,;\r\nCache-Control: no-store\r\n',
+    ignored: 'CDN-Cache-Control: &&\r\nCache-Control: max-age=60\r\n',
+    aged: 'CDN-Cache-Control: max-age=60\r\nAge: 70\r\n',
+  }
+  const path = newPath()
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ target }) => ok('x', fieldsOf[target.split('/')[2] as string])),
+  )
+  const stored: string[] = []
+  for (const name of Object.keys(fieldsOf)) {
+    const before = origin.requests.length
+    await get(`${path}/${name}`)
+    await get(`${path}/${name}`)
+    if (origin.requests.length === before + 1) stored.push(name)
+  }
+  assert.deepEqual(stored, ['fresh', 'unknown', 'ignored'])
+})
+
+test('interim answers pass and are not taken for the answer that is stored', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(
+      () =>
+        `HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nCache-Control: max-age=9\r\n\r\n${ok('final', fresh)}`,
+    ),
+  )
+  const path = newPath()
+  assert.equal((await get(path)).text, 'final')
+  const hit = await get(path)
+  assert.equal(hit.text, 'final')
+  assert.equal(hit.headers.link, undefined)
+  assert.equal(origin.requests.length, 1)
+})
+
+test('a part is stored for the same range and for ranges inside of it; the whole is stored when the origin sends that', async t => {
+  const body = '0123456789'
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ headers, target }) => {
+      const range = target.endsWith('whole') ? undefined : headers.range
+      if (range !== 'bytes=2-7') return ok(body, fresh)
+      return `HTTP/1.1 206 Partial Content\r\nContent-Length: 6\r\nContent-Range: bytes 2-7/10\r\n${fresh}\r\n234567`
+    }),
+  )
+  const path = newPath()
+  const part = (range: string, at = path): Promise<Answer> => get(at, { Range: range })
+  assert.equal((await part('bytes=2-7')).text, '234567')
+  const same = await part('bytes=2-7')
+  assert.equal(same.headers['content-range'], 'bytes 2-7/10')
+  assert.match(said(same), /hit/)
+  const inside = await part('bytes=4-5')
+  assert.equal(inside.status, 206)
+  assert.equal(inside.headers['content-range'], 'bytes 4-5/10')
+  assert.equal(inside.text, '45')
+  assert.equal(origin.requests.length, 1)
+  assert.equal((await get(path)).text, body)
+  assert.equal((await part('bytes=0-1', `${path}/whole`)).status, 200)
+  assert.match(said(await get(`${path}/whole`)), /hit/)
+})
+
+test('the answer to a POST whose Content-Location is its target is what a GET gets', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ target, method, headers }) =>
+      ok(method, `${headers['x-own'] === undefined ? '' : `Content-Location: ${target}\r\n`}${fresh}`),
+    ),
+  )
+  const path = newPath()
+  await get(path, { 'X-Own': '1' }, 'POST')
+  assert.equal((await get(path)).text, 'POST')
+  await get(path, {}, 'POST')
+  assert.equal((await get(path)).text, 'GET')
+  assert.equal(origin.requests.length, 3)
+})
+
+test('who likes a language best gets the variant in it, whatever else he takes', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(() => ok('deutsch', `${fresh}Vary: Accept-Language\r\nContent-Language: de\r\n`)),
+  )
+  const path = newPath()
+  await get(path, { 'Accept-Language': 'en, de' })
+  assert.match(said(await get(path, { 'Accept-Language': 'fr;q=0.5, de;q=1.0' })), /hit/)
+  assert.match(said(await get(path, { 'Accept-Language': 'de' })), /hit/)
+  assert.equal(origin.requests.length, 1)
+  await get(path, { 'Accept-Language': 'fr, de;q=0.5' })
+  assert.equal(origin.requests.length, 2)
+})
+
+test('Authorization keeps answers apart unless the origin shares them; fields that mislead origins do not go on', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ target, headers }) =>
+      ok(
+        `${headers.authorization}`,
+        target.endsWith('public') ? 'Cache-Control: public, max-age=60\r\n' : fresh,
+      ),
+    ),
+  )
+  const path = newPath()
+  const as = (user: string, at = path): Promise<Answer> =>
+    get(at, { Authorization: user, 'X-Original-URL': '/admin' })
+  assert.equal((await as('one')).text, 'one')
+  assert.equal((await as('two')).text, 'two')
+  assert.equal((await as('one', `${path}/public`)).text, 'one')
+  assert.equal((await as('two', `${path}/public`)).text, 'one')
+  assert.ok(origin.requests.every(({ fields }) => !fields.has('x-original-url')))
+})
+
+test('a GET with a body, an upgrade and conditions that are not for caches go past', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(() => ok('x', fresh)),
+  )
+  const path = newPath()
+  await get(path)
+  assert.match(said(await get(path, { 'If-Match': '"a"' })), /fwd=bypass/)
+  const peer = await edge.connect()
+  peer.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${edge.port}\r\nContent-Length: 3\r\n\r\nfat`)
+  const fat = await peer.response()
+  assert.match(fat.fields.get('cache-status') ?? '', /fwd=bypass/)
+  assert.equal(origin.requests.length, 3)
+  assert.match(said(await get(path)), /hit/)
+})
+
+test('the access log says what the cache did', async t => {
+  const logged = await startEdge(t, { accessLog: true, routes: [cachedRoute()], more: withCache() })
+  await serve(
+    logged,
+    t,
+    answers(() => ok('x', fresh)),
+  )
+  for (let i = 0; i < 2; i++) await ask(logged.port, '/logged')
+  const lines = await logged.logLines(2)
+  assert.deepEqual(
+    lines.map(line => line.cache),
+    ['miss', 'hit'],
+  )
+  assert.equal(lines[1]?.member, undefined)
+})
+
+test('refresh ahead validates an entry near its end while it is still served', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(() => ok('x', 'Cache-Control: max-age=3600\r\nAge: 3000\r\nETag: "a"\r\n')),
+    { routes: [cachedRoute('/*', { refreshAhead: 1 })] },
+  )
+  const path = newPath()
+  await get(path)
+  await until('the origin to be asked ahead', async () => {
+    assert.match(said(await get(path)), /hit/)
+    return origin.requests.length > 1
+  })
+  assert.equal(origin.requests[1]?.fields.get('if-none-match'), '"a"')
+  await edge.idle()
+})
