@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { KeyRules } from './contract.ts'
 import { compileKey, hostPart } from './key.ts'
 import { deviceOf, languageOf } from './languages.ts'
@@ -56,6 +57,22 @@ const queries: readonly (readonly [string, KeyRules['query'], string, string])[]
 for (const [name, rule, query, expected] of queries) {
   test(`query, ${name}: ${query}`, () => assert.equal(target(rule, query), expected))
 }
+
+test('the order of parameters never makes another key, whatever they are', () => {
+  const part = fc.stringMatching(/^[ab%=;&]{0,4}$/)
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 6 }), parts => {
+      const clean = parts.map(one => one.replace(/[;&]/g, ''))
+      const sorted = clean
+        .map((text, index) => ({ name: text.split('=')[0] as string, text, index }))
+        .sort((one, other) =>
+          one.name < other.name ? -1 : one.name > other.name ? 1 : one.index - other.index,
+        )
+      const [given, expected] = [clean, sorted.map(one => one.text)].map(list => `?${list.join('&')}`)
+      assert.equal(target('all', given as string), given === '?' ? '/p?' : `/p${expected}`)
+    }),
+  )
+})
 
 test('a query of hundreds of parameters is taken as it came', () => {
   const query = `?${Array.from({ length: 300 }, (_, index) => `p${299 - index}=1`).join('&')}`
