@@ -191,7 +191,7 @@ test('what a dead worker led, filled and pinned is given back; who waited for it
   two.remove(key)
   assert.equal(main.counts.bytes, 0)
   assert.deepEqual(told, [])
-  main.close()
+  void main.close()
 })
 
 test('a worker that dies while it holds the lock costs all that is stored, and nothing that is being sent', () => {
@@ -212,5 +212,5 @@ test('a worker that dies while it holds the lock costs all that is stored, and n
   sent.release()
   main.empty()
   assert.equal(main.counts.bytes, 0)
-  main.close()
+  void main.close()
 })

@@ -99,6 +99,8 @@ export interface WorkerStore {
   /** After a 304: new times and fields for what is stored. A purge since wins. */
   freshen(entry: StoredEntry, meta: StoredMeta, fields: string): void
   remove(key: string): void
+  /** What is stored under the key is also written to the disk tier, where there is one, used or not: what was pushed. */
+  keep(key: string): void
   /** In this worker at once; others within milliseconds (shared memory: in fact at once). */
   purge(what: Purge): void
   readonly counts: StoreCounts
@@ -119,6 +121,8 @@ export interface Purge {
   readonly targets?: readonly string[]
   readonly prefixes?: readonly string[]
   readonly tags?: readonly string[]
+  /** Whole keys, as the store has them. */
+  readonly keys?: readonly string[]
   /** Stale from now on instead of gone: may be served while it is validated, or when the origin is down. */
   readonly soft?: boolean
 }

@@ -7,7 +7,7 @@
 // pins after. So either the reader sees `doomed` and lets go, or its pin is counted and the memory stays.
 
 import { hashText } from '../../policy/hash.ts'
-import { blockBytes, bodyRunHeadBytes, entryState, headBytes, type StoreViews } from './layout.ts'
+import { blockBytes, bodyRunHeadBytes, entryState, headBytes, type StoreViews, spillSlots } from './layout.ts'
 import { PurgeClocks } from './purge-clocks.ts'
 import { Runs } from './runs.ts'
 import { StoreLock } from './store-lock.ts'
@@ -18,6 +18,8 @@ const looksMax = 64
 /** A read that meets changes starts again so often. */
 const readsMax = 3
 const pinsMax = 60_000
+/** At most one part in so many of the memory waits for the disk. */
+const spillShare = 4
 /** For the room of one run. */
 const evictionsMax = 512
 const wordsOfBlock = blockBytes / 4
@@ -46,9 +48,6 @@ export class Entries {
   readonly #pinRow: number
   readonly #bucketMask: number
   readonly #capacity: number
-  /** Told of an entry that was evicted, while its memory is still there; under the lock. */
-  onEvict: ((slot: number) => void) | null = null
-
   constructor(views: StoreViews, row: number, life: number) {
     this.views = views
     this.lock = new StoreLock(views, life)
@@ -140,7 +139,7 @@ export class Entries {
     const tags = words[at + headWord.tags] as number
     const serial = Atomics.load(entry.serial, slot)
     const hash = entry.hash[slot] as number
-    return this.clocks.isPurged(soft, key, hash, serial, at + headWord.firstTag, tags)
+    return this.clocks.isPurged(soft, key, hash, serial, words, at + headWord.firstTag, tags)
   }
 
   // --- under the lock -----------------------------------------------------------------------------------------
@@ -244,14 +243,27 @@ export class Entries {
   }
 
   #evictOne(): boolean {
-    const { eviction, common } = this.views
+    const { eviction, common, uses } = this.views
     const slot = eviction.evict()
     if (slot < 0) return false
     common.evicted[0]!++
     common.entries[0]!--
-    this.onEvict?.(slot)
+    if ((uses[slot] as number) > 0) this.spill(slot)
     this.#doom(slot)
     return true
+  }
+
+  /** To be written to the disk by the main thread, for which it is pinned; not where too much waits. */
+  spill(slot: number): void {
+    const { common, spills, pins, entry, slots, workers } = this.views
+    if (common.diskOn[0] !== 1 || entry.whole[slot] !== 1) return
+    const waiting = (common.spillsIn[0] as number) - (common.spillsOut[0] as number)
+    const blocks = (common.spillBlocks[0] as number) + (entry.blocks[slot] as number)
+    if (waiting >= spillSlots || blocks > this.views.blocks / spillShare) return
+    spills[(common.spillsIn[0] as number) & (spillSlots - 1)] = slot
+    common.spillsIn[0]!++
+    common.spillBlocks[0] = blocks
+    Atomics.add(pins, workers * slots + slot, 1)
   }
 
   #doom(slot: number): void {
@@ -357,7 +369,11 @@ export class Entries {
    * entries, which are written before they are seen and never change while they are.
    */
   empty(): void {
-    const { entry, buckets, common, eviction } = this.views
+    const { entry, buckets, common, eviction, pins, slots, workers } = this.views
+    // What waits for the disk goes too; the main thread, whose work this is, pins nothing else in the meantime.
+    pins.fill(0, workers * slots, (workers + 1) * slots)
+    common.spillsOut[0] = common.spillsIn[0] as number
+    common.spillBlocks[0] = 0
     Atomics.add(common.generation, 0, 1)
     buckets.fill(0)
     eviction.clear()

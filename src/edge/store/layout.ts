@@ -103,11 +103,43 @@ const commonFields = {
   evicted: 'i32',
   refused: 'i32',
   purges: 'i32',
+  /** Atomics. The disk tier is there and takes what memory evicts. */
+  diskOn: 'i32',
   diskEntries: 'i32',
-  diskMegabytes: 'i32',
+  diskKilobytes: 'i32',
   diskFailures: 'i32',
+  /** Of `spills`: written by who evicts, read by the main thread; both under the lock. */
+  spillsIn: 'i32',
+  spillsOut: 'i32',
+  spillBlocks: 'i32',
 } as const
 
+/** One row a record on the disk that is known. Written by the main thread; `disk/disk-index.ts`. */
+const diskFields = {
+  hash: 'i32',
+  second: 'i32',
+  /** Atomics; 0: none. */
+  segment: 'i32',
+  /** In units of 64 bytes. */
+  at64: 'u32',
+  bytes64: 'u32',
+  /** Any thread. */
+  used: 'i32',
+} as const
+
+/** Slots that wait to be written to the disk. */
+export const spillSlots = 1_024
+export const diskWays = 8
+/** Of an object on the disk; the index has room for so many. */
+const diskObjectBytes = 8_192
+
+/** A power of two. */
+export function diskSets({ disk }: StoreSpec): number {
+  if (disk === undefined) return 1
+  return 2 ** Math.ceil(Math.log2(Math.max(1_024, disk.bytes / diskObjectBytes) / diskWays))
+}
+
+const diskLayout: Layout<typeof diskFields> = layoutOf(diskFields)
 const entryLayout: Layout<typeof entryFields> = layoutOf(entryFields)
 const leadLayout: Layout<typeof leadFields> = layoutOf(leadFields)
 const threadLayout: Layout<typeof threadFields> = layoutOf(threadFields)
@@ -150,6 +182,10 @@ export interface StoreViews {
   readonly words: Int32Array
   readonly doubles: Float64Array
   readonly eviction: EvictionPolicy
+  readonly disk: Columns<typeof diskFields>
+  readonly spills: Int32Array
+  /** The disk has it as it is. Any thread that pins it. */
+  readonly kept: Uint8Array
 }
 
 /** Blocks of the arena, block 0 included. */
@@ -185,6 +221,9 @@ export function allocateMemory(spec: StoreSpec, workers: number, seed: number): 
     clockSlots * 4,
     blocks * blockBytes,
     evictionFactory(spec.eviction).bytes(evictionOptions(spec, seed)),
+    diskLayout.bytes(diskSets(spec) * diskWays),
+    spillSlots * 4,
+    slots,
   ]
   return { spec, workers, seed, buffers: sizes.map(size => new SharedArrayBuffer(size)) }
 }
@@ -215,5 +254,8 @@ export function attachViews({ spec, workers, seed, buffers }: StoreMemory): Stor
     words: new Int32Array(buffer(12)),
     doubles: new Float64Array(buffer(12)),
     eviction: factory.attach(buffer(13), 0, evictionOptions(spec, seed)),
+    disk: diskLayout.attach(buffer(14), diskSets(spec) * diskWays).at,
+    spills: new Int32Array(buffer(15)),
+    kept: new Uint8Array(buffer(16)),
   }
 }

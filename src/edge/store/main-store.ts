@@ -1,12 +1,17 @@
 // The store's part on the edge's main thread: repairs what a dead worker left, purges, and tells what is stored.
 
+import { hostClock } from '../../io/clock.ts'
+import type { Clock } from '../../kit/clock.ts'
 import type { Purge, StoreCounts } from './contract.ts'
+import { DiskTier } from './disk/disk-tier.ts'
 import { entryState, type StoreMemory } from './layout.ts'
 import { type StoreOptions, ThreadStore } from './worker-store.ts'
 
 /** For work that must be done: it is tried again. */
 const lockWaitMs = 200
 const retryMs = 20
+/** For writing what memory has to the disk. */
+const closeUs = 5_000_000
 /** Numbers of purges are 31 bits: long before their end everything is dropped once and they begin anew. */
 const serialMax = 2_000_000_000
 
@@ -24,21 +29,36 @@ export class MainStore {
   readonly store: ThreadStore
   readonly #tell: (text: string) => void
   readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #clock: Clock
+  readonly #disk: DiskTier | null
 
   /** `tell`: for decisions that an operator should see. */
   constructor(memory: StoreMemory, tell: (text: string) => void, options: StoreOptions = {}) {
     this.store = new ThreadStore(memory, memory.workers, options)
     this.#tell = tell
+    this.#clock = options.clock ?? hostClock
+    this.#disk = memory.spec.disk === undefined ? null : new DiskTier(this.store, this.#clock, tell)
+  }
+
+  /** When what an earlier process left on the disk is known; requests need not wait for it. */
+  get ready(): Promise<void> {
+    return this.#disk?.ready ?? Promise.resolve()
   }
 
   get counts(): StoreCounts {
     return this.store.counts
   }
 
-  purge(what: Purge): void {
-    this.store.purge(what)
-    const { purgesBegun } = this.store.views.common
-    if (Atomics.load(purgesBegun, 0) > serialMax) this.#renumber()
+  /** In effect at once for all threads; resolves when a restart can't bring it back either. */
+  async purge(what: Purge): Promise<void> {
+    const serial = this.store.entries.clocks.purge(what)
+    if (serial > serialMax) this.#renumber()
+    await this.#disk?.log(what, serial)
+  }
+
+  /** What a worker purged, and what is in effect, is written down: a little later than with `purge`. */
+  logPurge(what: Purge): void {
+    if (this.#disk !== null) void this.purge(what)
   }
 
   /**
@@ -127,8 +147,10 @@ export class MainStore {
     this.#timers.add(timer)
   }
 
-  close(): void {
+  /** What was used goes to the disk first, as far as the time allows. */
+  async close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer)
+    await this.#disk?.close(this.#clock.monotonic() + closeUs)
     this.store.close()
   }
 }

@@ -6,7 +6,7 @@
 // `begun` counts purges that set clocks, `ended` those that have set them all: an entry that was looked at is not looked at
 // again until `ended` changes.
 
-import { mix32 } from '../../policy/hash.ts'
+import { hashText, mix32 } from '../../policy/hash.ts'
 import type { Purge } from './contract.ts'
 import { clockSlots, type StoreViews } from './layout.ts'
 
@@ -67,32 +67,40 @@ export class PurgeClocks {
     return mix32(state + Math.imul(what, 0x9e3779b1)) | 0
   }
 
-  purge(what: Purge): void {
-    const clocks = what.soft === true ? this.#views.softClocks : this.#views.hardClocks
-    this.#count(serial => {
-      const set = (of: number, name: string): void =>
-        this.#set(clocks, this.#hash(of, run(this.#start, name, 0, name.length)), serial)
-      if (what.all === true) set(kind.all, '')
-      for (const target of what.targets ?? []) set(kind.target, target)
-      for (const prefix of what.prefixes ?? []) {
-        const whole = wholePrefix(prefix)
-        set(kind.prefix, whole)
-        set(kind.target, whole.slice(0, -1))
-      }
-      for (const tag of what.tags ?? []) set(kind.tag, tag)
-    })
+  /** Its number. */
+  purge(what: Purge): number {
     Atomics.add(this.#views.common.purges, 0, 1)
+    return this.#count(serial => this.restore(what, serial))
   }
 
-  /** `keyHash`: the one by which the key is found. */
-  purgeKey(keyHash: number): void {
-    this.#count(serial => this.#set(this.#views.hardClocks, this.#hash(kind.key, keyHash), serial))
+  /** Sets the clocks of what was purged by that number: now, or before a restart. */
+  restore(what: Purge, serial: number): void {
+    const clocks = what.soft === true ? this.#views.softClocks : this.#views.hardClocks
+    const set = (of: number, name: string): void =>
+      this.#set(clocks, this.#hash(of, run(this.#start, name, 0, name.length)), serial)
+    if (what.all === true) set(kind.all, '')
+    for (const target of what.targets ?? []) set(kind.target, target)
+    for (const prefix of what.prefixes ?? []) {
+      const whole = wholePrefix(prefix)
+      set(kind.prefix, whole)
+      set(kind.target, whole.slice(0, -1))
+    }
+    for (const tag of what.tags ?? []) set(kind.tag, tag)
+    for (const key of what.keys ?? [])
+      this.#set(clocks, this.#hash(kind.key, hashText(key, this.#views.seed)), serial)
   }
 
-  #count(set: (serial: number) => void): void {
+  #count(set: (serial: number) => void): number {
     const { common } = this.#views
-    set(Atomics.add(common.purgesBegun, 0, 1) + 1)
+    const serial = Atomics.add(common.purgesBegun, 0, 1) + 1
+    set(serial)
     Atomics.add(common.purgesEnded, 0, 1)
+    return serial
+  }
+
+  /** Numbers go on above that one. */
+  raiseTo(serial: number): void {
+    raise(this.#views.common.purgesBegun, 0, serial)
   }
 
   #set(clocks: Int32Array, hash: number, serial: number): void {
@@ -100,21 +108,20 @@ export class PurgeClocks {
     raise(clocks, mix32(hash ^ secondSeed) & (clockSlots - 1), serial)
   }
 
-  /** Purged since `serial`, softly or not. `tagWords`: where its tag hashes lie in the arena's words. */
+  /** Purged since `serial`, softly or not. Its tag hashes are `tags` words from `tagsAt` on. */
   isPurged(
     soft: boolean,
     key: string,
     keyHash: number,
     serial: number,
-    tagWords: number,
+    words: Int32Array,
+    tagsAt: number,
     tags: number,
   ): boolean {
     const clocks = soft ? this.#views.softClocks : this.#views.hardClocks
-    const { words } = this.#views
     if (this.#passed(clocks, this.#hash(kind.all, this.#start), serial)) return true
-    for (let i = 0; i < tags; i++)
-      if (this.#passed(clocks, words[tagWords + i] as number, serial)) return true
-    if (!soft && this.#passed(clocks, this.#hash(kind.key, keyHash), serial)) return true
+    for (let i = 0; i < tags; i++) if (this.#passed(clocks, words[tagsAt + i] as number, serial)) return true
+    if (this.#passed(clocks, this.#hash(kind.key, keyHash), serial)) return true
     return this.#isNamePurged(clocks, key, serial)
   }
 

@@ -159,15 +159,15 @@ test('when purges can be counted no further everything is dropped and they are c
   put(one, keys.plain, 'body')
   const fill = one.lead(keys.root)
   Atomics.store(one.views.common.purgesBegun, 0, 2_000_000_000)
-  main.purge({ tags: ['nobody'] })
+  void main.purge({ tags: ['nobody'] })
   assert.equal(told.length, 1)
   assert.equal(one.get(keys.plain), null)
   assert.equal(fill?.begin(meta, '', [], 0), false, 'an answer from before')
   put(one, keys.plain, 'body', ['a'])
   assert.equal(one.get(keys.plain)?.text(), 'body')
-  main.purge({ tags: ['a'] })
+  void main.purge({ tags: ['a'] })
   assert.equal(one.get(keys.plain), null)
-  main.close()
+  void main.close()
 })
 
 function pair(): { one: ThreadStore; two: ThreadStore } {

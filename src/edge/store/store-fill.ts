@@ -49,25 +49,35 @@ export class StoreFill implements Fill {
   #run = 0
   #over = false
 
-  /** `asOf`: the origin was asked when that fill was led. */
-  constructor(owner: FillOwner, key: string, hash: number, lead: Lead, asOf: Fill | null) {
+  /** `asOf`: the origin was asked when that fill was led, or when so many purges had begun (read from the disk). */
+  constructor(owner: FillOwner, key: string, hash: number, lead: Lead, asOf: Fill | number | null) {
     const { entries } = owner
     const older = asOf instanceof StoreFill ? asOf : null
     this.#owner = owner
     this.key = key
     this.#hash = hash
     this.#lead = lead
-    this.#checked = older !== null ? older.#checked : entries.clocks.ended
-    this.#serial = older !== null ? older.#serial : entries.clocks.begun
+    this.#checked = older !== null ? older.#checked : typeof asOf === 'number' ? -1 : entries.clocks.ended
+    this.#serial = older !== null ? older.#serial : typeof asOf === 'number' ? asOf : entries.clocks.begun
     this.#generation = older !== null ? older.#generation : Atomics.load(entries.views.common.generation, 0)
   }
 
   begin(meta: StoredMeta, fields: string, tags: readonly string[], bodyBytes: number): boolean {
+    const { clocks } = this.#owner.entries
+    return this.beginWith(
+      meta,
+      fields,
+      tags.map(tag => clocks.tagHash(tag)),
+      bodyBytes,
+    )
+  }
+
+  /** With the hashes of its tags. */
+  beginWith(meta: StoredMeta, fields: string, hashes: readonly number[], bodyBytes: number): boolean {
     assert(this.#slot === 0 && !this.#over, 'store: a fill begins once')
     const { entries, leads, bells } = this.#owner
-    const { clocks, views } = entries
+    const { views } = entries
     if (bodyBytes > views.spec.objectBytesMax) return this.#refuse(true)
-    const hashes = tags.map(tag => clocks.tagHash(tag))
     const alone = headBytes + hashes.length * 4 + this.key.length + fields.length
     if (alone > inlineBytesMax) return this.#refuse(true)
     const inline = bodyBytes >= 0 && alone + bodyBytes <= inlineBytesMax
@@ -92,7 +102,7 @@ export class StoreFill implements Fill {
   /** Everything of the entry but its links, before anybody can see it. */
   #write(meta: StoredMeta, fields: string, tags: readonly number[], inline: boolean): void {
     const { entries, life } = this.#owner
-    const { entry, uses } = entries.views
+    const { entry, uses, kept } = entries.views
     const slot = this.#slot
     const head = entry.head[slot] as number
     writeMeta(entries, head, meta)
@@ -106,6 +116,7 @@ export class StoreFill implements Fill {
     entry.serial[slot] = this.#serial
     Atomics.store(entry.checked, slot, this.#checked)
     uses[slot] = 0
+    kept[slot] = 0
     Atomics.add(entry.seq, slot, 1)
     Atomics.store(entry.state, slot, entryState.filling)
     if (inline) {

@@ -2,15 +2,17 @@
 
 import { randomBytes } from 'node:crypto'
 import type { StoreSpec } from './contract.ts'
+import { seedOf } from './disk/identity.ts'
 import { allocateMemory, attachViews, type StoreMemory } from './layout.ts'
 import { Runs } from './runs.ts'
 
-/** Goes to each worker with its start. */
+/** Goes to each worker with its start. A folder of a disk tier has the seed that its hashes were made with. */
 export function createStoreMemory(
   spec: StoreSpec,
   workers: number,
-  seed: number = randomBytes(4).readUInt32LE(),
+  fresh: number = randomBytes(4).readUInt32LE(),
 ): StoreMemory {
+  const seed = spec.disk === undefined ? fresh : (seedOf(spec.disk.directory, fresh) ?? fresh)
   const memory = allocateMemory(spec, workers, seed)
   new Runs(attachViews(memory)).rebuild([])
   return memory

@@ -69,6 +69,15 @@ export class PinnedEntry implements StoredEntry {
     return text
   }
 
+  /** Of a whole body: bytes of one's own. */
+  copyBody(): Buffer {
+    const { views } = this.#entries
+    const body = Buffer.allocUnsafe(this.bodyBytes)
+    const piece: Piece = { bytes: views.bytes, from: 0, to: 0 }
+    for (let at = 0; this.piece(at, piece) !== null; ) at += views.bytes.copy(body, at, piece.from, piece.to)
+    return body
+  }
+
   piece(at: number, into: Piece): Piece | null {
     const { entry, bytes } = this.#entries.views
     const got = Atomics.load(entry.gotBytes, this.slot)

@@ -69,7 +69,7 @@ async function hammer({ eviction, kills, fillsLeast }: Run): Promise<void> {
     if (entry.state[slot] === entryState.stored) blocks += entry.blocks[slot] as number
     else assert.equal(entry.state[slot], entryState.free, 'neither stored nor free')
   assert.equal(common.usedBlocks[0], blocks, 'memory that belongs to nothing')
-  main.close()
+  void main.close()
 }
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))

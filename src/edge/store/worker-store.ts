@@ -13,6 +13,7 @@ import type {
   WaitEnd,
   WorkerStore,
 } from './contract.ts'
+import { DiskReader } from './disk/disk-reader.ts'
 import { Entries, headWord } from './entries.ts'
 import { HotEntries } from './hot-entries.ts'
 import {
@@ -55,6 +56,7 @@ export class ThreadStore implements WorkerStore, FillOwner {
   readonly #onPurge: ((what: Purge) => void) | null
   readonly #hot: HotEntries
   readonly #hits: number[] = []
+  readonly #reader: DiskReader | null
 
   /** `row`: the worker's index; the main thread's is the number of workers. */
   constructor(memory: StoreMemory, row: number, options: StoreOptions = {}) {
@@ -68,6 +70,8 @@ export class ThreadStore implements WorkerStore, FillOwner {
     this.waits = new Waits(this.views, row, this.leads, this.#clock)
     this.#hot = new HotEntries(Math.min(hotBytesMax, memory.spec.memoryBytes / 8))
     this.counts = countsOf(this.views)
+    this.#reader =
+      memory.spec.disk === undefined ? null : new DiskReader(this, memory.spec.disk.directory, this.#clock)
   }
 
   get bells(): Waits['bells'] {
@@ -182,8 +186,13 @@ export class ThreadStore implements WorkerStore, FillOwner {
     this.#hits.length = 0
   }
 
-  load(_key: string, _told: (entry: StoredEntry | null) => void): boolean {
-    return false
+  load(key: string, told: (entry: StoredEntry | null) => void): boolean {
+    return this.#reader?.load(key, told) ?? false
+  }
+
+  /** What was read from the disk comes in as it was: with its number, and beside whoever leads the key. */
+  fillAsOf(key: string, serial: number): StoreFill {
+    return new StoreFill(this, key, this.entries.hashOf(key), { place: -1, turn: 0 }, serial)
   }
 
   // --- filling ------------------------------------------------------------------------------------------------
@@ -248,6 +257,7 @@ export class ThreadStore implements WorkerStore, FillOwner {
     Atomics.store(entry.serial, slot, from.serial)
     Atomics.store(entry.checked, slot, -1)
     Atomics.add(entry.seq, slot, 1)
+    this.views.kept[slot] = 0
     entries.sweep(slot)
   }
 
@@ -255,8 +265,15 @@ export class ThreadStore implements WorkerStore, FillOwner {
 
   remove(key: string): void {
     this.#hot.forget(key)
-    this.entries.clocks.purgeKey(this.entries.hashOf(key))
+    this.purge({ keys: [key] })
     this.entries.locked(() => this.entries.dropKey(key, this.entries.hashOf(key)))
+  }
+
+  keep(key: string): void {
+    const entry = this.peek(key)
+    if (entry === null) return
+    if (entry.isWhole) this.entries.locked(() => this.entries.spill(entry.slot))
+    entry.release()
   }
 
   purge(what: Purge): void {
@@ -294,7 +311,7 @@ function countsOf(views: StoreViews): StoreCounts {
       return of(common.diskEntries)
     },
     get diskBytes() {
-      return of(common.diskMegabytes) * 1_048_576
+      return of(common.diskKilobytes) * 1_024
     },
     get diskFailures() {
       return of(common.diskFailures)
