@@ -133,6 +133,40 @@ export default defineSystem({ name: 'shop', services: { web: { command: 'node we
   assert.match(output, /bad\.config\.ts[\s\S]*comand[\s\S]*command/)
 })
 
+/** Runs a module of the stranger's, and gives what it printed as JSON. */
+function printed(name: string, source: string): unknown {
+  writeFileSync(join(consumer, name), source)
+  return JSON.parse(must('node', [name], consumer).trim())
+}
+
+test('`tenfold/cache` works alone: it loads neither the platform nor Redis', () => {
+  const seen = printed(
+    'cached.mjs',
+    `import { registerHooks } from 'node:module'
+     const loaded = []
+     registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context) } })
+     const { createCache } = await import('tenfold/cache')
+     await using cache = createCache({ name: 'shop' })
+     let loads = 0
+     const read = () => cache.getOrSet('a', async () => ++loads)
+     const values = await Promise.all([read(), read()])
+     await cache.update('a', () => {})
+     const foreign = loaded.filter(url => url.startsWith('file:') && !/tenfold\\/dist\\/(app\\/cache|kit|policy|io)\\//.test(url))
+     console.log(JSON.stringify({ values, after: await read(), foreign, count: loaded.length }))`,
+  ) as { values: number[]; after: number; foreign: string[]; count: number }
+  assert.deepEqual({ ...seen, count: seen.count > 5 }, { values: [1, 1], after: 2, foreign: [], count: true })
+})
+
+test('`tenfold/cache/redis` and `tenfold/sessions` are there for a service', () => {
+  const names = printed(
+    'shared.mjs',
+    `const redis = await import('tenfold/cache/redis')
+     const sessions = await import('tenfold/sessions')
+     console.log(JSON.stringify([typeof redis.createRedisTier, typeof sessions.createSessions]))`,
+  )
+  assert.deepEqual(names, ['function', 'function'])
+})
+
 test('the types reach a stranger: a right file compiles, a wrong key does not', () => {
   const options = {
     strict: true,

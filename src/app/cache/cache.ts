@@ -743,6 +743,8 @@ export class Cache {
         this.#onEvent({ kind: 'feed-lost', cache: this.name })
       },
       regained: () => {
+        // What was held for a moment while nothing was heard may be older than what is heard from now on.
+        this.#forgetHere(everything)
         this.#feedLost = false
         this.#onEvent({ kind: 'feed-regained', cache: this.name })
       },
