@@ -91,6 +91,14 @@ const table: readonly (readonly [string, Pairs, string, More?])[] = [
   ['404 with explicit freshness', [cc('max-age=60')], '60 stored-max-age', { status: 404 }],
   ['400 with explicit freshness', [cc('max-age=60')], '60 stored-max-age', { status: 400 }],
   ['7.1: 431 never', [cc('max-age=60')], 'clients-fault', { status: 431 }],
+  ['7.1: 416 never', [cc('max-age=60')], 'clients-fault', { status: 416 }],
+  ['414 of a whole target', [cc('max-age=60')], '60 stored-max-age', { status: 414 }],
+  [
+    '7.1: 414 of a part of the target',
+    [cc('max-age=60')],
+    'clients-fault',
+    { status: 414, key: { ...plainKey, query: { except: ['a'] } } },
+  ],
   ['401 never', [cc('public, max-age=60')], 'clients-fault', { status: 401 }],
   ['5.2.2.3: not understood', [cc('must-understand, max-age=60')], 'status-not-understood', { status: 599 }],
   [

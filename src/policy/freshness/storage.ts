@@ -51,19 +51,25 @@ const personalRefusals: ReadonlySet<number> = new Set([
 const isPersonal = (refusal: number): boolean => personalRefusals.has(refusal)
 
 /** 3: final, understood, whole. A 206 is a part that nothing here puts together (3.4), a 304 speaks of the client's own copy. */
-function statusRefusal({ status, rules }: StorageQuestion, { flags }: Directives): number {
+function statusRefusal({ status, rules, key }: StorageQuestion, { flags }: Directives): number {
   if (status < 200 || status > 999) return CacheReason.statusInterim
   if (status === 206) return CacheReason.statusPartial
   if (status === 304) return CacheReason.statusNotModified
   if ((flags & Said.mustUnderstand) !== 0 && !understood.has(status)) return CacheReason.statusNotUnderstood
-  if (neverStored.has(status)) return CacheReason.clientsFault
+  // A target is too long by parameters too that the key leaves out.
+  if (neverStored.has(status) || (status === 414 && key.query !== 'all')) return CacheReason.clientsFault
   // Under a rule the origin's word about a failure is not asked: `negative` is the rule for those.
   const isRuled = rules.ttlMs !== undefined && status >= 400 && negativeMsOf(rules, status) === undefined
   return isRuled && isOfOneClient(status) ? CacheReason.clientsFault : 0
 }
 
-/** What one client's fields, credentials or rate brought about, whatever the origin says of its freshness. */
-const neverStored: ReadonlySet<number> = new Set([401, 407, 408, 421, 425, 429, 431])
+/**
+ * What one client's fields, body, credentials or rate brought about, whatever the origin says of its freshness: none of
+ * these is in the key. A 416 for a range beyond the end would else be what everybody gets.
+ */
+const neverStored: ReadonlySet<number> = new Set([
+  401, 407, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426, 428, 429, 431,
+])
 
 /** Statuses whose meaning for caches is known here (5.2.2.3). */
 const understood: ReadonlySet<number> = new Set([
