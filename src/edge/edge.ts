@@ -443,7 +443,7 @@ export class Edge {
     else if (message.kind === 'spans') this.#traces.take(message)
     else if (message.kind === 'cacheLooked' || message.kind === 'cachePushed')
       this.#asked.get(message.serial)?.(message)
-    else if (message.kind === 'purged') return
+    else if (message.kind === 'purged') this.#store?.logPurge(message.what)
     else seat.drained = true
   }
 
@@ -546,8 +546,8 @@ export class Edge {
       void this.stop(drainMs, idleMs)
       return {}
     },
-    purge: ({ what }) => {
-      this.#store?.purge(checkedPurge(what))
+    purge: async ({ what }) => {
+      await this.#store?.purge(checkedPurge(what))
       return {}
     },
     push: request => this.#push(request),
@@ -661,8 +661,8 @@ export class Edge {
     while (!this.#seats.every(seat => seat.drained) && Date.now() < end)
       await new Promise(resolve => setTimeout(resolve, idlePollMs))
     await this.#traces.close(traceEndMs)
+    await this.#store?.close()
     this.#server?.close()
-    this.#store?.close()
     this.#options.onStopped()
   }
 }
@@ -671,7 +671,11 @@ export class Edge {
 function checkedPurge(what: Purge): Purge {
   const isList = (list: unknown): boolean =>
     list === undefined || (Array.isArray(list) && list.every(one => typeof one === 'string'))
-  if (typeof what !== 'object' || what === null || ![what.targets, what.prefixes, what.tags].every(isList))
+  if (
+    typeof what !== 'object' ||
+    what === null ||
+    ![what.targets, what.prefixes, what.tags, what.keys].every(isList)
+  )
     throw new Failure(
       edgeFailures.controlRequest,
       'A purge has lists of targets, prefixes or tags, or `all`.',

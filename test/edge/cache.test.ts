@@ -2,7 +2,8 @@
 // and forgotten, beside the other features of a route.
 
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
@@ -608,4 +609,31 @@ test('refresh ahead validates an entry near its end while it is still served', a
   })
   assert.equal(origin.requests[1]?.fields.get('if-none-match'), '"a"')
   await edge.idle()
+})
+
+test('what was pushed survives a restart on the disk; what was purged does not come back', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenfold-cache-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const more = withCache({}, { disk: { directory: folder, bytes: 64 << 20, objectBytesMax: 8 << 20 } })
+  const setup = { routes: [cachedRoute()], more }
+  const file = join(folder, 'upload.txt')
+  writeFileSync(file, 'kept')
+  const from = { file, contentType: 'text/plain', ttlMs: 3_600_000, tags: ['kept'] }
+  const first = await startEdge(t, setup)
+  const ahead = async (path: string, tags: readonly string[]): Promise<void> => {
+    const pushed = await first.call('push', { url: `http://shop.example${path}`, from: { ...from, tags } })
+    assert.equal(pushed.stored, true)
+  }
+  await ahead('/kept', ['kept'])
+  await ahead('/gone', ['gone'])
+  await first.call('purge', { what: { tags: ['gone'] } })
+  await first.stop()
+  const second = await startEdge(t, setup)
+  const host = { Host: 'shop.example' }
+  await until('the disk to be read', async () => (await ask(second.port, '/kept', host)).status === 200)
+  const found = await ask(second.port, '/kept', host)
+  assert.equal(found.text, 'kept')
+  assert.match(said(found), /hit/)
+  assert.equal((await ask(second.port, '/gone', host)).status, 503)
+  assert.equal((await second.call('cacheLook', { url: 'http://shop.example/kept' })).entry?.state, 'fresh')
 })

@@ -137,6 +137,7 @@ export class CacheControl {
   async #resultOf(target: Target, status: number, whyNot: string): Promise<PushResult> {
     const entry = await this.#entryOf(target)
     if (entry === null) return { stored: false, status, bytes: 0, why: whyNot }
+    target.cached.store.keep(entry.key)
     const result = { stored: true, status: entry.meta.status, bytes: entry.bodyBytes, why: '' }
     entry.release()
     return result
