@@ -1,5 +1,5 @@
 // For tests: answers that may be kept. `/films/ID` has tags and a number that grows with each time it is asked; how often
-// what was asked is in the file LEDGER, a line each.
+// what was asked is in the file LEDGER, a line each. `/feed` answers CACHE_FEED.
 
 import { appendFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -8,6 +8,7 @@ let count = 0
 
 createServer((request, response) => {
   if (request.url === '/healthz') return void response.end('ok')
+  if (request.url === '/feed') return void response.end(process.env.CACHE_FEED)
   const id = /^\/films\/(\w+)/.exec(request.url)?.[1]
   if (id === undefined) return void response.writeHead(404).end('no such page')
   if (process.env.LEDGER) appendFileSync(process.env.LEDGER, `${request.url}\n`)
