@@ -25,6 +25,9 @@ const pauseMsMax = 1_000
 /** Until a server that could not be asked to drop a slot of its time as the primary is asked again. */
 const dropAgainMs = 30_000
 const dropTries = 100
+/** A server that said nothing for so long is asked for a word, and then not relied on. */
+const askUs = 1_000_000
+const silentUsMax = 6_000_000
 /** The server hears this often how far everything is done; it cuts whoever is silent for wal_sender_timeout (10 s). */
 const replyEveryMs = 500
 /** Tables that are made, dropped or altered are found this late. */
@@ -85,10 +88,14 @@ export interface FeedStatus {
   readonly sinks: readonly LaneStatus[]
 }
 
+/** Of all feeds of this process. */
+let livesBegun = 0
 const noRecord: FeedRecord = { system: '', timeline: 0, rules: '', owed: [] }
 const none: ReadonlySet<string> = new Set()
 
 export class ChangeFeed {
+  /** Another number with each connection that streams. */
+  life = 0
   readonly #options: FeedOptions
   readonly #lanes: readonly Lane[]
   #spec: FeedSpec
@@ -129,7 +136,8 @@ export class ChangeFeed {
 
   /** Tables whose changes are heard now, `schema.table`; none while it is not streaming. */
   get followed(): ReadonlySet<string> {
-    return this.#state === 'streaming' ? this.#followed : none
+    const heard = this.#state === 'streaming' && this.#life?.silentUs !== undefined
+    return heard && (this.#life as Life).silentUs < silentUsMax ? this.#followed : none
   }
 
   get status(): FeedStatus {
@@ -291,6 +299,7 @@ export class ChangeFeed {
       for (const lane of this.#lanes) if (lane.status.state === 'owed') this.#everythingTo(lane, life)
       life.check()
       this.#state = 'streaming'
+      this.life = ++livesBegun
       if (this.#problem !== '') this.#options.tell(`changes are followed, on ${place.id}`)
       this.#problem = ''
       void this.#dropOthers(place, life)
@@ -380,7 +389,7 @@ export class ChangeFeed {
   async #stream(place: FeedPlace, connection: ReplicationConnection, life: Life): Promise<void> {
     const { slot, clock } = this.#options
     const stream = connection.startChanges(slot, slot)
-    life.reply = () => stream.send(standbyStatus(life.safe, clock.wall()))
+    life.reply = () => stream.send(standbyStatus(life.safe, clock.wall(), life.silentUs > askUs))
     const replies = setInterval(() => life.confirm(), replyEveryMs)
     let looking = false
     const look = (): void => {
@@ -415,6 +424,7 @@ export class ChangeFeed {
   async #read(stream: ReplicationStream, life: Life): Promise<void> {
     for (;;) {
       const bytes = await stream.next()
+      life.heard()
       if (bytes === null) throw new Error('the server ended the stream')
       life.check()
       const frame = readLogicalFrame(bytes)
@@ -486,6 +496,7 @@ class Life {
   #asking = false
   #closed = false
   #confirmed: Lsn = 0
+  #heardUs: number
   #broken: Error | null = null
   #room: (() => void) | null = null
   readonly #waits: (() => void)[] = []
@@ -502,10 +513,20 @@ class Life {
     this.#lanes = lanes
     this.#clock = clock
     this.#ended = closed
+    this.#heardUs = clock.monotonic()
   }
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** Since the server said something. */
+  get silentUs(): number {
+    return this.#clock.monotonic() - this.#heardUs
+  }
+
+  heard(): void {
+    this.#heardUs = this.#clock.monotonic()
   }
 
   use(rules: ReadonlyMap<string, TableRules>): void {

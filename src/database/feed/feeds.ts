@@ -23,7 +23,7 @@ export interface FeedsOptions {
   /** Of the edges and the shared tiers. Made once for each different `listeners`. */
   sinksOf(listeners: FeedListeners): FeedSinks
   /** The router's own cached statements. */
-  local(database: string): InvalidationSink | null
+  local(database: string): InvalidationSink
   tell(database: string, text: string): void
 }
 
@@ -99,6 +99,7 @@ export class Feeds {
   }
 
   #give(spec: RoutedDatabase): void {
+    if (this.#closed) return
     const wanted = specOf(spec, this.#watched.get(spec.name) ?? noTables)
     if (wanted === null) return
     let feed = this.#feeds.get(spec.name)
@@ -112,8 +113,7 @@ export class Feeds {
   #make({ name, own }: RoutedDatabase, spec: FeedSpec): ChangeFeed {
     const { clock, identity, memoryOf, local, tell } = this.#options
     const sinks = [...this.#sinks.sinks]
-    const statements = local(name)
-    if (statements !== null) sinks.push({ name: 'statements', sink: statements })
+    sinks.push({ name: 'statements', sink: local(name) })
     if (this.#listeners.bus !== null) sinks.push({ name: 'services', sink: one => this.#tellBus(one) })
     return new ChangeFeed({
       spec,
@@ -143,6 +143,11 @@ export class Feeds {
 
   followed(database: string): ReadonlySet<string> {
     return this.#feeds.get(database)?.followed ?? noTables
+  }
+
+  /** Another number with each connection of the feed. */
+  lifeOf(database: string): number {
+    return this.#feeds.get(database)?.life ?? 0
   }
 
   /** Null: the database has no feed. */
@@ -189,7 +194,7 @@ function specOf({ name, feed, cacheQueries }: RoutedDatabase, watched: ReadonlyS
 }
 
 /** Null: there is no primary, or nobody to ask it as. */
-function placeOf(spec: RoutedDatabase): FeedPlace | null {
+export function placeOf(spec: RoutedDatabase): FeedPlace | null {
   const server = spec.servers.find(one => one.id === spec.primary)
   const login = spec.users.find(one => one.name === user)?.server
   if (server === undefined || login === undefined) return null

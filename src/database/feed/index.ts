@@ -2,4 +2,5 @@
 
 export type { FeedSpec, Invalidation, InvalidationRule, InvalidationSink } from './contract.ts'
 export type { FeedMemory, FeedRecord, FeedStatus, NamedSink } from './feed.ts'
-export { type FeedSinks, Feeds, type FeedsOptions } from './feeds.ts'
+export { type FeedSinks, Feeds, type FeedsOptions, placeOf } from './feeds.ts'
+export { addressOf } from './place.ts'

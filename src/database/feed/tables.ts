@@ -41,7 +41,7 @@ export function looksSql(tables: readonly string[]): string {
       FROM pg_class AS l WHERE l.relkind IN ('r', 'p') AND (l.oid = c.oid
         OR c.relkind = 'p' AND l.oid IN (SELECT relid FROM pg_partition_tree(c.oid)))))
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-  WHERE n.nspname || '.' || c.relname IN (${tables.map(literal).join(', ')})`
+  WHERE n.nspname || '.' || c.relname = ANY (ARRAY[${tables.map(literal).join(', ')}]::text[])`
 }
 
 export interface TablesPlan {

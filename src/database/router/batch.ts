@@ -18,6 +18,7 @@ import {
 } from '../../wire/postgres/index.ts'
 import type { ReadsSetting } from '../contract.ts'
 import type { StatementInfo } from '../sql/contract.ts'
+import { cachedBatch, cachedQuery } from './cached.ts'
 import type { ClientSession } from './client-session.ts'
 import { answerCommand, isForRouter } from './local-commands.ts'
 import {
@@ -53,6 +54,7 @@ export function beginBatch(
   size: number,
 ): number {
   const end = at + size
+  session.filling = null
   switch (bytes[at]) {
     case frontend.query:
       return session.skipping ? end : beginQuery(session, bytes, at, end)
@@ -84,10 +86,16 @@ function beginQuery(session: ClientSession, bytes: Buffer, at: number, end: numb
   if (session.refusal !== null) return refused(session, end, true)
   const problem = readQuery(bytes, at + 5, end)
   if (problem !== null) return broken(session, problem)
-  const info = session.database.book.look(textOf(session, bytes, at + 5, end - 1))
+  const text = textOf(session, bytes, at + 5, end - 1)
+  const info = session.database.book.look(text)
   if (isForRouter(session, info)) {
     answerCommand(session, info, true)
     return end
+  }
+  if (session.database.results !== null) {
+    const answer = cachedQuery(session, text, info, end - at)
+    if (answer === 'answered') return end
+    if (answer === 'filling') return filling(session, at, end, true)
   }
   const server = placeOf(session, isRead(info), info.hint)
   if (server === null) return -1
@@ -105,6 +113,11 @@ function beginExtended(
   if (session.refusal !== null) return refused(session, end, false)
   const local = beginLocal(session, bytes, at, end)
   if (local !== 0) return local < 0 ? -1 : end
+  if (session.database.results !== null) {
+    const cached = cachedBatch(session, bytes, at, length)
+    if (cached.answer === 'answered') return cached.end
+    if (cached.answer === 'filling') return filling(session, at, end, false)
+  }
   if (!mayUseReplicas(session, firstHint)) {
     session.placed = null
     session.route = 'primary'
@@ -172,6 +185,13 @@ function broken(session: ClientSession, problem: Problem): -1 {
 function connected(session: ClientSession, server: string, at: number, end: number, simple: boolean): number {
   if (session.connect(server)) return at
   return session.refusal === null ? -1 : refused(session, end, simple)
+}
+
+/** What is kept is what the primary says: a replica may not have yet what voided the last answer. */
+function filling(session: ClientSession, at: number, end: number, simple: boolean): number {
+  session.placed = null
+  session.route = 'primary:cache'
+  return connected(session, '', at, end, simple)
 }
 
 // --- reads ----------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ import { forward } from './forward.ts'
 import type { PoolWaiter } from './pool.ts'
 import type { SharedStatement } from './prepared.ts'
 import { owed } from './replies.ts'
+import type { ResultFill } from './results.ts'
 import type { ParseReply, ServerConnection, ServerUser } from './server-connection.ts'
 import { type ParameterSet, type SettingsSet, sameSettings, settingsDifference } from './settings.ts'
 import { plainError, protocolError, routerError, type SqlError } from './sql-errors.ts'
@@ -89,6 +90,10 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   advisoryLocks = 0
   // The batch under way.
   writing = false
+  /** By what; null: by too much. */
+  written: readonly StatementInfo[] | null = noWrites
+  /** Keeps the answer of the batch under way. */
+  filling: ResultFill | null = null
   movable = false
   hearsTags = false
   /** By tags since the last ReadyForQuery: what was set in a transaction holds, or does not. */
@@ -484,9 +489,20 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   }
 
   committed(): void {
-    const { planner } = this.database
+    this.#wrote()
+    this.database.planner.writing()
+  }
+
+  /** Before anybody is told: nothing that is older may be read from now on. */
+  #wrote(): void {
+    const { planner, results } = this.database
     planner.wrote(this.readState)
-    planner.writing()
+    results?.wrote(this.written)
+  }
+
+  #endFill(): void {
+    this.filling?.abort()
+    this.filling = null
   }
 
   notified(): void {
@@ -495,6 +511,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
 
   failed(code: string): void {
     this.batchFailed = true
+    this.#endFill()
     // What was prepared before the tables changed is prepared anew, everywhere.
     if (code === '0A000' && this.statements !== null) this.database.schema++
     if (this.server?.skipping) this.skipping = true
@@ -536,9 +553,11 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
       if (server.replies.length === 0) this.batchInfo = null
     }
     if (this.writing && status === idleStatus) {
-      planner.wrote(this.readState)
-      if (server.replies.length === 0) this.writing = false
-      else planner.writing()
+      this.#wrote()
+      if (server.replies.length === 0) {
+        this.writing = false
+        this.written = noWrites
+      } else planner.writing()
     }
     this.#moves = 0
     const meant = this.otherMeaning !== '' || this.localMeaning !== ''
@@ -553,6 +572,8 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   afterReady(): void {
     const server = this.server
     if (server === null) return
+    this.filling?.end()
+    this.filling = null
     if (this.#moved) {
       this.#moveOn(server)
       return
@@ -617,11 +638,12 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
 
   serverLost(connection: ServerConnection, why: string): void {
     this.server = null
-    const { planner } = this.database
     const { pool, replies } = connection
     this.#endedBadly(connection, true)
-    if (this.writing) planner.wrote(this.readState)
+    this.#endFill()
+    if (this.writing) this.#wrote()
     this.writing = false
+    this.written = noWrites
     if (this.blocked === 'settings' && !this.greeted) {
       this.blocked = ''
       this.begin()
@@ -792,7 +814,8 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     this.waitsIn?.remove(this)
     if (blocked === 'placing') database.planner.cancel(this.#resumePlace)
     database.sessions.delete(this)
-    if (this.writing) database.planner.wrote(this.readState)
+    this.#endFill()
+    if (this.writing) this.#wrote()
     for (const statement of this.statements?.values() ?? []) database.statements.leave(statement)
     this.statements = null
     this.#tail = null
@@ -825,4 +848,5 @@ export interface UnnamedStatement {
   readonly info: StatementInfo
 }
 
+const noWrites: readonly StatementInfo[] = []
 const nothing = { done: (): void => {} }

@@ -1,6 +1,7 @@
 // What a router process and its supervisor say to each other: JSON lines over a Unix socket, as the edge's.
 
 import type { FeedStatus } from '../feed/feed.ts'
+import type { ResultCounts } from './results.ts'
 import type { RouterSnapshot } from './snapshot.ts'
 
 export interface RouterControlMethods {
@@ -57,6 +58,8 @@ export interface RoutedDatabaseStatus {
   readonly reads: Readonly<Record<string, number>>
   /** What caches are told of committed changes; null: nobody asked for it. */
   readonly feed: FeedStatus | null
+  /** Answers of reads that are kept; null: none are. */
+  readonly results: ResultCounts | null
 }
 
 export interface RoutedServerStatus {

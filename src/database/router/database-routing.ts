@@ -7,6 +7,7 @@ import type { Clock } from '../../kit/clock.ts'
 import type { TimerWheel } from '../../kit/timer-wheel.ts'
 import type { ClientLogins } from '../auth/index.ts'
 import type { TopologyServer } from '../contract.ts'
+import { addressOf, type Feeds, placeOf } from '../feed/index.ts'
 import type { ReadPlanner } from '../reads/contract.ts'
 import type { StatementBook } from '../sql/contract.ts'
 import { Cancels } from './cancels.ts'
@@ -14,6 +15,8 @@ import type { ClientSession } from './client-session.ts'
 import type { Outbox } from './outbox.ts'
 import { type PoolWaiter, type ServerCredentials, ServerPool } from './pool.ts'
 import { SharedStatements } from './prepared.ts'
+import { ResultTables } from './result-tables.ts'
+import { Results } from './results.ts'
 import type { ServerConnection } from './server-connection.ts'
 import { SettingsBook } from './settings.ts'
 import type { RoutedDatabase, RouterUser } from './snapshot.ts'
@@ -36,6 +39,7 @@ export interface RouterContext {
   /** Text of a file that the snapshot names. */
   readText(file: string): string
   tell(subject: string, text: string): void
+  readonly feeds: Feeds
 }
 
 export interface ServerTlsHere {
@@ -62,6 +66,8 @@ export class DatabaseRouting {
   spec: RoutedDatabase
   users: ReadonlyMap<string, RouterUser>
   serverTls: ServerTlsHere
+  /** Null: results of reads are not kept. */
+  results: Results | null = null
   /** Counts changes of tables and the like: prepared statements made before one may not fit any more. */
   schema = 0
   readonly #told = new Map<string, number>()
@@ -75,6 +81,7 @@ export class DatabaseRouting {
     this.serverTls = tlsOf(context, spec)
     this.cancels = new Cancels(this)
     this.#follow()
+    this.#keepResults(undefined)
   }
 
   get name(): string {
@@ -122,9 +129,33 @@ export class DatabaseRouting {
     for (const pool of this.pools.values()) pool.renewLogins()
     this.planner.use(spec)
     this.#follow(spec.epoch > before.epoch)
+    this.#keepResults(before.cacheQueries)
+    // Another primary: what was asked of the one before does not count.
+    if (spec.primary !== before.primary || spec.epoch > before.epoch) this.results?.schemaChanged()
     for (const session of [...this.sessions]) session.snapshotChanged()
     if (this.primaryOpen) this.#release()
     else if (this.primary !== null) this.#hold(this.primary.takeWaiters())
+  }
+
+  #keepResults(before: RoutedDatabase['cacheQueries']): void {
+    const settings = this.spec.cacheQueries
+    if (JSON.stringify(settings) === JSON.stringify(before)) return
+    this.results?.close()
+    const { feeds } = this.context
+    const address = async () => {
+      const place = placeOf(this.spec)
+      return place === null ? null : addressOf(place)
+    }
+    this.results =
+      settings === undefined
+        ? null
+        : new Results({
+            settings,
+            tables: new ResultTables(address),
+            followed: () => feeds.followed(this.name),
+            feedLife: () => feeds.lifeOf(this.name),
+            watch: table => feeds.watch(this.name, table),
+          })
   }
 
   /** Pools for the servers that may be used, and no others. */
@@ -228,6 +259,7 @@ export class DatabaseRouting {
 
   close(): void {
     this.planner.close()
+    this.results?.close()
     for (const session of [...this.sessions]) session.endNow('The router stops.')
     for (const pool of this.pools.values()) pool.close('the router stops', true)
     this.cancels.close()

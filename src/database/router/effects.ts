@@ -171,6 +171,7 @@ function apply(session: ClientSession, server: ServerConnection, info: Statement
 /** Every connection makes its prepared statements anew before it is used; this one, too. */
 function tablesChanged({ database }: ClientSession): void {
   database.schema++
+  database.results?.schemaChanged()
   database.planner.definitionsChanged()
 }
 

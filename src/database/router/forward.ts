@@ -28,6 +28,7 @@ import { answerCommand, isForRouter } from './local-commands.ts'
 import { bindLocal, closeLocal, describeLocal, executeLocal, parseLocal, textOf } from './local-statements.ts'
 import { parseOf, type SharedStatement } from './prepared.ts'
 import { owed } from './replies.ts'
+import { withWrite } from './results.ts'
 import type { ParseReply, ServerConnection } from './server-connection.ts'
 import { protocolError, routerError } from './sql-errors.ts'
 
@@ -91,7 +92,7 @@ export function forward(
     case frontend.functionCall:
       if (session.skipping) break
       begins(session, server, null)
-      writes(session, server)
+      writes(session, server, null)
       server.replies.push(owed.query)
       session.batchesSent++
       out(session).add(bytes, at, end)
@@ -126,7 +127,8 @@ function begins(session: ClientSession, server: ServerConnection, info: Statemen
   session.committing(info.transaction === 'commit' || info.transaction === 'commit-prepared')
 }
 
-function writes(session: ClientSession, server: ServerConnection): void {
+function writes(session: ClientSession, server: ServerConnection, info: StatementInfo | null): void {
+  if (session.database.results !== null) session.written = withWrite(session.written, info)
   if (session.writing || !server.pool.primary) return
   session.writing = true
   session.database.planner.writing()
@@ -149,7 +151,7 @@ const refusalSql =
 
 /** The portal becomes one that says so when it is executed. */
 function refuseBind(session: ClientSession, server: ServerConnection, portal: string): void {
-  server.unnamedOf = null
+  server.unnamed = null
   server.replies.push(owed.parseHidden)
   server.replies.push(owed.bind)
   out(session).addAll(parseMessage('', refusalSql, []))
@@ -166,7 +168,7 @@ function noteStatement(
   begins(session, server, info)
   if (info.transaction !== 'none')
     session.committing(info.transaction === 'commit' || info.transaction === 'commit-prepared')
-  if (info.mayWrite) writes(session, server)
+  if (info.mayWrite) writes(session, server, info)
   if (info.asynchronousCommit) session.database.planner.asynchronousCommit()
   if (hasEffect(info)) noteEffect(session, info, portal)
 }
@@ -190,7 +192,7 @@ function sendQuery(
   server.replies.push(owed.query)
   session.batchesSent++
   session.unnamed = null
-  server.unnamedOf = null
+  server.unnamed = null
   if (refused) out(session).addAll(queryMessage(refusalSql))
   else out(session).add(bytes, at, end)
 }
@@ -214,7 +216,7 @@ function sendParse(
   if (view.nameTo > view.nameFrom) sendNamedParse(session, server, bytes, at, end, text, info)
   else {
     session.unnamed = { text, types: typesOf(bytes, view), info }
-    server.unnamedOf = session
+    server.unnamed = session.unnamed
     server.replies.push(owed.parse)
     out(session).add(bytes, at, end)
   }
@@ -301,11 +303,11 @@ function ensure(session: ClientSession, server: ServerConnection, statement: Sha
 /** The unnamed statement of an earlier batch, on a connection that has another by now. */
 function ensureUnnamed(session: ClientSession, server: ServerConnection): void {
   const { unnamed } = session
-  if (unnamed === null || server.unnamedOf === session || unnamed.info.command !== null) return
+  if (unnamed === null || server.unnamed === unnamed || unnamed.info.command !== null) return
   const types = unnamed.types
   const ids: number[] = []
   if (types !== null) for (let at = 0; at < types.length; at += 4) ids.push(types.readUInt32BE(at))
-  server.unnamedOf = session
+  server.unnamed = unnamed
   server.replies.push(owed.parseHidden)
   out(session).addAll(parseMessage('', unnamed.text, ids))
 }
@@ -352,7 +354,7 @@ function sendBind(
     return
   }
   if (info !== null) noteStatement(session, server, info, bytes.latin1Slice(portalFrom, portalTo))
-  else writes(session, server)
+  else writes(session, server, null)
   if (!named) ensureUnnamed(session, server)
   sendAbout(session, server, statement, bytes, at, end, statementFrom, statementTo)
   server.replies.push(owed.bind)
@@ -411,6 +413,6 @@ function sendClose(
 }
 
 /** A copy of the types of parameters that a Parse names; null for none. */
-function typesOf(bytes: Buffer, { typesFrom, typeCount }: ParseView): Buffer | null {
+export function typesOf(bytes: Buffer, { typesFrom, typeCount }: ParseView): Buffer | null {
   return typeCount === 0 ? null : Buffer.from(bytes.subarray(typesFrom, typesFrom + 4 * typeCount))
 }

@@ -6,15 +6,22 @@ import type { Stream } from '../../io/net.ts'
 
 const outboxBytes = 128 * 1024
 
+export interface Tap {
+  add(bytes: Buffer, from: number, to: number): void
+}
+
 export class Outbox {
   #bytes: Buffer = Buffer.allocUnsafeSlow(outboxBytes)
   #length = 0
   #stream: Stream | null = null
+  #tap: Tap | null = null
   /** Did the stream take all since `begin`? */
   #taken = true
 
-  begin(stream: Stream): void {
+  /** @param tap gets a copy of everything */
+  begin(stream: Stream, tap: Tap | null = null): void {
     this.#stream = stream
+    this.#tap = tap
     this.#length = 0
     this.#taken = true
   }
@@ -26,6 +33,7 @@ export class Outbox {
   /** `bytes[from..to)`. */
   add(bytes: Buffer, from: number, to: number): void {
     const size = to - from
+    if (this.#tap !== null) this.#tap.add(bytes, from, to)
     if (size > outboxBytes - this.#length) {
       this.#flush()
       if (size > outboxBytes) {

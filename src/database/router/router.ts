@@ -92,7 +92,8 @@ export class Router implements RouterContext {
       ...(options.feeds ?? feedsOfOneLife),
       net: this.net,
       clock: this.clock,
-      local: () => null,
+      local: database => async invalidation =>
+        this.#doors.get(database)?.database.results?.heard(invalidation),
       tell: (database, text) => this.tell(database, text),
     })
   }

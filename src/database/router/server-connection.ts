@@ -25,6 +25,7 @@ import {
   syncMessage,
 } from '../../wire/postgres/index.ts'
 import { type ServerLogin, serverLogin } from '../auth/index.ts'
+import type { Tap } from './outbox.ts'
 import type { PoolUser, ServerPool } from './pool.ts'
 import { PreparedHere, type SharedStatement } from './prepared.ts'
 import { owed, Replies } from './replies.ts'
@@ -40,6 +41,8 @@ export interface ServerUser {
   readonly movable: boolean
   /** What it writes counts only when its commit is known: nothing of it is passed on before. */
   readonly writing: boolean
+  /** Its answer is to be kept for others. */
+  readonly filling: Tap | null
   /** It wants to hear the tags of commands. */
   readonly hearsTags: boolean
   answered(): void
@@ -101,8 +104,8 @@ export class ServerConnection extends Timed implements StreamHandler {
   status: number = idleStatus
   settings: SettingsSet
   parameters: ParameterSet
-  /** Whose unnamed statement is the connection's now. */
-  unnamedOf: ServerUser | null = null
+  /** Which unnamed statement of a session's is the connection's now. */
+  unnamed: object | null = null
   /** Of the database when it was last used: after a change of the schema its prepared statements are made anew. */
   schema = 0
   copyingIn = false
@@ -298,7 +301,7 @@ export class ServerConnection extends Timed implements StreamHandler {
   #walk(bytes: Buffer, length: number): void {
     const { owner, replies } = this
     const out = this.pool.database.context.toClient
-    if (owner !== null) out.begin(owner.stream)
+    if (owner !== null) out.begin(owner.stream, owner.filling)
     /** Where what is to be passed on begins. */
     let from = 0
     let at = 0
@@ -570,7 +573,7 @@ export class ServerConnection extends Timed implements StreamHandler {
     this.prepared.clear()
     this.settings = this.pool.database.settings.none
     this.discards = false
-    this.unnamedOf = null
+    this.unnamed = null
   }
 
   // --- the router's own ---------------------------------------------------------------------------------------
@@ -579,7 +582,7 @@ export class ServerConnection extends Timed implements StreamHandler {
   sendHidden(sql: string, query: HiddenQuery): void {
     const message = queryMessage(sql)
     this.replies.push(owed.queryHidden, query)
-    this.unnamedOf = null
+    this.unnamed = null
     this.stream.writeBytes(message, 0, message.length)
   }
 

@@ -5,6 +5,7 @@ import type { FeedStatus } from '../feed/index.ts'
 import { pinReasons } from '../sql/contract.ts'
 import type { RoutedDatabaseStatus, RoutedServerStatus } from './control-protocol.ts'
 import type { DatabaseRouting } from './database-routing.ts'
+import type { ResultCounts } from './results.ts'
 
 export function databaseStatus(
   database: DatabaseRouting,
@@ -33,6 +34,7 @@ export function databaseStatus(
     })),
     reads: database.planner.counts,
     feed,
+    results: database.results?.counts ?? null,
   }
 }
 
@@ -123,8 +125,43 @@ export function routerMetrics(
     },
   )
   statementMetrics(metrics, databases)
+  resultMetrics(metrics, databases)
   feedMetrics(metrics, databases, feedOf)
   return metrics
+}
+
+function resultMetrics(metrics: Metrics, databases: () => readonly DatabaseRouting[]): void {
+  const each = (
+    kind: 'gauge' | 'counter',
+    name: string,
+    help: string,
+    read: (counts: ResultCounts) => number,
+  ): void =>
+    metrics.pull(kind, { name, help, labels: ['database'] }, function* () {
+      for (const { name: database, results } of databases())
+        if (results !== null) yield { labels: { database }, value: read(results.counts) }
+    })
+  each('counter', 'database_results_hits_total', 'Reads that were answered from memory.', one => one.hits)
+  each(
+    'counter',
+    'database_results_misses_total',
+    'Reads whose answer could be kept, and was not there.',
+    one => one.misses,
+  )
+  each(
+    'counter',
+    'database_results_voided_total',
+    'Answers that were dropped by a change.',
+    one => one.voided,
+  )
+  each(
+    'counter',
+    'database_results_evicted_total',
+    'Answers that were dropped for others.',
+    one => one.evicted,
+  )
+  each('counter', 'database_results_refused_total', 'Answers that could not be kept.', one => one.refused)
+  each('gauge', 'database_results_bytes', 'Answers that are kept.', one => one.bytes)
 }
 
 function feedMetrics(

@@ -4,7 +4,7 @@
 import type { Catalogue, StatementBook, StatementInfo } from './contract.ts'
 import { type Facts, joined, markWrite, newFacts, pin } from './facts.ts'
 import { Generations } from './generations.ts'
-import { hintOf } from './hint.ts'
+import { cacheMsOf, hintOf } from './hint.ts'
 import { judged } from './judge.ts'
 import { type Shape, sampleText, shapeOf, shownText } from './lexer.ts'
 import { type Parsed, parsed } from './parse.ts'
@@ -22,6 +22,7 @@ export interface StatementBookOptions {
 interface Entry {
   readonly facts: Facts
   readonly hint: StatementInfo['hint']
+  readonly cacheMs: number | null
   readonly normalised: string
   info: StatementInfo
   /** By which catalogue `info` was judged. */
@@ -66,7 +67,14 @@ class Book implements StatementBook {
   }
 
   #judge(entry: Entry): void {
-    entry.info = judged(entry.facts, entry.hint, entry.normalised, this.#catalogue, this.#options.strict)
+    entry.info = judged(
+      entry.facts,
+      entry.hint,
+      entry.cacheMs,
+      entry.normalised,
+      this.#catalogue,
+      this.#options.strict,
+    )
     entry.judgement = this.#judgement
   }
 
@@ -94,7 +102,7 @@ class Book implements StatementBook {
     const facts = result.kind === 'facts' ? result.facts : unparsed(shape, result.kind)
     // A text that does not parse may hold values outside quotes.
     const shown = result.kind === 'error' ? '(does not parse)' : shownText(shape.key)
-    const entry = this.#entry(facts, hintOf(shape.hint), shown)
+    const entry = this.#entry(facts, shape.hint, shown)
     if (result.kind !== 'error' && !shape.exact) this.#shapes.set(key, entry)
     return entry
   }
@@ -111,9 +119,10 @@ class Book implements StatementBook {
     return text.length <= parseCharactersMax ? parsed(text) : { kind: 'gave-up' }
   }
 
-  #entry(facts: Facts, hint: StatementInfo['hint'], normalised: string): Entry {
-    const info = judged(facts, hint, normalised, this.#catalogue, this.#options.strict)
-    return { facts, hint, normalised, info, judgement: this.#judgement }
+  #entry(facts: Facts, said: string | null, normalised: string): Entry {
+    const [hint, cacheMs] = [hintOf(said), cacheMsOf(said)]
+    const info = judged(facts, hint, cacheMs, normalised, this.#catalogue, this.#options.strict)
+    return { facts, hint, cacheMs, normalised, info, judgement: this.#judgement }
   }
 }
 

@@ -98,6 +98,8 @@ export interface StatementInfo {
   readonly asynchronousCommit: boolean
   /** An SQL comment at its beginning: `/* tenfold: primary *\/`, `/* tenfold: reads=any *\/`. */
   readonly hint: 'primary' | 'fresh' | 'session' | 'any' | 'replica' | null
+  /** `/* tenfold: cache=10s *\/`: how long its result may be kept; null: nothing is said. */
+  readonly cacheMs: number | null
   readonly command: RouterCommand | null
   /** Functions by name that decide about `readOnly`, looked up when the catalogue is known: lower case, `schema.name` or `name`. */
   readonly functions: readonly string[]

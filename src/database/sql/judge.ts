@@ -74,6 +74,7 @@ function relationVerdict(name: string, catalogue: Catalogue | null, strict: bool
 export function judged(
   facts: Facts,
   hint: StatementInfo['hint'],
+  cacheMs: number | null,
   normalised: string,
   catalogue: Catalogue | null,
   strict: boolean,
@@ -99,6 +100,7 @@ export function judged(
     ownTransaction: facts.ownTransaction,
     asynchronousCommit: facts.asynchronousCommit,
     hint,
+    cacheMs,
     command: facts.command,
     functions: [...facts.functions],
     relations: [...facts.relations],

@@ -61,12 +61,13 @@ export function readLogicalFrame(bytes: Buffer): LogicalFrame | null {
 /** 2000-01-01 in microseconds of Unix time: PostgreSQL counts from there. */
 const epochUs = 946_684_800_000_000
 
-/** Standby status update: everything before `lsn` is done with; the server may drop it. */
-export function standbyStatus(lsn: number, wallUs: number): Buffer {
+/** Standby status update: everything before `lsn` is done with; the server may drop it. `answerNow`: it is to say something. */
+export function standbyStatus(lsn: number, wallUs: number, answerNow: boolean = false): Buffer {
   const message = Buffer.alloc(34)
   message[0] = 0x72
   for (const at of [1, 9, 17]) message.writeBigUInt64BE(BigInt(lsn), at)
   message.writeBigInt64BE(BigInt(Math.round(wallUs) - epochUs), 25)
+  message[33] = answerNow ? 1 : 0
   return message
 }
 
