@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   copyFileSync,
+  cpSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -31,11 +32,14 @@ interface Opened {
   readonly spec: StoreSpec
 }
 
+const open = new Set<MainStore>()
+
 async function opened(directory: string, over: Partial<StoreSpec> = {}, bytes = 67_108_864): Promise<Opened> {
   const whole: StoreSpec = { ...spec, disk: { directory, bytes, objectBytesMax: bytes }, ...over }
   const memory = createStoreMemory(whole, 1)
   const told: string[] = []
   const main = new MainStore(memory, text => told.push(text))
+  open.add(main)
   await main.ready
   return { one: new ThreadStore(memory, 0), main, told, spec: whole }
 }
@@ -45,6 +49,8 @@ async function inFolder(use: (directory: string) => Promise<void>): Promise<void
   try {
     await use(directory)
   } finally {
+    for (const main of open) await main.close()
+    open.clear()
     rmSync(directory, { recursive: true, force: true })
   }
 }
@@ -128,7 +134,8 @@ test('a restart finds what was used, with its numbers moved to the new clock, an
   }))
 
 test('what was purged, softly or not, stays so after a crash, as soon as the purge was acknowledged', () =>
-  inFolder(async directory => {
+  inFolder(async folder => {
+    const directory = join(folder, 'live')
     const first = await opened(directory)
     for (let i = 0; i < 40; i++) putUsed(first.one, i)
     await first.main.close()
@@ -140,8 +147,11 @@ test('what was purged, softly or not, stays so after a crash, as soon as the pur
     ])
     await second.main.purge({ keys: [keyOf(4)] })
     await second.main.purge({ tags: ['tag 5'], soft: true })
-    // The process is gone without a word.
-    const third = await opened(directory)
+    // As a process that is gone without a word leaves it.
+    const left = join(folder, 'left')
+    cpSync(directory, left, { recursive: true, filter: name => !name.endsWith('.sock') })
+    await second.main.close()
+    const third = await opened(left)
     for (const i of [1, 2, 3, 4]) assert.equal(await load(third.one, keyOf(i)), null, `${i}`)
     const soft = await load(third.one, keyOf(5))
     assert.equal(soft?.purgedSoftly, true)
@@ -150,9 +160,9 @@ test('what was purged, softly or not, stays so after a crash, as soon as the pur
     // What comes after is not purged by what was before.
     putUsed(third.one, 1)
     await third.main.close()
-    const fourth = await opened(directory)
+    const fourth = await opened(left)
     assert.equal(await presentOf(fourth.one, 40), 37)
-    for (const each of [second, fourth]) await each.main.close()
+    await fourth.main.close()
   }))
 
 test('bits that flip and files that end anywhere are never taken for a body', () =>
@@ -348,6 +358,49 @@ test('a process that is killed leaves whole objects or none', () =>
       rmSync(directory, { recursive: true })
       assert.ok(found > 0, 'nothing is found')
     }
+  }))
+
+test('an edge that replaces another one gets the folder when that has closed; purges of the meantime count', () =>
+  inFolder(async directory => {
+    const first = await opened(directory)
+    for (let i = 0; i < 30; i++) putUsed(first.one, i)
+    for (let i = 0; i < 50; i++) await first.main.purge({ tags: ['nobody'] })
+    putUsed(first.one, 30)
+    const disk = { directory, bytes: 67_108_864, objectBytesMax: 67_108_864 }
+    const memory = createStoreMemory({ ...spec, disk }, 1)
+    const main = new MainStore(memory, text => assert.fail(text))
+    const one = new ThreadStore(memory, 0)
+    assert.equal(
+      one.load(keyOf(1), () => {}),
+      false,
+    )
+    await main.purge({ tags: ['tag 30'] })
+    await main.purge({ keys: [keyOf(2)] })
+    await first.main.close()
+    await main.ready
+    for (const i of [2, 30]) assert.equal(await load(one, keyOf(i)), null, `${i}`)
+    assert.equal(await presentOf(one, 31), 29)
+    await main.close()
+    const last = await opened(directory)
+    assert.equal(await presentOf(last.one, 31), 29)
+    assert.deepEqual(
+      readdirSync(directory).filter(name => name.startsWith('early')),
+      [],
+    )
+    await last.main.close()
+  }))
+
+test('a store that is closed while another process has its folder leaves it alone', () =>
+  inFolder(async directory => {
+    const first = await opened(directory)
+    const second = new MainStore(createStoreMemory(first.spec, 1), text => assert.fail(text))
+    await second.purge({ tags: ['tag 1'] })
+    await second.close()
+    putUsed(first.one, 1)
+    await first.main.close()
+    const third = await opened(directory)
+    assert.equal(await load(third.one, keyOf(1)), null, 'it was purged by the second')
+    await third.main.close()
   }))
 
 test('copies of a folder are of no use to another store', () =>

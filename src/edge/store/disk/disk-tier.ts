@@ -2,6 +2,9 @@
 // what was pushed), drops the oldest. Requests never wait for it. When the disk fails or is full it goes quiet and tries
 // again later; when it can't write down what was purged, it drops all that it has, so that nothing purged comes back.
 
+import { type LineServer, listenLines } from '../../../io/line-server.ts'
+import { namesIn } from '../../../io/segment-file.ts'
+import { socketPath } from '../../../io/socket-path.ts'
 import type { Clock } from '../../../kit/clock.ts'
 import type { Purge } from '../contract.ts'
 import { headWord } from '../entries.ts'
@@ -9,6 +12,7 @@ import { blockBytes, entryState, spillSlots } from '../layout.ts'
 import { PinnedEntry } from '../stored-entry.ts'
 import type { ThreadStore } from '../worker-store.ts'
 import { DiskIndex, type DiskPlace } from './disk-index.ts'
+import { EarlyPurges } from './early-purges.ts'
 import { PurgeLog } from './purge-log.ts'
 import { decodeHead, encodeRecord } from './record.ts'
 import { Segments } from './segments.ts'
@@ -19,6 +23,8 @@ const quietMs = 30_000
 const batchBytesMax = 4_194_304
 /** Of a dropped segment, records that were used are copied up to one part in so many of it. */
 const copyShare = 2
+/** Until the folder is looked at again, which another process has. */
+const ownMs = 250
 const scanYield = 64
 
 interface Record {
@@ -44,6 +50,13 @@ export class DiskTier {
   #usable = false
   #lost = false
   #closed = false
+  #closing: Promise<void> | null = null
+  /** The folder is ours while this listens. */
+  #owned: LineServer | null = null
+  #stopWaiting: () => void = () => {}
+  readonly #early: EarlyPurges
+  /** Numbers of purges are above those of the folder's records. */
+  #opened = false
   /** Why an earlier process's files could not be removed. */
   #unwiped: Error | null = null
   /** When all that was there is known. */
@@ -61,14 +74,18 @@ export class DiskTier {
     this.#segments = new Segments(directory, bytes)
     this.#index = new DiskIndex(store.views)
     this.#log = new PurgeLog(directory, store.views, store.entries.clocks)
+    this.#early = new EarlyPurges(directory)
     this.#objectBytesMax = Math.min(objectBytesMax, this.#segments.recordBytesMax / 2)
     this.ready = this.#start(directory)
   }
 
   async #start(directory: string): Promise<void> {
     try {
+      await namesIn(directory)
+      if (!(await this.#own(directory))) return
       const numbers = await this.#segments.find()
       const believed = await this.#log.open(numbers.length > 0)
+      await this.#takeEarly()
       if (!believed) {
         await this.#segments.wipe()
         this.#tell(`what was purged can't be read in ${directory}: what was stored there is dropped`)
@@ -85,6 +102,32 @@ export class DiskTier {
         if (isThere(cause)) this.#unwiped = cause
       })
     }
+  }
+
+  /** One process at a time: an edge that replaces another one waits until that has closed its store. False: closed first. */
+  async #own(directory: string): Promise<boolean> {
+    const path = socketPath(directory, 'disk')
+    while (!this.#closed) {
+      try {
+        this.#owned = await listenLines(path, { onValue() {} })
+        return true
+      } catch (error) {
+        if (codeOf(error) !== 'EADDRINUSE') throw error
+        await new Promise<void>(resolve => {
+          this.#stopWaiting = resolve
+          setTimeout(resolve, ownMs).unref()
+        })
+      }
+    }
+    return false
+  }
+
+  /** What was purged before the numbers of the folder were known: again, with numbers above those of its records. */
+  async #takeEarly(): Promise<void> {
+    const { clocks } = this.#store.entries
+    for (const what of await this.#early.all()) await this.#log.add(what, clocks.purge(what))
+    this.#opened = true
+    await this.#early.remove()
   }
 
   async #scan(number: number): Promise<void> {
@@ -116,14 +159,22 @@ export class DiskTier {
    * neither could be done.
    */
   async log(what: Purge, serial: number): Promise<void> {
-    await this.ready
     if (this.#unwiped !== null) throw this.#unwiped
-    if (!this.#usable || this.#lost) return
+    if (!this.#opened) return this.#logEarly(what)
+    if (!this.#usable || this.#lost || this.#closed) return
     try {
       await this.#log.add(what, serial)
     } catch (error) {
       await this.#lose(error)
     }
+  }
+
+  async #logEarly(what: Purge): Promise<void> {
+    await this.#early.add(what).catch(error => {
+      if (isThere(error)) throw error
+    })
+    // It may have been opened meanwhile, and have read the list without this one.
+    if (this.#opened) await this.log(what, this.#store.entries.clocks.purge(what))
   }
 
   /** For good: until the edge is started anew. */
@@ -290,7 +341,14 @@ export class DiskTier {
   // --- the end ------------------------------------------------------------------------------------------------
 
   /** All that memory has and that was used, until `endUs`; then the disk is left in order. Never rejects. */
-  async close(endUs: number): Promise<void> {
+  close(endUs: number): Promise<void> {
+    this.#closing ??= this.#close(endUs)
+    return this.#closing
+  }
+
+  async #close(endUs: number): Promise<void> {
+    if (!this.#opened) this.#closed = true
+    this.#stopWaiting()
     await this.ready
     if (this.#timer !== null) clearInterval(this.#timer)
     if (this.#usable && !this.#lost) {
@@ -302,6 +360,8 @@ export class DiskTier {
     await this.#idle()
     await this.#segments.close()
     await this.#log.close().catch(error => this.#fail(error))
+    await this.#early.close()
+    this.#owned?.close()
   }
 
   async #writeUsed(endUs: number): Promise<void> {
