@@ -133,6 +133,7 @@ export class RedisServers {
   }
 
   ask<T extends Reply>(shard: number, args: readonly Argument[]): Promise<T> {
+    if (this.#cluster === null) return this.#plain[shard]!.ask<T>(args)
     return this.#follow(shard, link => link.ask<T>(args))
   }
 
@@ -152,11 +153,14 @@ export class RedisServers {
     return name === null ? undefined : this.#links.get(name)
   }
 
-  async #follow<T>(shard: number, send: (link: RedisLink) => Promise<T>): Promise<T> {
+  #follow<T>(shard: number, send: (link: RedisLink) => Promise<T>): Promise<T> {
+    return this.#cluster === null ? send(this.#plain[shard]!) : this.#followCluster(shard, send)
+  }
+
+  async #followCluster<T>(shard: number, send: (link: RedisLink) => Promise<T>): Promise<T> {
     try {
       return await send(this.linkOf(shard))
     } catch (error) {
-      if (this.#cluster === null) throw error
       if (isServerError(error, 'MOVED') || isServerError(error, 'CLUSTERDOWN') || error instanceof Failure) {
         const moved = isServerError(error, 'MOVED')
         await this.#refresh()

@@ -12,6 +12,7 @@ export interface PackedValue {
 
 const lineMax = 16_384
 const newline = 0x0a
+const noTags: readonly string[] = []
 
 /** Null: larger than `bytesMax`, compressed too. */
 export async function packedValue(
@@ -40,45 +41,75 @@ export function tagText(tag: string): string {
   return encodeURIComponent(tag)
 }
 
+/** The line in front of a value, as scripts.ts writes it. Tags as they stand there; '' is none. */
+export interface EntryHead {
+  readonly epoch: number
+  readonly counter: number
+  readonly version: number
+  readonly freshAtMs: number
+  readonly goneAtMs: number
+  readonly loadMs: number
+  readonly format: string
+  readonly kind: string
+  readonly tags: string
+  /** Where the value begins. */
+  readonly valueAt: number
+}
+
+/** Null: not written by us. */
+export function entryHead(raw: Buffer): EntryHead | null {
+  const lineEnd = raw.indexOf(newline)
+  if (lineEnd < 0 || lineEnd > lineMax) return null
+  const words = raw.latin1Slice(0, lineEnd).split(' ')
+  if (words.length !== 10) return null
+  return {
+    epoch: Number(words[1]),
+    counter: Number(words[2]),
+    version: Number(words[3]),
+    freshAtMs: Number(words[4]),
+    goneAtMs: Number(words[5]),
+    loadMs: Number(words[6]),
+    format: words[7]!,
+    kind: words[8]!,
+    tags: words[9]!,
+    valueAt: lineEnd + 1,
+  }
+}
+
 /**
+ * At once, but for what has to be unpacked first. Null: damaged, or larger than `bytesMax` allows when unpacked.
  * @param nowMs by the server's clock @param softly expired by a soft invalidation
- * Null: not written by us, damaged, or larger than `bytesMax` when unpacked.
  */
-export async function readEntry(
+export function readEntry(
+  head: EntryHead,
   raw: Buffer,
   nowMs: number,
   softly: boolean,
   bytesMax: number,
-): Promise<TierEntry | null> {
-  const lineEnd = raw.subarray(0, lineMax).indexOf(newline)
-  if (lineEnd < 0) return null
-  const words = raw.latin1Slice(0, lineEnd).split(' ')
-  if (words.length !== 10) return null
-  const [, , , version, fresh, gone, load, format, kind, tags] = words as [string, ...string[]] as string[]
-  const value = await unpackedValue(kind!, raw.subarray(lineEnd + 1), bytesMax)
-  if (value === undefined) return null
-  const freshAt = softly ? Math.min(Number(fresh), nowMs) : Number(fresh)
-  return {
-    value,
-    format: format!,
-    tags: tags === '' ? [] : tags!.split(',').map(decodeURIComponent),
-    version: Number(version),
-    freshMs: freshAt - nowMs,
-    graceMs: Number(gone) - freshAt,
-    loadMs: Number(load),
-  }
+): TierEntry | null | Promise<TierEntry | null> {
+  const { kind, valueAt } = head
+  if (kind === 'n') return entryOf(head, null, nowMs, softly)
+  if (kind === 's') return entryOf(head, raw.utf8Slice(valueAt), nowMs, softly)
+  const bytes = raw.subarray(valueAt)
+  if (kind === 'b') return entryOf(head, bytes, nowMs, softly)
+  if (kind !== 'S' && kind !== 'B') return null
+  return new Promise(done =>
+    unpackWhole('zstd', bytes, bytesMax * 8, plain => {
+      if (plain === null) done(null)
+      else done(entryOf(head, kind === 'S' ? plain.utf8Slice() : plain, nowMs, softly))
+    }),
+  )
 }
 
-async function unpackedValue(
-  kind: string,
-  bytes: Buffer,
-  bytesMax: number,
-): Promise<Encoded | null | undefined> {
-  if (kind === 'n') return null
-  if (kind === 's') return bytes.utf8Slice()
-  if (kind === 'b') return bytes
-  if (kind !== 'S' && kind !== 'B') return undefined
-  const plain = await new Promise<Buffer | null>(done => unpackWhole('zstd', bytes, bytesMax * 8, done))
-  if (plain === null) return undefined
-  return kind === 'S' ? plain.utf8Slice() : plain
+function entryOf(head: EntryHead, value: Encoded | null, nowMs: number, softly: boolean): TierEntry {
+  const freshAt = softly ? Math.min(head.freshAtMs, nowMs) : head.freshAtMs
+  return {
+    value,
+    format: head.format,
+    tags: head.tags === '' ? noTags : head.tags.split(',').map(decodeURIComponent),
+    version: head.version,
+    freshMs: freshAt - nowMs,
+    graceMs: head.goneAtMs - freshAt,
+    loadMs: head.loadMs,
+  }
 }

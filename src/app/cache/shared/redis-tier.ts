@@ -18,8 +18,9 @@ import type {
   TierEntry,
   TierListener,
 } from '../contract.ts'
-import { packedValue, readEntry, tagText } from './entry-text.ts'
+import { entryHead, packedValue, readEntry, tagText } from './entry-text.ts'
 import { MissedWords } from './missed.ts'
+import { QuickLook } from './quick-look.ts'
 import { changeScript, getScript, releaseScript, setScript } from './scripts.ts'
 
 export interface RedisTierOptions {
@@ -96,6 +97,7 @@ export class RedisTier implements Tier {
     toldLater: 0,
   }
   readonly servers: RedisServers
+  readonly #quick: QuickLook
   readonly #options: RedisTierOptions
   readonly #leaseMs: number
   readonly #compressAboveBytes: number
@@ -135,6 +137,7 @@ export class RedisTier implements Tier {
         onTakenOver: shard => this.#missed.add(shard, [], [], true),
       },
     })
+    this.#quick = new QuickLook(this.servers)
   }
 
   /** Resolves when each server was tried once: then it is usable, or Redis is away. */
@@ -154,11 +157,23 @@ export class RedisTier implements Tier {
   async get(key: string, leased: boolean): Promise<TierAnswer> {
     const shard = this.#trusted(key)
     const keys = this.#keysOf(shard, key)
-    const token = leased ? this.#newToken() : ''
-    const reply = await this.#counted(
-      this.servers.run<Reply[]>(shard, getScript, keys, [leased ? '1' : '0', token, String(this.#leaseMs)]),
-    )
-    return this.#answer(reply, token)
+    try {
+      const found = await this.#quick.fresh(shard, keys[0])
+      if (found !== null) {
+        const read = readEntry(found.head, found.raw, found.nowMs, false, this.#valueBytesMax)
+        const entry = read instanceof Promise ? await read : read
+        if (entry !== null) {
+          this.counts.hits++
+          return { kind: 'hit', entry }
+        }
+      }
+      const token = leased ? this.#newToken() : ''
+      const args = [leased ? '1' : '0', token, String(this.#leaseMs)]
+      return await this.#answer(await this.servers.run<Reply[]>(shard, getScript, keys, args), token)
+    } catch (error) {
+      this.counts.failed++
+      throw error
+    }
   }
 
   async set(key: string, entry: TierEntry, lease: string | null): Promise<SetOutcome> {
@@ -279,12 +294,11 @@ export class RedisTier implements Tier {
   async #answer(reply: readonly Reply[], token: string): Promise<TierAnswer> {
     const kind = String(reply[0])
     if (kind === 'hit' || kind === 'stale') {
-      const entry = await readEntry(
-        reply[1] as Buffer,
-        Number(reply[2]),
-        reply[3] === 1,
-        this.#valueBytesMax,
-      ).catch(() => null)
+      const raw = reply[1] as Buffer
+      const head = entryHead(raw)
+      const softly = reply[3] === 1
+      const entry =
+        head === null ? null : await readEntry(head, raw, Number(reply[2]), softly, this.#valueBytesMax)
       const lease = kind === 'stale' ? leaseText(token, reply[4], reply[5]) : null
       if (entry === null) {
         this.counts.misses++
