@@ -9,6 +9,7 @@ import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { type Answer, answers, ask, asked, cachedRoute, withCache } from '../tools/cached-edge.ts'
 import { type EdgeUnderTest, serve, startEdge, until } from '../tools/edge-harness.ts'
+import { type Http2Answer, openHttp2 } from '../tools/http2-client.ts'
 import { ok } from '../tools/raw-origin.ts'
 
 const edge: EdgeUnderTest = await startEdge(
@@ -636,4 +637,69 @@ test('what was pushed survives a restart on the disk; what was purged does not c
   assert.match(said(found), /hit/)
   assert.equal((await ask(second.port, '/gone', host)).status, 503)
   assert.equal((await second.call('cacheLook', { url: 'http://shop.example/kept' })).entry?.state, 'fresh')
+})
+
+test('over HTTP/2 too: small and large hits, HEAD, ranges and 304', async t => {
+  const large = Buffer.alloc(300_001, 'abc\n')
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ target }, peer) => {
+      if (!target.endsWith('large')) return ok('small', `${fresh}ETag: "s"\r\n`)
+      peer.write(`HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n${fresh}\r\n`)
+      peer.write(large)
+      return undefined
+    }),
+  )
+  const peer = await openHttp2(t, edge.url)
+  const path = newPath()
+  const over = (headers: Record<string, string>, at = path): Promise<Http2Answer> =>
+    peer.ask({ ':path': at, ...headers })
+  for (const result of [/stored/, /hit/, /hit/]) {
+    const small = await over({})
+    assert.match(String(small.headers['cache-status']), result)
+    assert.equal(small.body.toString(), 'small')
+    const big = await over({}, `${path}-large`)
+    assert.match(String(big.headers['cache-status']), result)
+    assert.ok(big.whole && big.body.equals(large))
+  }
+  const head = await over({ ':method': 'HEAD' }, `${path}-large`)
+  assert.equal(head.headers['content-length'], `${large.length}`)
+  assert.equal(head.body.length, 0)
+  assert.equal((await over({ 'if-none-match': '"s"' })).status, 304)
+  const part = await over({ range: 'bytes=-2' })
+  assert.equal(part.status, 206)
+  assert.equal(part.body.toString(), 'll')
+  assert.equal(origin.requests.length, 2)
+})
+
+test('a hook that changes answers sees stored ones too', async t => {
+  const module = join(edge.stateDirectory, 'cache-hooks.ts')
+  writeFileSync(
+    module,
+    "export const mark = response => ({ headers: { set: { 'X-Hooked': String(response.status) } } })",
+  )
+  const hooks = { module, hash: 'one', onResponse: 'mark', deadlineMs: 20_000, onFailure: 'refuse' } as const
+  const compress = { encodings: ['gzip'], bytesMin: 100, types: ['text/*'], level: 'fast' } as const
+  const body = Buffer.alloc(400_000, 'hooked and compressed, ')
+  const origin = await serve(
+    edge,
+    t,
+    answers((_asked, peer) => {
+      peer.write(
+        `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n${fresh}\r\n`,
+      )
+      peer.write(body)
+      return undefined
+    }),
+    { routes: [cachedRoute('/*', {}, { hooks, compress })] },
+  )
+  const path = newPath()
+  for (const result of [/stored/, /hit/, /hit/]) {
+    const answer = await get(path, { 'Accept-Encoding': 'gzip' })
+    assert.match(said(answer), result)
+    assert.equal(answer.headers['x-hooked'], '200')
+    assert.ok(gunzipSync(answer.bytes).equals(body))
+  }
+  assert.equal(origin.requests.length, 1)
 })

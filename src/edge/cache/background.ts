@@ -7,7 +7,7 @@ import type { CompiledRoute, CompiledSnapshot } from '../compile.ts'
 import type { CopiedRequest, Exchange } from '../exchange.ts'
 import { NoClient } from '../no-client.ts'
 import type { CachedRoute } from './cached-route.ts'
-import { addEdits } from './request-edits.ts'
+import { addEdits, editsWith } from './request-edits.ts'
 import { headOf, originFields } from './stored-fields.ts'
 import { Work } from './work.ts'
 
@@ -85,6 +85,10 @@ export function beginOwn(
   exchange.background = true
   exchange.toParent = work.route.parent !== null
   if (exchange.toParent) work.ownGroup = route.group
-  exchange.beginCopy(client, work.route.ownRoute(route), copy)
+  const loop = exchange.toParent ? `CDN-Loop: ${worker.pseudonym}\r\n` : ''
+  exchange.beginCopy(client, work.route.ownRoute(route), {
+    ...copy,
+    edits: loop === '' ? copy.edits : editsWith(copy.edits, [], loop),
+  })
   return true
 }

@@ -23,6 +23,8 @@ import type { CachedRoute } from './cached-route.ts'
 import { headOf, notIn304, shownOf, storedFlag, withoutNames } from './stored-fields.ts'
 import { StoredSender, toTheEnd } from './stored-sender.ts'
 
+/** Above it a text costs two copies more than bytes. */
+const textBytesMax = 16_384
 const notIn206: readonly string[] = ['content-type', 'content-length', 'content-range', 'accept-ranges']
 
 /** Takes the entry over: it is released when the answer has gone. `said`: after the name in Cache-Status. */
@@ -43,7 +45,8 @@ export function answerStored(
   if ((meta.flags & storedFlag.noLength) !== 0 && entry.bodyBytes >= 0 && meta.status !== 204)
     lines += `Content-Length: ${entry.bodyBytes}\r\n`
   lines += added
-  const text = exchange.head.method === 'HEAD' ? '' : entry.text()
+  const isSmall = entry.bodyBytes <= textBytesMax
+  const text = exchange.head.method === 'HEAD' ? '' : isSmall ? entry.text() : null
   if (text === null || route.behind !== null) sendPieces(exchange, route, entry, meta.status, lines)
   else {
     exchange.localWhole(meta.status, lines, text)

@@ -22,6 +22,8 @@ export class StoredSender implements LocalSource {
   #held = false
   #waits = false
   #over = false
+  /** What stands behind it may still ask for more. */
+  #allFed = false
 
   constructor(exchange: Exchange, entry: StoredEntry, parts: readonly Part[]) {
     this.#exchange = exchange
@@ -42,13 +44,14 @@ export class StoredSender implements LocalSource {
 
   drained(): void {
     this.#held = false
-    if (!this.#waits) this.#send()
+    if (!this.#waits && !this.#allFed) this.#send()
   }
 
   #send(): void {
     while (!this.#held && !this.#waits && !this.#over) {
       const part = this.#parts[this.#part]
       if (part === undefined) {
+        this.#allFed = true
         this.#exchange.feedEnd()
         return
       }
