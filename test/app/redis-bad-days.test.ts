@@ -195,8 +195,8 @@ test('a slow server opens the circuit, a quick one closes it', async t => {
 test('commands beyond the bound are refused at once, not queued', async t => {
   const server = await startRedis(t)
   const tier = await tierAt(t, server.url, { link: { commandsMax: 10, timeoutMs: 5_000 } })
-  await tier.get('a', false)
-  const calls = await Promise.allSettled(Array.from({ length: 15 }, () => tier.get('a', false)))
+  await eventually('nothing is under way', () => tier.servers.linkOf(0).underWay === 0)
+  const calls = await Promise.allSettled(Array.from({ length: 15 }, () => tier.servers.ask(0, ['PING'])))
   const refused = calls.filter(one => one.status === 'rejected')
   assert.equal(refused.length, 5)
   assert.ok(refused.every(one => isCoded(one.reason, 'REDIS_BUSY')))

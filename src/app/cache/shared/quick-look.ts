@@ -39,22 +39,16 @@ export class QuickLook {
     const timely = head.freshAtMs > clock.nowMs && head.goneAtMs > clock.nowMs
     if (!timely || head.epoch !== clock.epoch || clock.soft > counter) return null
     const untouched = tags === '' || clock.counter <= counter
-    if (!untouched && !(await this.#tagsHold(shard, tags, counter))) return null
+    if (!untouched && !(await this.#tagsHold(shard, head))) return null
     return { head, raw: raw!, nowMs: clock.nowMs }
   }
 
-  async #tagsHold(shard: number, tags: string, counter: number): Promise<boolean> {
+  async #tagsHold(shard: number, { tags, epoch, counter }: EntryHead): Promise<boolean> {
     const names = tags.split(',').flatMap(tag => [`t:${tag}`, `s:${tag}`])
-    const scores = await this.#servers.ask<readonly Reply[]>(shard, [
-      'ZMSCORE',
-      this.#clock(shard),
-      '!',
-      ...names,
-    ])
-    // The epoch again: without it a clock that was lost in between would know of no tag.
-    return (
-      scores[0] !== null && scores.every((score, i) => i === 0 || score === null || Number(score) <= counter)
-    )
+    const asked = this.#servers.ask<readonly Reply[]>(shard, ['ZMSCORE', this.#clock(shard), '!', ...names])
+    const [era, ...scores] = await asked
+    // The epoch again: a clock that began anew in between knows of no tag.
+    return Number(era ?? 0) === epoch && scores.every(score => score === null || Number(score) <= counter)
   }
 
   #reading(shard: number): Promise<ClockReading> {
