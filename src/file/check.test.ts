@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { evictionKinds } from '../policy/evict/index.ts'
 import { balanceKinds } from '../policy/settings.ts'
 import { type CheckedSystem, checkSystem, fileFailures, renderProblems, spellOut } from './index.ts'
 import { systemJsonSchema } from './json-schema.ts'
@@ -305,6 +306,18 @@ test('a service may have a name that objects have by birth, and a route to one t
     edge: { routes: [{ path: '/*', to: 'constructor' }] },
   })
   assert.equal(result.ok ? '' : result.problems[0]?.code, fileFailures.unknownService.code)
+})
+
+test('the file offers exactly the eviction policies that there are', () => {
+  for (const eviction of evictionKinds)
+    mustCheck({ name: 'x', services: { web: { command: 'x' } }, edge: { cache: { eviction } } })
+  const edge = { cache: { eviction: 'none' } }
+  const result = checkSystem({ name: 'x', services: { web: { command: 'x' } }, edge })
+  const allowed = result.ok ? '' : (result.problems[0]?.allowed ?? '')
+  assert.deepEqual(
+    [...allowed.matchAll(/'([a-z0-9-]+)'/g)].map(match => match[1]).sort(),
+    [...evictionKinds].sort(),
+  )
 })
 
 test('the file offers exactly the balancing algorithms that the policies have', () => {

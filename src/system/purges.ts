@@ -121,21 +121,37 @@ export class Purges {
     missed.timer.unref()
   }
 
+  /** Whoever has it for a parent may have fetched from it meanwhile what it had not forgotten. */
+  async #again(wishes: readonly PurgeWish[], url: string): Promise<void> {
+    const others = this.#options.peers().filter(one => one.url !== url && !this.#missed.has(one.url))
+    for (const wish of wishes) {
+      await this.#here(purgeOf(wish)).catch(() => [])
+      await Promise.all(others.map(peer => this.#there(peer, wish)))
+    }
+  }
+
   /** A peer that the file no longer names is forgotten. */
   async #tellMissed(url: string): Promise<void> {
     const missed = this.#missed.get(url)
     const peer = this.#options.peers().find(one => one.url === url)
     if (missed === undefined) return
+    const late: PurgeWish[] = []
     while (peer !== undefined && missed.wishes.length > 0) {
       const [wish] = missed.wishes as [PurgeWish]
       missed.why = await told(peer, wish)
-      if (missed.why !== '') return
+      if (missed.why !== '') break
+      late.push(wish)
       // The list may have become shorter meanwhile: everything is one wish.
       if (missed.wishes[0] === wish) missed.wishes.shift()
     }
-    clearTimeout(missed.timer ?? undefined)
-    if (this.#missed.get(url) === missed) this.#missed.delete(url)
-    if (peer !== undefined) this.#options.tell('decision', 'cache', `${url} was told what it had missed`)
+    if (peer === undefined || missed.wishes.length === 0) {
+      clearTimeout(missed.timer ?? undefined)
+      if (this.#missed.get(url) === missed) this.#missed.delete(url)
+    }
+    if (late.length > 0) {
+      this.#options.tell('decision', 'cache', `${url} was told what it had missed`)
+      await this.#again(late, url)
+    }
   }
 }
 

@@ -584,6 +584,7 @@ class ComposedSystem implements RunningSystem {
       fleet: () => this.#parts.fleet?.status() ?? [],
       edge: () => this.#edgeState(),
       reloads: () => this.#need('changes').changes.counts,
+      purgesWaiting: () => this.#parts.purges?.peers ?? [],
       databases: {
         statuses: () => this.#parts.databases?.statuses() ?? [],
         backup: name => this.#parts.databases?.backups(name)?.status() ?? null,

@@ -14,6 +14,8 @@ export interface MetricsSource {
   /** Reloads since the start, by outcome. */
   reloads(): Readonly<Record<string, number>>
   readonly databases: DatabaseMetricsSource
+  /** Purges that peers have not been told yet, by their URL. */
+  purgesWaiting(): readonly { readonly url: string; readonly waiting: number }[]
 }
 
 /** Each call of the result gives the text of now. */
@@ -72,6 +74,11 @@ export function systemMetrics(source: MetricsSource): () => string {
     'fleet_resident_bytes',
     'Resident memory of the instance.',
     perMember(member => member.rssBytes),
+  )
+  gauge(
+    'system_cache_purges_waiting',
+    'Purges that a peer has not been told yet: it serves what it should have forgotten.',
+    () => source.purgesWaiting().map(({ url, waiting }) => ({ labels: { peer: url }, value: waiting })),
   )
   databaseMetrics(metrics, source.databases)
   return () => metrics.text()

@@ -199,6 +199,16 @@ test('pages are pushed ahead of the first request: from the service, or a file',
   assert.equal((await films.run('push', `${url}/films/1`, '--file', 'missing.txt')).code, 2)
 })
 
+test('a parent that cannot be found hinders nobody: the service is asked', async t => {
+  const films = shop(t)
+  films.describe({ cache: { parent: 'https://shield.invalid' } })
+  const up = await films.begin()
+  assert.equal((await films.get('/films/7')).body, '7 1')
+  assert.equal((await films.get('/films/7')).body, '7 1')
+  await until('the system is ready without it', async () => (await films.status()).ready)
+  assert.ok(up.status.services.some(one => one.name === '(parent)'))
+})
+
 test('without a caching route nothing can be purged, and it is said', async t => {
   const films = shop(t)
   films.describe({ route: false })

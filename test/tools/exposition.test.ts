@@ -63,6 +63,7 @@ test("the supervisor's own metrics are read too", () => {
     fleet: () => [{ name: 'web', ready: 1, wanted: 2, members: [member] }] as never,
     edge: () => ({ state: 'running', reason: '', pid: 1, adopted: false, restarts: 3 }) as never,
     reloads: () => ({ done: 1 }),
+    purgesWaiting: () => [{ url: 'http://127.0.0.1:9901', waiting: 2 }],
     databases: {
       statuses: () => [{ name: 'main', state: 'ready', epoch: 4, paused: null, servers: [server] }] as never,
       backup: () => null,
