@@ -251,3 +251,21 @@ test('without the feed nothing is answered from memory', async t => {
   await direct.query(`UPDATE films SET title = 'unheard' WHERE id = 9`)
   assert.equal((await client.query(text)).rows[0].title, 'unheard')
 })
+
+test('a write to one table leaves the answers of others, unless it could reach them', async t => {
+  const { client, under } = await begun(t, {}, [
+    `CREATE FUNCTION rename() RETURNS int LANGUAGE sql VOLATILE AS $$ UPDATE films SET title = 'renamed' WHERE id = 8; SELECT 1 $$`,
+  ])
+  const text = 'SELECT title FROM films WHERE id = 8'
+  await kept(client, text)
+  const writer = await under.client()
+  await writer.query('INSERT INTO orders (film) VALUES (length(now()::text))')
+  await writer.query('UPDATE orders SET film = film + 1 WHERE id = 1')
+  await client.query(text)
+  assert.equal(await route(client), 'cache')
+  await writer.query('UPDATE films SET title = upper(title) WHERE id = 8')
+  assert.equal((await client.query(text)).rows[0].title, 'FILM 8')
+  await kept(client, text)
+  await writer.query('SELECT rename()')
+  assert.equal((await client.query(text)).rows[0].title, 'renamed')
+})

@@ -5,6 +5,7 @@
 import { type EvictionPolicy, evictionFactory } from '../../policy/evict/index.ts'
 import type { Invalidation } from '../feed/index.ts'
 import { qualified } from '../feed/rules.ts'
+import { builtinFunctions, builtinOperators, builtinTypes } from '../sql/builtins.generated.ts'
 import type { StatementInfo } from '../sql/contract.ts'
 import type { ReadTables, ResultTables } from './result-tables.ts'
 import type { CachedQueries } from './snapshot.ts'
@@ -200,7 +201,7 @@ export class Results {
     }
     for (const info of statements) {
       const text = info.normalised.toLowerCase()
-      const known = namesItsTables.has(info.kind) && text !== '' && info.functions.length === 0
+      const known = namesItsTables.has(info.kind) && text !== '' && info.functions.every(callsNothing)
       if (!known || others.some(name => text.includes(name))) {
         this.clear()
         return
@@ -247,6 +248,18 @@ export class Results {
 
 /** Their text says which tables they change, as far as triggers, cascades, rules, views and functions do not change others. */
 const namesItsTables: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge', 'copy'])
+
+/** Volatile ones of PostgreSQL's own that touch no table. */
+const harmless: ReadonlySet<string> = new Set(
+  'nextval setval currval lastval random gen_random_uuid uuidv4 uuidv7 clock_timestamp timeofday'.split(' '),
+)
+
+/** PostgreSQL's own functions and operators change no table; what has the name of one of them and is another is found first nowhere. */
+function callsNothing(name: string): boolean {
+  if (builtinFunctions.has(name) || harmless.has(name)) return true
+  const [, kind, inner = ''] = /^(operator|type)\((.+)\)$/.exec(name) ?? []
+  return kind === 'type' ? builtinTypes.has(inner) : kind === 'operator' && builtinOperators.has(inner)
+}
 
 /** Remembers what a transaction wrote by; null: too many. */
 export function withWrite(
