@@ -22,7 +22,8 @@ async function hammer({ eviction, kills, fillsLeast }: Run): Promise<void> {
   const random = seededRandom(seed)
   const spec = { memoryBytes: 6_291_456, entriesMax: 3_000, objectBytesMax: 786_432, eviction }
   const memory = createStoreMemory(spec, workers, seed)
-  const main = new MainStore(memory, () => {})
+  let emptied = 0
+  const main = new MainStore(memory, () => emptied++)
   const cells = new Int32Array(new SharedArrayBuffer(64))
   const threads: Worker[] = []
   const start = (worker: number): void => {
@@ -41,6 +42,10 @@ async function hammer({ eviction, kills, fillsLeast }: Run): Promise<void> {
     for (let i = 0; i < kills; i++) {
       await pause(30 + random.below(120))
       const worker = random.below(workers)
+      const { common, thread } = main.store.views
+      // Half of them while they hold the lock, as far as that can be hit.
+      for (let looks = i % 2 === 0 ? 1_000_000 : 0; looks > 0; looks--)
+        if (Atomics.load(common.lock, 0) === Atomics.load(thread.life, worker)) break
       await (threads[worker] as Worker).terminate()
       main.repairWorker(worker)
       start(worker)
@@ -61,7 +66,7 @@ async function hammer({ eviction, kills, fillsLeast }: Run): Promise<void> {
     0,
     'pins are left',
   )
-  const tell = `${main.counts.entries} entries, ${main.counts.evicted} evicted, ${cells[hammerCell.fills]} fills`
+  const tell = `${main.counts.entries} entries, ${main.counts.evicted} evicted, ${cells[hammerCell.fills]} fills, emptied ${emptied} times`
   console.log(tell)
   const { entry, common } = main.store.views
   let blocks = 0
