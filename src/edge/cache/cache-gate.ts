@@ -22,11 +22,11 @@ import { type Gate, gateAnswer } from '../gate.ts'
 import type { StoredEntry, WaitEnd } from '../store/contract.ts'
 import { validateBehind } from './background.ts'
 import { type CachedRoute, keyWith } from './cached-route.ts'
-import { aliasFor } from './languages.ts'
+import { aliasFor, isInLikedLanguage } from './languages.ts'
 import { answerPart, asksForPart, partKey } from './partials.ts'
 import { addEdits } from './request-edits.ts'
 import { answerStored } from './stored-answer.ts'
-import { headOf, originFields, storedFlag } from './stored-fields.ts'
+import { headOf, originFields, shownOf, storedFlag } from './stored-fields.ts'
 import { ttlText } from './told.ts'
 import { Waiting, Work } from './work.ts'
 
@@ -119,10 +119,13 @@ export class CacheGate implements Gate {
     }
     const found = same ?? store.get(keyWith(baseKey, `~${alias}`))
     if (found === null) return null
-    if ((found.meta.flags & storedFlag.alias) === 0) return found
-    const target = store.get(found.fields)
-    found.release()
-    if (target === null || (target.meta.flags & ownFlags) === 0) return target
+    const target = (found.meta.flags & storedFlag.alias) === 0 ? found : store.get(found.fields)
+    if (target !== found) found.release()
+    if (target === null) return null
+    const { meta, fields } = target
+    const isAnswer = (meta.flags & ownFlags) === 0
+    if (isAnswer && isInLikedLanguage(exchange.head, headOf(meta.status, shownOf(fields, meta.flags))))
+      return target
     target.release()
     return null
   }

@@ -94,6 +94,10 @@ export class CacheStep implements ResponseStep {
     if (method !== 'POST' || head.status !== 200 || said === undefined) return null
     if (said.replace(/^https?:\/\//, '') !== authority + exchange.target && said !== exchange.target)
       return null
+    const route = this.#route
+    if (!isOwn(exchange, route) || route.goesPast(exchange)) return null
+    // What was passed on with it may have made the answer, and is not in the key.
+    if (route.unkeyed.some(name => exchange.head.find(name) !== undefined)) return null
     const judged = this.#judge(exchange, head, 'GET', exchange.head, originAlone)
     const bodyBytes = bodyBytesOf(head)
     const key = this.#route.keyOf(exchange)
@@ -257,8 +261,8 @@ export class CacheStep implements ResponseStep {
     work.fill = null
     if (led === null) return null
     if (work.key === partKey(work.baseKey)) {
-      if (isPart(head) && judged.store && judged.vary.length === 0 && bodyBytes > -2)
-        return this.#begun(exchange, led, head, judged, askedLine(exchange))
+      const isFit = judged.store && judged.vary.length === 0 && bodyBytes > -2 && isOwn(exchange, this.#route)
+      if (isPart(head) && isFit) return this.#begun(exchange, led, head, judged, askedLine(exchange))
       // The origin sends the whole in spite of the range, or nothing that could be stored.
       const whole =
         head.status === 206 || head.status === 304 ? null : this.#route.store.lead(work.baseKey, led)

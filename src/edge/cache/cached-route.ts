@@ -87,7 +87,10 @@ export class CachedRoute {
     const { head, target, path } = exchange
     const query = target.length === path.length ? '' : target.slice(path.length)
     const text = this.#key.text(isSecure(exchange), head.authority, path, query, head)
-    return text === null || this.#space === '' ? text : keyWith(text, this.#space)
+    if (text === null) return null
+    const spaced = this.#space === '' ? text : keyWith(text, this.#space)
+    const told = toldHost(exchange)
+    return told === '' ? spaced : keyWith(spaced, told)
   }
 
   /** Of a marker: the names by which answers under its key vary. */
@@ -171,6 +174,19 @@ function dropsLittle({ response: { drop, alsoDrop } }: CompiledRoute): boolean {
 export function keyWith(key: string, part: string): string {
   const second = key.indexOf(' ', key.indexOf(' ') + 1)
   return second < 0 ? `${key} ${part}` : `${key}|${part}`
+}
+
+/** Other hosts that a trusted proxy names: instances are told of them, and may answer by them. '' where there is none. */
+function toldHost({ client, head }: Exchange): string {
+  if (client === null || !client.trusted) return ''
+  const named = head.find('forwarded') ?? ''
+  const hosts = [...named.matchAll(/host=("[^"]{0,256}"|[^;,\s]{0,256})/gi)].map(([, host]) => host as string)
+  hosts.push(head.find('x-forwarded-host') ?? '')
+  const own = head.authority.toLowerCase()
+  const others = hosts
+    .map(host => host.replaceAll('"', '').toLowerCase())
+    .filter(host => host !== '' && host !== own)
+  return others.length === 0 ? '' : `~told=${encodeURIComponent(others.join())}`
 }
 
 export function isSecure({ client, head }: Exchange): boolean {

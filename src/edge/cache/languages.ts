@@ -22,6 +22,12 @@ export function aliasFor(vary: readonly string[], request: Fields): string | nul
   return language === null ? null : varyText(vary, asking(request, language))
 }
 
+/** Under the words for a language may stand what the origin gave for want of it. */
+export function isInLikedLanguage(request: Fields, stored: Fields): boolean {
+  const liked = likedBest(request.find('accept-language') ?? '')
+  return liked !== null && stored.find('content-language')?.trim().toLowerCase() === liked
+}
+
 const asking = (request: Fields, language: string): Fields => ({
   find: name => (name === 'accept-language' ? language : request.find(name)),
 })
