@@ -28,7 +28,7 @@ import {
 import { cacheFailures } from './failures.ts'
 import { type FeedClient, openFeed } from './feed-client.ts'
 import { Fences } from './fences.ts'
-import { Flight, type Load, late, loadWithin, pause, untilAborted, within } from './flight.ts'
+import { Flight, type Load, late, loadWithin, type Mark, pause, untilAborted, within } from './flight.ts'
 import { HeldBack } from './held-back.ts'
 import { KeyClocks } from './key-clocks.ts'
 import { Found, Memory } from './memory.ts'
@@ -128,16 +128,21 @@ export class Cache {
   }
 
   /** What this process or the shared tier holds and is fresh; `null` if it is known that there is nothing. Never loads. */
-  async get<T = unknown>(key: string): Promise<T | null | undefined> {
+  get<T = unknown>(key: string): Promise<T | null | undefined> {
+    const slot = this.#memory.calm(key, this.#now.monotonic())
+    return slot >= 0 ? Promise.resolve(this.#hit(slot) as T) : this.#find<T>(key)
+  }
+
+  async #find<T>(key: string): Promise<T | null | undefined> {
     this.#open()
     const here = this.getNow<T>(checkedKey(key))
     if (here !== undefined || !this.#asksTier(this.#entry)) return here
-    const flight = this.#flightOf(key, undefined)
+    const mark = this.#markOf(key)
     const answer = await this.#askTier(key, false)
     if (answer?.kind !== 'hit') return undefined
     const draft = draftOfTier(this.#maker, answer.entry)
     if (draft === null) return undefined
-    this.#keep(flight, draft, this.#entry)
+    this.#keep(mark, draft, this.#entry)
     return this.#give(draft.value) as T
   }
 
@@ -163,8 +168,8 @@ export class Cache {
     const draft = draftOf(this.#maker, value, call, entry, 0)
     if (this.#older(key, draft.version)) return false
     this.#keyClocks.tick(key)
-    const flight = this.#flightOf(key, undefined)
-    if (!flight.storable) {
+    const mark = this.#markOf(key)
+    if (!mark.storable) {
       this.counts['refused-fenced']++
       return false
     }
@@ -175,7 +180,7 @@ export class Cache {
       if (outcome !== 'stored') await this.#tell('forget', tier => tier.forget(forgottenOf({ keys: [key] })))
       if (outcome === 'refused') return false
     }
-    return this.#keep(flight, draft, entry)
+    return this.#keep(mark, draft, entry)
   }
 
   delete(key: string): Promise<void> {
@@ -359,10 +364,9 @@ export class Cache {
     return this.#start(key, load, call, entry, stale, false)
   }
 
-  #flightOf(key: string, call: AnyCall | undefined): Flight {
-    const tags = typeof call?.tags === 'function' ? null : (call?.tags ?? [])
+  #markOf(key: string): Mark {
     const storable = !this.#fences.onKey(key, this.#clock.monotonic())
-    return new Flight(key, this.#keyClocks.at(key), this.#tags.latest, storable, tags)
+    return { key, keyClock: this.#keyClocks.at(key), since: this.#tags.latest, storable }
   }
 
   #start(
@@ -373,7 +377,8 @@ export class Cache {
     stale: unknown,
     early: boolean,
   ): Flight {
-    const flight = this.#flightOf(key, call)
+    const tags = typeof call?.tags === 'function' ? null : (call?.tags ?? [])
+    const flight = new Flight(this.#markOf(key), tags)
     this.#flights.set(key, flight)
     this.#running.add(flight)
     void this.#fly(flight, load, call, entry, stale, early)
@@ -505,10 +510,10 @@ export class Cache {
   // Storing
 
   /** Into this process, if nothing speaks against it. */
-  #keep(flight: Flight, draft: Draft, entry: EntrySettings): boolean {
-    const { key } = flight
+  #keep(mark: Mark, draft: Draft, entry: EntrySettings): boolean {
+    const { key } = mark
     const now = this.#clock.monotonic()
-    const reason = this.#refusal(flight, draft, now)
+    const reason = this.#refusal(mark, draft, now)
     if (reason !== null) {
       this.counts[reason]++
       return false
@@ -516,7 +521,7 @@ export class Cache {
     const capUs = this.#capUs(entry)
     if (!entry.inProcess || capUs === 0 || draft.ttlUs + draft.graceUs === 0) return true
     this.#heldBack.end(key)
-    if (!this.#memory.put(key, heldOf(this.#maker, key, draft, entry, flight.since, now, capUs), now)) {
+    if (!this.#memory.put(key, heldOf(this.#maker, key, draft, entry, mark.since, now, capUs), now)) {
       this.counts['refused-too-big']++
       return false
     }
@@ -525,15 +530,15 @@ export class Cache {
   }
 
   #refusal(
-    flight: Flight,
+    mark: Mark,
     draft: Draft,
     now: number,
   ): 'refused-void' | 'refused-fenced' | 'refused-older' | null {
-    if (flight.keyClock !== this.#keyClocks.at(flight.key)) return 'refused-void'
-    if (this.#tags.verdict(draft.tags, flight.since) !== TagVerdict.valid) return 'refused-void'
-    if (!flight.storable || this.#fences.onKey(flight.key, now)) return 'refused-fenced'
+    if (mark.keyClock !== this.#keyClocks.at(mark.key)) return 'refused-void'
+    if (this.#tags.verdict(draft.tags, mark.since) !== TagVerdict.valid) return 'refused-void'
+    if (!mark.storable || this.#fences.onKey(mark.key, now)) return 'refused-fenced'
     if (this.#fences.onTags(draft.tags, now)) return 'refused-fenced'
-    return this.#older(flight.key, draft.version) ? 'refused-older' : null
+    return this.#older(mark.key, draft.version) ? 'refused-older' : null
   }
 
   #older(key: string, version: number): boolean {
@@ -646,7 +651,7 @@ export class Cache {
       this.#fences.aloneSince(filled.key, place, this.#clock.monotonic())
     this.#forgetHere({ ...names, everything: false, soft: false })
     this.#fences.free(names, untilAt)
-    if (keeps) this.#keep(this.#flightOf(filled.key, undefined), filled.draft, filled.entry)
+    if (keeps) this.#keep(this.#markOf(filled.key), filled.draft, filled.entry)
   }
 
   // The shared tier

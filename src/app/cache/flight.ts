@@ -15,13 +15,21 @@ export interface LoadContext {
 /** `null` and `undefined` mean that there is nothing, and are remembered for `negativeTtlMs`. */
 export type Load<T> = (context: LoadContext) => T | Promise<T>
 
-export class Flight {
+/** What was forgotten, and whether a fence stood, when a value was begun to be fetched. */
+export interface Mark {
   readonly key: string
-  /** The key's clock when it began: another one now, and the key was forgotten meanwhile. */
+  /** The key's clock then: another one now, and the key was forgotten meanwhile. */
   readonly keyClock: number
-  /** `TagVersions.latest` when it began. */
+  /** `TagVersions.latest` then. */
   readonly since: number
-  /** Began while no fence stood. */
+  /** No fence stood then. */
+  readonly storable: boolean
+}
+
+export class Flight implements Mark {
+  readonly key: string
+  readonly keyClock: number
+  readonly since: number
   readonly storable: boolean
   /** Null: only the loaded value will tell. */
   readonly tags: readonly string[] | null
@@ -31,17 +39,11 @@ export class Flight {
   resolve!: (value: unknown) => void
   reject!: (cause: unknown) => void
 
-  constructor(
-    key: string,
-    keyClock: number,
-    since: number,
-    storable: boolean,
-    tags: readonly string[] | null,
-  ) {
-    this.key = key
-    this.keyClock = keyClock
-    this.since = since
-    this.storable = storable
+  constructor(mark: Mark, tags: readonly string[] | null) {
+    this.key = mark.key
+    this.keyClock = mark.keyClock
+    this.since = mark.since
+    this.storable = mark.storable
     this.tags = tags
     this.answer = new Promise((resolve, reject) => {
       this.resolve = resolve
