@@ -14,6 +14,14 @@ export {
 } from './canary.ts'
 export { CanaryWindow } from './canary-window.ts'
 export { admission, isRefusal, memberRoom, retryAfterSeconds } from './circuit.ts'
+export {
+  type EvictionFactory,
+  type EvictionKind,
+  type EvictionOptions,
+  type EvictionPolicy,
+  evictionFactory,
+  evictionKinds,
+} from './evict/index.ts'
 export { fadedEwma, peakEwma, ratePerSecond } from './ewma.ts'
 export {
   afterStep,

@@ -23,7 +23,9 @@ export abstract class RecencyPolicy extends QueuePolicy {
   }
 
   protected override takeOut(node: number): number {
+    if (node === 0) return -1
     this.used[node] = this.place[node]! - 1
-    return super.takeOut(node)
+    this.ring.unlink(node)
+    return this.leave(node)
   }
 }
