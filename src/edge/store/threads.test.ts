@@ -9,6 +9,7 @@ import { createStoreMemory } from './store-memory.ts'
 import { type HammerStart, hammerCell } from './testing/hammer.ts'
 
 const workers = 3
+const hammerUrl = new URL('./testing/hammer-thread.ts', import.meta.url).href
 
 interface Run {
   readonly eviction: EvictionKind
@@ -35,7 +36,7 @@ async function hammer({ eviction, kills, fillsLeast }: Run): Promise<void> {
       bodyBytesMax: 150_000,
       cells: cells.buffer as SharedArrayBuffer,
     }
-    threads[worker] = startThread(import.meta.url, 'testing/hammer-thread', data)
+    threads[worker] = startThread(hammerUrl, 'hammer-thread', data)
   }
   for (let worker = 0; worker < workers; worker++) start(worker)
   try {

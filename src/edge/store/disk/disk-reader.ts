@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { readSegment, type SegmentFile } from '../../../io/segment-file.ts'
 import type { Clock } from '../../../kit/clock.ts'
 import type { StoredEntry } from '../contract.ts'
+import type { Entries } from '../entries.ts'
+import type { StoreViews } from '../layout.ts'
 import type { StoreFill } from '../store-fill.ts'
-import type { ThreadStore } from '../worker-store.ts'
+import type { PinnedEntry } from '../stored-entry.ts'
 import { DiskIndex, type DiskPlace } from './disk-index.ts'
 import { decodeHead, headBytesOf, isPiece, pieceBytes, type RecordHead } from './record.ts'
 import { segmentName } from './segment-name.ts'
@@ -21,14 +23,23 @@ const firstBytes = 98_304
 /** An own key, or a damaged record: `damaged` counts and is forgotten. */
 type ReadEnd = 'done' | 'other' | 'damaged'
 
+/** What it needs of its thread's store. */
+export interface ReaderStore {
+  readonly views: StoreViews
+  readonly entries: Entries
+  get(key: string): StoredEntry | null
+  peek(key: string): PinnedEntry | null
+  fillAsOf(key: string, serial: number): StoreFill
+}
+
 export class DiskReader {
-  readonly #store: ThreadStore
+  readonly #store: ReaderStore
   readonly #directory: string
   readonly #clock: Clock
   readonly #index: DiskIndex
   readonly #reads = new Map<string, Told[]>()
 
-  constructor(store: ThreadStore, directory: string, clock: Clock) {
+  constructor(store: ReaderStore, directory: string, clock: Clock) {
     this.#store = store
     this.#directory = directory
     this.#clock = clock
