@@ -3,4 +3,5 @@
 
 export * from './cache/index.ts'
 export * from './cache/shared/index.ts'
+export * from './failures.ts'
 export * from './sessions/index.ts'

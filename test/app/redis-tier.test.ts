@@ -294,6 +294,15 @@ for (const [where, place] of places) {
         () => here.saw('tags', 'told-tag') && there.saw('tags', 'told-tag'),
       )
       assert.ok(there.saw('keys', 'told') && !here.saw('keys', 'told'))
+      const fence = { keys: ['fenced-once'], tags: [] }
+      for (let i = 0; i < 3; i++) await tier.fence(fence, 'once', 30_000)
+      await tier.lift(fence, 'once', -1)
+      const heardOf = (): number => there.heard.filter(one => one.keys.includes('fenced-once')).length
+      await tier.forget(names({ keys: ['behind-the-fence'] }))
+      if (at.servers.length === 1) {
+        await eventually('what follows is heard', () => there.saw('keys', 'behind-the-fence'))
+        assert.equal(heardOf(), 2, 'its beginning and its end, not its renewals')
+      }
       for (const server of at.servers) await server.ask('FLUSHALL')
       await eventually('a flush by hand is heard', () => there.heard.some(one => one.everything))
       assert.equal(there.lostTimes, 0)

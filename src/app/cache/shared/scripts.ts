@@ -176,8 +176,9 @@ local what, token, soft, everything = ARGV[1], ARGV[2], ARGV[5] == '1', ARGV[6] 
 local tagCount = #ARGV - 9
 local epoch, counter = clock(KEYS[1])
 local life = tonumber(redis.call('ZSCORE', KEYS[1], '~') or '8000000000000000') - 8000000000000000
-local bumped = false
+local bumped, news = false, everything
 local function bump()
+  news = true
   if bumped then return end
   bumped = true
   counter = math.max(counter + 1, us)
@@ -234,6 +235,7 @@ if bumped then
   if redis.call('ZCARD', KEYS[1]) > ${tagsMax} then newEpoch() end
 end
 local function drop(entryKey, controlKey)
+  news = true
   if soft then
     local raw = redis.call('GET', entryKey)
     local entry = parse(raw)
@@ -261,6 +263,7 @@ for i = (what == 'forget' and 2 or 2 + tagCount), #KEYS, 2 do
     if not raise(controlKey, 'f:') then drop(entryKey, controlKey) end
   else
     redis.call('HDEL', controlKey, 'f:' .. token)
+    news = true
     if kept[i] then
       local raw = redis.call('GET', entryKey)
       local entry = parse(raw)
@@ -277,6 +280,7 @@ for i = (what == 'forget' and 2 or 2 + tagCount), #KEYS, 2 do
     end
   end
 end
-if ARGV[7] ~= '' then redis.call(ARGV[7], ARGV[8], ARGV[9]) end
+-- A fence that is only renewed is no news.
+if news and ARGV[7] ~= '' then redis.call(ARGV[7], ARGV[8], ARGV[9]) end
 return 'done'
 `)
