@@ -7,6 +7,6 @@ export class Lru extends RecencyPolicy {
   readonly kind: EvictionKind = 'lru'
 
   evict(): number {
-    return this.takeOut(this.ring.oldest)
+    return this.takeOut(this.nodes[1]!)
   }
 }

@@ -7,6 +7,6 @@ export class Mru extends RecencyPolicy {
   readonly kind: EvictionKind = 'mru'
 
   evict(): number {
-    return this.takeOut(this.ring.newest)
+    return this.takeOut(this.nodes[0]!)
   }
 }
