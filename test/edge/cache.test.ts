@@ -703,3 +703,38 @@ test('a hook that changes answers sees stored ones too', async t => {
   }
   assert.equal(origin.requests.length, 1)
 })
+
+test('a rule for browsers does not become what is stored: a 304 is judged by what the origin said', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ headers }) =>
+      headers['if-none-match'] === undefined
+        ? ok('x', `${stale()}ETag: "a"\r\n`)
+        : 'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n',
+    ),
+    { routes: [cachedRoute('/*', { browserTtlMs: 3_600_000, immutable: true })] },
+  )
+  const path = newPath()
+  for (let i = 1; i <= 3; i++) {
+    const answer = await get(path)
+    assert.equal(answer.text, 'x')
+    assert.equal(answer.headers['cache-control'], 'max-age=3600, immutable')
+    assert.equal(origin.requests.length, i)
+  }
+})
+
+test('behind a trusted proxy the host that it names is part of the key, as it is what instances are told', async t => {
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ headers }) => ok(`for ${headers['x-forwarded-host']}`, fresh)),
+    { trustedProxies: ['127.0.0.0/8'] },
+  )
+  const path = newPath()
+  const as = (host: string): Promise<Answer> => get(path, { 'X-Forwarded-Host': host })
+  for (const host of ['a.example', 'b.example', 'a.example'])
+    assert.equal((await as(host)).text, `for ${host}`)
+  assert.equal(origin.requests.length, 2)
+  assert.equal((await as('a.example, b.example')).text, 'for a.example, b.example')
+})
