@@ -199,6 +199,24 @@ test('pages are pushed ahead of the first request: from the service, or a file',
   assert.equal((await films.run('push', `${url}/films/1`, '--file', 'missing.txt')).code, 2)
 })
 
+test('what was pushed is there again after a restart of the whole system, where the cache has a disk', async t => {
+  const films = shop(t)
+  films.describe({ cache: { disk: { size: '32MB', objectMax: '1MB' } } })
+  await films.begin()
+  films.write('poster.txt', 'a poster')
+  const url = 'http://shop.example/films/poster'
+  const file = ['--file', 'poster.txt', '--type', 'text/plain', '--ttl', '1h']
+  const pushed = await films.run('push', url, ...file)
+  assert.equal(pushed.code, 0, pushed.out + pushed.error)
+  assert.equal((await films.run('stop')).code, 0)
+  await films.begin()
+  const look = JSON.parse((await films.run('cache', 'look', url, '--json')).out) as CacheLookView
+  assert.equal(look.entry?.bodyBytes, 8, look.why)
+  assert.equal((await films.run('purge', url)).code, 0)
+  const gone = JSON.parse((await films.run('cache', 'look', url, '--json')).out) as CacheLookView
+  assert.equal(gone.entry, null)
+})
+
 test('a parent that cannot be found hinders nobody: the service is asked', async t => {
   const films = shop(t)
   films.describe({ cache: { parent: 'https://shield.invalid' } })
