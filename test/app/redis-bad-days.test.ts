@@ -153,7 +153,7 @@ test('more untold names than are remembered: everything of that server is forgot
 test('a stopped server: calls end after their time, then at once; a delete meanwhile is not lost', async t => {
   const server = await startRedis(t)
   const events: RedisTierEvent[] = []
-  const link = { timeoutMs: 300, failuresMax: 3, retryMsMax: 100 }
+  const link = { timeoutMs: 1_500, failuresMax: 3, retryMsMax: 100 }
   const tier = await tierAt(t, server.url, { link, onEvent: event => events.push(event) })
   await tier.set('a', entry('old'), null)
   server.pause()
@@ -171,7 +171,9 @@ test('a stopped server: calls end after their time, then at once; a delete meanw
 
 test('a delete that was sent and not answered is sent again, and the connection given up', async t => {
   const server = await startRedis(t)
-  const tier = await tierAt(t, server.url, { link: { timeoutMs: 300, failuresMax: 1_000, retryMsMax: 100 } })
+  const tier = await tierAt(t, server.url, {
+    link: { timeoutMs: 1_500, failuresMax: 1_000, retryMsMax: 100 },
+  })
   await tier.set('a', entry('old'), null)
   server.pause()
   await assert.rejects(tier.forget(gone({ keys: ['a'] })), error => isCoded(error, 'REDIS_LATE'))
@@ -184,8 +186,8 @@ test('a delete that was sent and not answered is sent again, and the connection 
 test('a slow server opens the circuit, a quick one closes it', async t => {
   const server = await startRedis(t)
   const relay = await startRedisRelay(t, server.port)
-  const tier = await tierAt(t, relay.url, { link: { timeoutMs: 400, failuresMax: 3, retryMsMax: 100 } })
-  relay.delayMs = 1_000
+  const tier = await tierAt(t, relay.url, { link: { timeoutMs: 1_000, failuresMax: 3, retryMsMax: 100 } })
+  relay.delayMs = 3_000
   await Promise.allSettled(Array.from({ length: 4 }, () => tier.get('a', false)))
   assert.equal(tier.usable, false)
   relay.delayMs = 0

@@ -15,6 +15,7 @@ import {
   type SessionOptions,
   type Sessions,
 } from '../../src/app/sessions/index.ts'
+import { fakeClock, SECOND } from '../../src/kit/clock.ts'
 import { Failure } from '../../src/kit/failure.ts'
 import { eventually, type RedisServer, startRedis } from '../tools/redis-server.ts'
 
@@ -263,34 +264,55 @@ for (const [where, store] of stores) {
       assert.equal((await sessions.open(null)).isFormToken(token), false)
     })
   })
-
-  test(`${where}: a session ends after its idle time, each use begins it anew, and after its absolute time in any case`, async t => {
-    const redis = await store(t)
-    const sessions = sessionsAt(t, redis, {
-      idleMs: 3_000,
-      absoluteMs: 6_000,
-      touchMs: 0,
-      cookie: { persistent: true },
-    })
-    await answering(sessions)
-    const beganAt = performance.now()
-    const cookie = await started(sessions, 'ada')
-    let aliveForMs = 0
-    let renewed = false
-    await eventually('the absolute time ends it', async () => {
-      const session = await sessions.open(cookie)
-      if (session.state !== 'found') return true
-      aliveForMs = performance.now() - beganAt
-      renewed ||= /Max-Age=3;/.test(session.setCookie() ?? '')
-      return false
-    })
-    assert.ok(aliveForMs > 3_500, `used all the time it lived for ${aliveForMs} ms only`)
-    assert.ok(renewed, 'a cookie that outlives the window is sent again')
-    const idle = await started(sessions, 'bob')
-    await new Promise(resolve => setTimeout(resolve, 3_200))
-    assert.equal((await sessions.open(idle)).state, 'none')
-  })
 }
+
+test('in process: each use begins the idle time anew, and after its absolute time a session ends in any case', async t => {
+  const clock = fakeClock()
+  const limits = { idleMs: 10_000, absoluteMs: 30_000, touchMs: 1_000 }
+  const sessions = sessionsAt(t, 'memory', { ...limits, clock, cookie: { persistent: true } })
+  const cookie = await started(sessions, 'ada')
+  for (let second = 9; second < 30; second += 9) {
+    clock.advance(9 * SECOND)
+    const session = await sessions.open(cookie)
+    assert.equal(session.get('user'), 'ada')
+    assert.match(session.setCookie() ?? '', /Max-Age=10;/, 'a cookie that outlives the window is sent again')
+  }
+  assert.equal((await sessions.open(cookie)).setCookie(), null, 'not at each request')
+  clock.advance(3 * SECOND)
+  assert.equal((await sessions.open(cookie)).state, 'none')
+  const idle = await started(sessions, 'bob')
+  clock.advance(10 * SECOND)
+  assert.equal((await sessions.open(idle)).state, 'none')
+})
+
+test("in Redis: the same, by the server's time", async t => {
+  const server = await startRedis(t)
+  const hourMs = 3_600_000
+  const sessions = sessionsAt(t, server.url, { idleMs: hourMs, absoluteMs: 2 * hourMs, touchMs: 60_000 })
+  await answering(sessions)
+  const session = await sessions.open(null)
+  session.set('user', 'ada')
+  await session.save()
+  const cookie = cookieOf(session.setCookie())
+  const key = `tf:{sessions}:s:${session.id}`
+  const leftMs = async (): Promise<number> => Number(await server.ask('PTTL', key))
+  assert.ok((await leftMs()) > hourMs - 60_000)
+  // Time goes by: less than what makes a use count, then more.
+  await server.ask('PEXPIRE', key, String(hourMs - 30_000))
+  await sessions.open(cookie)
+  assert.ok((await leftMs()) <= hourMs - 30_000, 'a read stays a read')
+  await server.ask('PEXPIRE', key, String(hourMs / 2))
+  await sessions.open(cookie)
+  assert.ok((await leftMs()) > hourMs - 60_000, 'its idle time began anew')
+  const madeAt = Number(await server.ask('HGET', key, 'c'))
+  await server.ask('HSET', key, 'c', String(madeAt - 1.5 * hourMs))
+  await server.ask('PEXPIRE', key, String(hourMs / 4))
+  await sessions.open(cookie)
+  assert.ok((await leftMs()) <= hourMs / 2, 'not beyond its absolute time')
+  await server.ask('HSET', key, 'c', String(madeAt - 2 * hourMs))
+  const late = await sessions.open(cookie)
+  assert.deepEqual([late.state, late.get('user'), await server.ask('EXISTS', key)], ['none', undefined, 0])
+})
 
 test('options that are unsafe or impossible are refused, with what is allowed', async () => {
   const redis = 'memory'
