@@ -581,7 +581,8 @@ export class Cache {
     for (const key of what.keys) {
       this.#keyClocks.tick(key)
       this.#heldBack.end(key)
-      if (what.soft) this.#memory.expire(key, this.#clock.monotonic())
+      // By the clock that hits are judged by, so that none of this turn takes it for fresh.
+      if (what.soft) this.#memory.expire(key, this.#now.monotonic())
       else if (this.#memory.remove(key)) this.counts.forgotten++
     }
     for (const tag of what.tags) this.#tags.forget(tag, what.soft)
