@@ -699,7 +699,7 @@ export class Exchange extends Timed {
   /** The client's connection is closed or half-closed amid its request. */
   clientGone(): void {
     this.error ||= 'client-gone'
-    if (this.client !== null && this.cache !== null && this.cache.outlives(this)) return
+    if (this.client !== null && this.cache?.outlives(this)) return
     this.client = null
     this.attempts.cancel()
     this.#finish(true)
