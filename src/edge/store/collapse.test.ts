@@ -214,3 +214,22 @@ test('a worker that dies while it holds the lock costs all that is stored, and n
   assert.equal(main.counts.bytes, 0)
   void main.close()
 })
+
+test('what was refreshed while it was read, and dropped with everything, is given back once', () => {
+  const { one, two, main } = three()
+  for (let i = 0; i < 50; i++) put(one, `a.example /${i}`, 'so that the slot of the next one stays free')
+  put(one, key, 'body')
+  for (let i = 0; i < 3; i++) {
+    const entry = two.peek(key)
+    assert.ok(entry !== null)
+    one.freshen(entry, meta, `X-Refresh: ${i}\r\n`)
+  }
+  assert.ok(two.entries.lock.enter())
+  main.repairWorker(1)
+  const after = new ThreadStore(main.memory, 1)
+  for (let i = 0; i < 20; i++) put(after, `b.example /${i}`, 'z'.repeat(50_000))
+  const used = main.counts.bytes
+  main.repairWorker(0)
+  assert.equal(main.counts.bytes, used)
+  void main.close()
+})

@@ -348,6 +348,8 @@ export class Entries {
   #giveSlot(slot: number): void {
     const { common, entry } = this.views
     Atomics.store(entry.state, slot, entryState.free)
+    // When everything is dropped it may still name runs that are somebody else's by now.
+    Atomics.store(entry.limbo, slot, 0)
     Atomics.store(entry.next, slot, common.freeSlot[0] as number)
     common.freeSlot[0] = slot
   }

@@ -26,6 +26,7 @@ export interface StoredView {
 }
 
 export class MainStore {
+  readonly memory: StoreMemory
   readonly store: ThreadStore
   readonly #tell: (text: string) => void
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -34,6 +35,7 @@ export class MainStore {
 
   /** `tell`: for decisions that an operator should see. */
   constructor(memory: StoreMemory, tell: (text: string) => void, options: StoreOptions = {}) {
+    this.memory = memory
     this.store = new ThreadStore(memory, memory.workers, options)
     this.#tell = tell
     this.#clock = options.clock ?? hostClock
