@@ -2,32 +2,17 @@
 // killed: whoever was told of an order has it, and nobody has another's seat.
 
 import assert from 'node:assert/strict'
-import { cpSync, renameSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DatabaseView } from '../src/system/control/views.ts'
-import { freePort, type Site, site, until } from './tools/system-harness.ts'
+import { copyBoxoffice } from './tools/boxoffice.ts'
+import { type Site, site, until } from './tools/system-harness.ts'
 
-const root = join(import.meta.dirname, '..')
-
-/** The example in a folder of its own, on free ports. */
 async function startExample(t: TestContext): Promise<{ shop: Site; api: string }> {
   const shop = site(t)
-  const from = join(root, 'examples', 'boxoffice')
-  cpSync(from, shop.directory, { recursive: true, filter: path => !path.includes('.tenfold') })
-  symlinkSync(join(root, 'node_modules'), join(shop.directory, 'node_modules'))
-  renameSync(join(shop.directory, 'tenfold.config.ts'), join(shop.directory, 'example.config.ts'))
-  const port = await freePort()
-  shop.write(
-    'tenfold.config.mjs',
-    `process.env.BOXOFFICE_PORT = '${port}'
-const { default: system } = await import('./example.config.ts')
-export default { ...system, control: { listen: 0 } }
-`,
-  )
+  const url = await copyBoxoffice(shop)
   await shop.begin()
-  return { shop, api: `http://127.0.0.1:${port}/api` }
+  return { shop, api: `${url}/api` }
 }
 
 interface Screening {

@@ -15,7 +15,8 @@ let said = ''
 
 /** Starts a service on a free port; resolves with its address when it says where it listens. */
 function startService(name: string, env: Record<string, string>): Promise<string> {
-  const child = spawn('node', [join(example, name, 'server.mjs')], {
+  const source = `--import=${join(example, 'tenfold-source.mjs')}`
+  const child = spawn('node', [source, join(example, name, 'server.mjs')], {
     env: { ...process.env, ...env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -2,13 +2,12 @@
 // error. The environment variable SCREENSHOTS names a folder in which to leave pictures of what was seen.
 
 import assert from 'node:assert/strict'
-import { cpSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { chromium, type Page } from 'playwright-core'
-import { freePort, type Site, site, until } from '../tools/system-harness.ts'
+import { copyBoxoffice } from '../tools/boxoffice.ts'
+import { type Site, site, until } from '../tools/system-harness.ts'
 
-const root = join(import.meta.dirname, '../..')
 const flags = [
   '--no-sandbox',
   '--disable-gpu',
@@ -19,25 +18,6 @@ const flags = [
   '--disable-sync',
 ]
 const patienceMs = 60_000
-
-/** The example in a folder of its own, on free ports. */
-async function boxoffice(shop: Site): Promise<string> {
-  cpSync(join(root, 'examples', 'boxoffice'), shop.directory, {
-    recursive: true,
-    filter: path => !path.includes('.tenfold'),
-  })
-  symlinkSync(join(root, 'node_modules'), join(shop.directory, 'node_modules'))
-  renameSync(join(shop.directory, 'tenfold.config.ts'), join(shop.directory, 'example.config.ts'))
-  const port = await freePort()
-  shop.write(
-    'tenfold.config.mjs',
-    `process.env.BOXOFFICE_PORT = '${port}'
-const { default: system } = await import('./example.config.ts')
-export default { ...system, control: { listen: 0 } }
-`,
-  )
-  return `http://127.0.0.1:${port}`
-}
 
 /** Kills one ready instance of the pages, and waits for nothing. Resolves with its pid. */
 async function killOne(shop: Site): Promise<number> {
@@ -71,7 +51,7 @@ async function picture(page: Page, name: string): Promise<void> {
 
 test('tickets are bought in a browser while instances are killed, and no page shows an error', async t => {
   const shop = site(t)
-  const url = await boxoffice(shop)
+  const url = await copyBoxoffice(shop)
   await shop.begin()
   const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: flags, headless: true })
   t.after(() => browser.close())

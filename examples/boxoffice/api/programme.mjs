@@ -5,7 +5,8 @@
 const daysShown = 5
 /** Screenings that nobody bought a seat for are forgotten so long after their day. */
 const daysKept = 7
-const today = "(now() AT TIME ZONE 'UTC')::date"
+/** Told by us, so that what is kept under a day is that day's. */
+const today = '$2::date'
 
 /** The n-th of four pieces of 96 pseudo-random bits, the same for the same screening. */
 const bits = piece => `('x' || substr(hash.hex, ${piece * 24 + 1}, 24))::bit(96)`
@@ -26,23 +27,28 @@ const forget = `
 DELETE FROM screenings AS old WHERE film = $1 AND day < ${today} - ${daysKept}
 AND NOT EXISTS (SELECT FROM orders WHERE film = old.film AND screening = old.id)`
 
-const shown = `
+const shown = `/* tenfold: primary */
 SELECT id, day::text AS date, starts AS time, hall, cents, day = ${today} + ${daysShown - 1} AS last FROM screenings
 WHERE film = $1 AND day BETWEEN ${today} AND ${today} + ${daysShown - 1} ORDER BY id`
 
-export function createProgramme(database) {
+export function createProgramme(database, kept) {
+  async function planned(values) {
+    let found = await database.rows('programme', shown, values)
+    if (!found.some(one => one.last)) {
+      await database.transaction(async client => {
+        await client.query({ name: 'plan', text: plan, values })
+        await client.query({ name: 'forget', text: forget, values })
+      })
+      found = await database.rows('programme', shown, values)
+    }
+    return found.map(({ last, ...screening }) => screening)
+  }
+
   return {
     /** The next days of a film that there is. */
-    async screeningsOf(film) {
-      let found = await database.rows('programme', shown, [film])
-      if (!found.some(one => one.last)) {
-        await database.transaction(async client => {
-          await client.query({ name: 'plan', text: plan, values: [film] })
-          await client.query({ name: 'forget', text: forget, values: [film] })
-        })
-        found = await database.rows('programme', shown, [film])
-      }
-      return found.map(({ last, ...screening }) => screening)
+    screeningsOf(film, { current = false } = {}) {
+      const day = new Date().toISOString().slice(0, 10)
+      return kept.get(`programme ${film} ${day}`, [`film:${film}`], current, () => planned([film, day]))
     },
   }
 }

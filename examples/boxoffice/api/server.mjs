@@ -1,10 +1,12 @@
 // The JSON service: films, screenings, seats, orders, and a stream of seat changes. Everything it knows is in the database
-// at DATABASE_URL, so any instance can answer anything.
+// at DATABASE_URL, so any instance can answer anything. What it keeps of the catalogue it forgets when that changes.
 
+import { createHash } from 'node:crypto'
 import Fastify from 'fastify'
 import { createBox } from './box.mjs'
 import { createCatalogue, sorts } from './catalogue.mjs'
 import { createDatabase, forSetup, Refusal } from './database.mjs'
+import { createKept } from './kept.mjs'
 import { migrate } from './migrate.mjs'
 import { createProgramme } from './programme.mjs'
 import { createSeatChanges } from './seat-changes.mjs'
@@ -16,8 +18,9 @@ if (!databaseUrl) {
   process.exit(2)
 }
 const database = createDatabase(databaseUrl)
-const catalogue = createCatalogue(database)
-const programme = createProgramme(database)
+const kept = createKept({ feed: process.env.CACHE_FEED, off: process.env.BOXOFFICE_CACHE === 'off' })
+const catalogue = createCatalogue(database, kept)
+const programme = createProgramme(database, kept)
 const box = createBox(database)
 const seatChanges = createSeatChanges(database)
 const streams = new Set()
@@ -28,8 +31,14 @@ const app = Fastify({ bodyLimit: 64 * 1024, forceCloseConnections: 'idle', retur
 function fault(reply, { status, code, message }) {
   return reply.code(status).send({ error: { code, message } })
 }
-async function filmOf(id) {
-  const film = await catalogue.find(id)
+/**
+ * Does the asker keep the answer? The pages do, in the edge: they must not be filled from what we keep. Of two caches that
+ * are told of the same change one is told first, and if that is the outer one, it takes the old value back from the inner.
+ */
+const currentFor = request => ({ current: request.headers['cache-control'] === 'no-cache' })
+
+async function filmOf(id, how) {
+  const film = await catalogue.find(id, how)
   if (!film) throw new Refusal(404, 'NO_FILM', 'There is no such film.')
   return film
 }
@@ -53,16 +62,22 @@ const search = {
     },
   },
 }
-app.get('/films', { schema: search }, async request => catalogue.search(request.query))
+app.get('/films', { schema: search }, async request => catalogue.search(request.query, currentFor(request)))
 
 app.get('/films/:film', async request => {
-  const film = await filmOf(request.params.film)
-  return { film, screenings: await programme.screeningsOf(film.id) }
+  const how = currentFor(request)
+  const film = await filmOf(request.params.film, how)
+  return { film, screenings: await programme.screeningsOf(film.id, how) }
 })
 
-app.get('/films/:film/screenings/:screening', async request => {
+/** Who looks again gets the map only if a seat went meanwhile; nobody may show it without having asked. */
+app.get('/films/:film/screenings/:screening', async (request, reply) => {
   const film = await filmOf(request.params.film)
-  return { film, screening: await box.screening(film.id, request.params.screening) }
+  const seats = JSON.stringify({ film, screening: await box.screening(film.id, request.params.screening) })
+  const etag = `"${createHash('sha256').update(seats).digest('base64url').slice(0, 22)}"`
+  reply.headers({ 'cache-control': 'private, no-cache', etag })
+  if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+  return reply.type('application/json; charset=utf-8').send(seats)
 })
 
 app.get('/films/:film/screenings/:screening/events', async (request, reply) => {
@@ -127,6 +142,7 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
     seatChanges.stop()
     for (const stream of streams) stream.end()
     await app.close()
+    await kept.close()
     await database.end()
     process.exit(0)
   })

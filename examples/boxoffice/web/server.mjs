@@ -1,8 +1,10 @@
-// The pages: asks the JSON service at API_URL and renders. Holds no state, so any number of these can run.
+// The pages: asks the JSON service at API_URL and renders. Holds no state, so any number of these can run. Pages of the
+// catalogue are the same for everybody, and say to caches how long they are right; all others are for who asked.
 
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import Fastify from 'fastify'
 import { errorPage, filmPage, listPage, orderPage, page, seatsPage } from './pages.mjs'
+import { createVisitors } from './visitors.mjs'
 
 const instance = process.env.TENFOLD_INSTANCE ?? `web (${process.pid})`
 const apiUrl = process.env.API_URL
@@ -11,6 +13,7 @@ if (!apiUrl) {
   process.exit(2)
 }
 const apiTimeoutMs = 10_000
+const visitors = createVisitors({ redis: process.env.CACHE_URL, secret: process.env.SESSION_SECRET })
 
 const app = Fastify({ bodyLimit: 64 * 1024, forceCloseConnections: 'idle', return503OnClosing: false })
 app.addContentTypeParser(
@@ -28,12 +31,7 @@ class ApiError extends Error {
   }
 }
 
-async function api(path, order) {
-  const init = order && {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(order),
-  }
+async function api(path, init) {
   let response
   try {
     response = await fetch(`${apiUrl}${path}`, { ...init, signal: AbortSignal.timeout(apiTimeoutMs) })
@@ -48,12 +46,42 @@ async function api(path, order) {
   )
 }
 
+/** For a page that caches keep: as it is in the database now, not as somebody else keeps it. */
+const current = path => api(path, { headers: { 'cache-control': 'no-cache' } })
+
+const post = (path, order) =>
+  api(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(order),
+  })
+
 function show(reply, content, status = 200) {
-  return reply
-    .code(status)
-    .type('text/html; charset=utf-8')
-    .headers({ 'cache-control': 'no-store', 'x-served-by': instance })
-    .send(page({ ...content, instance }))
+  return send(reply.code(status).header('cache-control', 'no-store'), page({ ...content, instance }))
+}
+
+const send = (reply, text) =>
+  reply.type('text/html; charset=utf-8').header('x-served-by', instance).send(text)
+
+const secondsMax = 3_600
+const dayMs = 86_400_000
+
+/** Days on pages begin and end at midnight UTC. Rounded down: a page may end early, and never late. */
+const secondsLeft = nowMs => Math.min(secondsMax, Math.floor((dayMs - (nowMs % dayMs)) / 1_000))
+
+/**
+ * A page that is the same for everybody. The edge keeps it until something on it changes, as it hears of that, and at most
+ * for so long after `askedMs`; browsers, which hear of nothing, ask each time whether theirs is still right.
+ */
+function showShared(reply, content, askedMs) {
+  const text = page({ ...content, instance })
+  const etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`
+  reply.headers({
+    'cache-control': 'no-cache',
+    'cdn-cache-control': `max-age=${secondsLeft(askedMs)}`,
+    etag,
+  })
+  return send(reply, text)
 }
 
 const segment = encodeURIComponent
@@ -62,18 +90,26 @@ const screeningPath = ({ film, screening }) => `/films/${segment(film)}/screenin
 app.get('/healthz', async () => ({ ok: true, instance }))
 
 app.get('/', async (request, reply) => {
+  const askedMs = Date.now()
   const { q = '', genre = '', sort = 'popular', page = '1' } = request.query
-  const found = await api(`/films?${new URLSearchParams({ q, genre, sort, page })}`)
-  return show(reply, listPage({ q, genre, sort }, found))
+  const found = await current(`/films?${new URLSearchParams({ q, genre, sort, page })}`)
+  return showShared(reply, listPage({ q, genre, sort }, found), askedMs)
 })
 
-app.get('/films/:film', async (request, reply) =>
-  show(reply, filmPage(await api(`/films/${segment(request.params.film)}`))),
-)
+app.get('/films/:film', async (request, reply) => {
+  const askedMs = Date.now()
+  const found = await current(`/films/${segment(request.params.film)}`)
+  return showShared(reply, filmPage(found), askedMs)
+})
 
-app.get('/films/:film/screenings/:screening', async (request, reply) =>
-  show(reply, seatsPage(await api(screeningPath(request.params)), { key: randomUUID() })),
-)
+/** Never from a cache: a seat that is gone must not be offered. */
+app.get('/films/:film/screenings/:screening', async (request, reply) => {
+  const [found, values] = await Promise.all([
+    api(screeningPath(request.params)),
+    visitors.recall(request.headers.cookie),
+  ])
+  return show(reply, seatsPage(found, { key: randomUUID(), values }))
+})
 
 app.post('/films/:film/screenings/:screening/orders', async (request, reply) => {
   if (request.headers['sec-fetch-site'] === 'cross-site')
@@ -86,7 +122,10 @@ app.post('/films/:film/screenings/:screening/orders', async (request, reply) => 
     key: form.get('key'),
   }
   try {
-    const { order } = await api(`${screeningPath(request.params)}/orders`, values)
+    const { order } = await post(`${screeningPath(request.params)}/orders`, values)
+    const cookie = await visitors.remember(request.headers.cookie, values)
+    if (cookie) reply.header('set-cookie', cookie)
+    reply.header('cache-control', 'no-store')
     return reply.redirect(`/films/${segment(request.params.film)}/orders/${segment(order.id)}`, 303)
   } catch (error) {
     if (![400, 409].includes(error.status)) throw error
@@ -110,6 +149,7 @@ app.setErrorHandler((error, _request, reply) => {
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.once(signal, async () => {
     await app.close()
+    await visitors.close()
     process.exit(0)
   })
 }

@@ -1,0 +1,30 @@
+// For tests: the example in a folder of its own, on free ports, as `npm start` runs it. It finds packages where the project
+// has them, and `tenfold` as who has installed it does.
+
+import { cpSync, mkdirSync, renameSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { freePort, type Site } from './system-harness.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** Copied and ready for `shop.begin()`. `env` is what the example's file finds in its environment. Gives the shop's address. */
+export async function copyBoxoffice(shop: Site, env: Readonly<Record<string, string>> = {}): Promise<string> {
+  cpSync(join(root, 'examples', 'boxoffice'), shop.directory, {
+    recursive: true,
+    filter: path => !path.includes('.tenfold'),
+  })
+  symlinkSync(join(root, 'node_modules'), join(shop.directory, 'node_modules'))
+  const above = join(dirname(shop.directory), 'node_modules')
+  mkdirSync(above)
+  symlinkSync(root, join(above, 'tenfold'))
+  renameSync(join(shop.directory, 'tenfold.config.ts'), join(shop.directory, 'example.config.ts'))
+  const port = await freePort()
+  shop.write(
+    'tenfold.config.mjs',
+    `Object.assign(process.env, ${JSON.stringify({ ...env, BOXOFFICE_PORT: String(port) })})
+const { default: system } = await import('./example.config.ts')
+export default { ...system, control: { listen: 0 } }
+`,
+  )
+  return `http://127.0.0.1:${port}`
+}
