@@ -330,16 +330,18 @@ export class Cache {
 
   /** In the background; at its limits it is left out. */
   #refresh(key: string, load: Load<unknown>, call: AnyCall | undefined, entry: EntrySettings): void {
-    const busy = this.#running.size >= this.#settings.loadsMax || this.#joinable(key, call) !== null
+    const busy = this.#running.size >= this.#settings.loadsMax || this.#joinable(key, call, entry) !== null
     if (busy || this.#heldBack.find(key, this.#clock.monotonic()) !== null) return
     this.counts['hit-early']++
     this.#start(key, load, call, entry, this.#memory.value(this.#memory.slotOf(key)), true)
   }
 
   /** The flight that brings this key, if it began after all that was forgotten. */
-  #joinable(key: string, call: AnyCall | undefined): Flight | null {
+  #joinable(key: string, call: AnyCall | undefined, entry: EntrySettings): Flight | null {
     const flight = this.#flights.get(key)
     if (flight === undefined || flight.keyClock !== this.#keyClocks.at(key)) return null
+    // What is not held in process must not be had from an old flight either: the shared tier knows better by now.
+    if (flight.answered && !entry.inProcess) return null
     if (flight.since === this.#tags.latest) return flight
     // Tags that only the value will tell may have been forgotten.
     if (flight.tags === null || (typeof call?.tags === 'function') !== (flight.tags === null)) return null
@@ -353,7 +355,7 @@ export class Cache {
     entry: EntrySettings,
     stale: unknown,
   ): Flight {
-    const flight = this.#joinable(key, call)
+    const flight = this.#joinable(key, call, entry)
     if (flight !== null) {
       this.counts.joined++
       return flight

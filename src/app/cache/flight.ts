@@ -36,6 +36,8 @@ export class Flight implements Mark {
   /** What callers get. */
   readonly answer: Promise<unknown>
   readonly controller: AbortController = new AbortController()
+  /** Its callers have their value; it may still be on its way into the shared tier. */
+  answered = false
   resolve!: (value: unknown) => void
   reject!: (cause: unknown) => void
 
@@ -46,7 +48,10 @@ export class Flight implements Mark {
     this.storable = mark.storable
     this.tags = tags
     this.answer = new Promise((resolve, reject) => {
-      this.resolve = resolve
+      this.resolve = value => {
+        this.answered = true
+        resolve(value)
+      }
       this.reject = reject
     })
     // Nobody may be waiting: a refresh in the background.
