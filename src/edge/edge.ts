@@ -653,6 +653,8 @@ export class Edge {
   async stop(drainMs: number, idleMs = 0): Promise<void> {
     if (this.#draining) return
     this.#draining = true
+    // The edge that takes over gets the disk's folder; what is in memory is served until the end.
+    const closed = this.#store?.close()
     for (const seat of this.#seats) {
       if (seat.thread === null) seat.drained = true
       else seat.thread.postMessage({ kind: 'drain', drainMs, idleMs } satisfies ToWorker)
@@ -661,7 +663,7 @@ export class Edge {
     while (!this.#seats.every(seat => seat.drained) && Date.now() < end)
       await new Promise(resolve => setTimeout(resolve, idlePollMs))
     await this.#traces.close(traceEndMs)
-    await this.#store?.close()
+    await closed
     this.#server?.close()
     this.#options.onStopped()
   }
