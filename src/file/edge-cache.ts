@@ -24,19 +24,29 @@ const evictionKinds: readonly EvictionKind[] = [
   'random',
 ]
 
+const diskObjectDefault = 256 * 1024 * 1024
+
 const disk: Schema<CheckedCacheDisk> = into(
   strict(
     {
       directory: filePath('Where. Left out: in the state directory').optional(),
       size: size('How much it may take.', '16MB', '1024GB').prefault('10GB'),
-      objectMax: size('Larger bodies are not kept on it.', '1KB', '64GB').prefault('256MB'),
+      objectMax: size(
+        'Larger bodies are not kept on it. Left out: 256MB, or a quarter of the size where that is less.',
+        '1KB',
+        '64GB',
+      ).optional(),
     },
     { about: 'A second tier on disk: larger, and there again after a restart.' },
   ),
-  (keys): CheckedCacheDisk | Refused =>
-    keys.objectMax > keys.size
-      ? new Refused("has an 'objectMax' above its 'size'", `Write at most ${sizeText(keys.size)}.`)
-      : { directory: keys.directory ?? null, bytes: keys.size, objectBytesMax: keys.objectMax },
+  ({ directory = null, size: bytes, objectMax }): CheckedCacheDisk | Refused =>
+    objectMax !== undefined && objectMax > bytes
+      ? new Refused("has an 'objectMax' above its 'size'", `Write at most ${sizeText(bytes)}.`)
+      : {
+          directory,
+          bytes,
+          objectBytesMax: objectMax ?? Math.min(diskObjectDefault, Math.floor(bytes / 4)),
+        },
 )
 
 /** Scheme, host and port of an http(s) URL without a path. */

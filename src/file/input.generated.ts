@@ -57,9 +57,8 @@ export type EdgeCacheInput = {
      */
     readonly size?: Size | undefined
     /**
-     * Larger bodies are not kept on it.
+     * Larger bodies are not kept on it. Left out: 256MB, or a quarter of the size where that is less.
      * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1KB to 64GB.
-     * Default: "256MB".
      */
     readonly objectMax?: Size | undefined
   } | false | undefined

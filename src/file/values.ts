@@ -118,7 +118,9 @@ export function duration(about: string, min: string, max: string): Schema<number
       const ms = parseDurationMs(value)
       if (ms === undefined)
         return typeof value === 'number' || (typeof value === 'string' && /^\d+$/.test(value))
-          ? new Refused('has no unit', `Write '${value}ms' or '${value}s'.`)
+          ? Number(value) < 0
+            ? new Refused('is below 0')
+            : new Refused('has no unit', `Write '${value}ms' or '${value}s'.`)
           : undefined
       if (ms < from) return new Refused(`is shorter than ${min}`)
       return ms > to ? new Refused(`is longer than ${max}`) : ms
