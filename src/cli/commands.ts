@@ -229,8 +229,8 @@ export const commands: readonly CommandDefinition[] = [
     arguments: [{ name: 'url', text: 'Absolute URLs, with the host that clients ask for', many: true }],
     options: [
       { flags: '--file <file>', text: 'Store this file, of at most 16 MB' },
-      { flags: '--type <type>', text: 'Its Content-Type', default: 'application/octet-stream' },
-      { flags: '--ttl <duration>', text: 'How long it is fresh', default: '1h' },
+      { flags: '--type <type>', text: 'Its Content-Type (default: application/octet-stream)' },
+      { flags: '--ttl <duration>', text: 'How long it is fresh (default: 1h)' },
       { flags: '-t, --tag <tag>', text: 'A tag of it; can be given several times', many: true },
     ],
     examples: [

@@ -32,12 +32,12 @@ export const cliFailures: Catalogue<
   },
   optionInvalid: {
     when: 'An option has a value that it cannot have.',
-    advice: 'See the help of the command: `tenfold db --help`, say.',
+    advice: '`tenfold COMMAND --help` says what that command takes.',
     status: 400,
   },
   argumentMissing: {
     when: 'What is to be done needs a further argument.',
-    advice: 'See the help of the command: `tenfold db --help`, say.',
+    advice: '`tenfold COMMAND --help` says what that command takes.',
     status: 400,
   },
   databaseUnnamed: {

@@ -40,6 +40,8 @@ test('what names nothing, or is no URL, is refused before anybody forgets anythi
     {},
     { urls: [] },
     { urls: ['films'] },
+    { urls: ['https://'] },
+    { urls: ['https:///films'] },
     { urls: ['/films*'] },
     { urls: ['https://*.example/'] },
     { prefixes: ['ftp://x/'] },

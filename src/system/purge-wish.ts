@@ -32,7 +32,7 @@ function placeOf(url: string): string {
   if (
     match === null ||
     host.endsWith(':') ||
-    (path === undefined && scheme === undefined) ||
+    (scheme === undefined ? path === undefined : host === '') ||
     host.includes('*') ||
     path?.includes('*')
   )

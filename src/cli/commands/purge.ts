@@ -14,7 +14,10 @@ export const purge: Action = async input => {
   const { terminal, json, lists, options } = input
   const { url: urls = [], prefix: prefixes = [], tag: tags = [] } = lists
   const all = options.all === true
-  if (!all && urls.length + prefixes.length + tags.length === 0)
+  const named = urls.length + prefixes.length + tags.length
+  if (all && named > 0)
+    throw invalid('--all beside a URL, --prefix or --tag: nothing was purged. Keep one of them.')
+  if (!all && named === 0)
     throw new Failure(
       cliFailures.argumentMissing,
       "'tenfold purge' needs a URL, --prefix, --tag or --all: nothing was purged.",
@@ -27,7 +30,8 @@ export const purge: Action = async input => {
 
 export const push: Action = async input => {
   const { terminal, json, lists } = input
-  const view = await clientOf(input).caches.push({ urls: lists.url ?? [], ...bodyOf(input) })
+  const wish = { urls: lists.url ?? [], ...bodyOf(input) }
+  const view = await clientOf(input).caches.push(wish)
   if (json) terminal.print(JSON.stringify(view))
   else {
     for (const { url, stored, status, why } of view.results)
@@ -39,8 +43,15 @@ export const push: Action = async input => {
 }
 
 function bodyOf({ options, lists }: CommandInput): Pick<PushWish, 'body'> {
-  const { file, type, ttl } = options
-  if (typeof file !== 'string') return {}
+  const { file, type = 'application/octet-stream', ttl = '1h' } = options
+  if (typeof file !== 'string') {
+    const unused = ['type', 'ttl', 'tag'].find(name => options[name] !== undefined || lists[name]?.length)
+    if (unused)
+      throw invalid(
+        `--${unused} is for what --file stores; the service and the route say it of a URL that is asked for.`,
+      )
+    return {}
+  }
   const ttlMs = parseDurationMs(ttl)
   if (ttlMs === undefined || ttlMs < 1)
     throw invalid(`--ttl: '${String(ttl)}' is no duration such as '10m' or '1d'.`)

@@ -30,8 +30,7 @@ export const pushBytesMax: number = 16 * 1024 * 1024
 const namesMax = 1000
 const name = z
   .string()
-  .regex(/^[!-~]+$/, 'no spaces')
-  .min(1)
+  .regex(/^[!-~]+$/, 'at least one character, ASCII, without spaces')
   .max(2048)
 
 const purgeSchema: z.ZodType<PurgeView> = z.strictObject({
