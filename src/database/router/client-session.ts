@@ -104,6 +104,8 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
   batchInfo: StatementInfo | null = null
   startedAt = 0
   effects: Effect[] = []
+  /** A Close is under way that an error before it would undo: the next batch waits for what comes of it. */
+  closesOwed = false
   batchesSent = 0
   batchesDone = 0
   /** By the transaction under way. */
@@ -249,10 +251,11 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     if (server.batchOpen || server.copyingIn || type === frontend.terminate) return false
     if (server.replies.length > 0) {
       // Where a batch goes is asked when it comes; and the one before may end the transaction.
-      if (server.pool.primary && server.replies.length < repliesMax) return false
+      if (server.pool.primary && server.replies.length < repliesMax && !this.closesOwed) return false
       this.block('busy')
       return true
     }
+    this.closesOwed = false
     if (server.status === failedStatus) return false
     if (server.status !== idleStatus && sameSettings(server.settings, this.settings)) return false
     return !this.#fits(server)
@@ -522,6 +525,16 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     if (statement !== reply.statement) return
     this.statements?.delete(reply.clientName)
     this.database.statements.leave(statement)
+  }
+
+  notClosed({ statement, clientName }: ParseReply): void {
+    const { tail, meaning, text, info } = statement
+    this.statements ??= new Map()
+    this.statements.set(clientName, this.database.statements.use(tail, meaning, text, info))
+  }
+
+  batchPassedOver(): void {
+    this.batchesDone++
   }
 
   copyBegan(): void {}

@@ -13,6 +13,8 @@ import {
 import type { StatementInfo } from '../sql/contract.ts'
 import type { ClientSession } from './client-session.ts'
 import { answerCommand, commandDescription } from './local-commands.ts'
+import { owed } from './replies.ts'
+import type { ParseReply } from './server-connection.ts'
 import { plainError } from './sql-errors.ts'
 
 /** Texts are UTF-8 unless the client says otherwise; then bytes stand for themselves, so that no two become one. */
@@ -87,6 +89,12 @@ export function closeLocal(session: ClientSession, bytes: Buffer, view: TargetVi
   if (statement === undefined) return 0
   session.statements?.delete(name)
   session.database.statements.leave(statement)
-  session.respond(closeComplete)
+  const replies = session.server?.replies
+  // What was sent before it may fail yet: then it is passed over.
+  if (replies === undefined || replies.length === 0) session.respond(closeComplete)
+  else {
+    session.closesOwed = true
+    replies.push(owed.closeLocal, { statement, clientName: name } satisfies ParseReply)
+  }
   return 1
 }

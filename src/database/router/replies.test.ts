@@ -40,7 +40,7 @@ test('an error drops what is owed up to the Sync of its batch, and no further', 
   const replies = filled(owed.parse, owed.bind, owed.local, owed.sync, owed.bind, owed.sync)
   const dropped: number[] = []
   replies.dropToSync(kind => dropped.push(kind))
-  assert.deepEqual(dropped, [owed.parse, owed.bind, owed.local])
+  assert.deepEqual(dropped, [owed.local, owed.bind, owed.parse])
   assert.deepEqual(left(replies), [owed.sync, owed.bind, owed.sync])
 })
 

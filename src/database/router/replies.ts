@@ -25,6 +25,8 @@ export const owed = {
   localReady: 13,
   /** ParseComplete for a statement that the server has already. */
   parseLocal: 14,
+  /** CloseComplete for a statement that only the client forgets. */
+  closeLocal: 15,
 } as const
 
 const startSize = 16
@@ -63,29 +65,31 @@ export class Replies {
     return this.#kinds[(this.#head + place) & (this.#kinds.length - 1)] as number
   }
 
-  /** After an error in an extended batch: gives each that is passed over to `dropped`; the Sync stays. */
+  /** After an error in an extended batch: gives each that is passed over to `dropped`, the last first; the Sync stays. */
   dropToSync(dropped: (kind: number, value: object | null) => void): void {
-    while (this.length > 0 && this.next !== owed.sync) {
-      const { next, nextValue } = this
-      this.pop()
-      dropped(next, nextValue)
-    }
+    this.#drop(() => this.next !== owed.sync, dropped)
   }
 
   /** ReadyForQuery has come: what was to be answered before it was passed over. */
   dropToReady(dropped: (kind: number, value: object | null) => void): void {
-    while (this.length > 0 && this.next !== owed.sync && this.next !== owed.query) {
-      const { next, nextValue } = this
+    this.#drop(() => this.next !== owed.sync && this.next !== owed.query, dropped)
+  }
+
+  /** The last first: what each did to the names of statements is undone. */
+  #drop(goes: () => boolean, dropped: (kind: number, value: object | null) => void): void {
+    const gone: [number, object | null][] = []
+    while (this.length > 0 && goes()) {
+      gone.push([this.next, this.nextValue])
       this.pop()
-      dropped(next, nextValue)
     }
+    for (const [kind, value] of gone.reverse()) dropped(kind, value)
   }
 
   /**
-   * COPY FROM STDIN has begun: the server passes over the Syncs that were sent before the data's end. Answers whether
-   * the end was sent already.
+   * COPY FROM STDIN has begun: the server passes over the Syncs that were sent before the data's end; `passedOver` hears of
+   * each. Answers whether the end was sent already.
    */
-  copyBegan(): boolean {
+  copyBegan(passedOver: () => void = () => {}): boolean {
     const kinds: number[] = []
     const values: (object | null)[] = []
     let ended = false
@@ -93,7 +97,10 @@ export class Replies {
       const { next, nextValue } = this
       this.pop()
       if (next === owed.copyEnd) ended = true
-      if (next === owed.sync && !ended) continue
+      if (next === owed.sync && !ended) {
+        passedOver()
+        continue
+      }
       kinds.push(next)
       values.push(nextValue)
     }

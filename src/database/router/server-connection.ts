@@ -10,6 +10,7 @@ import { Timed } from '../../kit/timer-wheel.ts'
 import {
   backend,
   cancelRequest,
+  closeComplete,
   copyFailMessage,
   idleStatus,
   int32At,
@@ -54,6 +55,10 @@ export interface ServerUser {
   failed(code: string): void
   /** The server passed over a message that would have prepared this statement. */
   notPrepared(reply: ParseReply): void
+  /** A Close stood behind an error: the client still has the statement. */
+  notClosed(reply: ParseReply): void
+  /** The end of a batch that was sent (a Query, a Sync amid a COPY) will not be answered by a ReadyForQuery of its own. */
+  batchPassedOver(): void
   copyBegan(ended: boolean): void
   parameters(now: ParameterSet): void
   /** ReadyForQuery came: bookkeeping, before a byte of it is passed on. */
@@ -417,7 +422,7 @@ export class ServerConnection extends Timed implements StreamHandler {
           } else owner.parameters(this.parameters)
           break
         case backend.copyInResponse:
-          this.copyingIn = !replies.copyBegan()
+          this.copyingIn = !replies.copyBegan(() => owner.batchPassedOver())
           if (!replies.ends) this.batchOpen = true
           owner.copyBegan(!this.copyingIn)
           break
@@ -474,6 +479,7 @@ export class ServerConnection extends Timed implements StreamHandler {
       this.replies.pop()
       if (next === owed.local) out.addAll(value as Buffer)
       else if (next === owed.parseLocal) out.addAll(parseComplete)
+      else if (next === owed.closeLocal) out.addAll(closeComplete)
       else if (next === owed.localReady) out.addAll(readyForQuery(this.status))
     }
   }
@@ -551,6 +557,8 @@ export class ServerConnection extends Timed implements StreamHandler {
   #passedOver(owner: ServerUser, kind: number, value: object | null): void {
     // It still has what it was to forget: all are made anew before the next use.
     if (kind === owed.closeHidden) this.schema = -1
+    if (kind === owed.closeLocal) owner.notClosed(value as ParseReply)
+    if (kind === owed.query) owner.batchPassedOver()
     if (kind !== owed.parse && kind !== owed.parseHidden && kind !== owed.parseLocal) return
     if (value === null) return
     const reply = value as ParseReply
