@@ -1,12 +1,12 @@
-// The example in a real browser: somebody buys tickets while a web instance is killed at every step. The pages show no
-// error. The environment variable SCREENSHOTS names a folder in which to leave pictures of what was seen.
+// The example in a real browser: somebody buys tickets while a web instance is killed at every step, and somebody looks at
+// pages whose rows are changed meanwhile. The pages show no error. The environment variable SCREENSHOTS names a folder in which to leave pictures of what was seen.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { chromium, type Page } from 'playwright-core'
+import { type TestContext, test } from 'node:test'
+import { type Browser, chromium, type Page } from 'playwright-core'
 import { copyBoxoffice } from '../tools/boxoffice.ts'
-import { type Site, site, until } from '../tools/system-harness.ts'
+import { type Member, type Site, site, until } from '../tools/system-harness.ts'
 
 const flags = [
   '--no-sandbox',
@@ -19,9 +19,16 @@ const flags = [
 ]
 const patienceMs = 60_000
 
-/** Kills one ready instance of the pages, and waits for nothing. Resolves with its pid. */
+/** Kills one ready instance of the pages while there is another one, and waits for nothing else. Resolves with its pid. */
 async function killOne(shop: Site): Promise<number> {
-  const [one] = (await shop.members('web')).filter(member => member.state === 'ready')
+  let ready: Member[] = []
+  await until('two instances are ready', async () => {
+    ready = (await shop.members('web')).filter(
+      member => member.state === 'ready' && member.traffic?.state === 'healthy',
+    )
+    return ready.length >= 2
+  })
+  const [one] = ready
   assert.ok(one?.pid)
   process.kill(one.pid, 'SIGKILL')
   return one.pid
@@ -49,12 +56,17 @@ async function picture(page: Page, name: string): Promise<void> {
   if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true })
 }
 
+async function launched(t: TestContext): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: flags, headless: true })
+  t.after(() => browser.close())
+  return browser
+}
+
 test('tickets are bought in a browser while instances are killed, and no page shows an error', async t => {
   const shop = site(t)
   const url = await copyBoxoffice(shop)
   await shop.begin()
-  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: flags, headless: true })
-  t.after(() => browser.close())
+  const browser = await launched(t)
   const page = await browser.newPage({ viewport: { width: 1200, height: 800 } })
   page.setDefaultTimeout(patienceMs)
   const troubles = troublesOf(page)
@@ -97,4 +109,41 @@ test('tickets are bought in a browser while instances are killed, and no page sh
   assert.deepEqual(troubles, [])
   const restarts = (await shop.members('web')).reduce((sum, member) => sum + member.restarts, 0)
   assert.ok(restarts >= 4, 'the kills were real')
+})
+
+test('a title that somebody changes by hand is on the next page that a browser loads', async t => {
+  const shop = site(t)
+  const url = await copyBoxoffice(shop)
+  await shop.begin()
+  const page = await (await launched(t)).newPage()
+  page.setDefaultTimeout(patienceMs)
+  const troubles = troublesOf(page)
+  const change = async (title: string): Promise<void> => {
+    const sql = `UPDATE films SET title = '${title}' WHERE id = 'the-matrix-1999'`
+    const ran = await shop.run('db', 'psql', 'main', '--command', sql)
+    assert.match(ran.out, /UPDATE 1/, ran.error)
+  }
+  /** By a link, as people go; a browser may show what it has if it was told so. */
+  const film = async (): Promise<string | null> => {
+    await page.getByRole('link', { name: '1999' }).first().click()
+    await page.getByRole('heading', { name: 'Screenings' }).waitFor()
+    return page.getByRole('heading', { level: 1 }).textContent()
+  }
+  let title = 'The Matrix'
+  for (const next of ['Neo and Friends', 'The Red Pill']) {
+    await page.goto(`${url}/?q=matrix`)
+    assert.equal(await film(), title)
+    await change(next)
+    await until('the page has the new title', async () => {
+      await page.reload()
+      return (await page.getByRole('heading', { level: 1 }).textContent()) === next
+    })
+    await page.goBack()
+    await page.goto(`${url}/?q=matrix`)
+    await page.getByRole('link', { name: `${next} 1999` }).waitFor()
+    assert.equal(await film(), next)
+    title = next
+  }
+  await picture(page, '7-changed')
+  assert.deepEqual(troubles, [])
 })

@@ -13,7 +13,7 @@ if (!apiUrl) {
   process.exit(2)
 }
 const apiTimeoutMs = 10_000
-const visitors = createVisitors({ redis: process.env.CACHE_URL, secret: process.env.SESSION_SECRET })
+const visitors = await createVisitors({ redis: process.env.CACHE_URL, secret: process.env.SESSION_SECRET })
 
 const app = Fastify({ bodyLimit: 64 * 1024, forceCloseConnections: 'idle', return503OnClosing: false })
 app.addContentTypeParser(
