@@ -205,7 +205,7 @@ test('write-behind: nothing that was acknowledged is lost by kill -9, however of
   for (let round = 0; round < 5; round++) {
     const child = spawn(
       process.execPath,
-      [join(import.meta.dirname, 'testing', 'behind-child.ts'), journal],
+      [join(import.meta.dirname, 'fixtures', 'behind-child.ts'), journal],
       {
         stdio: ['ignore', 'pipe', 'inherit'],
       },
