@@ -2,8 +2,11 @@
 // not, ranges beyond the end, fields that mislead, hosts that a trusted proxy tells, cookies beside a guess.
 
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { answers, ask, cachedRoute, withCache } from '../tools/cached-edge.ts'
+import { answers, ask, cachedRoute, cacheSpec, withCache } from '../tools/cached-edge.ts'
 import { type EdgeUnderTest, serve, startEdge } from '../tools/edge-harness.ts'
 import { ok } from '../tools/raw-origin.ts'
 
@@ -80,4 +83,96 @@ test('a host that a trusted proxy tells is part of the key', async t => {
   for (const host of ['a.example', 'b.example', 'a.example'])
     assert.equal((await ask(behindProxy.port, '/host', { 'x-forwarded-host': host })).text, host)
   assert.equal(origin.requests.length, 2)
+})
+
+const hooked = (): {
+  module: string
+  hash: string
+  deadlineMs: number
+  onFailure: 'refuse'
+  onRequest: string
+} => {
+  const module = join(edge.stateDirectory, 'deception-hooks.ts')
+  writeFileSync(
+    module,
+    "export const who = ({ headers }) => ({ headers: { set: { 'X-User': headers.cookie, Authorization: headers.cookie } } })",
+  )
+  return { module, hash: 'one', deadlineMs: 20_000, onFailure: 'refuse', onRequest: 'who' }
+}
+
+test('what a hook makes of a user is what Vary, keys and storing go by', async t => {
+  const key = { ...cacheSpec().key, headers: ['x-user'] }
+  const hooks = hooked()
+  const shared = 'Cache-Control: s-maxage=60\r\n'
+  const origin = await serve(
+    edge,
+    t,
+    answers(({ target, headers }) =>
+      ok(
+        headers['x-user'] as string,
+        target === '/varied' ? `${shared}Vary: X-User\r\n` : target === '/keyed' ? shared : fresh,
+      ),
+    ),
+    { ...setup, routes: [cachedRoute('/keyed', { key }, { hooks }), cachedRoute('/*', {}, { hooks })] },
+  )
+  for (const path of ['/varied', '/keyed', '/authorized'])
+    for (const cookie of ['user=alice', 'user=bob', 'user=alice'])
+      assert.equal((await ask(edge.port, path, { cookie })).text, cookie, path)
+  assert.equal(origin.requests.length, 2 + 2 + 3)
+})
+
+test('a field that Connection takes out does not stand for its value in a key', async t => {
+  const key = { ...cacheSpec().key, headers: ['x-tenant'] }
+  await serve(
+    edge,
+    t,
+    answers(({ headers }) =>
+      ok(`${headers['accept-language']} ${headers['x-tenant']}`, `${fresh}Vary: Accept-Language\r\n`),
+    ),
+    { ...setup, routes: [cachedRoute('/*', { key })] },
+  )
+  const asked = { 'accept-language': 'fr', 'x-tenant': 'one' }
+  for (const name of ['accept-language', 'x-tenant'])
+    await ask(edge.port, '/hop', { ...asked, connection: `close, ${name}` })
+  assert.equal((await ask(edge.port, '/hop', asked)).text, 'fr one')
+})
+
+test('who the edge says that a client is keeps answers that vary by it apart', async t => {
+  await serve(
+    edge,
+    t,
+    answers(({ headers }) => ok(headers['x-forwarded-for'] as string, `${fresh}Vary: X-Forwarded-For\r\n`)),
+    setup,
+  )
+  for (const address of ['127.0.0.1', '127.0.0.2', '127.0.0.1']) assert.equal(await askFrom(address), address)
+})
+
+function askFrom(localAddress: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port: edge.port, path: '/address', localAddress, agent: false }
+    const call = request(options, answer => {
+      let text = ''
+      answer.setEncoding('latin1').on('data', (piece: string) => {
+        text += piece
+      })
+      answer.on('end', () => resolve(text))
+    })
+    call.on('error', reject)
+    call.end()
+  })
+}
+
+test('a 304 that says by what the answer varies ends its being for everybody', async t => {
+  await serve(
+    edge,
+    t,
+    answers(({ headers }) =>
+      headers['if-none-match'] === undefined
+        ? ok(headers.cookie as string, 'Cache-Control: max-age=0\r\nETag: "a"\r\n')
+        : `HTTP/1.1 304 Same\r\n${fresh}Vary: Cookie\r\nETag: "a"\r\n\r\n`,
+    ),
+    setup,
+  )
+  for (const cookie of ['user=alice', 'user=alice', 'user=bob'])
+    assert.equal((await ask(edge.port, '/validated', { cookie })).text, cookie)
 })

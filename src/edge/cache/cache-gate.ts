@@ -28,6 +28,7 @@ import { addEdits } from './request-edits.ts'
 import { answerStored } from './stored-answer.ts'
 import { headOf, originFields, shownOf, storedFlag } from './stored-fields.ts'
 import { ttlText } from './told.ts'
+import { toldRequest } from './told-request.ts'
 import { Waiting, Work } from './work.ts'
 
 /** Of entries that are no answers. */
@@ -99,7 +100,7 @@ export class CacheGate implements Gate {
     if ((entry.meta.flags & storedFlag.marker) === 0) return this.#found(exchange, baseKey, key, until, entry)
     const names = this.#route.namesOf(entry.fields)
     entry.release()
-    const variant = varyText(names, exchange.head)
+    const variant = varyText(names, toldRequest(exchange))
     if (variant === null) return this.#pass(exchange, 'fwd=vary-miss')
     const own = keyWith(baseKey, `~${variant}`)
     const other = this.#elsewhere(exchange, baseKey, own, names)
@@ -109,7 +110,7 @@ export class CacheGate implements Gate {
 
   /** A variant that was stored for other words for the same language; null where there is one for these. */
   #elsewhere(exchange: Exchange, baseKey: string, own: string, names: readonly string[]): StoredEntry | null {
-    const alias = aliasFor(names, exchange.head)
+    const alias = aliasFor(names, toldRequest(exchange))
     if (alias === null) return null
     const { store } = this.#route
     const same = store.get(own)
@@ -124,7 +125,10 @@ export class CacheGate implements Gate {
     if (target === null) return null
     const { meta, fields } = target
     const isAnswer = (meta.flags & ownFlags) === 0
-    if (isAnswer && isInLikedLanguage(exchange.head, headOf(meta.status, shownOf(fields, meta.flags))))
+    if (
+      isAnswer &&
+      isInLikedLanguage(toldRequest(exchange), headOf(meta.status, shownOf(fields, meta.flags)))
+    )
       return target
     target.release()
     return null

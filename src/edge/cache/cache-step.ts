@@ -46,6 +46,7 @@ import {
 } from './stored-fields.ts'
 import { InsteadSink, TeeSink } from './tee-sink.ts'
 import { ttlText } from './told.ts'
+import { toldRequest } from './told-request.ts'
 import { Work } from './work.ts'
 
 /** Nobody waits for answers that are one client's; and for a moment not for those that merely can't be stored. */
@@ -98,7 +99,7 @@ export class CacheStep implements ResponseStep {
     if (!isOwn(exchange, route) || route.goesPast(exchange)) return null
     // What was passed on with it may have made the answer, and is not in the key.
     if (route.unkeyed.some(name => exchange.head.find(name) !== undefined)) return null
-    const judged = this.#judge(exchange, head, 'GET', exchange.head, originAlone)
+    const judged = this.#judge(exchange, head, 'GET', originAlone)
     const bodyBytes = bodyBytesOf(head)
     const key = this.#route.keyOf(exchange)
     if (!judged.store || judged.vary.length > 0 || bodyBytes < -1 || key === null) return null
@@ -142,10 +143,10 @@ export class CacheStep implements ResponseStep {
       meta.status,
       updatedFields(lines, news.copyFields(nothingDropped, null), this.#route.spec.shareCookies),
     )
-    const judged = this.#judge(exchange, merged, 'GET', exchange.head)
+    const judged = this.#judge(exchange, merged, 'GET')
     const { fill } = work
     work.fill = null
-    if (!judged.store) {
+    if (!judged.store || !this.#isFoundBy(work.baseKey, entry.key, judged.vary)) {
       this.#route.store.remove(entry.key)
       fill?.alone(unstoredUs)
       return null
@@ -155,6 +156,16 @@ export class CacheStep implements ResponseStep {
     this.#route.store.freshen(entry, next, made.text)
     fill?.validated()
     return { meta: next, fields: made.text }
+  }
+
+  /** A 304 may change Vary: what is stored then stands under a key that others ask by too. */
+  #isFoundBy(baseKey: string, key: string, vary: readonly string[]): boolean {
+    if (key === baseKey) return vary.length === 0
+    const marker = this.#route.store.get(baseKey)
+    const same =
+      marker !== null && (marker.meta.flags & storedFlag.marker) !== 0 && marker.fields === vary.join(',')
+    marker?.release()
+    return same
   }
 
   #serveFreshened(
@@ -191,7 +202,7 @@ export class CacheStep implements ResponseStep {
 
   #take(exchange: Exchange, work: Work, head: Http1ResponseHead): ResponseSink | null {
     const { method } = exchange.head
-    const judged = this.#judge(exchange, head, method, exchange.head)
+    const judged = this.#judge(exchange, head, method)
     const fill = method === 'GET' ? this.#fillOf(exchange, work, head, judged) : null
     if (fill === null) work.why = cacheReasonText(judged.why, judged.whyNumber)
     const ended = fill === null ? `detail=${detailOf(judged, method)}` : 'stored'
@@ -234,14 +245,13 @@ export class CacheStep implements ResponseStep {
     exchange: Exchange,
     response: Fields & { status: number },
     method: string,
-    request: Fields,
     rules: CacheRules = this.#route.spec,
   ): Judged {
     const { worker, attempts } = exchange
     const { spec } = this.#route
     return judgeStorage({
       method,
-      request,
+      request: toldRequest(exchange),
       // A part is as storable as the whole would be.
       status: response.status === 206 && method === 'GET' ? 200 : response.status,
       response,
@@ -302,12 +312,12 @@ export class CacheStep implements ResponseStep {
   #keyed(exchange: Exchange, work: Work, led: Fill, head: Http1ResponseHead, { vary }: Judged): Fill | null {
     const { store } = this.#route
     const { baseKey } = work
-    const variant = vary.length === 0 ? '' : varyText(vary, exchange.head)
+    const variant = vary.length === 0 ? '' : varyText(vary, toldRequest(exchange))
     const key = vary.length === 0 ? baseKey : keyWith(baseKey, `~${variant}`)
     const isSame = key === led.key
     const fill = isSame ? led : store.lead(key, led)
     if (vary.length > 0) this.#mark(baseKey, led, vary)
-    const alias = aliasOf(vary, exchange.head, head)
+    const alias = aliasOf(vary, toldRequest(exchange), head)
     if (alias !== null && alias !== variant) this.#alias(keyWith(baseKey, `~${alias}`), led, key)
     if (!isSame && led.key !== baseKey) led.abort()
     else if (!isSame && vary.length === 0) led.abort()

@@ -15,6 +15,7 @@ import type { CacheSpec, EdgeCacheSpec, RouteSpec } from '../snapshot.ts'
 import { cookieValue, queryValue } from '../sticky.ts'
 import type { WorkerStore } from '../store/contract.ts'
 import { headOf } from './stored-fields.ts'
+import { toldRequest } from './told-request.ts'
 
 const memoMax = 2_048
 const ownTimeoutUs = 30_000_000
@@ -86,7 +87,7 @@ export class CachedRoute {
   keyOf(exchange: Exchange): string | null {
     const { head, target, path } = exchange
     const query = target.length === path.length ? '' : target.slice(path.length)
-    const text = this.#key.text(isSecure(exchange), head.authority, path, query, head)
+    const text = this.#key.text(isSecure(exchange), head.authority, path, query, toldRequest(exchange))
     if (text === null) return null
     const spaced = this.#space === '' ? text : keyWith(text, this.#space)
     const told = toldHost(exchange)
@@ -155,7 +156,8 @@ export class CachedRoute {
     if (!this.#bypasses) return false
     const { headers, cookies, query } = this.spec.bypass
     const { head, target } = exchange
-    if (headers.some(name => head.find(name) !== undefined)) return true
+    const told = toldRequest(exchange)
+    if (headers.some(name => head.find(name) !== undefined || told.find(name) !== undefined)) return true
     if (query.some(name => queryValue(target, name) !== undefined)) return true
     const given = cookies.length === 0 ? undefined : head.find('cookie')
     return given !== undefined && cookies.some(name => cookieValue(given, name) !== undefined)

@@ -19,6 +19,7 @@ import { beginOwn } from './background.ts'
 import { type CachedRoute, keyWith } from './cached-route.ts'
 import type { Caches } from './index.ts'
 import { shownOf, storedFlag } from './stored-fields.ts'
+import { toldRequest } from './told-request.ts'
 import { ourselves, requestOf, type UrlRequest, withUnbegun } from './url-request.ts'
 import { Work } from './work.ts'
 
@@ -78,7 +79,7 @@ export class CacheControl {
     if (entry === null || (entry.meta.flags & storedFlag.marker) === 0) return entry
     const names = cached.namesOf(entry.fields)
     entry.release()
-    const variant = withUnbegun(this.#worker, request, ({ head }) => varyText(names, head))
+    const variant = withUnbegun(this.#worker, request, exchange => varyText(names, toldRequest(exchange)))
     return variant === null ? null : entryUnder(store, keyWith(key, `~${variant}`))
   }
 
