@@ -72,7 +72,7 @@ test('rules of a database become its feed; services that use it learn where they
   assert.deepEqual(main?.listeners, {
     bus: { port: 20_100, token },
     edges: true,
-    shared: [{ name: 'main', urls: ['redis://h'] }],
+    shared: [{ name: 'main', kind: 'server', urls: ['redis://h'] }],
   })
   assert.equal(cacheEnvironment(checked, 'api', context).CACHE_FEED, `tcp://127.0.0.1:20100?token=${token}`)
   assert.equal(cacheEnvironment(checked, 'jobs', context).CACHE_FEED, undefined)

@@ -85,6 +85,7 @@ export function feedListeners(
     edges: system.edge.cache !== undefined,
     shared: Object.values(system.caches).map(cache => ({
       name: cache.name,
+      kind: cache.kind,
       urls: urlsOf(cache, context.secrets),
     })),
   }

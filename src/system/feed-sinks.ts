@@ -10,6 +10,7 @@ import { socketPath } from '../io/socket-path.ts'
 import { connectEdge, type EdgeClient } from './edge-client.ts'
 import { writePrivate } from './private-file.ts'
 import { readJsonOrNull } from './role-process.ts'
+import { SharedSinks } from './shared-sinks.ts'
 
 /** A new edge process is found this late; until then it may serve what it kept on its disk. */
 const lookEveryMs = 250
@@ -173,7 +174,18 @@ class EdgeLink {
   }
 }
 
-/** For `tenfold run router`. */
+/** For `tenfold run router`: shared tiers, then edges. */
 export function feedSinksOf(stateDirectory: string): (listeners: FeedListeners) => FeedSinks {
-  return ({ edges }) => (edges ? new EdgeSinks(stateDirectory) : { sinks: [], close: () => {} })
+  return ({ edges, shared }) => {
+    const all: readonly FeedSinks[] = [
+      new SharedSinks(shared),
+      ...(edges ? [new EdgeSinks(stateDirectory)] : []),
+    ]
+    return {
+      sinks: all.flatMap(one => one.sinks),
+      close: () => {
+        for (const one of all) one.close()
+      },
+    }
+  }
 }

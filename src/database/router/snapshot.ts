@@ -21,7 +21,11 @@ export interface FeedListeners {
   /** The edge processes of this state directory. */
   readonly edges: boolean
   /** `redis://...` of shared tiers, by the name of the cache. */
-  readonly shared: readonly { readonly name: string; readonly urls: readonly string[] }[]
+  readonly shared: readonly {
+    readonly name: string
+    readonly kind: 'server' | 'ring' | 'cluster'
+    readonly urls: readonly string[]
+  }[]
 }
 
 export interface RoutedDatabase {

@@ -61,7 +61,7 @@ export function sharedCachePurge(address: SharedCacheAddress, what: Partial<Forg
 }
 
 async function withTier<T>(address: SharedCacheAddress, use: (tier: RedisTier) => Promise<T>): Promise<T> {
-  const tier = new RedisTier(address)
+  const tier = new RedisTier({ ...address, outside: true })
   try {
     await tier.attempted()
     if (!tier.usable) {

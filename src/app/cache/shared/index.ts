@@ -9,6 +9,7 @@ export {
   sharedCachePurge,
   sharedCacheStatus,
 } from './admin.ts'
+export { EveryCache, type EveryCacheAddress } from './every-cache.ts'
 export {
   createRedisTier,
   type RedisTier,

@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '../../../kit/clock.ts'
 import { Failure } from '../../../kit/failure.ts'
 import { type Random, seededRandom } from '../../../kit/random.ts'
 import { redisFailures } from '../../redis/failures.ts'
-import { isServerError, type LinkSettings, type Reply } from '../../redis/link.ts'
+import { isServerError, type LinkSettings, type RedisLink, type Reply } from '../../redis/link.ts'
 import { channelOf, RedisServers } from '../../redis/servers.ts'
 import type {
   FenceNames,
@@ -18,6 +18,7 @@ import type {
   TierEntry,
   TierListener,
 } from '../contract.ts'
+import { enlist } from './cache-names.ts'
 import { entryHead, packedValue, readEntry, tagText } from './entry-text.ts'
 import { MissedWords } from './missed.ts'
 import { QuickLook } from './quick-look.ts'
@@ -39,6 +40,8 @@ export interface RedisTierOptions {
   readonly onEvent?: (event: RedisTierEvent) => void
   readonly clock?: Clock
   readonly random?: Random
+  /** Forgets for others and keeps nothing: hears of no changes, and makes no name known. */
+  readonly outside?: boolean
 }
 
 export type RedisTierEvent =
@@ -123,7 +126,7 @@ export class RedisTier implements Tier {
       name: options.name,
       clock: options.clock ?? systemClock,
       random: options.random ?? seededRandom(randomBytes(4).readUInt32LE()),
-      listen: true,
+      listen: options.outside !== true,
       ...(options.link !== undefined && { link: options.link }),
       events: {
         onReady: shards => this.#onReady(shards),
@@ -133,7 +136,10 @@ export class RedisTier implements Tier {
         },
         onAway: (server, cause) => this.#onAway(server, cause),
         onMessage: message => this.#onMessage(message),
-        onFlushed: () => this.#tell({ keys: [], tags: [], everything: true, soft: false }),
+        onFlushed: () => {
+          this.#tell({ keys: [], tags: [], everything: true, soft: false })
+          for (const link of this.servers.links()) this.#enlist(link)
+        },
         onTakenOver: shard => this.#missed.add(shard, [], [], true),
       },
     })
@@ -427,7 +433,16 @@ export class RedisTier implements Tier {
   #onReady(shards: readonly number[]): void {
     for (const shard of shards) if (!this.#missed.none(shard)) void this.#settle(shard)
     const [first] = shards
-    if (first !== undefined) void this.#look(first)
+    if (first === undefined) return
+    void this.#look(first)
+    this.#enlist(this.servers.linkOf(first))
+  }
+
+  /** For who tells all caches of changes; until it is written, our channel says that we are there. */
+  #enlist(link: RedisLink): void {
+    if (this.#options.outside === true) return
+    const now = (this.#options.clock ?? systemClock).wall()
+    enlist(link, [this.name], Math.floor(now / 1_000)).catch(() => {})
   }
 
   async #settle(shard: number): Promise<void> {
