@@ -95,7 +95,7 @@ const hooked = (): {
   const module = join(edge.stateDirectory, 'deception-hooks.ts')
   writeFileSync(
     module,
-    "export const who = ({ headers }) => ({ headers: { set: { 'X-User': headers.cookie, Authorization: headers.cookie } } })",
+    "export const who = ({ headers }) => ({ headers: { set: { 'X-User': headers.get('cookie'), Authorization: headers.get('cookie') } } })",
   )
   return { module, hash: 'one', deadlineMs: 20_000, onFailure: 'refuse', onRequest: 'who' }
 }

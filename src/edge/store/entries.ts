@@ -148,10 +148,14 @@ export class Entries {
 
   /** Does it under the lock; when that can't be had, with the next work that gets it. */
   locked(work: () => void, waitMs?: number): boolean {
-    if (!this.lock.enter(waitMs)) {
-      this.#owed.push(work)
-      return false
-    }
+    const done = this.lockedNow(work, waitMs)
+    if (!done) this.#owed.push(work)
+    return done
+  }
+
+  /** As `locked`, but now or never: for what nobody would know of later on. */
+  lockedNow(work: () => void, waitMs?: number): boolean {
+    if (!this.lock.enter(waitMs)) return false
     try {
       while (this.#owed.length > 0) (this.#owed.shift() as () => void)()
       work()

@@ -83,7 +83,7 @@ export class StoreFill implements Fill {
     const inline = bodyBytes >= 0 && alone + bodyBytes <= inlineBytesMax
     this.#declared = bodyBytes
     let made = false
-    entries.locked(() => {
+    entries.lockedNow(() => {
       if (this.#isDropped) return
       const slot = entries.make(inline ? alone + bodyBytes : alone)
       if (slot === 0) return
@@ -187,7 +187,7 @@ export class StoreFill implements Fill {
     const rest = this.#declared >= 0 ? this.#declared - this.#got : Math.max(coming, this.#got, runBytesFirst)
     const blocks = Math.ceil((Math.min(rest, runBytesMax) + bodyRunHeadBytes) / blockBytes)
     let run = 0
-    entries.locked(() => {
+    entries.lockedNow(() => {
       if (this.#isDropped) return
       run = entries.takeRun(blocks, Math.min(blocks, runBlocksLeast))
       if (run !== 0) this.#chain(run)
@@ -218,7 +218,7 @@ export class StoreFill implements Fill {
       return
     }
     let stored = false
-    this.#owner.entries.locked(() => {
+    this.#owner.entries.lockedNow(() => {
       if (!this.#isDropped) stored = this.#settle()
     }, endWaitMs)
     this.#end(stored ? leadEnd.stored : leadEnd.failed)
@@ -280,9 +280,11 @@ export class StoreFill implements Fill {
     const slot = this.#slot
     this.#over = true
     if (slot !== 0) {
+      // Later it may be another's.
+      const seq = Atomics.load(entry.seq, slot)
       if (Atomics.load(entry.state, slot) === entryState.filling)
         entries.locked(() => {
-          if (entry.state[slot] === entryState.filling) entries.drop(slot)
+          if (entry.seq[slot] === seq && entry.state[slot] === entryState.filling) entries.drop(slot)
         }, endWaitMs)
       entries.unpin(slot)
     }

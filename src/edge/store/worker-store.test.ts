@@ -87,3 +87,31 @@ test('a pinned body stays as it was while its entry is replaced, evicted and its
   assert.equal(bodyOf(entry), body)
   entry.release()
 })
+
+/** As a thread that is in the middle of something. */
+function whileLocked(store: ThreadStore, work: () => void): void {
+  Atomics.store(store.views.common.lock, 0, 999)
+  work()
+  Atomics.store(store.views.common.lock, 0, 0)
+}
+
+test('who could not have the lock in time leaves no lead behind that nobody ends', () => {
+  const { one, two } = stores()
+  whileLocked(one, () => one.lead('a.example /x')?.abort())
+  assert.ok(put(one, 'a.example /other', 'pays what is owed'))
+  const fill = two.lead('a.example /x')
+  assert.ok(fill !== null, 'nobody leads it')
+  fill.abort()
+})
+
+test('an answer that could not be begun in time is not begun later, when nobody fills it', () => {
+  const { one, two } = stores()
+  const fill = one.lead('a.example /x')
+  assert.ok(fill !== null)
+  whileLocked(one, () => assert.ok(!fill.begin(meta, fields, [], 5)))
+  assert.ok(put(one, 'a.example /other', 'pays what is owed'))
+  assert.equal(two.get('a.example /x'), null)
+  const used = one.counts.bytes
+  assert.ok(put(one, 'a.example /other', 'pays what is owed'))
+  assert.equal(one.counts.bytes, used)
+})

@@ -200,7 +200,7 @@ export class ThreadStore implements WorkerStore, FillOwner {
   lead(key: string, asOf: Fill | null = null): Fill | null {
     const hash = this.entries.hashOf(key)
     let fill: Fill | null = null
-    const asked = this.entries.locked(() => {
+    const asked = this.entries.lockedNow(() => {
       this.#tellHits()
       const lead = this.leads.begin(key, hash, this.life)
       if (lead === null) return
@@ -272,7 +272,7 @@ export class ThreadStore implements WorkerStore, FillOwner {
   keep(key: string): void {
     const entry = this.peek(key)
     if (entry === null) return
-    if (entry.isWhole) this.entries.locked(() => this.entries.spill(entry.slot))
+    if (entry.isWhole) this.entries.lockedNow(() => this.entries.spill(entry.slot))
     entry.release()
   }
 

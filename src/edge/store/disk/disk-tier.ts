@@ -239,7 +239,7 @@ export class DiskTier {
     const { common, spills, entry } = views
     const slots: number[] = []
     let blocks = 0
-    entries.locked(() => {
+    entries.lockedNow(() => {
       while (common.spillsOut[0] !== common.spillsIn[0] && blocks * blockBytes < batchBytesMax) {
         const slot = spills[(common.spillsOut[0] as number) & (spillSlots - 1)] as number
         common.spillsOut[0]!++
