@@ -171,6 +171,24 @@ test('a named statement finds the tables and types of its own search path, also 
   await one.query('DROP SCHEMA leaks_a CASCADE; DROP SCHEMA leaks_b CASCADE')
 })
 
+test('a connection on which one client is amid a message goes to nobody else', async t => {
+  const router = await startRouter(t, { servers: [server], pool: { sizeMax: 1 } })
+  const one = await router.peer()
+  const other = await router.peer()
+  const data = Buffer.alloc(205, 'x')
+  data[0] = 0x64
+  data.writeInt32BE(204, 1)
+  for (let round = 0; round < 3; round++) {
+    // PostgreSQL takes no notice of data that nobody asked for, once all of it is there.
+    one.write(queryMessage('SELECT pg_sleep(0.1)'), data.subarray(0, 100))
+    assert.equal(await one.types(), 'T D C ZI')
+    other.write(queryMessage('SELECT 1'))
+    one.write(data.subarray(100), queryMessage('SELECT 2'))
+    assert.equal(await other.types(), 'T D C ZI')
+    assert.equal(await one.types(), 'T D C ZI')
+  }
+})
+
 test('whoever has not proven who he is leaves nothing that is remembered', async t => {
   const router = await startRouter(t, { servers: [server] })
   await router.client()

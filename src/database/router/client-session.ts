@@ -201,6 +201,12 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
       if (this.server !== null) out.add(bytes, 0, size)
       this.#left -= size
       at = size
+      if (this.#left === 0 && this.server?.settled) {
+        // Its batch was over before this message was: only now may somebody else have it.
+        this.#flush()
+        this.afterReady()
+        if (this.server !== null) out.begin(this.server.stream)
+      }
     }
     while (at < length) {
       const size = frontendFrameBytes(bytes, at, length, bytesMax)
@@ -601,7 +607,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
         this.fail(plainError('57P01', sentence, true))
         return
       }
-      if (this.pins === 0 && this.settingsBefore === null) this.#giveBack(server)
+      if (this.pins === 0 && this.settingsBefore === null && this.#left === 0) this.#giveBack(server)
       if (this.database.context.draining) {
         this.endNow('The router stops.')
         return
