@@ -35,6 +35,15 @@ const database: DatabaseView = {
     pins: { transaction: 1, listen: 0 },
     reads: { replica: 90, 'primary:not-fresh': 4 },
     statements: [],
+    feed: {
+      state: 'streaming',
+      problem: '',
+      lagMs: 12_000,
+      sinks: [
+        { name: 'edges', state: 'heard', problem: '' },
+        { name: 'cache main', state: 'owed', problem: 'Redis at h:1 is away.' },
+      ],
+    },
   },
   servers: [
     {
@@ -88,6 +97,10 @@ test('a database shows each server with its lag, what waits, what pins, and what
   assert.match(text, /paused {2}a new disk \(`tenfold db resume main`/)
   assert.match(text, /main-2 +primary +ready +127\.0\.0\.1:20001 +11 +0\/3000148 +- +- +1 of 2/)
   assert.match(text, /main-3 +replica +down .* 2 KB +1\.5 s +- +1 h late on purpose; does not answer/)
+  assert.match(
+    text,
+    /changes {2}followed, 12 s late; edges heard; cache main is owed everything: Redis at h:1 is away\./,
+  )
   assert.match(
     text,
     /7 clients; 2 wait for a connection; 1 held for a primary; pinned: transaction 1; reads: replica 90/,

@@ -117,7 +117,25 @@ function trafficLines(traffic: DatabaseTrafficView | null, { paint }: Painter): 
     ...(counts(pins) === '' ? [] : [`pinned: ${counts(pins)}`]),
     ...(counts(reads) === '' ? [] : [`reads: ${counts(reads)}`]),
   ]
-  return [`  ${paint('dim', 'traffic')}  ${parts.join('; ')}`]
+  return [`  ${paint('dim', 'traffic')}  ${parts.join('; ')}`, ...feedLines(traffic, { paint })]
+}
+
+/** Whom changes are told, and who has not heard of them. */
+function feedLines({ feed }: DatabaseTrafficView, { paint }: Pick<Painter, 'paint'>): string[] {
+  if (feed === null) return []
+  const { state, problem, lagMs, sinks } = feed
+  const parts = sinks.map(sink =>
+    sink.state === 'away' || sink.state === 'owed'
+      ? paint(
+          'yellow',
+          `${sink.name} ${sink.state === 'owed' ? 'is owed everything' : 'is away'}: ${sink.problem}`,
+        )
+      : `${sink.name} ${sink.state}`,
+  )
+  const follows =
+    state === 'streaming' ? 'followed' : paint('yellow', `${state}${problem === '' ? '' : `: ${problem}`}`)
+  const late = lagMs < 1_000 ? '' : `, ${durationText(lagMs)} late`
+  return [`  ${paint('dim', 'changes')}  ${follows}${late}; ${parts.join('; ')}`]
 }
 
 const failoversShown = 3

@@ -56,8 +56,15 @@ function trafficView({
   pins,
   reads,
   statements,
+  feed,
 }: RoutedDatabaseStatus): DatabaseTrafficView {
-  return { clients, waiting, held, pins, reads, statements }
+  return { clients, waiting, held, pins, reads, statements, feed: feedView(feed) }
+}
+
+function feedView(feed: RoutedDatabaseStatus['feed']): DatabaseTrafficView['feed'] {
+  if (feed === null) return null
+  const { state, problem, lagMs, sinks } = feed
+  return { state, problem, lagMs, sinks: sinks.map(({ told: _, ...rest }) => rest) }
 }
 
 function serverView(server: ServerStatus, routed: RoutedDatabaseStatus | undefined): DatabaseServerView {

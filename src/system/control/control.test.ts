@@ -50,6 +50,7 @@ const database: DatabaseView = {
     pins: { transaction: 1 },
     reads: { replica: 10 },
     statements: [{ kind: 'select', server: 'replica', count: 10, errors: 0, p50Ms: 0.4, p99Ms: 2 }],
+    feed: null,
   },
   servers: [
     {

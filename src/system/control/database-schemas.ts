@@ -32,6 +32,21 @@ const traffic: z.ZodType<DatabaseTrafficView> = z.strictObject({
       p99Ms: z.number(),
     }),
   ),
+  feed: z
+    .strictObject({
+      state: z.enum(['stopped', 'waiting', 'connecting', 'streaming']),
+      problem: z.string().describe("Why it does not stream; ''"),
+      lagMs: z.number().describe('Since when the oldest change that not everybody has heard of is known'),
+      sinks: z.array(
+        z.strictObject({
+          name: z.string().describe('`statements`, `edges`, `services`, `cache NAME`'),
+          state: z.enum(['heard', 'busy', 'away', 'owed']),
+          problem: z.string(),
+        }),
+      ),
+    })
+    .nullable()
+    .describe('Committed changes on their way to caches; null: nobody wants to know of them'),
 })
 
 const server: z.ZodType<DatabaseServerView> = z.strictObject({

@@ -46,6 +46,23 @@ export interface DatabaseTrafficView {
     readonly p50Ms: number
     readonly p99Ms: number
   }[]
+  /** Committed changes on their way to caches; null: nobody wants to know of them. */
+  readonly feed: DatabaseFeedView | null
+}
+
+export interface DatabaseFeedView {
+  readonly state: 'stopped' | 'waiting' | 'connecting' | 'streaming'
+  /** Why it does not stream; ''. */
+  readonly problem: string
+  /** Since when the oldest change that not everybody has heard of is known. */
+  readonly lagMs: number
+  readonly sinks: readonly {
+    /** `statements`, `edges`, `services`, `cache NAME`. */
+    readonly name: string
+    /** `owed`: forgets everything when it is back. */
+    readonly state: 'heard' | 'busy' | 'away' | 'owed'
+    readonly problem: string
+  }[]
 }
 
 export interface DatabaseServerView {

@@ -13,6 +13,10 @@ import type { Forgotten } from '../contract.ts'
 import { cacheNamesMax, enlist, type NamesFound, namesOn } from './cache-names.ts'
 import { RedisTier } from './redis-tier.ts'
 
+/** A server of it that is away is waited for so long each time, and reported then. */
+const clusterMsMax = 3_000
+const lookEveryMs = 20
+
 export interface EveryCacheAddress {
   readonly urls: readonly string[]
   readonly cluster: boolean
@@ -48,7 +52,7 @@ export class EveryCache {
 
   /** Resolves when no process can get from these servers, or holds, what is older. @throws where one was not told */
   async forget(what: Partial<Forgotten>): Promise<void> {
-    await this.#servers.attempted()
+    await this.#connected(this.#servers)
     const { names, cause } = await this.#find()
     if (names.size > cacheNamesMax)
       throw new Error(
@@ -56,7 +60,7 @@ export class EveryCache {
       )
     this.#follow(names, cause === null)
     const whole: Forgotten = { keys: [], tags: [], everything: false, soft: false, ...what }
-    const told = await Promise.allSettled([...this.#tiers.values()].map(tier => tellTier(tier, whole)))
+    const told = await Promise.allSettled([...this.#tiers.values()].map(tier => this.#tell(tier, whole)))
     for (const one of told) if (one.status === 'rejected') throw one.reason
     if (cause !== null) throw cause
   }
@@ -110,15 +114,23 @@ export class EveryCache {
     }
   }
 
+  async #tell(tier: RedisTier, what: Forgotten): Promise<void> {
+    await this.#connected(tier.servers)
+    await tier.forget(what)
+  }
+
+  /** A cluster's servers are connected once more when it has said who has what. */
+  async #connected(servers: RedisServers): Promise<void> {
+    await servers.attempted()
+    if (!this.#address.cluster) return
+    for (let waitedMs = 0; !servers.ready && waitedMs < clusterMsMax; waitedMs += lookEveryMs)
+      await new Promise(resolve => setTimeout(resolve, lookEveryMs))
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#servers.close()
     await Promise.all([...this.#tiers.values()].map(tier => tier.close()))
     this.#tiers.clear()
   }
-}
-
-async function tellTier(tier: RedisTier, what: Forgotten): Promise<void> {
-  await tier.attempted()
-  await tier.forget(what)
 }
