@@ -8,8 +8,8 @@ import { Worker } from 'node:worker_threads'
 import type { Answer, Job, Kind } from './testing/model-worker.ts'
 
 const seed = Number(process.env.MODEL_SEED ?? Math.floor(performance.timeOrigin) % 2 ** 31)
-/** Of each kind: 36,000 of ours together, and of the orders in the wild until one fails. */
-const runs = Number(process.env.MODEL_RUNS ?? 3_000)
+/** Of each kind: 20,000 of ours together, and of the orders in the wild until one fails. */
+const runs = Number(process.env.MODEL_RUNS ?? 1_000)
 const worker = new Worker(new URL('./testing/model-worker.ts', import.meta.url))
 after(() => worker.terminate())
 
