@@ -13,6 +13,8 @@ import type { FeedPlace } from './place.ts'
 const user = 'tenfold'
 const busHost = '127.0.0.1'
 const busRetryMs = 500
+/** Of the sink that tells the edges. */
+const edgesName = 'edges'
 
 export interface FeedsOptions {
   readonly net: Net
@@ -112,9 +114,14 @@ export class Feeds {
 
   #make({ name, own }: RoutedDatabase, spec: FeedSpec): ChangeFeed {
     const { clock, identity, memoryOf, local, tell } = this.#options
-    const sinks = [...this.#sinks.sinks]
-    sinks.push({ name: 'statements', sink: local(name) })
-    if (this.#listeners.bus !== null) sinks.push({ name: 'services', sink: one => this.#tellBus(one) })
+    const edges = this.#sinks.sinks.filter(one => one.name === edgesName)
+    const behind = this.#sinks.sinks.filter(one => one.name !== edgesName)
+    if (this.#listeners.bus !== null) behind.push({ name: 'services', sink: one => this.#tellBus(one) })
+    const sinks = [
+      { name: 'statements', sink: local(name) },
+      ...behind.map(one => ({ name: one.name, sink: thenEdges(one.sink, edges) })),
+      ...edges,
+    ]
     return new ChangeFeed({
       spec,
       slot: own === true ? 'tenfold_feed' : `tenfold_feed_${identity}`,
@@ -178,6 +185,17 @@ export class Feeds {
     this.#sinks.close()
     this.#closeBus()
     await Promise.all(this.#ending)
+  }
+}
+
+/**
+ * An edge that forgot before the caches of services did may have been given the old page anew, and would keep it: it is
+ * told once more. One that does not answer is told by its own sink when it is found again.
+ */
+export function thenEdges(sink: InvalidationSink, edges: readonly NamedSink[]): InvalidationSink {
+  return async invalidation => {
+    await sink(invalidation)
+    await Promise.allSettled(edges.map(one => one.sink(invalidation)))
   }
 }
 
