@@ -334,3 +334,25 @@ test('what one client’s fields can change is never given to another (poisoning
     { seed, numRuns: 300 },
   )
 })
+
+test('large answers that were sent from the store give their memory back when they are evicted', async t => {
+  const body = 'x'.repeat(200_000)
+  await serve(
+    edge,
+    t,
+    answers(() => ok(body, fresh)),
+  )
+  const refused = async (): Promise<number> => {
+    const { store } = (await edge.call('cacheStatus', {}, 10_000)) as { store: { refused: number } }
+    return store.refused
+  }
+  const before = await refused()
+  for (let i = 0; i < 80; i++) {
+    const path = newPath()
+    await get(path)
+    const again = await get(path)
+    assert.match(said(again), /hit/)
+    assert.equal(again.bytes.length, body.length)
+  }
+  assert.equal(await refused(), before)
+})

@@ -53,6 +53,8 @@ export class StoredSender implements LocalSource {
       if (part === undefined) {
         this.#allFed = true
         this.#exchange.feedEnd()
+        // All has been taken; an exchange that is over by now does not know of its source any more.
+        this.cancel()
         return
       }
       if ('text' in part) {
