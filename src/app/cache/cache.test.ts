@@ -466,3 +466,20 @@ test('metrics tell what happened, by cache and reason', async () => {
   assert.match(text, /cache_events_total\{cache="test",reason="miss-absent"\} 1\n/)
   assert.match(text, /cache_entries\{cache="test"\} 1\n/)
 })
+
+test('what a write filled is not held where a tag of it was forgotten meanwhile', async () => {
+  const { cache } = made()
+  const entry = { tags: ['genre'] }
+  const fill = (value: string): string => value
+  await cache.update('a', () => 'kept', { fill, entry })
+  assert.equal(cache.getNow('a'), 'kept')
+  const write = gate<string>()
+  const update = cache.update('a', () => write.promise, { fill, entry })
+  await settle()
+  await cache.invalidate({ tags: ['genre'] })
+  write.open('read before the genre changed')
+  await update
+  assert.equal(cache.getNow('a'), undefined)
+  await cache.update({ keys: ['a'], tags: ['genre'] }, () => 'its own tag', { fill, entry })
+  assert.equal(cache.getNow('a'), 'its own tag')
+})

@@ -217,6 +217,7 @@ export class Cache {
     let filled: Filled | null = null
     try {
       this.#forgetHere({ ...names, everything: false, soft: false })
+      const since = this.#tags.latest
       const told = await this.#tell('fence', tier => tier.fence(names, token, this.#settings.fenceMs))
       if (!told && options.withoutTier === 'refuse')
         throw new Failure(cacheFailures.tierAway, `cache ${this.name}: the shared tier can't be told`)
@@ -226,7 +227,7 @@ export class Cache {
         else await this.#tell('lift', tier => tier.lift(names, token, -1))
         throw written.cause
       }
-      filled = await this.#finish(names, token, place, written.result, options)
+      filled = await this.#finish(names, token, place, since, written.result, options)
       return written.result
     } finally {
       this.#endUpdate(names, place, untilAt, filled)
@@ -620,6 +621,7 @@ export class Cache {
     names: FenceNames,
     token: string,
     place: number,
+    since: number,
     result: R,
     options: UpdateOptions<R, T>,
   ): Promise<Filled | null> {
@@ -627,18 +629,24 @@ export class Cache {
     for (const name of names.keys) this.#floors.raise(name, floor)
     const [key] = names.keys
     const filled =
-      key !== undefined && names.keys.length === 1 ? this.#filledOf(key, floor, result, options) : null
+      key !== undefined && names.keys.length === 1 ? this.#filledOf(key, floor, since, result, options) : null
     const stored = filled !== null && (await this.#fillShared(filled, token, place))
     const lifted = await this.#tell('lift', tier => tier.lift(names, token, floor))
     return stored && lifted ? filled : null
   }
 
-  #filledOf<R, T>(key: string, floor: number, result: R, options: UpdateOptions<R, T>): Filled | null {
+  #filledOf<R, T>(
+    key: string,
+    floor: number,
+    since: number,
+    result: R,
+    options: UpdateOptions<R, T>,
+  ): Filled | null {
     if (options.fill === undefined) return null
     const call = floor >= 0 ? { ...options.entry, version: floor } : options.entry
     const entry = entrySettings(`cache ${this.name}`, call, this.#entry)
     const draft = draftOf(this.#maker, options.fill(result), call, entry, 0)
-    return { key, draft, entry, keyClock: this.#keyClocks.at(key) }
+    return { key, draft, entry, keyClock: this.#keyClocks.at(key), since, filledSince: this.#tags.latest }
   }
 
   async #fillShared({ key, draft, entry }: Filled, token: string, place: number): Promise<boolean> {
@@ -651,10 +659,18 @@ export class Cache {
     const keeps =
       filled !== null &&
       filled.keyClock === this.#keyClocks.at(filled.key) &&
+      this.#tagsHold(filled, names.tags) &&
       this.#fences.aloneSince(filled.key, place, this.#clock.monotonic())
     this.#forgetHere({ ...names, everything: false, soft: false })
     this.#fences.free(names, untilAt)
     if (keeps) this.#keep(this.#markOf(filled.key), filled.draft, filled.entry)
+  }
+
+  /** No tag of what was filled was forgotten since the write began; its own tags, which the fence forgot, since then. */
+  #tagsHold({ draft, since, filledSince }: Filled, own: readonly string[]): boolean {
+    const others = draft.tags.filter(tag => !own.includes(tag))
+    if (this.#tags.verdict(others, since) !== TagVerdict.valid) return false
+    return this.#tags.verdict(draft.tags, filledSince) === TagVerdict.valid
   }
 
   // The shared tier
@@ -783,6 +799,9 @@ interface Filled {
   readonly entry: EntrySettings
   /** Of the key before it was shared: another one after the lift, and somebody else has written since. */
   readonly keyClock: number
+  /** Of the tags: when the write began, and when it had ended. */
+  readonly since: number
+  readonly filledSince: number
 }
 
 function forgottenOf(what: ForgetWhat): Forgotten {

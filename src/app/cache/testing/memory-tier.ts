@@ -127,6 +127,12 @@ export class MemoryServer {
     const filled = this.#filled.get(token) ?? new Set<string>()
     this.#filled.delete(token)
     for (const name of placesOf(names)) this.#fences.get(name)?.delete(token)
+    // What another process forgot since it was set stays forgotten.
+    for (const key of filled) {
+      const stored = this.entries.get(key)
+      if (stored && this.#tags.verdict(stored.entry.tags, stored.since) !== TagVerdict.valid)
+        filled.delete(key)
+    }
     const keys = names.keys.filter(key => !filled.has(key))
     this.forget({ keys, tags: names.tags, everything: false, soft: false })
     for (const key of filled) {
