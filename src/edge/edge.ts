@@ -14,6 +14,7 @@ import { Failure } from '../kit/failure.ts'
 import type { Metrics } from '../kit/metrics.ts'
 import { seededRandom } from '../kit/random.ts'
 import { backoffUs } from '../policy/backoff.ts'
+import { asKeyed } from './cache/purge-targets.ts'
 import { Canaries } from './canaries.ts'
 import { canaryKeysOf } from './canary-key.ts'
 import {
@@ -547,7 +548,7 @@ export class Edge {
       return {}
     },
     purge: async ({ what }) => {
-      await this.#store?.purge(checkedPurge(what))
+      await this.#store?.purge(asKeyed(checkedPurge(what), this.#snapshot))
       return {}
     },
     push: request => this.#push(request),

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { type Answer, answers, ask, asked, cachedRoute, withCache } from '../tools/cached-edge.ts'
+import { type Answer, answers, ask, asked, cachedRoute, cacheSpec, withCache } from '../tools/cached-edge.ts'
 import { type EdgeUnderTest, serve, startEdge, until } from '../tools/edge-harness.ts'
 import { type Http2Answer, openHttp2 } from '../tools/http2-client.ts'
 import { ok } from '../tools/raw-origin.ts'
@@ -292,6 +292,31 @@ test('a purge by target, prefix or tag reaches every worker; a soft one leaves w
   assert.equal(await text(), '5')
   await until('the answer behind', async () => (await text()) === '6')
   await assert.rejects(edge.call('purge', { what: { tags: 'films' as never } }), /lists of targets/)
+})
+
+test('a purge finds what it names however it is spelled, and what is below a prefix with any query', async t => {
+  const only = { ...cacheSpec().key, query: { only: ['page'] } }
+  await serve(
+    edge,
+    t,
+    answers(() => ok('x', fresh)),
+    { routes: [cachedRoute('/chosen/*', { key: only }), cachedRoute('/*')] },
+  )
+  const host = 'spelled.example'
+  const cases: readonly [string, Record<string, readonly string[]>][] = [
+    ['/spelled?b=2&a=1', { targets: [`${host}/spelled?b=2&a=1`] }],
+    ['/spelled/%61', { targets: [`${host}/spelled/%61`] }],
+    ['/spelled/a%2Fb', { targets: ['/spelled/a%2fb'] }],
+    ['/spelled/host', { targets: ['Spelled.Example/spelled/host'] }],
+    ['/chosen/films?page=2&from=mail', { targets: [`${host}/chosen/films?from=mail&page=2`] }],
+    ['/spelled/list?page=2', { prefixes: ['Spelled.Example/spelled/list'] }],
+  ]
+  for (const [path, what] of cases) {
+    await get(path, { host })
+    assert.match(said(await get(path, { host })), /hit/, path)
+    await edge.call('purge', { what })
+    assert.doesNotMatch(said(await get(path, { host })), /hit/, path)
+  }
 })
 
 test('rules stand above the origin: ttl, negative, browserTtl, tags, bypass, key', async t => {

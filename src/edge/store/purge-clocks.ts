@@ -144,6 +144,11 @@ export class PurgeClocks {
     for (let i = from; i < key.length; i++) {
       const char = key.charCodeAt(i)
       if (char === space) break
+      // `/films?page=2` is below the prefix `/films/`, as `/films` is.
+      if (char === query && depth < segmentsMax) {
+        const below = Math.imul(state ^ slash, 0x01000193)
+        if (this.#passed(clocks, this.#hash(kind.prefix, below), serial)) return true
+      }
       state = Math.imul(state ^ char, 0x01000193)
       if (char === query) depth = segmentsMax
       else if (char === slash && depth++ < segmentsMax)

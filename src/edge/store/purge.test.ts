@@ -43,7 +43,7 @@ const cases: Record<string, Case> = {
   },
   'a prefix with a host is purged there': {
     purge: { prefixes: ['tickets.example/films/12'] },
-    gone: [keys.plain, keys.deep],
+    gone: [keys.plain, keys.query, keys.deep],
     kept: [keys.other, keys.beside],
   },
   'the root of a host is all of it': {
