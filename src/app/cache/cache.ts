@@ -37,6 +37,7 @@ import {
   type CacheSettings,
   cacheSettings,
   checkedKey,
+  checkedNames,
   type EntryOptions,
   type EntrySettings,
   entrySettings,
@@ -804,17 +805,22 @@ interface Filled {
   readonly filledSince: number
 }
 
+const updateNames = new Set(['keys', 'tags'])
+const forgetNames = new Set([...updateNames, 'everything', 'soft'])
+
 function forgottenOf(what: ForgetWhat): Forgotten {
-  const { keys = [], tags = [], everything: all = false, soft = false } = what
-  for (const name of [...keys, ...tags]) checkedKey(name)
-  return { keys, tags, everything: all, soft }
+  const { everything: all = false, soft = false } = what
+  return { ...checkedNames('invalidate', what, forgetNames), everything: all, soft }
 }
 
 function namesOf(
   target: string | { readonly keys?: readonly string[]; readonly tags?: readonly string[] },
 ): FenceNames {
-  const { keys = [], tags = [] } = typeof target === 'string' ? { keys: [target] } : target
-  for (const name of [...keys, ...tags]) checkedKey(name)
+  const { keys, tags } = checkedNames(
+    'update',
+    typeof target === 'string' ? { keys: [target] } : target,
+    updateNames,
+  )
   // Twice the same name would hold its fence twice and hide from itself that it is alone.
   return { keys: [...new Set(keys)], tags: [...new Set(tags)] }
 }

@@ -89,6 +89,7 @@ function tagsOf(where: string, value: unknown, call: AnyCall | undefined): reado
   const given = call?.tags
   if (given === undefined) return none
   const tags = typeof given === 'function' ? given(value) : given
+  if (!Array.isArray(tags)) throw refused(where, 'tags', tags, 'a list')
   if (tags.length > tagsMax) throw refused(where, 'tags', `${tags.length} tags`, `at most ${tagsMax}`)
   for (const tag of tags) checkedKey(tag)
   return tags

@@ -122,6 +122,35 @@ const entryBounds: { readonly [K in keyof EntrySettings]: readonly [EntrySetting
 }
 const entryNames = Object.keys(entryBounds) as (keyof EntrySettings)[]
 
+const callNames = new Set<string>([...entryNames, 'tags', 'version', 'ttlOf', 'signal', 'key'])
+const cacheNames = new Set<string>([
+  ...entryNames,
+  ...[
+    'name',
+    'max',
+    'eviction',
+    'jitterShare',
+    'negativeShare',
+    'values',
+    'sizeOf',
+    'serialiser',
+    'tier',
+    'fenceMs',
+  ],
+  ...['deafTtlMs', 'leaseWaitMs', 'loadsMax', 'tagsMax', 'feed', 'onEvent', 'clock', 'seed'],
+])
+const maxNames = new Set(['entries', 'bytes', 'valueBytes', 'sharedValueBytes'])
+
+/** Without types nothing else tells that `ttl` is not `ttlMs`: it would be kept as if nothing had been said. */
+export function checkedOptions(where: string, given: object, known: ReadonlySet<string>): void {
+  for (const name in given)
+    if (!known.has(name))
+      throw new Failure(
+        cacheFailures.option,
+        `${where}: '${name}' is no option; allowed: ${[...known].join(', ')}`,
+      )
+}
+
 export function refused(where: string, name: string, value: unknown, allowed: string): Failure {
   return new Failure(cacheFailures.option, `${where}: ${name} is ${String(value)}; allowed: ${allowed}`)
 }
@@ -145,6 +174,7 @@ export function entrySettings(
   base: EntrySettings | null,
 ): EntrySettings {
   if (given === undefined && base !== null) return base
+  if (given !== undefined && base !== null) checkedOptions(where, given, callNames)
   const settings = {} as Record<string, unknown>
   for (const name of entryNames) {
     const [usual, most] = entryBounds[name]
@@ -158,8 +188,13 @@ export function entrySettings(
 
 export function cacheSettings(options: CacheOptions): CacheSettings {
   const { name, max = {} } = options
-  if (!/^[a-z0-9-]{1,64}$/.test(name)) throw refused('cache', 'name', name, '1-64 of a-z, 0-9, -')
+  if (typeof name !== 'string' || !/^[a-z0-9-]{1,64}$/.test(name))
+    throw refused('cache', 'name', name, '1-64 of a-z, 0-9, -')
   const where = `cache ${name}`
+  checkedOptions(where, options, cacheNames)
+  checkedOptions(`${where}: max`, max, maxNames)
+  if (options.tier !== undefined && typeof options.tier?.subscribe !== 'function')
+    throw refused(where, 'tier', options.tier, 'what createRedisTier gives')
   const number = (key: string, value: number, least: number, most: number): number =>
     checkedNumber(where, key, value, least, most)
   const bytesMax = number('max.bytes', max.bytes ?? 0, 0, 2 ** 40)
@@ -193,4 +228,18 @@ export function checkedKey(key: string): string {
   if (typeof key === 'string' && key.length > 0 && key.length <= keyLengthMax) return key
   const shown = typeof key === 'string' ? `${key.slice(0, 40)}... (${key.length} characters)` : String(key)
   throw new Failure(cacheFailures.key, `${shown} is no key or tag: texts of 1 to ${keyLengthMax} characters`)
+}
+
+/** Lists of keys and tags in what is to be forgotten: a word that is no list, or not known, would forget nothing. */
+export function checkedNames(
+  where: string,
+  given: { readonly keys?: readonly string[]; readonly tags?: readonly string[] },
+  known: ReadonlySet<string>,
+): { readonly keys: readonly string[]; readonly tags: readonly string[] } {
+  checkedOptions(where, given, known)
+  const { keys = [], tags = [] } = given
+  if (!Array.isArray(keys)) throw refused(where, 'keys', keys, 'a list')
+  if (!Array.isArray(tags)) throw refused(where, 'tags', tags, 'a list')
+  for (const name of [...keys, ...tags]) checkedKey(name)
+  return { keys, tags }
 }
