@@ -356,3 +356,17 @@ test('large answers that were sent from the store give their memory back when th
   }
   assert.equal(await refused(), before)
 })
+
+test('the answer to a POST that a purge overtook is not stored', async t => {
+  const path = newPath()
+  await serve(
+    edge,
+    t,
+    answers(async ({ method }) => {
+      if (method === 'POST') await edge.call('purge', { what: { targets: [path] } })
+      return ok(method, `${fresh}Content-Location: ${path}\r\n`)
+    }),
+  )
+  assert.equal((await ask(edge.port, path, { 'content-length': '0' }, 'POST')).text, 'POST')
+  assert.equal((await get(path)).text, 'GET')
+})

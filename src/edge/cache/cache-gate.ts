@@ -29,7 +29,7 @@ import { answerStored } from './stored-answer.ts'
 import { headOf, originFields, shownOf, storedFlag } from './stored-fields.ts'
 import { ttlText } from './told.ts'
 import { toldRequest } from './told-request.ts'
-import { Waiting, Work } from './work.ts'
+import { Posting, Waiting, Work } from './work.ts'
 
 /** Of entries that are no answers. */
 const ownFlags = storedFlag.marker | storedFlag.alias
@@ -45,6 +45,7 @@ export class CacheGate implements Gate {
   enter(exchange: Exchange): number {
     const { head } = exchange
     const isGet = head.method === 'GET'
+    if (head.method === 'POST') exchange.cache = new Posting(this.#route.store.counts.purges)
     if (!isGet && head.method !== 'HEAD') return this.#pass(exchange, 'fwd=method')
     // A body is not part of the key, and origins may answer by it.
     if (head.framing !== framing.none || head.connectionUpgrade || this.#route.goesPast(exchange))

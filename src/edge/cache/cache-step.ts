@@ -47,7 +47,7 @@ import {
 import { InsteadSink, TeeSink } from './tee-sink.ts'
 import { ttlText } from './told.ts'
 import { toldRequest } from './told-request.ts'
-import { Work } from './work.ts'
+import { Posting, Work } from './work.ts'
 
 /** Nobody waits for answers that are one client's; and for a moment not for those that merely can't be stored. */
 const personalUs = 10_000_000
@@ -67,7 +67,9 @@ export class CacheStep implements ResponseStep {
   begin(exchange: Exchange, head: Http1ResponseHead): ResponseSink | null {
     const work = exchange.cache
     if (!(work instanceof Work)) {
+      const isOvertaken = !(work instanceof Posting) || work.purges !== this.#route.store.counts.purges
       forgetAfter(exchange, head, this.#route.store, target => this.#route.targetOf(target))
+      if (isOvertaken) return this.#inner?.begin(exchange, head) ?? null
       return this.#posted(exchange, head) ?? this.#inner?.begin(exchange, head) ?? null
     }
     const { status } = head

@@ -124,6 +124,23 @@ export class Work implements CacheWork {
   }
 }
 
+/** Of a POST: what came between its being asked and its answer is not known to what is stored of that. */
+export class Posting implements CacheWork {
+  readonly purges: number
+
+  constructor(purges: number) {
+    this.purges = purges
+  }
+
+  instead(): boolean {
+    return false
+  }
+  outlives(): boolean {
+    return false
+  }
+  over(): void {}
+}
+
 /** Of an exchange that waits for the answer to another one. */
 export class Waiting implements CacheWork {
   wait: Wait | null = null
