@@ -318,6 +318,9 @@ test('options that are unsafe or impossible are refused, with what is allowed', 
   const redis = 'memory'
   const cases: readonly (readonly [SessionOptions, string, RegExp])[] = [
     [{ redis, secrets: [] }, 'SESSION_SECRET_WEAK', /at least 32/],
+    [{ redis } as never, 'SESSION_SECRET_WEAK', /a list of 1 to 8/],
+    [{ redis, secrets: [undefined] } as never, 'SESSION_SECRET_WEAK', /variable set/],
+    [{ secrets: [secret] } as never, 'SESSION_OPTION_WRONG', /redis is absent; allowed: .*'memory'/],
     [{ redis, secrets: ['short'] }, 'SESSION_SECRET_WEAK', /at least 32/],
     [{ redis, secrets: [secret], idleMs: 1 }, 'SESSION_OPTION_WRONG', /idleMs is 1; allowed: 1000/],
     [{ redis, secrets: [secret], cookie: { name: 'a b' } }, 'SESSION_OPTION_WRONG', /cookie.name/],

@@ -61,11 +61,18 @@ const secretsMax = 8
 
 /** @throws Failure `secretWeak`, `optionWrong` */
 export function sessionSettings(options: SessionOptions): SessionSettings {
-  const { secrets } = options
-  if (secrets.length < 1 || secrets.length > secretsMax || secrets.some(secret => secret.length < 32)) {
-    const sentence = `secrets: 1 to ${secretsMax}, each of at least 32 characters.`
+  const { secrets, redis } = options
+  if (
+    !Array.isArray(secrets) ||
+    secrets.length < 1 ||
+    secrets.length > secretsMax ||
+    !secrets.every(isSecret)
+  ) {
+    const sentence = `secrets: a list of 1 to ${secretsMax}, each of at least 32 characters. Is the environment's variable set?`
     throw new Failure(sessionFailures.secretWeak, sentence)
   }
+  // `process.env.CACHE_URL`, where there is none.
+  if (redis === undefined || redis.length === 0) throw wrong("redis is absent; allowed: URLs, or 'memory'")
   const idleMs = bounded('idleMs', options.idleMs ?? 30 * minuteMs, 1_000, yearMs)
   const limits: StoreLimits = {
     idleMs,
@@ -83,6 +90,8 @@ export function sessionSettings(options: SessionOptions): SessionSettings {
   const whenAway = options.whenAway ?? 'refuse'
   return { secrets: [...secrets], cookie: cookieSettings(options.cookie ?? {}, idleMs), limits, whenAway }
 }
+
+const isSecret = (value: unknown): boolean => typeof value === 'string' && value.length >= 32
 
 function cookieSettings(given: NonNullable<SessionOptions['cookie']>, idleMs: number): CookieSettings {
   const secure = given.secure ?? true
