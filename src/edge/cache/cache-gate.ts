@@ -45,7 +45,7 @@ export class CacheGate implements Gate {
   enter(exchange: Exchange): number {
     const { head } = exchange
     const isGet = head.method === 'GET'
-    if (head.method === 'POST') exchange.cache = new Posting(this.#route.store.counts.purges)
+    if (head.method === 'POST') exchange.cache = new Posting(this.#route.store.purgesBegun)
     if (!isGet && head.method !== 'HEAD') return this.#pass(exchange, 'fwd=method')
     // A body is not part of the key, and origins may answer by it.
     if (head.framing !== framing.none || head.connectionUpgrade || this.#route.goesPast(exchange))

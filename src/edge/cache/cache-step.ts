@@ -67,7 +67,7 @@ export class CacheStep implements ResponseStep {
   begin(exchange: Exchange, head: Http1ResponseHead): ResponseSink | null {
     const work = exchange.cache
     if (!(work instanceof Work)) {
-      const isOvertaken = !(work instanceof Posting) || work.purges !== this.#route.store.counts.purges
+      const isOvertaken = !(work instanceof Posting) || this.#isOvertaken(exchange, head, work)
       forgetAfter(exchange, head, this.#route.store, target => this.#route.targetOf(target))
       if (isOvertaken) return this.#inner?.begin(exchange, head) ?? null
       return this.#posted(exchange, head) ?? this.#inner?.begin(exchange, head) ?? null
@@ -78,6 +78,15 @@ export class CacheStep implements ResponseStep {
       return this.#instead(exchange, () => work.serveStale(exchange, status))
     if (exchange.head.method === 'HEAD') this.#heard(exchange, work, head)
     return this.#take(exchange, work, head)
+  }
+
+  /** What the origin was asked to do for a POST may have been purged before it answered. */
+  #isOvertaken(exchange: Exchange, head: Http1ResponseHead, { purges }: Posting): boolean {
+    const { store } = this.#route
+    if (store.purgesBegun === purges) return false
+    const key = this.#route.keyOf(exchange)
+    const tags = [...this.#route.tagsOf(exchange), ...originTags(head)]
+    return key === null || store.isPurgedSince(key, tags, purges)
   }
 
   #instead(exchange: Exchange, answer: () => void): InsteadSink {

@@ -103,6 +103,10 @@ export interface WorkerStore {
   keep(key: string): void
   /** In this worker at once; others within milliseconds (shared memory: in fact at once). */
   purge(what: Purge): void
+  /** Number of the last purge that began. */
+  readonly purgesBegun: number
+  /** Whether a purge after that one concerns what would stand under the key with these tags. */
+  isPurgedSince(key: string, tags: readonly string[], purgesBegun: number): boolean
   readonly counts: StoreCounts
 }
 

@@ -281,6 +281,18 @@ export class ThreadStore implements WorkerStore, FillOwner {
     this.#onPurge?.(what)
   }
 
+  get purgesBegun(): number {
+    return this.entries.clocks.begun
+  }
+
+  isPurgedSince(key: string, tags: readonly string[], purgesBegun: number): boolean {
+    const { clocks } = this.entries
+    const hashes = Int32Array.from(tags, tag => clocks.tagHash(tag))
+    const is = (soft: boolean): boolean =>
+      clocks.isPurged(soft, key, this.entries.hashOf(key), purgesBegun, hashes, 0, hashes.length)
+    return is(false) || is(true)
+  }
+
   /** No exchange of this thread uses it any more. */
   close(): void {
     this.bells.close()
