@@ -543,7 +543,12 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     this.batchesDone++
   }
 
-  copyBegan(): void {}
+  /** The server waits for data: whoever waits for its next ReadyForQuery would wait for good. */
+  copyBegan(): void {
+    if (!this.closesOwed) return
+    this.closesOwed = false
+    if (this.blocked === 'busy') queueMicrotask(() => this.hiddenOver())
+  }
 
   parameters(now: ParameterSet): void {
     this.told = now
@@ -598,6 +603,7 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
       return
     }
     if (!server.settled) return
+    this.closesOwed = false
     if (server.status === idleStatus) {
       this.portals = null
       if (this.pins !== 0 && !server.pool.primary) {
