@@ -1,5 +1,5 @@
 // SQL typed by hand reaches values that services share in Redis: real PostgreSQL, a real Redis, two services; also where
-// Redis is away meanwhile, is cut off from the router alone, or the router dies in between.
+// Redis is away or stands still meanwhile, or the router dies in between.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
