@@ -242,7 +242,10 @@ class DetachedRouter implements RouterProcess {
       }
     }
     // It lives and does not answer: it must not go on with what it has.
-    if (this.#wanted && this.#life !== null) signalLife(this.#life, 'SIGKILL')
+    const life = this.#life
+    if (!this.#wanted || life === null) return
+    signalLife(life, 'SIGKILL')
+    await ended(life, 5_000)
   }
 
   async drained(database: string, timeoutMs: number): Promise<boolean> {
