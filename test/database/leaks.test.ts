@@ -171,6 +171,19 @@ test('a named statement finds the tables and types of its own search path, also 
   await one.query('DROP SCHEMA leaks_a CASCADE; DROP SCHEMA leaks_b CASCADE')
 })
 
+test('a setting behind a Query that was passed over is the session’s own, too', async t => {
+  const router = await startRouter(t, { servers: [server], pool: { sizeMax: 1 } })
+  const one = await router.peer()
+  const other = await router.peer()
+  // The Query stands in a batch that has failed: PostgreSQL answers neither it nor its end.
+  one.write(bindMessage('', 'nobody', []), queryMessage('SELECT 1'), syncMessage)
+  one.write(queryMessage('SET work_mem = 7777'), bindMessage('', 'nobody', []), syncMessage)
+  assert.deepEqual([await one.types(), await one.types(), await one.types()], ['E26000 ZI', 'C ZI', 'E26000 ZI'])
+  other.write(queryMessage('SHOW work_mem'))
+  const row = (await other.until('Z')).find(message => message.type === 'D')
+  assert.equal(row?.payload.toString('utf8', 6), '4MB')
+})
+
 test('a connection on which one client is amid a message goes to nobody else', async t => {
   const router = await startRouter(t, { servers: [server], pool: { sizeMax: 1 } })
   const one = await router.peer()

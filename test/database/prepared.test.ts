@@ -6,6 +6,7 @@ import { after, type TestContext, test } from 'node:test'
 import {
   bindMessage,
   closeMessage,
+  copyFailMessage,
   describeMessage,
   executeMessage,
   flushMessage,
@@ -253,6 +254,32 @@ test('a name that a client has already is refused for a statement of the routerâ
     peer.write(...run('s'), syncMessage)
     assert.deepEqual(await values(peer), [former === 'SELECT 1' ? '1' : 'primary'])
   }
+})
+
+test('a Close behind an error is passed over, as what stands before and after it in one pipeline', async t => {
+  const [, peer] = (await peers(t, 1)) as [RouterUnderTest, PostgresPeer]
+  peer.write(parseMessage('s', 'SELECT 1'), syncMessage)
+  assert.equal(await peer.types(), '1 ZI')
+  const failing = [bindMessage('', 'nobody', []), closeMessage(statementTarget, 's'), syncMessage]
+  peer.write(...failing, ...run('s'), syncMessage)
+  assert.equal(await peer.types(), 'E26000 ZI')
+  assert.deepEqual(await values(peer), ['1'])
+  peer.write(closeMessage(statementTarget, 's'), parseMessage('s', 'SELECT 2'), ...run('s'), syncMessage)
+  assert.deepEqual(await values(peer), ['2'])
+})
+
+test('a COPY behind a Close that waits for its outcome gets its data', async t => {
+  const [, peer] = (await peers(t, 1)) as [RouterUnderTest, PostgresPeer]
+  peer.write(queryMessage('CREATE TEMP TABLE words (word int)'))
+  await peer.types()
+  peer.write(parseMessage('s', 'SELECT 1'), syncMessage)
+  await peer.types()
+  const copy = [queryMessage('COPY words FROM STDIN'), syncMessage, copyFailMessage('no more')]
+  peer.write(bindMessage('', 'nobody', []), syncMessage, closeMessage(statementTarget, 's'), ...copy)
+  peer.write(queryMessage('SELECT 7'))
+  const answers = [await peer.types(), await peer.types()]
+  assert.deepEqual(answers, ['E26000 ZI', '3 G E57014 ZI'])
+  assert.deepEqual(await values(peer), ['7'])
 })
 
 test('a pipeline sent in one piece is one transaction a Sync, in order', async t => {

@@ -543,11 +543,9 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     this.batchesDone++
   }
 
-  /** The server waits for data: whoever waits for its next ReadyForQuery would wait for good. */
+  /** The server waits for data: what waits for its next ReadyForQuery would wait for good. */
   copyBegan(): void {
-    if (!this.closesOwed) return
-    this.closesOwed = false
-    if (this.blocked === 'busy') queueMicrotask(() => this.hiddenOver())
+    if (this.blocked === 'busy') this.#unblock()
   }
 
   parameters(now: ParameterSet): void {

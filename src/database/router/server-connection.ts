@@ -59,7 +59,8 @@ export interface ServerUser {
   notClosed(reply: ParseReply): void
   /** The end of a batch that was sent (a Query, a Sync amid a COPY) will not be answered by a ReadyForQuery of its own. */
   batchPassedOver(): void
-  copyBegan(ended: boolean): void
+  /** What was read has been passed on; the server waits for the data of a COPY. */
+  copyBegan(): void
   parameters(now: ParameterSet): void
   /** ReadyForQuery came: bookkeeping, before a byte of it is passed on. */
   ready(status: number): void
@@ -311,6 +312,7 @@ export class ServerConnection extends Timed implements StreamHandler {
     let from = 0
     let at = 0
     let wasReady = false
+    let copyBegan = false
     /** Of a CommandComplete that is the last message read: it goes with the ReadyForQuery. */
     let tagAt = -1
     if (this.#left > 0) {
@@ -424,7 +426,7 @@ export class ServerConnection extends Timed implements StreamHandler {
         case backend.copyInResponse:
           this.copyingIn = !replies.copyBegan(() => owner.batchPassedOver())
           if (!replies.ends) this.batchOpen = true
-          owner.copyBegan(!this.copyingIn)
+          copyBegan = true
           break
         case backend.notificationResponse:
           owner.notified()
@@ -452,6 +454,7 @@ export class ServerConnection extends Timed implements StreamHandler {
     if (owner !== null) {
       if (from < to) out.add(bytes, from, to)
       if (!out.send()) this.stream.pause()
+      if (copyBegan) owner.copyBegan()
       if (wasReady) owner.afterReady()
     }
     if (this.#over !== null) this.#end()
