@@ -743,41 +743,44 @@ export class Cache {
 
   #listen(): () => void {
     if (this.#tier === null) return () => {}
-    return this.#tier.subscribe({
-      forget: what => this.#forgetHere(what),
-      lost: () => {
-        this.#tierLost = true
-        this.#forgetHere(everything)
-        this.#onEvent({ kind: 'tier-lost', cache: this.name })
-      },
-      regained: () => {
-        this.#forgetHere(everything)
-        this.#tierLost = false
-        this.#onEvent({ kind: 'tier-regained', cache: this.name })
-      },
-    })
+    const lost = (is: boolean): void => {
+      this.#tierLost = is
+    }
+    return this.#tier.subscribe(this.#hearing('tier', lost))
   }
 
   #openFeed(feed: FeedOptions | string): FeedClient {
     this.#feedLost = true
+    const lost = (is: boolean): void => {
+      this.#feedLost = is
+    }
     return openFeed(typeof feed === 'string' ? { url: feed } : feed, this.#clock, {
-      forget: what => this.#forgetHere(what),
-      lost: () => {
-        this.#feedLost = true
-        this.#forgetHere(everything)
-        this.#onEvent({ kind: 'feed-lost', cache: this.name })
-      },
-      regained: () => {
-        // What was held for a moment while nothing was heard may be older than what is heard from now on.
-        this.#forgetHere(everything)
-        this.#feedLost = false
-        this.#onEvent({ kind: 'feed-regained', cache: this.name })
-      },
+      ...this.#hearing('feed', lost),
       gap: () => {
         this.#forgetHere(everything)
         this.#onEvent({ kind: 'feed-gap', cache: this.name })
       },
     })
+  }
+
+  /** What was missed is unknown: nothing that is held outlives the loss, nor what was held for a moment amid it. */
+  #hearing(
+    from: 'tier' | 'feed',
+    isLost: (is: boolean) => void,
+  ): { forget(what: Forgotten): void; lost(): void; regained(): void } {
+    return {
+      forget: what => this.#forgetHere(what),
+      lost: () => {
+        isLost(true)
+        this.#forgetHere(everything)
+        this.#onEvent({ kind: `${from}-lost`, cache: this.name })
+      },
+      regained: () => {
+        this.#forgetHere(everything)
+        isLost(false)
+        this.#onEvent({ kind: `${from}-regained`, cache: this.name })
+      },
+    }
   }
 
   #open(): void {
