@@ -178,7 +178,10 @@ test('a setting behind a Query that was passed over is the session’s own, too'
   // The Query stands in a batch that has failed: PostgreSQL answers neither it nor its end.
   one.write(bindMessage('', 'nobody', []), queryMessage('SELECT 1'), syncMessage)
   one.write(queryMessage('SET work_mem = 7777'), bindMessage('', 'nobody', []), syncMessage)
-  assert.deepEqual([await one.types(), await one.types(), await one.types()], ['E26000 ZI', 'C ZI', 'E26000 ZI'])
+  assert.deepEqual(
+    [await one.types(), await one.types(), await one.types()],
+    ['E26000 ZI', 'C ZI', 'E26000 ZI'],
+  )
   other.write(queryMessage('SHOW work_mem'))
   const row = (await other.until('Z')).find(message => message.type === 'D')
   assert.equal(row?.payload.toString('utf8', 6), '4MB')
