@@ -84,7 +84,7 @@ export const layers: readonly Layer[] = [
     imports: ['kit'],
     pure: false,
     builtins: [...worldly, ...harmless],
-    packages: [],
+    packages: ['redis'],
   },
   {
     name: 'edge',
@@ -103,6 +103,14 @@ export const layers: readonly Layer[] = [
     packages: ['pg', 'libpg-query', 'saslprep'],
   },
   {
+    name: 'guard',
+    owns: 'who may pass: limits, attacks, bots, challenges, waiting rooms, quotas',
+    imports: decided,
+    pure: false,
+    builtins: harmless,
+    packages: ['altcha-lib', 'jose', 'mmdb-lib', 're2js', '@datadog/native-appsec', 'openid-client'],
+  },
+  {
     name: 'fleet',
     owns: 'instances of services: start, watch, roll, scale',
     imports: decided,
@@ -116,12 +124,12 @@ export const layers: readonly Layer[] = [
     imports: ['kit', 'policy', 'io'],
     pure: false,
     builtins: [...harmless, 'v8'],
-    packages: ['redis'],
+    packages: ['redis', 'jose', 'altcha-lib'],
   },
   {
     name: 'system',
     owns: 'the composition root: checked system to running parts, control API',
-    imports: [...decided, 'edge', 'database', 'fleet', 'app', 'index.ts'],
+    imports: [...decided, 'edge', 'guard', 'database', 'fleet', 'app', 'index.ts'],
     pure: false,
     builtins: [...harmless, 'fs', 'fs/promises', 'http', 'net', 'readline'],
     packages: [

@@ -13,7 +13,7 @@ import type { EdgeCells } from './cells.ts'
 import type { Challenges } from './challenges.ts'
 import type { CompiledSnapshot } from './compile.ts'
 import type { Exchange } from './exchange.ts'
-import type { Gate } from './gate.ts'
+import type { WorkerGuard } from './guard-port.ts'
 import type { HedgeDelays } from './hedge-delays.ts'
 import type { PendingQueues } from './pending.ts'
 import type { UpstreamPools } from './pools.ts'
@@ -51,8 +51,8 @@ export interface WorkerContext {
   readonly pools: UpstreamPools
   readonly pending: PendingQueues
   readonly hedgeDelays: HedgeDelays
-  /** Asked in order before an exchange reaches its action. Empty: costs nothing. */
-  readonly gates: readonly Gate[]
+  /** Null: nobody decides who may pass. */
+  readonly guard: WorkerGuard | null
   readonly tls: WorkerTls
   /** Real ports, by listener id. */
   ports: ReadonlyMap<string, number>

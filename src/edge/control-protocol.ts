@@ -24,6 +24,8 @@ export interface ControlEvent {
 }
 
 export interface ControlMethods extends CacheMethods {
+  /** To the guard, whose question and answer they are. Refused (EDGE_CONTROL_REQUEST) when there is none. */
+  guard: { params: { question: unknown }; result: { answer: unknown } }
   /** Swaps the snapshot in every worker. Refused (EDGE_SNAPSHOT_...) and without effect when it does not compile. */
   apply: { params: { snapshot: EdgeSnapshot }; result: { version: number } }
   status: { params: Record<string, never>; result: EdgeStatus }

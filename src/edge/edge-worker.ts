@@ -19,7 +19,7 @@ import { type CompiledSnapshot, compileSnapshot, type RouteFeatures } from './co
 import type { Drainable, WorkerContext } from './context.ts'
 import { Exchange } from './exchange.ts'
 import { routeFeatures } from './features.ts'
-import type { Gate } from './gate.ts'
+import type { WorkerGuard, WorkerGuardFactory } from './guard-port.ts'
 import { HedgeDelays } from './hedge-delays.ts'
 import { Listeners } from './listeners.ts'
 import type { FromWorker, WorkerStart } from './messages.ts'
@@ -50,7 +50,8 @@ export class EdgeWorker implements WorkerContext {
   readonly pools: UpstreamPools = new UpstreamPools()
   readonly pending: PendingQueues
   readonly hedgeDelays: HedgeDelays
-  readonly gates: readonly Gate[]
+  /** Made before the first snapshot is compiled, by `create`. */
+  readonly guard: WorkerGuard | null
   readonly pseudonym: string
   readonly viaText: string
   readonly viaTextOld: string
@@ -69,15 +70,29 @@ export class EdgeWorker implements WorkerContext {
   log: AccessLog | null = null
   slowLog: AccessLog | null = null
   spans: SpanQueue | null = null
-  snapshot: CompiledSnapshot
+  snapshot!: CompiledSnapshot
   draining = false
   #logFile = ''
   #slowLogFile = ''
   #dateSecond = 0
   #dateText = ''
 
-  constructor(start: WorkerStart, send: (message: FromWorker) => void, gates: readonly Gate[] = []) {
-    this.gates = gates
+  static async create(
+    start: WorkerStart,
+    send: (message: FromWorker) => void,
+    createGuard: WorkerGuardFactory | null,
+  ): Promise<EdgeWorker> {
+    const worker = new EdgeWorker(start, send, createGuard)
+    await worker.guard?.prepare(start.snapshot)
+    worker.#begin(start)
+    return worker
+  }
+
+  private constructor(
+    start: WorkerStart,
+    send: (message: FromWorker) => void,
+    createGuard: WorkerGuardFactory | null,
+  ) {
     this.challenges = start.challenges
     this.tls = new WorkerTls(start.tls)
     this.ports = start.ports
@@ -102,6 +117,13 @@ export class EdgeWorker implements WorkerContext {
     this.pending = new PendingQueues(this)
     this.hedgeDelays = new HedgeDelays(this)
     this.sticky = new StickyCookies(start.snapshot.stickySecret)
+    this.guard =
+      createGuard === null || start.guard === null
+        ? null
+        : createGuard(this, start.guard, message => send({ kind: 'guard', message }))
+  }
+
+  #begin(start: WorkerStart): void {
     this.snapshot = this.#compile(start.snapshot, start.slots, null)
     this.#use(this.snapshot)
     setInterval(() => this.#tick(), tickUs / 1000).unref()
@@ -177,6 +199,7 @@ export class EdgeWorker implements WorkerContext {
 
   /** Exchanges that began earlier keep the snapshot that they have. */
   async apply(spec: EdgeSnapshot, slots: SnapshotSlots, ports: ReadonlyMap<string, number>): Promise<void> {
+    await this.guard?.prepare(spec)
     this.refresh()
     const next = this.#compile(spec, slots, this.snapshot)
     const before = this.snapshot
@@ -263,6 +286,7 @@ export class EdgeWorker implements WorkerContext {
   }
 
   async #sayDrained(): Promise<void> {
+    await this.guard?.close()
     await this.#flush()
     this.#send({ kind: 'drained' })
   }

@@ -39,6 +39,7 @@ import type {
   PushResult,
 } from './control-protocol.ts'
 import { edgeFailures } from './failures.ts'
+import type { GuardSeam, MainGuard } from './guard-port.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts'
 import { Prober } from './prober.ts'
 import { Report, routeIds } from './report.ts'
@@ -57,6 +58,8 @@ export interface EdgeOptions {
   readonly besideAnother?: boolean
   /** Folder in which it is kept which canaries are out. */
   readonly canaryFolder: string
+  /** Absent: everybody may pass. */
+  readonly guard?: { readonly seam: GuardSeam; readonly stateDirectory: string }
   /** Called when `stop` is done; the process then exits. */
   readonly onStopped: () => void
 }
@@ -75,6 +78,8 @@ const dieMs = 10_000
 const traceEndMs = 2_000
 /** For a worker to fetch or read what is pushed. */
 const askedMs = 60_000
+
+const ownThread = { threadFrom: import.meta.url, threadName: 'worker' }
 
 interface WorkerSeat {
   thread: Worker | null
@@ -106,6 +111,7 @@ export class Edge {
   /** Null: this process began without a cache. */
   readonly #storeMemory: StoreMemory | null
   readonly #store: MainStore | null
+  readonly #guard: MainGuard | null
   readonly #asked = new Map<number, (answer: FromWorker) => void>()
   #askedSerial = 0
   readonly #pseudonym = `tenfold-${randomBytes(4).toString('hex')}`
@@ -156,6 +162,7 @@ export class Edge {
     this.#storeMemory = cache === undefined ? null : createStoreMemory(cache.store, workers)
     this.#store =
       this.#storeMemory === null ? null : new MainStore(this.#storeMemory, text => tell('cache', text))
+    this.#guard = options.guard === undefined ? null : this.#createGuard(options.guard, workers)
     this.#certificates = new Certificates(tell)
     this.#traces = new TraceExporter({
       scope: 'tenfold.edge',
@@ -173,6 +180,19 @@ export class Edge {
       store: this.#store?.counts ?? null,
     }))
     this.#traces.register(this.#metrics)
+    this.#guard?.register(this.#metrics)
+  }
+
+  #createGuard({ seam, stateDirectory }: NonNullable<EdgeOptions['guard']>, workers: number): MainGuard {
+    return seam.createMain({
+      stateDirectory,
+      workers,
+      send: (message, worker) => {
+        const seats = worker === undefined ? this.#seats : this.#seats.slice(worker, worker + 1)
+        for (const seat of seats) seat.thread?.postMessage({ kind: 'guard', message } satisfies ToWorker)
+      },
+      tell: (subject, text) => this.#tell(subject, text),
+    })
   }
 
   /** Starts everything; rejects with a Failure when a port can't be had. */
@@ -181,6 +201,7 @@ export class Edge {
     const edge = new Edge(options, await reusePortWorks())
     await edge.#claimPorts(options.snapshot.listeners)
     const files = await edge.#certificates.prepare(options.snapshot)
+    await edge.#guard?.take(options.snapshot)
     edge.#take(options.snapshot)
     edge.#certificates.take(options.snapshot, files)
     edge.#server = await edge.#openControl()
@@ -314,6 +335,7 @@ export class Edge {
     }
     for (const id of this.#ports.keys())
       if (!snapshot.listeners.some(listener => listener.id === id)) this.#ports.delete(id)
+    await this.#guard?.take(snapshot)
     this.#take(snapshot)
     this.#certificates.take(snapshot, files)
     const message: ToWorker = this.#snapshotMessage
@@ -400,11 +422,13 @@ export class Edge {
       challenges: this.#challenges,
       tls: this.#certificates.material,
       store: this.#storeMemory,
+      guard: this.#guard?.memory ?? null,
     }
     seat.certified = start.tls.serial
     const { version } = this.#snapshot
     seat.challenged = this.#challengesSerial
-    const thread = startThread(import.meta.url, 'worker', start)
+    const { threadFrom, threadName } = this.#options.guard?.seam ?? ownThread
+    const thread = startThread(threadFrom, threadName, start)
     seat.thread = thread
     seat.state = 'starting'
     return new Promise((resolve, reject) => {
@@ -442,6 +466,7 @@ export class Edge {
     } else if (message.kind === 'failed')
       this.#tell(`worker ${index}`, `cannot listen for '${message.listener}': ${message.code}`)
     else if (message.kind === 'spans') this.#traces.take(message)
+    else if (message.kind === 'guard') this.#guard?.heard(index, message.message)
     else if (message.kind === 'cacheLooked' || message.kind === 'cachePushed')
       this.#asked.get(message.serial)?.(message)
     else if (message.kind === 'purged') this.#store?.logPurge(message.what)
@@ -456,6 +481,7 @@ export class Edge {
     seat.state = 'starting'
     this.#cells.repairWorker(index)
     this.#store?.repairWorker(index)
+    this.#guard?.workerDied(index)
     this.#notifySwapped()
     if (this.#draining) {
       seat.drained = true
@@ -550,6 +576,10 @@ export class Edge {
     purge: async ({ what }) => {
       await this.#store?.purge(asKeyed(checkedPurge(what), this.#snapshot))
       return {}
+    },
+    guard: async ({ question }) => {
+      if (this.#guard === null) throw new Failure(edgeFailures.controlRequest, 'This edge has no guard.')
+      return { answer: await this.#guard.ask(question) }
     },
     push: request => this.#push(request),
     cacheStatus: () => this.#cacheStatus(),
@@ -664,6 +694,7 @@ export class Edge {
     while (!this.#seats.every(seat => seat.drained) && Date.now() < end)
       await new Promise(resolve => setTimeout(resolve, idlePollMs))
     await this.#traces.close(traceEndMs)
+    await this.#guard?.close()
     await closed
     this.#server?.close()
     this.#options.onStopped()

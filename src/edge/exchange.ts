@@ -26,8 +26,10 @@ import { type ClientFailure, clientFailures } from './failures.ts'
 import { type Gate, type GateRefusal, gateAnswer } from './gate.ts'
 import type { MemberGroup } from './group.ts'
 import { grpcRefusal, isGrpc } from './grpc.ts'
+import type { Visit } from './guard-port.ts'
 import { refusalFor } from './refusal.ts'
 import { isRequestId } from './request-ids.ts'
+import { clientAddress } from './request-text.ts'
 import type { HeadEdits, LocalSource, ResponseSink, ResponseStep } from './response-sink.ts'
 import { startTunnel } from './tunnel.ts'
 import type { UpstreamConnection } from './upstream.ts'
@@ -128,6 +130,8 @@ export class Exchange extends Timed {
   watcher: ExchangeWatcher | null = null
   /** Null: the cache has no part in it. */
   cache: CacheWork | null = null
+  /** The guard's of this exchange; null: no guard has looked at it. */
+  visit: Visit | null = null
   /** One of `cacheResult`. */
   cacheResult = 0
   /** Nobody asked for it: the cache looks whether what it has is still good. Not counted as a request. */
@@ -147,6 +151,17 @@ export class Exchange extends Timed {
 
   get requestId(): string {
     return this.#givenId === '' ? this.worker.ids.prefix + this.idSuffix : this.#givenId
+  }
+
+  /** The client's address: the nearest one that is not a trusted proxy's. */
+  get address(): string {
+    return clientAddress(this)
+  }
+
+  /** What `:name` of the route's path matched. */
+  pathParameter(name: string): string | undefined {
+    const { route, snapshot } = this
+    return route === null ? undefined : snapshot?.table.parameter(route.index, this.path, name)
   }
 
   // --- from the head to the choice ----------------------------------------------------------------------------
@@ -748,6 +763,7 @@ export class Exchange extends Timed {
     source?.cancel()
     if (this.cache !== null) this.cache.over(this)
     if (this.bodyInspector !== null) this.#dropInspector()
+    if (this.visit !== null) this.visit.over(this, aborted)
     if (!this.background) recordExchange(this, snapshot, aborted)
     if (this.watcher !== null) this.watcher.ended(this, aborted)
     const { cells } = worker
@@ -776,6 +792,7 @@ export class Exchange extends Timed {
       this.requestEdits =
       this.watcher =
       this.cache =
+      this.visit =
         null
     this.idSuffix = this.#givenId = this.path = this.target = this.error = this.extraFields = ''
     this.upgrading = this.responding = this.streamsEvents = this.background = this.toParent = false

@@ -39,6 +39,7 @@ export function routeFeatures(
       hooks.keep(snapshot)
       return [
         ...watchDoors(worker, snapshot),
+        ...(worker.guard?.doors(snapshot) ?? []),
         ...challengeDoors(worker, snapshot),
         ...tlsDoors(worker, snapshot),
         ...maintenanceDoors(snapshot),
@@ -48,7 +49,7 @@ export function routeFeatures(
     gates: (route, groups, slots, snapshot): readonly Gate[] => [
       // First, so that pages may read what the others refuse.
       ...corsGates(route),
-      ...worker.gates,
+      ...(worker.guard?.gates(route, snapshot) ?? []),
       ...inspectGates(route),
       ...hooks.gates(route),
       // After what a hook changed.
@@ -60,9 +61,14 @@ export function routeFeatures(
     ],
     step: (route, snapshot): ResponseStep | null => {
       const behind = hooks.step(route, compressStep(compressing, route))
-      return caches.step(route, snapshot, behind, causalStep(route, behind))
+      const own = caches.step(route, snapshot, behind, causalStep(route, behind))
+      return worker.guard === null ? own : worker.guard.step(route, snapshot, own)
     },
     action: (route, added): CompiledAction | null =>
-      route.action.kind === 'files' ? filesAction(files, route, route.action, added) : null,
+      route.action.kind === 'files'
+        ? filesAction(files, route, route.action, added)
+        : route.action.kind === 'guard'
+          ? (worker.guard?.action(route) ?? null)
+          : null,
   }
 }

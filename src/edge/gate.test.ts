@@ -8,6 +8,7 @@ import { EdgeWorker } from './edge-worker.ts'
 import type { Exchange } from './exchange.ts'
 import { clientFailures } from './failures.ts'
 import { type Gate, gateAnswer } from './gate.ts'
+import type { WorkerGuard } from './guard-port.ts'
 import { memberKey } from './slots.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
 
@@ -82,6 +83,21 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as { port: number }).port
 }
 
+function guardWith(gates: readonly Gate[]): WorkerGuard {
+  return {
+    prepare: async () => {},
+    connectionOpened: () => true,
+    connectionClosed: () => {},
+    wantsHello: false,
+    doors: () => [],
+    gates: () => gates,
+    step: (_route, _snapshot, behind) => behind,
+    action: () => ({ run: exchange => exchange.respond(404, 'Content-Length: 0\r\n', '') }),
+    hear: () => {},
+    close: async () => {},
+  }
+}
+
 /** A worker of the edge in this very thread, with real sockets, behind which one origin counts what reaches it. */
 async function startWorker(
   t: TestContext,
@@ -97,7 +113,7 @@ async function startWorker(
   const port = await listen(probe)
   await new Promise(resolve => probe.close(resolve))
   const cells = createEdgeCells(1)
-  const worker = new EdgeWorker(
+  const worker = await EdgeWorker.create(
     {
       index: 0,
       memory: cells.memory,
@@ -119,9 +135,10 @@ async function startWorker(
       challenges: new Map(),
       tls: { serial: 0, server: null, upstreams: new Map() },
       store: null,
+      guard: {},
     },
     () => {},
-    gates,
+    () => guardWith(gates),
   )
   await worker.listen(new Map([['http', port]]))
   t.after(async () => {

@@ -26,6 +26,8 @@ export interface WorkerStart {
   readonly tls: TlsMaterial
   /** Null: the edge began without a cache. */
   readonly store: StoreMemory | null
+  /** The guard's; null: there is none. */
+  readonly guard: unknown
 }
 
 export type ToWorker =
@@ -44,6 +46,8 @@ export type ToWorker =
   | { readonly kind: 'challenges'; readonly serial: number; readonly challenges: Challenges }
   | { readonly kind: 'cacheLook'; readonly serial: number; readonly url: string }
   | { readonly kind: 'cachePush'; readonly serial: number; readonly request: PushRequest }
+  /** Between the two sides of a guard. */
+  | { readonly kind: 'guard'; readonly message: unknown }
 
 export type FromWorker =
   | { readonly kind: 'ready'; readonly version: number }
@@ -58,6 +62,8 @@ export type FromWorker =
       readonly serial: number
       readonly result: PushResult | { readonly refused: string }
     }
+  /** Between the two sides of a guard. */
+  | { readonly kind: 'guard'; readonly message: unknown }
   /** A worker forgot something: what lasts must too. */
   | { readonly kind: 'purged'; readonly what: Purge }
   | ({ readonly kind: 'spans' } & SpanBatch)

@@ -41,6 +41,8 @@ export interface EdgeSnapshot {
   readonly standDown?: string
   /** Of all routes with `cache`. Absent: nothing is stored. */
   readonly cache?: EdgeCacheSpec
+  /** The guard's; what it is made of only the guard knows. Absent: everybody may pass. */
+  readonly guard?: Readonly<Record<string, unknown>>
 }
 
 export interface EdgeCacheSpec {
@@ -228,6 +230,8 @@ export interface RouteSpec {
   readonly causal?: true
   /** Absent: nothing of this route is stored. */
   readonly cache?: CacheSpec
+  /** Name of the guard's policy. Absent: everybody may pass. */
+  readonly guard?: string
   /** Request bodies with a Content-Encoding are decoded on the way to count them: more than this is refused with 413. */
   readonly decodedBytesMax?: number
 }
@@ -310,6 +314,8 @@ export type RouteAction =
       readonly body: string
       readonly contentType: string
     }
+  /** The guard's own pages and its interface for apps, below this path. */
+  | { readonly kind: 'guard' }
 
 export interface CanarySpec {
   readonly upstream: string

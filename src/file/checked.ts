@@ -5,6 +5,7 @@
 
 import type { CheckedCache, CheckedEdgeCache, CheckedRouteCache } from './checked-caches.ts'
 import type { CheckedDatabase } from './checked-databases.ts'
+import type { CheckedGuard } from './checked-guard.ts'
 
 export const systemFormat = 1
 
@@ -21,6 +22,8 @@ export interface CheckedSystem {
   readonly databases: Readonly<Record<string, CheckedDatabase>>
   /** In the order of the file. */
   readonly caches: Readonly<Record<string, CheckedCache>>
+  /** Absent: no route has a `guard`. */
+  readonly guard?: CheckedGuard
 }
 
 export interface CheckedListen {
@@ -173,6 +176,8 @@ export interface CheckedRoute {
   readonly causal?: true
   /** Of `proxy` routes; absent: nothing is kept. */
   readonly cache?: CheckedRouteCache
+  /** Name of a policy of `guard`; absent: everybody may pass. */
+  readonly guard?: string
 }
 
 export interface CheckedCors {

@@ -1,0 +1,48 @@
+// What the guard knows of one request while it lasts: who it is, what each step said, and why. Made for requests of
+// guarded routes only, reused. A step that refuses says so here; the words are made only for whoever looks.
+
+import type { PassageRefusal } from './passage.ts'
+
+/** One thing that a step noticed, for explanations and the audit log. Never holds a secret or a body. */
+export interface Finding {
+  readonly step: string
+  /** Of the rule: `limit:login-ip`, `942100`, `honeypot`. */
+  readonly rule: string
+  /** What was noticed, as a sentence. */
+  readonly text: string
+  /** What would have passed, where that can be said. */
+  readonly would?: string
+  /** It only records: `detectOnly`, or mode `detect`. */
+  readonly detected: boolean
+}
+
+export interface GuardVisit {
+  /** Text of the account, session or API key, or '' = none; filled on first use from `guard.identity`. */
+  readonly account: string
+  readonly session: string
+  readonly key: string
+  /** Set by what verifies credentials. */
+  setIdentity(kind: 'account' | 'session' | 'key', text: string): void
+  /** Claims of a verified token. */
+  claims: Readonly<Record<string, unknown>> | null
+  /** The address without a port, IPv6 cut to its prefix: `2001:db8:1:2::/64`. */
+  readonly addressKey: string
+  /** On the operator's allow list: never banned, limited by address, scored or challenged. */
+  readonly allowed: boolean
+  /** 0-100, with reasons; grows only. */
+  readonly risk: number
+  addRisk(points: number, reason: string): void
+  readonly riskReasons: readonly string[]
+  /** The client has passed a challenge, lately and as the same client. */
+  cleared: boolean
+  /** Admitted to this room: it belongs to those who are shed last. */
+  room: string
+  readonly findings: readonly Finding[]
+  note(finding: Finding): void
+  /** Refuses, unless the step only detects: gives the verdict to return. */
+  refuse(finding: Omit<Finding, 'detected'>, refusal: PassageRefusal, detectOnly: boolean): number
+  /** A step that said `pending` has decided. */
+  resume(serial: number, answer: number): void
+  /** A fresh nonce for the answer's Content-Security-Policy, base64; the same for one request. */
+  readonly nonce: string
+}
