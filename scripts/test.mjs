@@ -18,7 +18,7 @@ const counted = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'tod
 /** Loaded into each file's process: it ends what hangs. */
 const ending = pathToFileURL(join(root, 'scripts', 'test-end.mjs')).href
 /** All tests together; what `ending` cannot end (a loop that never yields) is ended by this. */
-const wholeLimitMs = 45 * 60_000
+const wholeLimitMs = 60 * 60_000
 
 /** Tests that start dozens of processes: most of the time of all tests in src/. `npm test` runs them. */
 const startsProcesses = file =>
