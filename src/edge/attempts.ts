@@ -262,7 +262,7 @@ export class Attempts {
   #startBody(): void {
     this.#bodyBegun = true
     if (this.primary?.blocked) return
-    this.#exchange.client?.startBody()
+    this.#exchange.startBody()
   }
 
   /** False: the instance's connection can't take more for now. */
@@ -272,9 +272,9 @@ export class Attempts {
 
   drained(connection: UpstreamConnection): void {
     if (connection !== this.primary || !this.#streams || !this.#bodyBegun) return
-    const { client } = this.#exchange
-    client?.startBody()
-    client?.resumeBody()
+    const exchange = this.#exchange
+    exchange.startBody()
+    exchange.client?.resumeBody()
   }
 
   // --- hedging ------------------------------------------------------------------------------------------------

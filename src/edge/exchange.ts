@@ -13,10 +13,11 @@ import {
   bodilessDrop,
   framing,
   Http1RequestHead,
-  type Http1ResponseHead,
+  Http1ResponseHead,
   withDropped,
 } from '../wire/http1/index.ts'
 import { Attempts } from './attempts.ts'
+import { BodyHold } from './body-hold.ts'
 import type { BodyInspector } from './body-inspector.ts'
 import type { ExchangeClient } from './client.ts'
 import type { CompiledRoute, CompiledRules, CompiledSnapshot } from './compile.ts'
@@ -42,6 +43,10 @@ const interimRules: CompiledRules = {
   add: '',
   host: null,
 }
+/** RFC 9110 15.2.1: for who waits with a body that is held here. */
+const continueHead = new Http1ResponseHead({ ...noLimits, requestLineBytesMax: 64, headerBytesMax: 64 })
+continueHead.parse('HTTP/1.1 100 Continue\r\n\r\n', 'POST')
+
 /** Hears of an exchange's phases: a trace, the slow-request log, Server-Timing. Never changes where a request goes. */
 export interface ExchangeWatcher {
   /** `traceparent` for the attempt that begins now, instead of the one of the request's id; '' = none of its own. */
@@ -77,6 +82,8 @@ export interface CopiedRequest {
   readonly bodyText: string
   readonly idSuffix: string
   readonly edits: HeadEdits | null
+  /** As `Exchange.bodyHeld`. */
+  readonly bodyHeld?: boolean
 }
 
 export class Exchange extends Timed {
@@ -122,6 +129,12 @@ export class Exchange extends Timed {
   requestEdits: HeadEdits | null = null
   /** Looks at the request's body before the instance gets it; null: nobody does. */
   bodyInspector: BodyInspector | null = null
+  /** What was held of the body, by `holdBody`; null: nobody asked for it. */
+  #hold: BodyHold | null = null
+  /** The whole body was held: it is known, and goes to instances with its length, whatever framed it. */
+  bodyHeld = false
+  /** The client has been told to send its body (RFC 9110 10.1.1). */
+  #continued = false
   /** Stands between the instance's answer and the client; null: nothing does. */
   #sink: ResponseSink | null = null
   /** Feeds an answer of our own. */
@@ -219,6 +232,7 @@ export class Exchange extends Timed {
     this.path = copy.path
     this.target = copy.target
     this.requestEdits = copy.edits
+    this.bodyHeld = copy.bodyHeld === true
     this.route = route
     worker.cells.routeWorker.active[route.row]!++
     this.group = route.group
@@ -340,16 +354,72 @@ export class Exchange extends Timed {
       this.requestBodyBad(clientFailures.bodyTooLarge)
       return
     }
-    const taken =
-      this.bodyInspector === null
-        ? this.attempts.body(bytes, from, to)
-        : this.bodyInspector.bytes(bytes, from, to)
+    const taken = this.#hold === null ? this.#passBody(bytes, from, to) : this.#hold.take(bytes, from, to)
     if (!taken) this.client?.pauseBody()
   }
 
+  #passBody(bytes: Buffer, from: number, to: number): boolean {
+    return this.bodyInspector === null
+      ? this.attempts.body(bytes, from, to)
+      : this.bodyInspector.bytes(bytes, from, to)
+  }
+
   requestBodyEnd(trailers: readonly string[] | null): void {
-    if (this.bodyInspector === null) this.attempts.primary?.bodyEnd(trailers)
+    if (this.#hold !== null) this.#bodyWhole(this.#hold)
+    else if (this.bodyInspector === null) this.attempts.primary?.bodyEnd(trailers)
     else this.bodyInspector.end(trailers)
+  }
+
+  /**
+   * Reads the body to its end before anything of it is passed on; then, never before this returns, `done` hears all of
+   * it, or null when there is more than `bytesMax`. It is not called when the exchange is over before: the body is
+   * malformed, too slow or cut, or the client has gone. For a gate that answers `pending`; afterwards the request goes
+   * on byte for byte, what is longer than `bytesMax` too. Trailers of a body that was held whole are dropped (RFC 9110
+   * 6.5.1), since nobody has looked at them.
+   */
+  holdBody(bytesMax: number, done: (body: Buffer | null) => void): void {
+    const { client, head, serial } = this
+    if (client === null) return
+    const tooLong = head.contentLength > bytesMax && this.#hold === null && client.bodyOpen
+    if (tooLong || (this.#hold === null && !client.bodyOpen)) {
+      queueMicrotask(() => {
+        if (serial !== this.serial) return
+        const known = tooLong || this.#bodyText.length > bytesMax
+        done(known ? null : Buffer.from(this.#bodyText, 'latin1'))
+      })
+      return
+    }
+    const hold = (this.#hold ??= new BodyHold(this))
+    if (!hold.wait(bytesMax, done)) return
+    if (head.expectContinue && !this.#continued) {
+      this.#continued = true
+      client.sendInterim(continueHead, interimRules)
+    }
+    client.startBody()
+    if (serial === this.serial) client.resumeBody()
+  }
+
+  /** The held body is complete: from here on it is known as one that came with its head. */
+  #bodyWhole(hold: BodyHold): void {
+    hold.end()
+    this.bodyHeld = true
+    this.#bodyText = hold.bytes().latin1Slice()
+    // The client may have been told to wait, just before its end came.
+    this.client?.resumeBody()
+  }
+
+  /** An instance takes the body: what was held of it goes first. */
+  startBody(): void {
+    const hold = this.#hold
+    if (hold !== null && !hold.whole) {
+      const bytes = hold.bytes()
+      this.#hold = null
+      hold.drop()
+      if (bytes.length > 0 && !this.#passBody(bytes, 0, bytes.length)) return
+      if (this.client === null) return
+      this.client.startBody()
+      this.client?.resumeBody()
+    } else this.client?.startBody()
   }
 
   /** What the inspector lets pass; `bytes` are never changed again. False: the instance can't take more for now. */
@@ -374,7 +444,7 @@ export class Exchange extends Timed {
 
   /** 1xx other than 101. 100 goes on only when the client asked for it (RFC 9110 15.2). */
   interim(head: ResponseHead): void {
-    if (head.status === 100 && !this.head.expectContinue) return
+    if (head.status === 100 && (!this.head.expectContinue || this.#continued)) return
     this.client?.sendInterim(head, interimRules)
   }
 
@@ -574,6 +644,17 @@ export class Exchange extends Timed {
     client.beginOwnResponse(status, fields + response.add + this.extraFields + timing, chunked, dated)
   }
 
+  /** For a gate that answers with an event stream, or what else has no length; `source` feeds it by `localBytes`. */
+  respondInPieces(fields: string, source: LocalSource): void {
+    if (this.head.method === 'HEAD') {
+      this.respond(200, fields + this.extraFields, '')
+      return
+    }
+    this.localBegin(200, fields, true, source)
+    this.streamsEvents = /^content-type: *text\/event-stream/im.test(fields)
+    this.client?.flush()
+  }
+
   /** A whole answer of our own in one write, with a Date in its fields; `body` '' for HEAD. Latin-1 text. */
   localWhole(status: number, fields: string, body: string): void {
     this.status = status
@@ -724,7 +805,8 @@ export class Exchange extends Timed {
   endNow(): void {
     const { client } = this
     this.error = 'drained'
-    const polite = this.responding && this.attempts.primary !== null && this.streamsEvents
+    const fed = this.attempts.primary !== null || this.#source !== null
+    const polite = this.responding && fed && this.streamsEvents
     this.attempts.cancel()
     if (!this.responding) {
       this.refuse(clientFailures.draining, 'Retry-After: 1\r\n')
@@ -763,6 +845,7 @@ export class Exchange extends Timed {
     source?.cancel()
     if (this.cache !== null) this.cache.over(this)
     if (this.bodyInspector !== null) this.#dropInspector()
+    if (this.#hold !== null) this.#hold.drop()
     if (this.visit !== null) this.visit.over(this, aborted)
     if (!this.background) recordExchange(this, snapshot, aborted)
     if (this.watcher !== null) this.watcher.ended(this, aborted)
@@ -793,9 +876,11 @@ export class Exchange extends Timed {
       this.watcher =
       this.cache =
       this.visit =
+      this.#hold =
         null
     this.idSuffix = this.#givenId = this.path = this.target = this.error = this.extraFields = ''
     this.upgrading = this.responding = this.streamsEvents = this.background = this.toParent = false
+    this.bodyHeld = this.#continued = false
     this.cacheResult = 0
     this.#gate = 0
     this.#bodyText = ''

@@ -101,6 +101,7 @@ type ClientFailureName =
   | 'hookBusy'
   | 'misdirected'
   | 'notStored'
+  | 'holdsFull'
 
 /** What the edge itself answers, beside the codec's refusals (`wire/http1`). */
 export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> = {
@@ -151,5 +152,6 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
   ),
   notStored: client(504, 'not-stored', 'This is not stored here, and the client wants nobody else asked.'),
   hookBusy: client(503, 'hook-busy', 'The service is busy.'),
+  holdsFull: client(503, 'holds-full', 'Too many request bodies are being looked at at the moment.'),
   decodedTooLarge: client(413, 'decoded-too-large', 'The request body is too large when it is decoded.'),
 }

@@ -1,7 +1,7 @@
 // Copies of requests to another upstream, whose answers nobody gets. A copy is an exchange of its own that begins after
 // the original has been dispatched, is never retried or hedged, and whose client discards everything, so nothing that
 // happens to it reaches the original: not its failures, its slowness or its weight (bounded in flight, counted beyond).
-// Only bodies that came whole with their heads are copied (`replayBytesMax`); upgrades and copies themselves never are.
+// Only bodies that came whole with their heads (`replayBytesMax`), or were held, are copied; upgrades and copies themselves never are.
 
 import { routeSlots } from './cells.ts'
 import type { ExchangeClient } from './client.ts'
@@ -81,6 +81,7 @@ class MirrorGate implements Gate {
       bodyText: exchange.bodyText,
       idSuffix: exchange.idSuffix,
       edits: exchange.requestEdits,
+      bodyHeld: exchange.bodyHeld,
     }
     this.#route ??= this.#routeOfCopies(exchange.route as CompiledRoute)
     const text = `${exchange.head.copyWithLine(nothingDropped, null)}X-Mirrored: 1\r\n\r\n`

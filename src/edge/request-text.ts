@@ -33,6 +33,8 @@ export function requestText(exchange: Exchange): string {
     drop = drop.slice()
     drop[fieldId.tracestate] = 1
   }
+  // It has been asked for here already.
+  if (exchange.bodyHeld && head.expectContinue) drop = withDropped(drop, [fieldId.expect])
   const edits = exchange.requestEdits
   let also = rules.alsoDrop
   if (edits !== null) {
@@ -46,7 +48,8 @@ export function requestText(exchange: Exchange): string {
     : `${head.method} ${target} HTTP/1.1\r\nHost: ${rules.host ?? head.authority}\r\n${head.copyFields(drop, also)}`
   if (rules.add !== '') text += rules.add
   if (edits !== null) text += edits.add
-  if (head.framing === framing.chunked) text += 'Transfer-Encoding: chunked\r\n'
+  if (exchange.bodyHeld) text += `Content-Length: ${exchange.bodyText.length}\r\n`
+  else if (head.framing === framing.chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.firstOf(fieldId['content-length']) >= 0) text += `Content-Length: ${head.contentLength}\r\n`
   if (client.tls !== null && snapshot.spec.identitySecret !== undefined)
     text += identityFields(client.tls, snapshot.spec.identitySecret, exchange.worker.clock.wall() / 1000)

@@ -85,8 +85,9 @@ export interface Passage {
   /**
    * Reads the request's body to its end before anything of it is passed on, then calls `done` once, never before this
    * returns: with the bytes as the client sent them (without chunk framing), or null when there are more than
-   * `bytesMax`, or the body is malformed or cut (the request is then answered by the edge, or over). Afterwards the
-   * request is passed on as it came, byte for byte. For a gate that answers `pending`.
+   * `bytesMax`. When the body is malformed, too slow or cut, or the client goes, the request is over and `done` is never
+   * called. Afterwards the request is passed on as it came, byte for byte, also one that is longer than `bytesMax`; and
+   * it may be asked for again, with another bound. For a gate that answers `pending`.
    */
   holdBody(bytesMax: number, done: (body: Buffer | null) => void): void
   /** Begins an answer of our own that comes in pieces (an event stream); the status may be 200 only. */
