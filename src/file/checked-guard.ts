@@ -192,7 +192,7 @@ export interface CheckedRoom {
   readonly opensAt?: number
   readonly preQueueFrom?: number
   readonly order: 'first-come' | 'lottery'
-  /** Who one person is. A lottery needs an account. */
+  /** Who one person is; empty: whoever holds the ticket. A lottery needs an account. */
   readonly person: readonly CheckedSource[]
   readonly sessionMs: number
   /** Without a sign of life for so long a place is lost. */
@@ -208,12 +208,17 @@ export interface CheckedRoom {
   readonly placesMax: number
 }
 
+/** Of quotas only: a field of the JSON or form body as well (`payment.fingerprint`). */
+export type CheckedQuotaSource = CheckedSource | { readonly by: 'field'; readonly name: string }
+
 export interface CheckedQuota {
   readonly name: string
   /** Each of these keys may have at most `amount` in all. */
-  readonly keys: readonly { readonly by: readonly CheckedSource[]; readonly amount: number }[]
-  /** How much a request asks for: a JSON or form field; absent: 1. */
+  readonly keys: readonly { readonly by: readonly CheckedQuotaSource[]; readonly amount: number }[]
+  /** How much a request asks for: a JSON or form field (`items.*.quantity`: the sum); absent: 1. */
   readonly quantityField?: string
+  /** Instances honour Idempotency-Key: a repeated one is passed on, uncounted. Else the guard refuses it (409). */
+  readonly idempotent: boolean
   /** Units there are in all; absent: unbounded. */
   readonly stock?: number
   /** A reservation that is not confirmed by a 2xx answer is free again after this. */

@@ -22,7 +22,7 @@ export interface CheckedSystem {
   readonly databases: Readonly<Record<string, CheckedDatabase>>
   /** In the order of the file. */
   readonly caches: Readonly<Record<string, CheckedCache>>
-  /** Absent: no route has a `guard`. */
+  /** Absent: the file has no `guard`. */
   readonly guard?: CheckedGuard
 }
 
