@@ -2,6 +2,7 @@
 // before that (a PROXY header, a TLS handshake, the choice of HTTP/2) is done here.
 
 import type { Stream, StreamHandler } from '../io/net.ts'
+import type { ClientHello } from './client-hello.ts'
 import type { WorkerContext } from './context.ts'
 import { awaitHandshake } from './handshake.ts'
 import { Http1Client } from './http1-client.ts'
@@ -24,29 +25,41 @@ export function acceptHttp(worker: WorkerContext, spec: HttpSpec, stream: Stream
 
 /** @param address The client's, as the PROXY header says or the connection. */
 function begin(worker: WorkerContext, spec: HttpSpec, stream: Stream, address: string): StreamHandler {
-  if (spec.tls !== true) return http1(worker, spec, stream, address)
+  if (spec.tls !== true) return http1(worker, spec, stream, address, null)
   const server = worker.tls.server(speaksHttp2(worker, spec) ? 'http2' : 'http1')
-  return awaitHandshake(worker, stream, server, () =>
+  const next = (hello: ClientHello | null): StreamHandler =>
     stream.tls?.protocol === 'h2'
-      ? http2(worker, spec, stream, address)
-      : http1(worker, spec, stream, address),
-  )
+      ? http2(worker, spec, stream, address, hello)
+      : http1(worker, spec, stream, address, hello)
+  return awaitHandshake(worker, stream, server, next, worker.guard?.wantsHello === true)
 }
 
 function speaksHttp2(worker: WorkerContext, spec: HttpSpec): boolean {
   return spec.http2 !== false && worker.net.detachSupported
 }
 
-function http1(worker: WorkerContext, spec: HttpSpec, stream: Stream, address: string): StreamHandler {
-  const client = new Http1Client(worker, stream, spec.id, address)
+function http1(
+  worker: WorkerContext,
+  spec: HttpSpec,
+  stream: Stream,
+  address: string,
+  hello: ClientHello | null,
+): StreamHandler {
+  const client = new Http1Client(worker, stream, spec.id, address, hello)
   // By prior knowledge only without TLS, where ALPN has the word (RFC 9113 3.3).
   if (spec.tls !== true && speaksHttp2(worker, spec)) client.http2Door = goOnAsHttp2
   worker.keepClient(client)
   return client
 }
 
-function http2(worker: WorkerContext, spec: HttpSpec, stream: Stream, address: string): StreamHandler {
-  acceptHttp2(worker, stream, { remoteAddress: plain(address), tls: stream.tls, listener: spec.id })
+function http2(
+  worker: WorkerContext,
+  spec: HttpSpec,
+  stream: Stream,
+  address: string,
+  hello: ClientHello | null,
+): StreamHandler {
+  acceptHttp2(worker, stream, { remoteAddress: plain(address), tls: stream.tls, listener: spec.id, hello })
   return deaf
 }
 

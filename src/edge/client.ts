@@ -4,6 +4,7 @@
 
 import type { TlsInfo } from '../io/tls.ts'
 import type { ResponseHead } from '../wire/head.ts'
+import type { ClientHello } from './client-hello.ts'
 import type { CompiledRules } from './compile.ts'
 import type { Tunnel } from './tunnel.ts'
 
@@ -24,6 +25,8 @@ export interface ExchangeClient {
   readonly trusted: boolean
   /** Null without TLS. */
   readonly tls: TlsInfo | null
+  /** How the client began TLS; null: without TLS, unreadable, or nobody asked for it. */
+  readonly hello: ClientHello | null
   /** Id of the listener that it came to; '' for nobody. */
   readonly listener: string
   /** `1.0`, `1.1` or `2.0`: for Via and the log. */

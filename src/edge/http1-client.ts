@@ -28,6 +28,7 @@ import {
 } from '../wire/http1/index.ts'
 import { connectionPreface } from '../wire/http2/index.ts'
 import type { ExchangeClient } from './client.ts'
+import type { ClientHello } from './client-hello.ts'
 import type { CompiledRules } from './compile.ts'
 import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
@@ -55,6 +56,7 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
   readonly stream: Stream
   readonly remoteAddress: string
   readonly tls: TlsInfo | null
+  readonly hello: ClientHello | null
   readonly listener: string
   /** The peer is a trusted proxy (of the snapshot in use when it connected). */
   readonly trusted: boolean
@@ -90,8 +92,15 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
   #next = false
 
   /** @param address The client's: the connection's own, or what a PROXY header said. */
-  constructor(worker: WorkerContext, stream: Stream, listener: string, address: string) {
+  constructor(
+    worker: WorkerContext,
+    stream: Stream,
+    listener: string,
+    address: string,
+    hello: ClientHello | null,
+  ) {
     super()
+    this.hello = hello
     this.worker = worker
     this.stream = stream
     this.listener = listener

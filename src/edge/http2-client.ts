@@ -17,6 +17,7 @@ import type { Stream } from '../io/net.ts'
 import type { TlsInfo } from '../io/tls.ts'
 import { Timed } from '../kit/timer-wheel.ts'
 import { isInBlocks } from '../policy/address.ts'
+import type { ClientHello } from './client-hello.ts'
 import type { Drainable, WorkerContext } from './context.ts'
 import { Http2ExchangeClient } from './http2-exchange-client.ts'
 
@@ -48,6 +49,7 @@ const requestOverhead = 256
 export interface Http2Peer {
   readonly remoteAddress: string
   readonly tls: TlsInfo | null
+  readonly hello: ClientHello | null
   readonly listener: string
 }
 
@@ -55,6 +57,7 @@ export class Http2Client extends Timed implements Drainable {
   readonly worker: WorkerContext
   readonly remoteAddress: string
   readonly tls: TlsInfo | null
+  readonly hello: ClientHello | null
   readonly listener: string
   readonly trusted: boolean
   readonly forwardedText: string
@@ -80,6 +83,7 @@ export class Http2Client extends Timed implements Drainable {
     this.worker = worker
     this.remoteAddress = peer.remoteAddress
     this.tls = peer.tls
+    this.hello = peer.hello
     this.listener = peer.listener
     this.trusted = isInBlocks(this.remoteAddress, snapshot.trustedProxies)
     this.forwardedText = `X-Forwarded-For: ${this.remoteAddress}\r\nX-Forwarded-Proto: ${this.tls === null ? 'http' : 'https'}\r\n`

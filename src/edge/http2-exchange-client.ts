@@ -21,6 +21,7 @@ import {
   trailerLines,
 } from '../wire/http2/index.ts'
 import type { ExchangeClient, TunnelSide } from './client.ts'
+import type { ClientHello } from './client-hello.ts'
 import type { CompiledRules } from './compile.ts'
 import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
@@ -87,6 +88,9 @@ export class Http2ExchangeClient extends Timed implements ExchangeClient, Tunnel
   }
   get tls(): TlsInfo | null {
     return this.#connection.tls
+  }
+  get hello(): ClientHello | null {
+    return this.#connection.hello
   }
   get listener(): string {
     return this.#connection.listener

@@ -19,6 +19,8 @@ export class NoClient implements ExchangeClient {
   readonly remoteAddress: string
   readonly trusted: boolean
   readonly tls: TlsInfo | null
+  /** No route of a copy asks for it. */
+  readonly hello = null
   readonly listener = ''
   readonly httpVersion: string
   readonly forwardedText: string
