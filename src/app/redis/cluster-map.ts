@@ -1,7 +1,7 @@
 // Which server of a Redis Cluster has which shard, as the cluster's servers tell it (CLUSTER SLOTS). Asks through
 // connections that it is handed; opens none, and never decides that a server is dead.
 
-import type { RedisLink } from './link.ts'
+import type { RedisLink } from '../../io/redis/link.ts'
 
 /** Enough for 16 servers with four shards each; a purge by tag costs so many small commands. */
 export const clusterShards = 64

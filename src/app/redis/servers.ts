@@ -3,14 +3,21 @@
 // cluster too. One server is one shard; several plain ones are a shard each (ring.ts); a cluster has 64 shards on slots
 // that are spread evenly (cluster-map.ts). Knows connections; knows nothing of what is stored.
 
+import { redisFailures } from '../../io/redis/failures.ts'
+import {
+  type Argument,
+  isServerError,
+  type LinkSettings,
+  RedisLink,
+  type Reply,
+  serverName,
+} from '../../io/redis/link.ts'
+import type { Script } from '../../io/redis/script.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { assert, Failure } from '../../kit/failure.ts'
 import type { Random } from '../../kit/random.ts'
 import { ClusterMap, clusterShards } from './cluster-map.ts'
-import { redisFailures } from './failures.ts'
-import { type Argument, isServerError, type LinkSettings, RedisLink, type Reply, serverName } from './link.ts'
 import { createRing, ringServersMax } from './ring.ts'
-import type { Script } from './script.ts'
 import { slotOf } from './slots.ts'
 
 export interface ServersEvents {

@@ -1,8 +1,8 @@
 // What a service chooses about its sessions: checked once, with defaults that are safe on the open internet.
 
+import type { LinkSettings } from '../../io/redis/link.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { Failure } from '../../kit/failure.ts'
-import type { LinkSettings } from '../redis/link.ts'
 import type { CookieSettings } from './cookie.ts'
 import { sessionFailures } from './failures.ts'
 import type { StoreLimits } from './store.ts'

@@ -2,11 +2,11 @@
 // server's time. Where the store does not answer it says so; what that means is the caller's word.
 
 import { randomBytes } from 'node:crypto'
+import type { LinkSettings, Reply } from '../../io/redis/link.ts'
+import { defineScript, type Script } from '../../io/redis/script.ts'
 import { type Clock, systemClock } from '../../kit/clock.ts'
 import { Failure } from '../../kit/failure.ts'
 import { seededRandom } from '../../kit/random.ts'
-import type { LinkSettings, Reply } from '../redis/link.ts'
-import { defineScript, type Script } from '../redis/script.ts'
 import { RedisServers } from '../redis/servers.ts'
 import { sessionFailures } from './failures.ts'
 import type { Opened, Saved, SessionChange, SessionStore, StoreLimits } from './store.ts'

@@ -1,9 +1,9 @@
 // What an operator may ask of a shared cache from outside the services that use it: its state, one entry, a purge. Opens
 // its own connections and closes them.
 
+import { redisFailures } from '../../../io/redis/failures.ts'
+import type { RedisLink, Reply } from '../../../io/redis/link.ts'
 import { Failure } from '../../../kit/failure.ts'
-import { redisFailures } from '../../redis/failures.ts'
-import type { RedisLink, Reply } from '../../redis/link.ts'
 import type { Forgotten, TierAnswer } from '../contract.ts'
 import { RedisTier, type RedisTierOptions } from './redis-tier.ts'
 

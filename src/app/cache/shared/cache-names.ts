@@ -3,7 +3,7 @@
 //
 // The list is one key without a hash tag. In a cluster one server has it, and the others say MOVED: each is asked.
 
-import { isServerError, type RedisLink, type Reply } from '../../redis/link.ts'
+import { isServerError, type RedisLink, type Reply } from '../../../io/redis/link.ts'
 
 const listKey = 'tf:caches'
 /** Those that connected longest ago leave the list first. */

@@ -3,11 +3,11 @@
 // back, before anything else; and whoever asked is refused meanwhile, so that he asks again.
 
 import { randomBytes } from 'node:crypto'
+import { redisFailures } from '../../../io/redis/failures.ts'
+import type { LinkSettings, RedisLink } from '../../../io/redis/link.ts'
 import { type Clock, systemClock } from '../../../kit/clock.ts'
 import { Failure } from '../../../kit/failure.ts'
 import { seededRandom } from '../../../kit/random.ts'
-import { redisFailures } from '../../redis/failures.ts'
-import type { LinkSettings, RedisLink } from '../../redis/link.ts'
 import { RedisServers } from '../../redis/servers.ts'
 import type { Forgotten } from '../contract.ts'
 import { cacheNamesMax, enlist, type NamesFound, namesOn } from './cache-names.ts'

@@ -1,6 +1,6 @@
 // What others use of the shared tier.
 
-export { redisFailures } from '../../redis/failures.ts'
+export { redisFailures } from '../../../io/redis/failures.ts'
 export {
   type SharedCacheAddress,
   type SharedCacheStatus,

@@ -2,7 +2,7 @@
 // looks of one turn of the event loop. A tenth of the server's work of a script. It only ever says "fresh and valid" or
 // "ask the script": the clock is read after the entry, so what was forgotten before the answer is never taken for valid.
 
-import type { Reply } from '../../redis/link.ts'
+import type { Reply } from '../../../io/redis/link.ts'
 import type { RedisServers } from '../../redis/servers.ts'
 import { type EntryHead, entryHead } from './entry-text.ts'
 

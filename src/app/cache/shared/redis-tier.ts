@@ -3,11 +3,11 @@
 // it is served again (missed.ts). Decides nothing about loading: the core does.
 
 import { randomBytes } from 'node:crypto'
+import { redisFailures } from '../../../io/redis/failures.ts'
+import { isServerError, type LinkSettings, type RedisLink, type Reply } from '../../../io/redis/link.ts'
 import { type Clock, systemClock } from '../../../kit/clock.ts'
 import { Failure } from '../../../kit/failure.ts'
 import { type Random, seededRandom } from '../../../kit/random.ts'
-import { redisFailures } from '../../redis/failures.ts'
-import { isServerError, type LinkSettings, type RedisLink, type Reply } from '../../redis/link.ts'
 import { channelOf, RedisServers } from '../../redis/servers.ts'
 import type {
   FenceNames,

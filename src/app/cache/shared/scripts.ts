@@ -13,7 +13,7 @@
 // moment when its lease was given. The clock is one key, so it is lost as a whole (evicted, another server): then a new
 // epoch begins and every entry of the shard is a miss. Counters never go back within an epoch, whatever the host's time does.
 
-import { defineScript, type Script } from '../../redis/script.ts'
+import { defineScript, type Script } from '../../../io/redis/script.ts'
 
 /** Purged tags that a shard remembers; beyond, a new epoch begins (everything is forgotten). */
 export const tagsMax = 200_000
