@@ -5,6 +5,7 @@ import { readJson } from '../io/json-file.ts'
 import { socketPath } from '../io/socket-path.ts'
 import { Failure } from '../kit/failure.ts'
 import { Edge } from './edge.ts'
+import type { GuardSeam } from './guard-port.ts'
 import type { EdgeSnapshot } from './snapshot.ts'
 
 export { edgeFailures } from './failures.ts'
@@ -17,6 +18,8 @@ export interface EdgeRoleOptions {
   readonly socketName?: string
   /** Another edge listens on the same ports and will let go of them. */
   readonly besideAnother?: boolean
+  /** Absent: everybody may pass. */
+  readonly guard?: GuardSeam
 }
 
 /**
@@ -35,6 +38,9 @@ export async function runEdge(options: EdgeRoleOptions): Promise<void> {
         snapshot,
         nonce: options.nonce,
         workers: options.workers,
+        ...(options.guard === undefined
+          ? {}
+          : { guard: { seam: options.guard, stateDirectory: options.stateDirectory } }),
         onStopped: resolve,
       }).then(edge => stopOnSignals(edge, snapshot), reject)
     })

@@ -7,7 +7,9 @@
 import type { CheckedGuard, CheckedGuardPolicy } from '../file/checked-guard.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Random } from '../kit/random.ts'
+import type { AnswerStep } from './answer.ts'
 import type { Passage } from './passage.ts'
+import type { SourceHooks } from './sources.ts'
 import type { GuardVisit } from './visit.ts'
 
 /** The guard's part of an edge's snapshot, as the system compiles it: secrets as texts, paths absolute. */
@@ -58,8 +60,15 @@ export interface GuardPart {
   prepare?(spec: GuardSpec): Promise<void>
   /** Null: this policy has no use for it. */
   step(policy: CheckedGuardPolicy, route: GuardedRoute, spec: GuardSpec): GuardStep | null
+  /** Between the instance's answer and what the route does with it (`behind`); give `behind` back for nothing. */
+  answer?(
+    policy: CheckedGuardPolicy,
+    route: GuardedRoute,
+    spec: GuardSpec,
+    behind: AnswerStep | null,
+  ): AnswerStep | null
   /** A path of our own (`/.tenfold/guard/NAME/...`): true when it is this part's and will be answered. */
-  page?(passage: Passage, name: string, rest: string): boolean
+  page?(passage: Passage, name: string, rest: string, visit: GuardVisit): boolean
   hear?(message: unknown): void
   close?(): Promise<void>
 }
@@ -74,23 +83,63 @@ export interface GuardSurroundings {
   readonly index: number
   readonly clock: Clock
   readonly random: Random
-  /** Shared by all workers of the process, by name; the main thread made them. */
+  /**
+   * Shared by all workers of the process, by name (each begins with its part's); the main thread made them, and has
+   * added those of a new part before its worker half is made.
+   */
   readonly memory: Readonly<Record<string, SharedArrayBuffer>>
+  /** Sources that a part alone can tell: it sets its own in `prepare`. */
+  readonly hooks: SourceHooks
   /** To the same part in the main thread; bounded, and dropped (counted) when too many wait. */
   send(part: string, message: unknown): void
   tell(subject: string, text: string): void
+  /** Something happened that no refusal tells: a challenge was passed, a place was given up. */
+  audit(event: GuardEvent): void
+}
+
+/** Of the audit log; texts are redacted and cut before they are written. */
+export interface GuardEvent {
+  /** `challenge-passed`: lower case, hyphens. */
+  readonly event: string
+  readonly part: string
+  readonly text: string
+  /** Of the request that it is about. */
+  readonly id?: string
+}
+
+/** What the main thread gives to a part's half there. */
+export interface MainPartSurroundings {
+  readonly clock: Clock
+  readonly random: Random
+  readonly stateDirectory: string
+  readonly workers: number
+  /** Shared memory by name, of all parts made so far. */
+  readonly memory: Readonly<Record<string, SharedArrayBuffer>>
+  /** To this part in every worker, or in one. */
+  send(message: unknown, worker?: number): void
+  tell(subject: string, text: string): void
+  audit(event: GuardEvent): void
+}
+
+/** What a part's folder exports in its `index.ts`; either may be missing. */
+export interface PartModule {
+  createPart?(surroundings: GuardSurroundings): GuardPart
+  createMainPart?(surroundings: MainPartSurroundings): MainGuardPart
 }
 
 /** A part's other half in the edge's main thread; most have none. */
 export interface MainGuardPart {
   readonly name: string
-  /** Memory that its workers share; asked once, when the process begins. */
+  /** Memory that its workers share; asked once, when the part is made. Names begin with the part's. */
   memory?(workers: number): Readonly<Record<string, SharedArrayBuffer>>
+  /** Before workers get it. What can't work must be refused here: a worker that can't prepare ends. */
   take?(spec: GuardSpec): Promise<void>
   heard?(worker: number, message: unknown): void
   workerDied?(worker: number): void
   /** Questions of the control protocol that are this part's; undefined: not mine. */
   ask?(question: { readonly kind: string }): Promise<unknown> | undefined
+  /** For `tenfold guard status`: a few figures by name. Never a secret or a whole key. */
+  status?(): Readonly<Record<string, unknown>>
   close?(): Promise<void>
 }
 

@@ -1,7 +1,8 @@
 // What the guard knows of one request while it lasts: who it is, what each step said, and why. Made for requests of
-// guarded routes only, reused. A step that refuses says so here; the words are made only for whoever looks.
+// guarded routes only. A step that refuses says so here; the words are made only for whoever looks.
 
 import type { PassageRefusal } from './passage.ts'
+import type { SourceHooks } from './sources.ts'
 
 /** One thing that a step noticed, for explanations and the audit log. Never holds a secret or a body. */
 export interface Finding {
@@ -17,6 +18,13 @@ export interface Finding {
 }
 
 export interface GuardVisit {
+  /** The matched route: its id never depends on how a path was spelled. */
+  readonly route: { readonly id: string; readonly path: string }
+  /** Name of the policy; '' on the guard's own pages. */
+  readonly policy: string
+  /** What only some parts can tell of an address. */
+  readonly hooks: SourceHooks
+  readonly ipv6PrefixBits: number
   /** Text of the account, session or API key, or '' = none; filled on first use from `guard.identity`. */
   readonly account: string
   readonly session: string
@@ -35,13 +43,22 @@ export interface GuardVisit {
   readonly riskReasons: readonly string[]
   /** The client has passed a challenge, lately and as the same client. */
   cleared: boolean
+  /** The risk is high enough for a challenge; set by `bots`, obeyed by `challenge`. */
+  wantsChallenge: boolean
+  /** Waits and never gets in; set by `bots`, obeyed by `room`. */
+  queueForEver: boolean
   /** Admitted to this room: it belongs to those who are shed last. */
   room: string
   readonly findings: readonly Finding[]
   note(finding: Finding): void
   /** Refuses, unless the step only detects: gives the verdict to return. */
   refuse(finding: Omit<Finding, 'detected'>, refusal: PassageRefusal, detectOnly: boolean): number
-  /** A step that said `pending` has decided. */
+  /**
+   * Bans who sent this: the account or session where one is known (a whole NAT does not pay for one of its users), else the
+   * address key, for the next of `banStepsMs`. Never who is on the allow list, and nobody whose address is not certain.
+   */
+  ban(rule: string, reason: string): void
+  /** A step that said `pending` has decided; also from inside its `enter`. */
   resume(serial: number, answer: number): void
   /** A fresh nonce for the answer's Content-Security-Policy, base64; the same for one request. */
   readonly nonce: string

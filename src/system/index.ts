@@ -27,7 +27,8 @@ export async function start(options: StartOptions): Promise<RunningSystem> {
 }
 
 const roles = {
-  edge: async (options: RoleOptions): Promise<void> => (await import('../edge/index.ts')).runEdge(options),
+  edge: async (options: RoleOptions): Promise<void> =>
+    (await import('./edge-role.ts')).runGuardedEdge(options),
   router: async (options: RoleOptions): Promise<void> => {
     const { feedSinksOf } = await import('./feed-sinks.ts')
     const sinksOf = feedSinksOf(options.stateDirectory)

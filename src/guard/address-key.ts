@@ -1,0 +1,31 @@
+// Addresses as the guard counts them: IPv4 whole, IPv6 by prefix, because one customer has a whole prefix of addresses.
+// Text in, text out; remembers nothing.
+
+import { addressBytes, addressText, isMapped } from '../kit/address.ts'
+
+/** What a trusted proxy sent in place of an address: all of it counts as one client. */
+export const unknownAddress = 'unknown'
+
+/** `192.0.2.7`, `192.0.2.0/24`, `2001:db8:1:2::/64`; `unknown` for text that is no address. */
+export function addressKey(address: string, ipv4Bits: number, ipv6Bits: number): string {
+  // The usual case, without looking at its bytes: our own text of an IPv4 address.
+  if (ipv4Bits === 32 && isPlainIpv4(address)) return address
+  const bytes = addressBytes(address)
+  if (bytes === null) return unknownAddress
+  return isMapped(bytes) ? keyOf(bytes, ipv4Bits + 96, ipv4Bits, 32) : keyOf(bytes, ipv6Bits, ipv6Bits, 128)
+}
+
+const plainIpv4 = /^\d{1,3}(?:\.\d{1,3}){3}$/
+
+function isPlainIpv4(address: string): boolean {
+  return plainIpv4.test(address) && addressBytes(address) !== null
+}
+
+function keyOf(bytes: Uint8Array, kept: number, bits: number, width: number): string {
+  if (bits >= width) return addressText(bytes)
+  for (let at = 0; at < 16; at++) {
+    const left = kept - at * 8
+    if (left < 8) bytes[at] = (bytes[at] as number) & (left <= 0 ? 0 : (255 << (8 - left)) & 255)
+  }
+  return `${addressText(bytes)}/${bits}`
+}

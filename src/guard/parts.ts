@@ -1,0 +1,21 @@
+// Which parts there are, in the order in which a request meets them, and when a policy needs one. A part is loaded when a
+// route's policy first wants it; what nobody wants costs nothing. One line a part.
+
+import type { CheckedGuardPolicy } from '../file/checked-guard.ts'
+import type { GuardSpec, PartModule } from './part.ts'
+
+export interface PartLoader {
+  /** As in a policy's `detectOnly`. */
+  readonly name: string
+  wanted(policy: CheckedGuardPolicy, spec: GuardSpec): boolean
+  load(): Promise<PartModule>
+}
+
+/** Order: identity, geo (before who counts by it), limit, bots, challenge, body, waf, room, quota, headers. */
+export const partLoaders: readonly PartLoader[] = []
+
+/** Those that the policies of these names want. */
+export function wantedParts(spec: GuardSpec, policies: Iterable<string>): readonly PartLoader[] {
+  const used = [...new Set(policies)].flatMap(name => spec.policies[name] ?? [])
+  return partLoaders.filter(loader => used.some(policy => loader.wanted(policy, spec)))
+}
