@@ -16,7 +16,7 @@ export interface AdmissionBucket {
   at: number
 }
 
-/** @param perMinute at most 700,000, so that every product is a safe integer. */
+/** @param perMinute at most 60 million. */
 const creditMax = (perMinute: number): number => personCredit + perMinute * minuteUs
 
 /** People a minute, in the long run: half a per cent less than allowed. */
@@ -35,9 +35,10 @@ export function fullBucket(now: number, perMinute: number): AdmissionBucket {
 
 /** One person goes in: true, and the credit is spent; or false. */
 export function admitOne(bucket: AdmissionBucket, now: number, perMinute: number): boolean {
-  const elapsed = Math.max(0, now - bucket.at)
-  const gain = Math.min(elapsed, 2 * minuteUs) * perMinute * 199
-  bucket.credit = Math.min(creditMax(perMinute), bucket.credit + gain)
+  const most = creditMax(perMinute)
+  // No longer than it takes to fill: products stay safe integers up to 60 million a minute.
+  const elapsed = Math.min(Math.max(0, now - bucket.at), Math.ceil(most / (perMinute * 199)))
+  bucket.credit = Math.min(most, bucket.credit + elapsed * perMinute * 199)
   bucket.at = Math.max(bucket.at, now)
   if (bucket.credit < personCredit) return false
   bucket.credit -= personCredit

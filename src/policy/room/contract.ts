@@ -10,7 +10,7 @@ export interface RoomRules {
   /** Nobody gets a place before; 0 = no bound. */
   readonly preQueueFromMs: number
   readonly lottery: boolean
-  /** An admitted person may be silent for so long, and stay four times as long in all. */
+  /** From the first request inside: silence or use change nothing about it. */
   readonly sessionMs: number
   readonly graceMs: number
   readonly grantMs: number
@@ -21,7 +21,6 @@ export interface RoomRules {
 export const awakeMs = 90_000
 /** Times that an admission may move to another client (another network, another device of the account). */
 export const movesMax = 4
-export const stayFactor = 4
 
 export const tokenKind = { none: 0, ticket: 1, grant: 2, session: 3 } as const
 

@@ -38,7 +38,9 @@ export interface EstimateFacts {
 export function estimateMs(facts: EstimateFacts): number {
   const { ahead, activeMax, stays } = facts
   const byRate = ((ahead + 1) * 60_000) / flowOf(facts.perMinute)
-  const meanStayMs = (facts.sessionMs + stays.goneMs + facts.insideMs) / (stays.gone + 1)
+  const seenMs = (facts.sessionMs + stays.goneMs + facts.insideMs) / (stays.gone + 1)
+  // Nobody stays longer.
+  const meanStayMs = Math.min(seenMs, facts.sessionMs)
   const mustLeave = Math.max(0, ahead + 1 - Math.max(0, activeMax - facts.active))
   const byLeaving = (mustLeave * meanStayMs) / activeMax
   return Math.ceil((Math.max(byRate, byLeaving) * safety) / 5_000) * 5_000

@@ -7,7 +7,7 @@
 //   line      waits in line                                     -> absent, granted, active, suspect, gone
 //   absent    was silent when it was its turn; still has it     -> line (asks again: goes before the line), gone (grace)
 //   granted   may enter; counts as inside                       -> active (once), gone (grant not used)
-//   active    is inside                                         -> gone (silent, stayed too long, done, moved too often)
+//   active    is inside                                         -> gone (time is over, done, moved too often, revoked)
 //   suspect   waits for ever; counts nowhere                    -> line (no longer suspected: at its end), gone (grace)
 
 import { lateOrder } from '../lottery/lottery.ts'
@@ -21,7 +21,6 @@ import {
   type RoomMode,
   type RoomRules,
   type RoomState,
-  stayFactor,
   tokenKind,
 } from './contract.ts'
 import { estimateMs, recordStay, type StayRecord } from './estimate.ts'
@@ -396,7 +395,7 @@ export class Room {
     place.nonce = ++this.#nonces
     place.binding = ask.binding
     this.#enterState(place, 'active')
-    this.#extend(place, ms)
+    place.until = ms + this.rules.sessionMs
     this.#saveInside(place)
     return { state: 'in', id, nonce: place.nonce, ahead: 0, estimateMs: 0, code }
   }
@@ -407,7 +406,6 @@ export class Room {
     if (ask.token === tokenKind.session && ask.nonce !== place.nonce) return none('moved')
     const sameClient = ask.binding === place.binding
     if (!sameClient && !this.#moves(place, ask, ms)) return none('moved')
-    if (ask.kind === 'enter') this.#extend(place, ms)
     return { state: 'in', id: place.id, nonce: place.nonce, ahead: 0, estimateMs: 0, code: place.code }
   }
 
@@ -423,11 +421,6 @@ export class Room {
     if (ask.token !== tokenKind.session) place.nonce = ++this.#nonces
     this.#saveInside(place)
     return true
-  }
-
-  #extend(place: Place, ms: number): void {
-    const { sessionMs } = this.rules
-    place.until = Math.min(ms + sessionMs, place.since + sessionMs * stayFactor)
   }
 
   #saveInside(place: Place): void {
