@@ -1,6 +1,7 @@
-// The edge as a process of its own for tests: `node edge-process.ts STATE WORKERS`. Nothing but its role.
+// The edge as a process of its own for tests: `node edge-process.ts STATE WORKERS`. Nothing but its role, with the guard
+// plugged in as the system does it.
 
-import { runEdge } from '../../src/edge/index.ts'
+import { runGuardedEdge } from '../../src/system/edge-role.ts'
 
 const [stateDirectory = '', workers = '1'] = process.argv.slice(2)
-await runEdge({ stateDirectory, nonce: 'edge-test', workers: Number(workers) })
+await runGuardedEdge({ stateDirectory, nonce: 'edge-test', workers: Number(workers) })
