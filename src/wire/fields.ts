@@ -57,6 +57,14 @@ const names = [
   'client-cert',
   'client-cert-chain',
   'x-client-identity',
+  'accept-language',
+  'origin',
+  'sec-fetch-site',
+  'sec-fetch-mode',
+  'sec-fetch-dest',
+  'sec-fetch-user',
+  'sec-ch-ua',
+  'signature-input',
 ] as const
 
 export type FieldName = Exclude<(typeof names)[number], ''>
