@@ -7,7 +7,7 @@ import { secretReference, servicePattern } from './services.ts'
 import { either, into, listOf, mapOf, strict } from './shapes.ts'
 import { choice, leaf, Refused, type Schema, text } from './values.ts'
 
-const redisUrl = leaf<string>({
+export const redisUrl: Schema<string> = leaf<string>({
   about: 'Where a server is.',
   allowed: "a URL 'redis://user:password@host:port' or 'rediss://...', of at most 2048 characters",
   json: { type: 'string', minLength: 1, maxLength: 2048 },

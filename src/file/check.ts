@@ -8,6 +8,7 @@ import { crossCheck, type Findings } from './cross-checks.ts'
 import { namedDatabase } from './databases.ts'
 import { edgeCache } from './edge-cache.ts'
 import { fileFailures } from './failures.ts'
+import { withHostnames } from './guard-hosts.ts'
 import { isObject, type Json, mergeOverrides, plainCopy, valueAt } from './plain.ts'
 import { problemsOf } from './problems.ts'
 import type { CheckOptions, CheckResult, Problem } from './results.ts'
@@ -128,6 +129,7 @@ function complete(
       Object.entries(parsed.databases).map(([name, one]) => [name, namedDatabase(name, one)]),
     ),
     caches: Object.fromEntries(Object.entries(parsed.caches).map(([name, one]) => [name, { name, ...one }])),
+    ...(parsed.guard === undefined ? {} : { guard: withHostnames(parsed.guard, routes, edge.tls) }),
   }
 }
 

@@ -11,6 +11,7 @@ import type {
 } from './checked.ts'
 import { checkDatabases, overlap, type Taken } from './database-checks.ts'
 import { fileFailures } from './failures.ts'
+import { checkGuard } from './guard-checks.ts'
 import { parametersOf, routeCovers } from './patterns.ts'
 import { keyPath } from './plain.ts'
 import type { Problem } from './results.ts'
@@ -32,6 +33,7 @@ export function crossCheck(system: CheckedSystem): Findings {
   for (const service of Object.values(system.services)) checkService(system, service, found)
   checkDatabases(system, takenPlaces(system), found)
   checkCaches(system, found)
+  checkGuard(system, found)
   if (system.edge.trustedProxies.some(block => block.endsWith('/0')))
     doubt(
       found,

@@ -3,6 +3,7 @@
 import type { CheckedListener, CheckedRoute, CheckedService, CheckedSystem } from './checked.ts'
 import type { CheckedEdgeCache } from './checked-caches.ts'
 import type { CheckedDatabase } from './checked-databases.ts'
+import type { CheckedGuard } from './checked-guard.ts'
 import { databaseEffect, variableChanges } from './diff-databases.ts'
 import { isObject, type Json, keyPath } from './plain.ts'
 import type { Change, ChangeEffect } from './results.ts'
@@ -54,7 +55,41 @@ export function diffSystems(before: CheckedSystem, after: CheckedSystem): Change
     ...serviceChanges(before, after, a, b),
     ...databaseChanges(before, after, a, b),
     ...cacheChanges(before, after, a, b),
+    ...guardChanges(before, after, a, b),
   ]
+}
+
+/** All of a guard changes live; these leave behind what was counted or signed. */
+const guardNotes: Readonly<Record<string, string>> = {
+  shared:
+    'limits, rooms, quotas and spent proofs are counted there from now on; what was counted elsewhere stays behind',
+  secret:
+    'clearances, tickets and grants that were signed before are void: people are challenged, and queue, again',
+}
+
+function guardChanges(
+  { guard: from }: CheckedSystem,
+  { guard: to }: CheckedSystem,
+  { guard: a }: CheckedSystem,
+  { guard: b }: CheckedSystem,
+): Change[] {
+  if (from === undefined || to === undefined)
+    return differences('guard', guardSummary(from), guardSummary(to), live)
+  return Object.keys({ ...a, ...b }).flatMap(key => {
+    const path = keyPath('guard', key)
+    const note = guardNotes[key]
+    const effect: ChangeEffect = note === undefined ? live : { kind: 'live', note }
+    const shown = differences(path, at(a, key), at(b, key), effect)
+    if (shown.length > 0 || same(at(from, key), at(to, key))) return shown
+    // Redaction hides it: one password for another.
+    return [{ path, from: '***', to: '*** (another value)', effect }]
+  })
+}
+
+function guardSummary(guard: CheckedGuard | undefined): string | undefined {
+  if (guard === undefined) return undefined
+  const names = Object.keys(guard.policies)
+  return `${names.length} ${names.length === 1 ? 'policy' : 'policies'}${names.length === 0 ? '' : `: ${names.join(', ')}`}`
 }
 
 /** What the memory of an edge process is laid out by: another one takes over, with an empty cache. */

@@ -13,6 +13,12 @@ export type Duration = \`\${number}\${'ms' | 's' | 'm' | 'h' | 'd'}\`
 /** Bytes as a number, or with a unit (powers of 1024): \`'64KB'\`, \`'1MB'\`. */
 export type Size = number | \`\${number}\${'B' | 'KB' | 'MB' | 'GB'}\`
 
+/** So many in a time: \`'50/s'\`, \`'5/min'\`, \`'100/10s'\`, \`'1000/h'\`, \`'5000/d'\`. */
+export type Rate = \`\${number}/\${string}\`
+
+/** So many bytes in a time: \`'10MB/min'\`. */
+export type ByteRate = \`\${number}\${'B' | 'KB' | 'MB' | 'GB'}/\${string}\`
+
 /** Any part of T; \`null\` takes a key away; lists are replaced whole. */
 export type Overrides<T> = T extends readonly unknown[]
   ? T
@@ -30,6 +36,10 @@ const named: Readonly<Record<string, string>> = {
   'databases.*': 'DatabaseInput',
   'edge.cache': 'EdgeCacheInput',
   'edge.routes[].cache': 'RouteCacheInput',
+  guard: 'GuardInput',
+  'guard.policies.*': 'GuardPolicyInput',
+  'guard.rooms.*': 'RoomInput',
+  'guard.quotas.*': 'QuotaInput',
 }
 
 export function inputTypes(schema: JsonSchema): string {

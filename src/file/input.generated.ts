@@ -8,6 +8,12 @@ export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 /** Bytes as a number, or with a unit (powers of 1024): `'64KB'`, `'1MB'`. */
 export type Size = number | `${number}${'B' | 'KB' | 'MB' | 'GB'}`
 
+/** So many in a time: `'50/s'`, `'5/min'`, `'100/10s'`, `'1000/h'`, `'5000/d'`. */
+export type Rate = `${number}/${string}`
+
+/** So many bytes in a time: `'10MB/min'`. */
+export type ByteRate = `${number}${'B' | 'KB' | 'MB' | 'GB'}/${string}`
+
 /** Any part of T; `null` takes a key away; lists are replaced whole. */
 export type Overrides<T> = T extends readonly unknown[]
   ? T
@@ -575,6 +581,11 @@ export type RouteInput = {
   readonly causal?: boolean | undefined
   /** Keeps answers of the service and gives them to others who ask for the same (RFC 9111, a shared cache). `true`: as the origin says. */
   readonly cache?: RouteCacheInput | undefined
+  /**
+   * Who may pass: a policy of `guard.policies`. Left out: everybody.
+   * Allowed: the name of a policy, of at most 40 characters.
+   */
+  readonly guard?: string | undefined
   /** Changed on the way to the service. */
   readonly requestHeaders?: {
     /** Set, also where the header is already there. */
@@ -1781,7 +1792,801 @@ export type DatabaseInput = {
   } | undefined
 }
 
-/** A whole system: its front door, its services, databases and caches. */
+/** One policy. */
+export type GuardPolicyInput = {
+  /**
+   * How much may come: a rate ('5/min', of each address), a limit, or several of which each must be kept.
+   * Default: [].
+   */
+  readonly limit?: Rate | ByteRate | {
+    /**
+     * Of RateLimit fields, metrics and explanations; counters are kept by it. Left out: made of `by`.
+     * Allowed: a name of small letters, digits and -, of at most 80 characters.
+     */
+    readonly name?: string | undefined
+    /**
+     * How many requests, or how many bytes of requests and answers, in which time.
+     * Allowed: a rate such as '50/s', '5/min', '100/10s', '1000/h' or '5000/d'; '10MB/min' counts bytes, of at most 64 characters.
+     */
+    readonly rate?: Rate | ByteRate | undefined
+    /**
+     * How many requests may be under way at once.
+     * Allowed: a whole number from 1 to 1000000.
+     */
+    readonly concurrency?: number | undefined
+    /**
+     * How a rate is counted. `gcra`: evenly, without an edge of a window; `sliding`: this window and the last one, weighted; `fixed`: windows of the calendar, at whose edge twice as much can come.
+     * Allowed: 'gcra', 'sliding', 'fixed'.
+     * Default: "gcra".
+     */
+    readonly algorithm?: 'gcra' | 'sliding' | 'fixed' | undefined
+    /**
+     * Of `gcra`: how much may come at once above the even flow. Left out: the whole amount, of requests 10000 at most.
+     * Allowed: a whole number from 1 to 1000000000000.
+     */
+    readonly burst?: number | undefined
+    /**
+     * Who is counted: one source, or several that are the key together (`['account', 'ip/24']`). `ip` is the client's address, IPv6 by its prefix; `account`, `session` and `key` are what `guard.identity` says; `path:id` is what `:id` of the route matched.
+     * Default: "ip".
+     */
+    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
+    /** What a request counts for, by method; '*' is every other: `{ POST: 5, '*': 1 }`. Left out: 1. */
+    readonly cost?: { readonly [name: string]: number } | undefined
+    /**
+     * Where a part of the key is missing, the address is counted instead, with this share of the amount.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: 0.5.
+     */
+    readonly missingShare?: number | `${number}%` | undefined
+    /**
+     * Tightens with risk and load: at risk 100 or full load only this share of the amount is left. 1: never.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: 1.
+     */
+    readonly adaptive?: number | `${number}%` | undefined
+    /**
+     * This edge counts alone even where `guard.shared` is there: cheaper, not exact over hosts.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly local?: boolean | undefined
+    /**
+     * After so many refusals in a row within a minute the client is banned for the first of `guard.banSteps`. 0: never.
+     * Allowed: a whole number from 0 to 1000000.
+     * Default: 0.
+     */
+    readonly banAfter?: number | undefined
+    /**
+     * Only records what it would have refused.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly detectOnly?: boolean | undefined
+  } | readonly (Rate | ByteRate | {
+    /**
+     * Of RateLimit fields, metrics and explanations; counters are kept by it. Left out: made of `by`.
+     * Allowed: a name of small letters, digits and -, of at most 80 characters.
+     */
+    readonly name?: string | undefined
+    /**
+     * How many requests, or how many bytes of requests and answers, in which time.
+     * Allowed: a rate such as '50/s', '5/min', '100/10s', '1000/h' or '5000/d'; '10MB/min' counts bytes, of at most 64 characters.
+     */
+    readonly rate?: Rate | ByteRate | undefined
+    /**
+     * How many requests may be under way at once.
+     * Allowed: a whole number from 1 to 1000000.
+     */
+    readonly concurrency?: number | undefined
+    /**
+     * How a rate is counted. `gcra`: evenly, without an edge of a window; `sliding`: this window and the last one, weighted; `fixed`: windows of the calendar, at whose edge twice as much can come.
+     * Allowed: 'gcra', 'sliding', 'fixed'.
+     * Default: "gcra".
+     */
+    readonly algorithm?: 'gcra' | 'sliding' | 'fixed' | undefined
+    /**
+     * Of `gcra`: how much may come at once above the even flow. Left out: the whole amount, of requests 10000 at most.
+     * Allowed: a whole number from 1 to 1000000000000.
+     */
+    readonly burst?: number | undefined
+    /**
+     * Who is counted: one source, or several that are the key together (`['account', 'ip/24']`). `ip` is the client's address, IPv6 by its prefix; `account`, `session` and `key` are what `guard.identity` says; `path:id` is what `:id` of the route matched.
+     * Default: "ip".
+     */
+    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
+    /** What a request counts for, by method; '*' is every other: `{ POST: 5, '*': 1 }`. Left out: 1. */
+    readonly cost?: { readonly [name: string]: number } | undefined
+    /**
+     * Where a part of the key is missing, the address is counted instead, with this share of the amount.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: 0.5.
+     */
+    readonly missingShare?: number | `${number}%` | undefined
+    /**
+     * Tightens with risk and load: at risk 100 or full load only this share of the amount is left. 1: never.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: 1.
+     */
+    readonly adaptive?: number | `${number}%` | undefined
+    /**
+     * This edge counts alone even where `guard.shared` is there: cheaper, not exact over hosts.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly local?: boolean | undefined
+    /**
+     * After so many refusals in a row within a minute the client is banned for the first of `guard.banSteps`. 0: never.
+     * Allowed: a whole number from 0 to 1000000.
+     * Default: 0.
+     */
+    readonly banAfter?: number | undefined
+    /**
+     * Only records what it would have refused.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly detectOnly?: boolean | undefined
+  })[] | undefined
+  /**
+   * The web application firewall: `true` or `detect` records what its rules find, `block` refuses it, `false` leaves it out.
+   * Default: true.
+   */
+  readonly waf?: boolean | 'detect' | 'block' | {
+    /**
+     * Whose rules: Tenfold's own, or files or folders in SecLang, such as those of the OWASP Core Rule Set as they are.
+     * Default: "builtin".
+     */
+    readonly rules?: string | readonly string[] | undefined
+    /**
+     * `detect` only records what `block` refuses.
+     * Allowed: 'detect', 'block'.
+     * Default: "detect".
+     */
+    readonly mode?: 'detect' | 'block' | undefined
+    /**
+     * How strict: 1 for every site, up to 4 with many false alarms.
+     * Allowed: a whole number from 1 to 4.
+     * Default: 1.
+     */
+    readonly paranoia?: number | undefined
+    /**
+     * Anomaly score at which a request is refused: one critical rule counts 5, an error 4, a warning 3, a notice 2.
+     * Allowed: a whole number from 1 to 1000.
+     * Default: 5.
+     */
+    readonly inboundThreshold?: number | undefined
+    /**
+     * The same for answers.
+     * Allowed: a whole number from 1 to 1000.
+     * Default: 4.
+     */
+    readonly outboundThreshold?: number | undefined
+    /**
+     * Rules that are off here.
+     * Default: [].
+     */
+    readonly exclude?: readonly string[] | undefined
+    /**
+     * Bytes of a body that are held and looked at; a longer one is refused in mode `block`, and passes unread in mode `detect`.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1KB to 64MB.
+     * Default: "128KB".
+     */
+    readonly bodyMax?: Size | undefined
+    /**
+     * Types of bodies that pass unread. Others that cannot be parsed are refused in mode `block`.
+     * Default: [].
+     */
+    readonly unreadTypes?: readonly string[] | undefined
+    /**
+     * Answers are held and looked at for leaks too: stack traces, errors of databases, keys.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly responses?: boolean | undefined
+    /**
+     * Bytes of an answer that are looked at.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1KB to 16MB.
+     * Default: "512KB".
+     */
+    readonly responseMax?: Size | undefined
+  } | undefined
+  /** Files in forms (multipart): a list of types such as `['image/*']`, with bounds, or `false` for none. Left out: any. */
+  readonly uploads?: false | readonly string[] | {
+    /** Types of files, by their first bytes and as declared. Empty: no files. */
+    readonly types: readonly string[]
+    /**
+     * Largest file.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1B to 64MB.
+     * Default: "10MB".
+     */
+    readonly max?: Size | undefined
+    /**
+     * Files in one request.
+     * Allowed: a whole number from 1 to 1000.
+     * Default: 10.
+     */
+    readonly count?: number | undefined
+  } | undefined
+  /** Each request gets a score from 0 to 100 of how likely it is a bot, and an answer by it. Left out: only where `challenge` is `suspicious`. */
+  readonly risk?: boolean | {
+    /**
+     * Slowed.
+     * Default: 40.
+     */
+    readonly slow?: number | false | undefined
+    /**
+     * Challenged, where the policy has `challenge`.
+     * Default: 50.
+     */
+    readonly challenge?: number | false | undefined
+    /**
+     * Left to wait for ever in the room, where the policy has one; else challenged again.
+     * Default: 80.
+     */
+    readonly queue?: number | false | undefined
+    /**
+     * Refused.
+     * Default: 95.
+     */
+    readonly refuse?: number | false | undefined
+    /**
+     * How long who is slowed waits.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 50ms to 30s.
+     * Default: "1s".
+     */
+    readonly slowBy?: Duration | undefined
+  } | undefined
+  /** Asks for a proof: `suspicious` only of those whose score is high, `always` of everybody once. */
+  readonly challenge?: 'suspicious' | 'always' | false | undefined
+  /** The waiting room before it: one of `guard.rooms`, or one of its own, which has the name of the policy. */
+  readonly room?: string | {
+    /**
+     * How many are let in, in which time. Left out: as many as `active` allows.
+     * Allowed: a rate such as '50/s', '5/min', '100/10s', '1000/h' or '5000/d', of at most 64 characters.
+     */
+    readonly admit?: Rate | undefined
+    /**
+     * How many may be inside at once. Left out: any number.
+     * Allowed: a whole number from 1 to 10000000.
+     */
+    readonly active?: number | undefined
+    /**
+     * When it opens; before that everybody waits. Left out: it is open.
+     * Allowed: a time with its offset, such as '2026-12-01T18:00:00Z' or '2026-12-01T19:00:00+01:00'.
+     */
+    readonly opens?: string | undefined
+    /**
+     * How long before it opens people may take a place. Left out: from the start.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1s to 31d.
+     */
+    readonly preQueue?: Duration | undefined
+    /**
+     * `first-come`, or `lottery`: those who are there when it opens are drawn, so that nothing is won by being early, by tabs or by addresses; later ones follow behind.
+     * Allowed: 'first-come', 'lottery'.
+     * Default: "first-come".
+     */
+    readonly order?: 'first-come' | 'lottery' | undefined
+    /** Who one person is. Left out: the account, or the session, where `guard.identity` says what they are; else whoever holds the ticket. */
+    readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
+    /**
+     * How long who was let in may stay.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 24h.
+     * Default: "10m".
+     */
+    readonly session?: Duration | undefined
+    /**
+     * Without a sign of life for so long a place in line is lost.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 30s to 24h.
+     * Default: "5m".
+     */
+    readonly grace?: Duration | undefined
+    /**
+     * Who is let in must come within this time.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 10s to 1h.
+     * Default: "5m".
+     */
+    readonly grant?: Duration | undefined
+    /**
+     * Requests after whose success (2xx) one must wait again: `['POST /api/orders']`.
+     * Default: [].
+     */
+    readonly revokeAfter?: readonly string[] | undefined
+    /**
+     * Shown on the page.
+     * Allowed: a text, of at most 200 characters.
+     * Default: "You are in line".
+     */
+    readonly title?: string | undefined
+    /**
+     * HTML instead of Tenfold's page; `{position}`, `{estimate}` and `{title}` are filled in, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly page?: string | undefined
+    /**
+     * People in line at most; further ones are told to come later.
+     * Allowed: a whole number from 1 to 10000000.
+     * Default: 1000000.
+     */
+    readonly places?: number | undefined
+  } | undefined
+  /** How much each buyer may have: one of `guard.quotas`, or one of its own, which has the name of the policy. */
+  readonly quota?: string | {
+    /** Who is counted: short for one of `keys`. */
+    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[] | undefined
+    /**
+     * How much each may have in all: short for one of `keys`.
+     * Allowed: a whole number from 1 to 1000000000.
+     */
+    readonly amount?: number | undefined
+    /** Several, of which each must be kept: an account, a payment, an address. */
+    readonly keys?: readonly ({
+      /** Who is counted, as `by` of limits, and `field:NAME`: a field of the JSON or form body, such as `field:payment.fingerprint`. */
+      readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[]
+      /**
+       * How much each may have in all.
+       * Allowed: a whole number from 1 to 1000000000.
+       */
+      readonly amount: number
+    })[] | undefined
+    /**
+     * The field of the JSON or form body that says how much is wanted: `quantity`, `items.*.quantity` for the sum over a list. Left out: 1.
+     * Allowed: the path of a field, of at most 200 characters.
+     */
+    readonly quantity?: string | undefined
+    /**
+     * How much there is in all. Left out: any amount.
+     * Allowed: a whole number from 1 to 1000000000.
+     */
+    readonly stock?: number | undefined
+    /**
+     * What was asked for is free again after this time, where no answer (2xx) has confirmed it.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1s to 24h.
+     * Default: "10m".
+     */
+    readonly hold?: Duration | undefined
+    /**
+     * After this time a key counts from 0 again. Left out: never.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 365d.
+     */
+    readonly reset?: Duration | undefined
+    /**
+     * Instances honour Idempotency-Key: a repeated key is passed on, uncounted. Without it a repeated key is refused (409).
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly idempotent?: boolean | undefined
+  } | undefined
+  /** Fields that tell browsers what pages may do. `basic` breaks nothing usual; `strict` takes scripts and styles only from the site itself, or with a nonce. */
+  readonly headers?: 'basic' | 'strict' | {
+    /**
+     * What is not written here.
+     * Allowed: 'basic', 'strict'.
+     * Default: "basic".
+     */
+    readonly preset?: 'basic' | 'strict' | undefined
+    /** Content-Security-Policy. `{nonce}` is a fresh one for each answer, which instances get in `Tenfold-Nonce`. */
+    readonly csp?: string | false | undefined
+    /** Content-Security-Policy-Report-Only: only reported, for trying one out. */
+    readonly cspReportOnly?: string | false | undefined
+    /** Referrer-Policy. */
+    readonly referrerPolicy?: 'no-referrer' | 'same-origin' | 'origin' | 'strict-origin' | 'origin-when-cross-origin' | 'strict-origin-when-cross-origin' | 'no-referrer-when-downgrade' | 'unsafe-url' | false | undefined
+    /** Permissions-Policy: what pages may use, such as `camera=()`. */
+    readonly permissionsPolicy?: string | false | undefined
+    /** Cross-Origin-Opener-Policy. */
+    readonly openerPolicy?: 'same-origin' | 'same-origin-allow-popups' | 'noopener-allow-popups' | 'unsafe-none' | false | undefined
+    /** Cross-Origin-Resource-Policy. */
+    readonly resourcePolicy?: 'same-origin' | 'same-site' | 'cross-origin' | false | undefined
+    /** X-Frame-Options. */
+    readonly frameOptions?: 'DENY' | 'SAMEORIGIN' | false | undefined
+  } | undefined
+  /**
+   * Requests that change something must come from our own pages: others are refused by Sec-Fetch-Site and Origin.
+   * Allowed: true or false.
+   * Default: false.
+   */
+  readonly sameSite?: boolean | undefined
+  /**
+   * Which requests go first where there are too many. Left out: these never do.
+   * Allowed: 'first', 'normal', 'last'.
+   */
+  readonly shed?: 'first' | 'normal' | 'last' | undefined
+  /**
+   * Parts that only record what they would have done; `true`: all of them.
+   * Default: false.
+   */
+  readonly detectOnly?: boolean | readonly ('ban' | 'identity' | 'limit' | 'bots' | 'challenge' | 'waf' | 'room' | 'quota')[] | undefined
+}
+
+/** One waiting room. */
+export type RoomInput = {
+  /**
+   * How many are let in, in which time. Left out: as many as `active` allows.
+   * Allowed: a rate such as '50/s', '5/min', '100/10s', '1000/h' or '5000/d', of at most 64 characters.
+   */
+  readonly admit?: Rate | undefined
+  /**
+   * How many may be inside at once. Left out: any number.
+   * Allowed: a whole number from 1 to 10000000.
+   */
+  readonly active?: number | undefined
+  /**
+   * When it opens; before that everybody waits. Left out: it is open.
+   * Allowed: a time with its offset, such as '2026-12-01T18:00:00Z' or '2026-12-01T19:00:00+01:00'.
+   */
+  readonly opens?: string | undefined
+  /**
+   * How long before it opens people may take a place. Left out: from the start.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1s to 31d.
+   */
+  readonly preQueue?: Duration | undefined
+  /**
+   * `first-come`, or `lottery`: those who are there when it opens are drawn, so that nothing is won by being early, by tabs or by addresses; later ones follow behind.
+   * Allowed: 'first-come', 'lottery'.
+   * Default: "first-come".
+   */
+  readonly order?: 'first-come' | 'lottery' | undefined
+  /** Who one person is. Left out: the account, or the session, where `guard.identity` says what they are; else whoever holds the ticket. */
+  readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
+  /**
+   * How long who was let in may stay.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 24h.
+   * Default: "10m".
+   */
+  readonly session?: Duration | undefined
+  /**
+   * Without a sign of life for so long a place in line is lost.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 30s to 24h.
+   * Default: "5m".
+   */
+  readonly grace?: Duration | undefined
+  /**
+   * Who is let in must come within this time.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 10s to 1h.
+   * Default: "5m".
+   */
+  readonly grant?: Duration | undefined
+  /**
+   * Requests after whose success (2xx) one must wait again: `['POST /api/orders']`.
+   * Default: [].
+   */
+  readonly revokeAfter?: readonly string[] | undefined
+  /**
+   * Shown on the page.
+   * Allowed: a text, of at most 200 characters.
+   * Default: "You are in line".
+   */
+  readonly title?: string | undefined
+  /**
+   * HTML instead of Tenfold's page; `{position}`, `{estimate}` and `{title}` are filled in, relative to the system file's folder.
+   * Allowed: a path, of at most 4096 characters.
+   */
+  readonly page?: string | undefined
+  /**
+   * People in line at most; further ones are told to come later.
+   * Allowed: a whole number from 1 to 10000000.
+   * Default: 1000000.
+   */
+  readonly places?: number | undefined
+}
+
+/** One quota. */
+export type QuotaInput = {
+  /** Who is counted: short for one of `keys`. */
+  readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[] | undefined
+  /**
+   * How much each may have in all: short for one of `keys`.
+   * Allowed: a whole number from 1 to 1000000000.
+   */
+  readonly amount?: number | undefined
+  /** Several, of which each must be kept: an account, a payment, an address. */
+  readonly keys?: readonly ({
+    /** Who is counted, as `by` of limits, and `field:NAME`: a field of the JSON or form body, such as `field:payment.fingerprint`. */
+    readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[]
+    /**
+     * How much each may have in all.
+     * Allowed: a whole number from 1 to 1000000000.
+     */
+    readonly amount: number
+  })[] | undefined
+  /**
+   * The field of the JSON or form body that says how much is wanted: `quantity`, `items.*.quantity` for the sum over a list. Left out: 1.
+   * Allowed: the path of a field, of at most 200 characters.
+   */
+  readonly quantity?: string | undefined
+  /**
+   * How much there is in all. Left out: any amount.
+   * Allowed: a whole number from 1 to 1000000000.
+   */
+  readonly stock?: number | undefined
+  /**
+   * What was asked for is free again after this time, where no answer (2xx) has confirmed it.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1s to 24h.
+   * Default: "10m".
+   */
+  readonly hold?: Duration | undefined
+  /**
+   * After this time a key counts from 0 again. Left out: never.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 365d.
+   */
+  readonly reset?: Duration | undefined
+  /**
+   * Instances honour Idempotency-Key: a repeated key is passed on, uncounted. Without it a repeated key is refused (409).
+   * Allowed: true or false.
+   * Default: false.
+   */
+  readonly idempotent?: boolean | undefined
+}
+
+/** Who may pass: limits, firewall, bots, waiting rooms, quotas. Routes choose a policy. */
+export type GuardInput = {
+  /** What is asked, by name. A route has one by `guard: NAME`; routes without it let everybody pass. */
+  readonly policies?: { readonly [name: string]: GuardPolicyInput } | undefined
+  /** Who a request is from, for limits, rooms and quotas. */
+  readonly identity?: {
+    /** Where the account is found: `jwt:sub` is a claim of a verified token. Several: the first that has a value. */
+    readonly account?: `jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
+    /** Where the session is found, such as `cookie:sid`. */
+    readonly session?: `jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
+    /** Where API keys are found, such as `header:x-api-key`. */
+    readonly key?: `jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
+  } | undefined
+  /**
+   * Who is never banned, limited by address, scored or challenged. Asked before every ban.
+   * Default: [].
+   */
+  readonly allow?: readonly string[] | undefined
+  /**
+   * Who is refused, everywhere.
+   * Default: [].
+   */
+  readonly ban?: readonly string[] | undefined
+  /**
+   * How long bans by rules last: the first, the second of the same client, ...; the last one from then on.
+   * Default: ["1m","10m","1h","1d"].
+   */
+  readonly banSteps?: readonly Duration[] | undefined
+  /**
+   * Connections of one address at once; further ones are closed.
+   * Allowed: a whole number from 1 to 1000000.
+   * Default: 256.
+   */
+  readonly connectionsPerAddress?: number | undefined
+  /**
+   * Bits of an IPv6 address that count as one client.
+   * Allowed: a whole number from 48 to 128.
+   * Default: 64.
+   */
+  readonly ipv6Prefix?: number | undefined
+  /** Redis or Valkey, where several edges count together: limits, rooms, quotas, spent proofs. Left out: each counts for itself. */
+  readonly shared?: string | {
+    /** A URL, or `secret('NAME')`. */
+    readonly redis: string | SecretReference
+    /**
+     * Of its keys.
+     * Allowed: a text without spaces, of at most 100 characters.
+     * Default: "tenfold:guard:".
+     */
+    readonly prefix?: string | undefined
+    /**
+     * How long an answer may take; then it counts as away. A slow Redis slows every guarded request by this.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 10s.
+     * Default: "50ms".
+     */
+    readonly timeout?: Duration | undefined
+    /**
+     * `local`: each edge counts by itself, with its share of each limit. `refuse`: what needs it is refused.
+     * Allowed: 'local', 'refuse'.
+     * Default: "local".
+     */
+    readonly whenAway?: 'local' | 'refuse' | undefined
+    /**
+     * How many edges share the limits.
+     * Allowed: a whole number from 1 to 1000.
+     * Default: 2.
+     */
+    readonly edges?: number | undefined
+  } | undefined
+  /** Databases of addresses (MaxMind DB files), yours: Tenfold brings none. */
+  readonly geo?: {
+    /**
+     * For countries (GeoLite2-Country.mmdb or the like), relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly country?: string | undefined
+    /**
+     * For autonomous systems (GeoLite2-ASN.mmdb or the like), relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly asn?: string | undefined
+  } | undefined
+  /** The log of what was refused and why: one JSON object a line, each with the hash of the one before. */
+  readonly audit?: {
+    /**
+     * Where. Left out: `logs/guard.log` in the state directory, relative to the system file's folder.
+     * Allowed: a path, of at most 4096 characters.
+     */
+    readonly file?: string | undefined
+    /**
+     * It is rotated at this size.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 64KB to 4GB.
+     * Default: "64MB".
+     */
+    readonly size?: Size | undefined
+    /**
+     * Which part of what was refused is written. Bans, and what operators do, always are.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: 1.
+     */
+    readonly sample?: number | `${number}%` | undefined
+  } | undefined
+  /**
+   * Signs clearances, tickets and grants: 32 characters at least, the same on all edges. Left out: a key in the state directory, which several hosts do not share.
+   * Allowed: secret('NAME'), with a name of letters, digits and _.
+   */
+  readonly secret?: SecretReference | undefined
+  /** What is known of bots, for all policies with `risk`. */
+  readonly bots?: {
+    /**
+     * Verified crawlers that no list names otherwise.
+     * Allowed: 'allow', 'refuse'.
+     * Default: "allow".
+     */
+    readonly crawlers?: 'allow' | 'refuse' | undefined
+    /**
+     * Crawlers of AI services, all alike or by what they fetch for.
+     * Default: "allow".
+     */
+    readonly ai?: 'allow' | 'refuse' | {
+      /**
+       * Those that index for answers with links.
+       * Allowed: 'allow', 'refuse'.
+       * Default: "allow".
+       */
+      readonly search?: 'allow' | 'refuse' | undefined
+      /**
+       * Those that collect for training.
+       * Allowed: 'allow', 'refuse'.
+       * Default: "allow".
+       */
+      readonly training?: 'allow' | 'refuse' | undefined
+      /**
+       * Those that fetch a page because a person asked for it.
+       * Allowed: 'allow', 'refuse'.
+       * Default: "allow".
+       */
+      readonly user?: 'allow' | 'refuse' | undefined
+    } | undefined
+    /**
+     * Crawlers beside those that Tenfold knows: files of `{ "name": "...", "ranges": [...], "hosts": [...] }`.
+     * Default: [].
+     */
+    readonly crawlerFiles?: readonly string[] | undefined
+    /**
+     * Web Bot Auth: crawlers that are verified by their signatures (RFC 9421).
+     * Default: [].
+     */
+    readonly signatureAgents?: readonly (string | {
+      /**
+       * The `Signature-Agent` by which it names itself.
+       * Allowed: an https URL such as 'https://bot.example', of at most 300 characters.
+       */
+      readonly agent: string
+      /**
+       * Its keys (JSON Web Key Set). Left out: fetched from its directory and looked at again each hour, relative to the system file's folder.
+       * Allowed: a path, of at most 4096 characters.
+       */
+      readonly keysFile?: string | undefined
+    })[] | undefined
+    /** What counts as a data centre, where few people browse from. */
+    readonly dataCentres?: {
+      /**
+       * Numbers of autonomous systems; needs `guard.geo.asn`.
+       * Default: [].
+       */
+      readonly asns?: readonly number[] | undefined
+      /**
+       * Files of addresses and blocks, one a line.
+       * Default: [].
+       */
+      readonly files?: readonly string[] | undefined
+    } | undefined
+    /**
+     * Paths that no person is led to; who asks for one gains risk.
+     * Default: [].
+     */
+    readonly honeypots?: readonly string[] | undefined
+    /**
+     * Fields of forms that people do not see; who fills one in gains risk.
+     * Default: [].
+     */
+    readonly honeypotFields?: readonly string[] | undefined
+  } | undefined
+  /** What suspicious clients are asked; who is asked is `challenge` of policies. */
+  readonly challenge?: {
+    /**
+     * What is asked first. Left out: Turnstile where it has keys, else the proof of work.
+     * Allowed: 'pow', 'turnstile'.
+     */
+    readonly provider?: 'pow' | 'turnstile' | undefined
+    /** Cloudflare's Turnstile. What it does not verify is asked for a proof of work. */
+    readonly turnstile?: {
+      /**
+       * The public key of the widget.
+       * Allowed: a site key, of at most 200 characters.
+       */
+      readonly siteKey: string
+      /**
+       * The secret key of the widget.
+       * Allowed: secret('NAME'), with a name of letters, digits and _.
+       */
+      readonly secret: SecretReference
+      /** Hosts where a challenge may have been solved. Left out: those of the file's routes and certificates. */
+      readonly hostnames?: readonly string[] | undefined
+      /**
+       * Where answers are verified.
+       * Allowed: a URL such as 'https://challenges.example/verify', of at most 2048 characters.
+       * Default: "https://challenges.cloudflare.com/turnstile/v0/siteverify".
+       */
+      readonly verifyUrl?: string | undefined
+      /**
+       * Where browsers get the widget.
+       * Allowed: a URL such as 'https://challenges.example/verify', of at most 2048 characters.
+       * Default: "https://challenges.cloudflare.com/turnstile/v0/api.js".
+       */
+      readonly scriptUrl?: string | undefined
+      /**
+       * How long a verification may take; then the proof of work is asked.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 100ms to 30s.
+       * Default: "5s".
+       */
+      readonly timeout?: Duration | undefined
+      /**
+       * Takes the public test keys, with which everybody passes, in the environment `production` too.
+       * Allowed: true or false.
+       * Default: false.
+       */
+      readonly allowTestKeys?: boolean | undefined
+    } | undefined
+    /** The proof of work that Tenfold itself asks for; no other host is needed. */
+    readonly pow?: {
+      /**
+       * Keys that a client derives on average at risk 0 (PBKDF2-SHA-256, 1,000 rounds each: about 0.25 ms of a core).
+       * Allowed: a whole number from 100 to 1000000.
+       * Default: 2000.
+       */
+      readonly costMin?: number | undefined
+      /**
+       * The same at risk 100, or under full load.
+       * Allowed: a whole number from 100 to 1000000.
+       * Default: 20000.
+       */
+      readonly costMax?: number | undefined
+      /**
+       * How long a challenge may be worked on.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 10s to 30m.
+       * Default: "5m".
+       */
+      readonly expires?: Duration | undefined
+    } | undefined
+    /**
+     * How long who has passed is not asked again.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 7d.
+     * Default: "30m".
+     */
+    readonly clearance?: Duration | undefined
+    /**
+     * Languages of the page, the first where none fits the browser.
+     * Default: ["en","de","fr","es","it","nl","pt","pl","ja","zh"].
+     */
+    readonly languages?: readonly ('en' | 'de' | 'fr' | 'es' | 'it' | 'nl' | 'pt' | 'pl' | 'ja' | 'zh')[] | undefined
+  } | undefined
+  /** Waiting rooms by name; several policies may lead into one. */
+  readonly rooms?: { readonly [name: string]: RoomInput } | undefined
+  /** How much each buyer may have, by name; several policies may share one. */
+  readonly quotas?: { readonly [name: string]: QuotaInput } | undefined
+}
+
+/** A whole system: its front door, its services, databases, caches and guard. */
 export type SystemInput = {
   /**
    * For editors: where the JSON Schema of this file is.
@@ -1820,6 +2625,8 @@ export type SystemInput = {
     /** Services that get its URL. Left out: every one that Tenfold runs. */
     readonly access?: readonly string[] | undefined
   } } | undefined
+  /** Who may pass: limits, firewall, bots, waiting rooms, quotas. Routes choose a policy. */
+  readonly guard?: GuardInput | undefined
   /** Overrides chosen by `--env NAME` or `TENFOLD_ENV`. */
   readonly environments?: { readonly [name: string]: Overrides<SystemInput> } | undefined
 }

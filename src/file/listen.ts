@@ -216,6 +216,8 @@ const tcpListener: Schema<UnnamedListener> = into(
         port: "Did you mean 'listen'?",
         upstream: "Did you mean 'to'?",
         service: "Did you mean 'to'?",
+        guard:
+          'A guard reads HTTP, and these are bytes; guard.ban and guard.connectionsPerAddress hold here too.',
       },
     },
   ),
@@ -256,6 +258,8 @@ const udpListener: Schema<UnnamedListener> = into(
         port: "Did you mean 'listen'?",
         upstream: "Did you mean 'to'?",
         service: "Did you mean 'to'?",
+        guard:
+          'A guard reads HTTP, and these are bytes; guard.ban and guard.connectionsPerAddress hold here too.',
       },
     },
   ),

@@ -80,10 +80,10 @@ function problem({ path, refusal }: Found, data: Json): Problem {
 
 const urlPassword = /([a-z][a-z0-9+.-]*:\/\/[^/@:\s"]*):[^@\s"]*@/gi
 
-/** Short JSON, without passwords of URLs. Environment variables and tokens of peers are never shown. */
+/** Short JSON, without passwords of URLs. Environment variables, secrets and tokens of peers are never shown. */
 export function shownValue(path: PathOfKeys, value: Json | undefined): string | undefined {
-  if (value === undefined || path.some(key => key === 'env' || key === 'environments' || key === 'peers'))
-    return undefined
+  const hidden = path.some(key => key === 'env' || key === 'environments' || key === 'peers')
+  if (value === undefined || hidden || path.at(-1) === 'secret') return undefined
   const text = JSON.stringify(value).replace(urlPassword, '$1:***@')
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }

@@ -31,7 +31,16 @@ interface Row {
 }
 
 export function referencePage(schema: JsonSchema): string {
-  const sections = ['name', 'control', 'edge', 'services', 'databases', 'caches', 'environments'].map(key => {
+  const sections = [
+    'name',
+    'control',
+    'edge',
+    'services',
+    'databases',
+    'caches',
+    'guard',
+    'environments',
+  ].map(key => {
     const one = schema.properties?.[key]
     if (!one) throw new Error(`reference: the schema has no key '${key}'`)
     return section(key, one, schema.required?.includes(key) ?? false)

@@ -39,8 +39,8 @@ export interface Change {
 }
 
 export type ChangeEffect =
-  /** Applied at once, nothing restarts. */
-  | { readonly kind: 'live' }
+  /** Applied at once, nothing restarts. `note`: what else becomes of it. */
+  | { readonly kind: 'live'; readonly note?: string }
   /** Applied by restarting the service's instances one by one. */
   | { readonly kind: 'rolls'; readonly service: string }
   | { readonly kind: 'starts'; readonly service: string }

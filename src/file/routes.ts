@@ -172,6 +172,9 @@ const routeKeys = {
     'Users read their own writes, whichever instance serves them: the `Tenfold-After` of an instance travels in a cookie and comes back with the next requests.',
   ).optional(),
   cache: routeCache.optional(),
+  guard: text('Who may pass: a policy of `guard.policies`. Left out: everybody.', 'the name of a policy', {
+    lengthMax: 40,
+  }).optional(),
   requestHeaders: headerRules('Changed on the way to the service.').optional(),
   responseHeaders: headerRules('Changed on the way to the client.').optional(),
 }
@@ -216,6 +219,14 @@ const elsewhere = {
   return: "Did you mean 'redirect' or 'respond'?",
   weights: "Did you mean 'split'?",
   client_max_body_size: "Did you mean 'bodyMax'?",
+  policy: "Did you mean 'guard'?",
+  waf: "Write guard: { policies: { NAME: { waf: 'block' } } } beside 'edge', and guard: 'NAME' here.",
+  limit: "Write guard: { policies: { NAME: { limit: '5/min' } } } beside 'edge', and guard: 'NAME' here.",
+  limit_req: "Write guard: { policies: { NAME: { limit: '5/min' } } } beside 'edge', and guard: 'NAME' here.",
+  rateLimit: "Write guard: { policies: { NAME: { limit: '5/min' } } } beside 'edge', and guard: 'NAME' here.",
+  challenge: "'challenge' is a key of policies: write guard: 'NAME' here.",
+  room: "'room' is a key of policies: write guard: 'NAME' here.",
+  quota: "'quota' is a key of policies: write guard: 'NAME' here.",
   middlewares: 'What changes requests stands in the route itself: rewrite, requestHeaders, cors, hooks.',
 }
 
@@ -223,7 +234,6 @@ export const route: Schema<CheckedRoute> = into(
   strict(routeKeys, {
     about:
       'What is matched, and one of `to`, `split`, `files`, `redirect`, `respond`. The first route that matches wins.',
-    later: ['guard'],
     elsewhere,
   }),
   (keys): CheckedRoute | Refused => {
@@ -246,6 +256,7 @@ export const route: Schema<CheckedRoute> = into(
       decodedBytesMax: keys.decodedBodyMax,
       causal: keys.causal || undefined,
       cache: keys.cache,
+      guard: keys.guard,
     }) as CheckedRoute
   },
 )

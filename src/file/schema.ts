@@ -4,8 +4,10 @@
 import { caches } from './caches.ts'
 import type { CheckedListen } from './checked.ts'
 import type { CheckedCache } from './checked-caches.ts'
+import type { CheckedGuard } from './checked-guard.ts'
 import { databases, type UnnamedDatabase } from './databases.ts'
 import { edge, type ParsedEdge } from './edge.ts'
+import { guard } from './guard.ts'
 import { listenAt } from './network.ts'
 import { services, type UnnamedService } from './services.ts'
 import { into, mapOf, strict } from './shapes.ts'
@@ -19,6 +21,7 @@ export interface ParsedSystem {
   readonly services: Readonly<Record<string, UnnamedService>>
   readonly databases: Readonly<Record<string, UnnamedDatabase>>
   readonly caches: Readonly<Record<string, Omit<CheckedCache, 'name'>>>
+  readonly guard?: CheckedGuard
 }
 
 const overrides = leaf<object>({
@@ -31,7 +34,7 @@ const overrides = leaf<object>({
 })
 
 /** Parts of DESIGN that later versions bring. */
-const laterKeys = ['guard', 'queues', 'buckets', 'workload']
+const laterKeys = ['queues', 'buckets', 'workload']
 
 export const systemSchema: Schema<ParsedSystem> = into(
   strict(
@@ -58,6 +61,7 @@ export const systemSchema: Schema<ParsedSystem> = into(
       services: services.prefault({}),
       databases: databases.prefault({}),
       caches: caches.prefault({}),
+      guard: guard.optional(),
       environments: mapOf(overrides, {
         about: 'Overrides chosen by `--env NAME` or `TENFOLD_ENV`.',
         names: "names such as 'production': small letters, digits and -",
@@ -66,7 +70,7 @@ export const systemSchema: Schema<ParsedSystem> = into(
       }).optional(),
     },
     {
-      about: 'A whole system: its front door, its services, databases and caches.',
+      about: 'A whole system: its front door, its services, databases, caches and guard.',
       later: laterKeys,
       elsewhere: {
         routes: "'routes' is a key of 'edge'.",
@@ -78,6 +82,10 @@ export const systemSchema: Schema<ParsedSystem> = into(
         database: "Did you mean 'databases'?",
         postgres: 'Write databases: { main: {} }.',
         cache: "Did you mean 'caches'? The edge's is a key of 'edge', and of routes.",
+        waf: "Write guard: { policies: { NAME: { waf: 'block' } } }, and guard: 'NAME' in a route.",
+        rateLimit: "Write guard: { policies: { NAME: { limit: '5/min' } } }, and guard: 'NAME' in a route.",
+        policies: "'policies' is a key of 'guard'.",
+        rooms: "'rooms' is a key of 'guard'.",
         redis: "Write caches: { main: { redis: 'redis://...' } }.",
       },
     },
@@ -89,5 +97,6 @@ export const systemSchema: Schema<ParsedSystem> = into(
     services: keys.services,
     databases: keys.databases,
     caches: keys.caches,
+    ...(keys.guard === undefined ? {} : { guard: keys.guard }),
   }),
 )

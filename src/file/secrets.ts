@@ -32,7 +32,18 @@ export function secretNames(system: CheckedSystem): string[] {
     for (const url of urls) if (typeof url !== 'string') names.add(url.secret)
   for (const { token } of system.edge.cache?.peers ?? [])
     if (typeof token !== 'string') names.add(token.secret)
+  for (const reference of guardSecrets(system)) names.add(reference.secret)
   return [...names]
+}
+
+function guardSecrets({ guard }: CheckedSystem): SecretReference[] {
+  const redis = guard?.shared?.redis
+  const all = [
+    typeof redis === 'string' ? undefined : redis,
+    guard?.secret,
+    guard?.challenge.turnstile?.secret,
+  ]
+  return all.filter(one => one !== undefined)
 }
 
 /** The service's environment with every secret put in. Names that `values` lacks are listed, never guessed. */
@@ -83,7 +94,12 @@ export function redactSystem(system: CheckedSystem): CheckedSystem {
   const databases = Object.fromEntries(
     Object.entries(system.databases).map(([name, one]) => [name, redactDatabase(one)]),
   )
-  return { ...system, services, databases, ...redactCaches(system) }
+  return { ...system, services, databases, ...redactCaches(system), ...redactGuard(system) }
+}
+
+function redactGuard({ guard }: CheckedSystem): Pick<CheckedSystem, 'guard'> {
+  if (guard?.shared === undefined || typeof guard.shared.redis !== 'string') return {}
+  return { guard: { ...guard, shared: { ...guard.shared, redis: redactUrl(guard.shared.redis) } } }
 }
 
 function redactCaches({ caches, edge }: CheckedSystem): Pick<CheckedSystem, 'caches' | 'edge'> {

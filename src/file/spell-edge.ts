@@ -161,6 +161,7 @@ function route(one: CheckedRoute): RouteInput {
       decodedBodyMax: one.decodedBytesMax,
       causal: one.causal,
       cache: one.cache && spellRouteCache(one.cache),
+      guard: one.guard,
       cors: cors && {
         origins: cors.origins,
         methods: cors.methods,

@@ -13,6 +13,7 @@ import { defined } from './shapes.ts'
 import { spellCache } from './spell-caches.ts'
 import { spellDatabase } from './spell-databases.ts'
 import { spellEdge } from './spell-edge.ts'
+import { spellGuard } from './spell-guard.ts'
 import { keyText, ms, place, retry } from './spell-values.ts'
 
 /** The system file's data that checks to the very same system, apart from the environment's name. */
@@ -30,6 +31,7 @@ export function spellOut(system: CheckedSystem): SystemInput {
     caches: Object.fromEntries(
       Object.values(system.caches).map(one => [one.name, spellCache(one)]),
     ) as NonNullable<SystemInput['caches']>,
+    ...(system.guard === undefined ? {} : { guard: spellGuard(system.guard) }),
   }
 }
 

@@ -1,6 +1,6 @@
 // Differences between two systems as the control API shows them. Pure.
 
-import type { Change } from '../file/index.ts'
+import type { Change, ChangeEffect } from '../file/index.ts'
 import type { ChangeView } from './control/views.ts'
 
 export function changeViews(changes: readonly Change[]): ChangeView[] {
@@ -9,8 +9,13 @@ export function changeViews(changes: readonly Change[]): ChangeView[] {
     from: from ?? null,
     to: to ?? null,
     effect: effect.kind,
-    note: 'service' in effect ? effect.service : effect.kind === 'refused' ? effect.reason : '',
+    note: noteOf(effect),
   }))
+}
+
+function noteOf(effect: ChangeEffect): string {
+  if ('service' in effect) return effect.service
+  return effect.kind === 'refused' ? effect.reason : (effect.note ?? '')
 }
 
 /** Why the change can't be made while the system runs, one sentence a key. */

@@ -75,7 +75,7 @@ function showChanges({ terminal }: CommandInput, changes: readonly ChangeView[])
     from === null ? terminal.paint('green', '+') : to === null ? terminal.paint('red', '-') : '~',
     path,
     from === null ? (to ?? '') : to === null ? from : `${from} -> ${to}`,
-    effect === 'live' ? 'live' : `${effect} ${note}`,
+    effect === 'live' ? (note === '' ? 'live' : `live: ${note}`) : `${effect} ${note}`,
   ])
   const lines = tableLines([{ title: '' }, { title: 'KEY' }, { title: 'VALUE' }, { title: 'EFFECT' }], rows)
   terminal.print(lines.join('\n'))
