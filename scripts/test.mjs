@@ -2,7 +2,7 @@
 //   node scripts/test.mjs all [WORD]     everything; a WORD keeps only the files whose path contains it
 //   node scripts/test.mjs check [WORD]   types, format, tidy and the unit tests: what one runs before a commit;
 //                                        without a WORD not those that spend their time on starting processes
-// Phases: what is light runs several files at a time; `test/system/` starts whole systems and runs one file at a time.
+// Phases: what is light runs a file a core; what starts whole systems two at a time: they mostly wait.
 
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -33,11 +33,9 @@ function phases() {
     return [{ files: quick, concurrency: availableParallelism() }]
   }
   const whole = find('test/**/*.test.ts').filter(file => !light.includes(file))
-  const alone = whole.filter(file => file.startsWith('test/system/'))
   return [
     { files: light, concurrency: availableParallelism() },
-    { files: whole.filter(file => !alone.includes(file)), concurrency: 2 },
-    { files: alone, concurrency: 1 },
+    { files: whole, concurrency: 2 },
   ]
 }
 
