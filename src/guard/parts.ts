@@ -12,7 +12,13 @@ export interface PartLoader {
 }
 
 /** Order: identity, geo (before who counts by it), limit, bots, challenge, body, waf, room, quota, headers. */
-export const partLoaders: readonly PartLoader[] = []
+export const partLoaders: readonly PartLoader[] = [
+  {
+    name: 'challenge',
+    wanted: policy => policy.challenge !== undefined,
+    load: () => import('./challenge/index.ts'),
+  },
+]
 
 /** Those that the policies of these names want. */
 export function wantedParts(spec: GuardSpec, policies: Iterable<string>): readonly PartLoader[] {

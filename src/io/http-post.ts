@@ -15,8 +15,14 @@ export interface PostAnswer {
 const answerBytesMax = 65_536
 
 export class HttpPoster {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  readonly #secureAgent = new SecureAgent({ keepAlive: true, maxSockets: 1 })
+  readonly #agent: Agent
+  readonly #secureAgent: SecureAgent
+
+  /** @param socketsMax connections at once to each host; what is beyond waits its turn, within its time limit. */
+  constructor(socketsMax = 1) {
+    this.#agent = new Agent({ keepAlive: true, maxSockets: socketsMax })
+    this.#secureAgent = new SecureAgent({ keepAlive: true, maxSockets: socketsMax })
+  }
 
   /** Rejects when no whole answer came in time. */
   post(
