@@ -21,7 +21,7 @@ function usOf(rule: LimitRule, ticks: number): number {
 }
 
 /**
- * @param cost in the amount's unit. One above the burst takes all of it, and so can pass at all.
+ * @param cost in the amount's unit. One above the burst passes when nothing is owed, and then owes all of it.
  * @param share 0..1 of rate and burst that is left
  * @returns the new state; the old one when nothing passes
  */
@@ -36,17 +36,17 @@ export function gcraNext(
   const now = ticksAt(rule, nowUs)
   const debt = state > now ? state - now : 0
   const price = priceOf(rule, cost, share)
-  out.allowed = share > 0 && debt + price <= rule.ticksMax
+  const needed = Math.min(price, rule.ticksMax)
+  out.allowed = share > 0 && debt + needed <= rule.ticksMax
   const after = out.allowed ? debt + price : debt
   out.remaining = share > 0 ? roomOf(rule, rule.ticksMax - after, share) : 0
-  out.retryAfterUs = out.allowed ? 0 : share > 0 ? usOf(rule, debt + price - rule.ticksMax) : rule.perUs
+  out.retryAfterUs = out.allowed ? 0 : share > 0 ? usOf(rule, debt + needed - rule.ticksMax) : rule.perUs
   out.resetAfterUs = usOf(rule, after)
   return out.allowed ? now + after : state
 }
 
 function priceOf(rule: LimitRule, cost: number, share: number): number {
-  const price = Math.ceil((Math.ceil(cost / rule.unit) * rule.ticksPerUnit) / (share > 0 ? share : 1))
-  return Math.min(price, rule.ticksMax)
+  return Math.ceil((Math.ceil(cost / rule.unit) * rule.ticksPerUnit) / (share > 0 ? share : 1))
 }
 
 function roomOf(rule: LimitRule, ticks: number, share: number): number {
@@ -69,4 +69,16 @@ export function gcraRefund(rule: LimitRule, state: number, cost: number, share: 
 /** Microseconds until nothing of the state counts any more. */
 export function gcraResetUs(rule: LimitRule, state: number, nowUs: number): number {
   return usOf(rule, state - ticksAt(rule, nowUs))
+}
+
+/** What a state of another time axis (another host's, a former life's) means on ours, if it owes more than ours. */
+export function gcraMirror(
+  rule: LimitRule,
+  state: number,
+  nowUs: number,
+  theirs: number,
+  theirNowUs: number,
+): number {
+  const debt = theirs - ticksAt(rule, theirNowUs)
+  return debt <= 0 ? state : Math.max(state, ticksAt(rule, nowUs) + debt)
 }

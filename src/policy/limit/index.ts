@@ -2,7 +2,7 @@
 
 export { limitItem, limitItemStart, policyItem, type QuotaUnit, secondsUp } from './fields.ts'
 export { type HashStart, hashKey, hashStart, type KeyHash } from './key-hash.ts'
-export { adaptiveShare, limitDebit, limitNext, limitRefund, limitResetUs } from './limit.ts'
+export { adaptiveShare, limitDebit, limitMirror, limitNext, limitRefund, limitResetUs } from './limit.ts'
 export {
   type LimitAlgorithm,
   type LimitNumbers,

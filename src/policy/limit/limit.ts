@@ -1,9 +1,9 @@
 // One face for all limits that are kept as one integer. `concurrency` is counted, not timed: its state is how many are
 // under way.
 
-import { gcraDebit, gcraNext, gcraRefund, gcraResetUs } from './gcra.ts'
+import { gcraDebit, gcraMirror, gcraNext, gcraRefund, gcraResetUs } from './gcra.ts'
 import type { LimitOutcome, LimitRule } from './rule.ts'
-import { windowDebit, windowNext, windowRefund, windowResetUs } from './window.ts'
+import { windowDebit, windowMirror, windowNext, windowRefund, windowResetUs } from './window.ts'
 
 /**
  * May it pass? Writes `out`. Whoever only looks keeps the old state. `concurrency`: the new state less the old one is what
@@ -46,7 +46,19 @@ export function limitRefund(
   share: number,
 ): number {
   if (rule.algorithm === 'gcra') return gcraRefund(rule, state, cost, share)
-  return windowRefund(rule, state, thenUs, cost, share)
+  return windowRefund(rule, state, thenUs, cost)
+}
+
+/** The stricter of our state and another one, which is of another host or life and was read at `theirNowUs` there. */
+export function limitMirror(
+  rule: LimitRule,
+  state: number,
+  nowUs: number,
+  theirs: number,
+  theirNowUs: number,
+): number {
+  if (rule.algorithm === 'gcra') return gcraMirror(rule, state, nowUs, theirs, theirNowUs)
+  return windowMirror(rule, state, nowUs, theirs, theirNowUs)
 }
 
 function concurrencyNext(

@@ -10,6 +10,8 @@ import type { LimitOutcome, LimitRule } from './rule.ts'
 const numbers = 4_096
 const high = 2 ** 40
 const low = 2 ** 20
+/** Threads differ by microseconds: a state that seems further ahead is one that should have been forgotten. */
+const aheadMax = 2
 
 /** What a state means now: reused, because decisions make no garbage. */
 const read = { window: 0, left: 0, before: 0, within: 0 }
@@ -19,7 +21,7 @@ function readState(rule: LimitRule, state: number, nowUs: number): void {
   const { perUs } = rule
   const now = Math.floor(nowUs / perUs)
   const distance = state === 0 ? 0 : (now - Math.floor(state / high) + numbers) % numbers
-  const ahead = distance > numbers / 2 ? numbers - distance : 0
+  const ahead = distance >= numbers - aheadMax ? numbers - distance : 0
   const age = ahead > 0 ? 0 : distance
   read.window = now + ahead
   read.left = ahead > 0 ? perUs : perUs - (nowUs - now * perUs)
@@ -50,21 +52,17 @@ export function windowNext(
   readState(rule, state, nowUs)
   const { left } = read
   const room = Math.floor((rule.amount * share) / unit)
-  const units = unitsOf(rule, cost, share)
+  const units = Math.ceil(cost / unit)
   const used = read.within + (read.before * left) / perUs
-  out.allowed = used + units <= room
+  // One that costs more than there is passes when nothing was used.
+  const needed = Math.min(units, Math.max(room, 1))
+  out.allowed = used + needed <= room
   const within = out.allowed ? read.within + units : read.within
   const free = room - used - (out.allowed ? units : 0)
   out.remaining = free > 0 ? Math.floor(free) * unit : 0
-  out.retryAfterUs = out.allowed ? 0 : waitOf(rule, left, units, room)
+  out.retryAfterUs = out.allowed ? 0 : waitOf(rule, left, needed, room)
   out.resetAfterUs = resetOf(rule, left, within)
   return out.allowed ? stateOf(rule, within) : state
-}
-
-/** More than there can be takes all of it. */
-function unitsOf(rule: LimitRule, cost: number, share: number): number {
-  const room = Math.floor((rule.amount * share) / rule.unit)
-  return Math.min(Math.ceil(cost / rule.unit), Math.max(room, 1))
 }
 
 function waitOf(rule: LimitRule, left: number, units: number, room: number): number {
@@ -89,21 +87,31 @@ export function windowDebit(rule: LimitRule, state: number, nowUs: number, cost:
 }
 
 /** @param thenUs of the decision that is undone: when its window is over there is nothing to give back. */
-export function windowRefund(
-  rule: LimitRule,
-  state: number,
-  thenUs: number,
-  cost: number,
-  share: number,
-): number {
+export function windowRefund(rule: LimitRule, state: number, thenUs: number, cost: number): number {
   const window = Math.floor(thenUs / rule.perUs) % numbers
   if (Math.floor(state / high) !== window) return state
   readState(rule, state, thenUs)
-  return stateOf(rule, read.within - unitsOf(rule, cost, share))
+  return stateOf(rule, read.within - Math.ceil(cost / rule.unit))
 }
 
 /** As `gcraResetUs`. */
 export function windowResetUs(rule: LimitRule, state: number, nowUs: number): number {
   readState(rule, state, nowUs)
   return resetOf(rule, read.left, read.within)
+}
+
+/** As `gcraMirror`. */
+export function windowMirror(
+  rule: LimitRule,
+  state: number,
+  nowUs: number,
+  theirs: number,
+  theirNowUs: number,
+): number {
+  readState(rule, theirs, theirNowUs)
+  const { within, before } = read
+  readState(rule, state, nowUs)
+  if (within <= read.within && before <= read.before) return state
+  read.before = Math.max(read.before, before)
+  return stateOf(rule, Math.max(read.within, within))
 }
