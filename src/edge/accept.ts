@@ -3,6 +3,7 @@
 
 import type { Stream, StreamHandler } from '../io/net.ts'
 import type { ClientHello } from './client-hello.ts'
+import { type ConnectionPlace, takePlace } from './connection-place.ts'
 import type { WorkerContext } from './context.ts'
 import { awaitHandshake } from './handshake.ts'
 import { Http1Client } from './http1-client.ts'
@@ -25,13 +26,22 @@ export function acceptHttp(worker: WorkerContext, spec: HttpSpec, stream: Stream
 
 /** @param address The client's, as the PROXY header says or the connection. */
 function begin(worker: WorkerContext, spec: HttpSpec, stream: Stream, address: string): StreamHandler {
-  if (spec.tls !== true) return http1(worker, spec, stream, address, null)
+  const place = takePlace(worker, stream, () => plain(address))
+  if (place === null) return refuse(worker, stream)
+  if (spec.tls !== true) return http1(worker, spec, stream, address, null, place)
   const server = worker.tls.server(speaksHttp2(worker, spec) ? 'http2' : 'http1')
   const next = (hello: ClientHello | null): StreamHandler =>
     stream.tls?.protocol === 'h2'
-      ? http2(worker, spec, stream, address, hello)
-      : http1(worker, spec, stream, address, hello)
-  return awaitHandshake(worker, stream, server, next, worker.guard?.wantsHello === true)
+      ? http2(worker, spec, stream, address, hello, place)
+      : http1(worker, spec, stream, address, hello, place)
+  return awaitHandshake(worker, stream, server, next, place, worker.guard?.wantsHello === true)
+}
+
+/** The guard does not want it: too many of its address, or it is banned. */
+export function refuse(worker: WorkerContext, stream: Stream): StreamHandler {
+  worker.cells.worker.refused[worker.index]!++
+  stream.destroy()
+  return deaf
 }
 
 function speaksHttp2(worker: WorkerContext, spec: HttpSpec): boolean {
@@ -44,8 +54,9 @@ function http1(
   stream: Stream,
   address: string,
   hello: ClientHello | null,
+  place: ConnectionPlace,
 ): StreamHandler {
-  const client = new Http1Client(worker, stream, spec.id, address, hello)
+  const client = new Http1Client(worker, stream, spec.id, address, hello, place)
   // By prior knowledge only without TLS, where ALPN has the word (RFC 9113 3.3).
   if (spec.tls !== true && speaksHttp2(worker, spec)) client.http2Door = goOnAsHttp2
   worker.keepClient(client)
@@ -58,8 +69,10 @@ function http2(
   stream: Stream,
   address: string,
   hello: ClientHello | null,
+  place: ConnectionPlace,
 ): StreamHandler {
-  acceptHttp2(worker, stream, { remoteAddress: plain(address), tls: stream.tls, listener: spec.id, hello })
+  const { tls } = stream
+  acceptHttp2(worker, stream, { remoteAddress: plain(address), tls, listener: spec.id, hello, place })
   return deaf
 }
 

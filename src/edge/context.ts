@@ -12,6 +12,7 @@ import type { BufferPool } from './buffer-pool.ts'
 import type { EdgeCells } from './cells.ts'
 import type { Challenges } from './challenges.ts'
 import type { CompiledSnapshot } from './compile.ts'
+import type { ConnectionPlace } from './connection-place.ts'
 import type { Exchange } from './exchange.ts'
 import type { WorkerGuard } from './guard-port.ts'
 import type { HedgeDelays } from './hedge-delays.ts'
@@ -53,6 +54,10 @@ export interface WorkerContext {
   readonly hedgeDelays: HedgeDelays
   /** Null: nobody decides who may pass. */
   readonly guard: WorkerGuard | null
+  /** Of open connections that the guard knows of. */
+  readonly places: Set<ConnectionPlace>
+  /** The guard wants connections of these addresses gone. */
+  endConnections(holds: (address: string) => boolean): void
   readonly tls: WorkerTls
   /** Real ports, by listener id. */
   ports: ReadonlyMap<string, number>

@@ -16,6 +16,7 @@ import { attachEdgeCells, type EdgeCells } from './cells.ts'
 import type { TlsMaterial } from './certificates.ts'
 import type { Challenges } from './challenges.ts'
 import { type CompiledSnapshot, compileSnapshot, type RouteFeatures } from './compile.ts'
+import { type ConnectionPlace, endPlaces } from './connection-place.ts'
 import type { Drainable, WorkerContext } from './context.ts'
 import { Exchange } from './exchange.ts'
 import { routeFeatures } from './features.ts'
@@ -52,6 +53,7 @@ export class EdgeWorker implements WorkerContext {
   readonly hedgeDelays: HedgeDelays
   /** Made before the first snapshot is compiled, by `create`. */
   readonly guard: WorkerGuard | null
+  readonly places: Set<ConnectionPlace> = new Set<ConnectionPlace>()
   readonly pseudonym: string
   readonly viaText: string
   readonly viaTextOld: string
@@ -262,6 +264,10 @@ export class EdgeWorker implements WorkerContext {
   /** What must not be read from while the thread ends is closed. */
   cut(): void {
     for (const client of this.#clients) client.cut?.()
+  }
+
+  endConnections(holds: (address: string) => boolean): void {
+    endPlaces(this, holds)
   }
 
   // --- draining -----------------------------------------------------------------------------------------------

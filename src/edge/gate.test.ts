@@ -86,7 +86,8 @@ async function listen(server: Server): Promise<number> {
 function guardWith(gates: readonly Gate[]): WorkerGuard {
   return {
     prepare: async () => {},
-    connectionOpened: () => true,
+    looksAtConnections: false,
+    connectionOpened: () => 0,
     connectionClosed: () => {},
     wantsHello: false,
     doors: () => [],

@@ -20,9 +20,11 @@ export interface Visit {
 export interface WorkerGuard {
   /** Loads what this snapshot needs; before it is compiled. */
   prepare(snapshot: EdgeSnapshot): Promise<void>
-  /** False: the connection is closed unanswered. True: `connectionClosed` follows once. */
-  connectionOpened(address: string): boolean
-  connectionClosed(address: string): void
+  /** Does it want to know of connections at all? Those that begin while it does not are never asked about. */
+  readonly looksAtConnections: boolean
+  /** Of a client, as the connection or a PROXY header says. -1: it is closed unanswered. Else what `connectionClosed` is told, once. */
+  connectionOpened(address: string): number
+  connectionClosed(token: number): void
   /** Does any route look at how clients begin TLS? Then their first bytes are read before the handshake. */
   readonly wantsHello: boolean
   /** Before the routes are looked at. */

@@ -9,6 +9,7 @@ import type { TlsServer } from '../io/tls.ts'
 import { Timed } from '../kit/timer-wheel.ts'
 import { readClientHello } from '../wire/client-hello.ts'
 import { type ClientHello, fingerprint } from './client-hello.ts'
+import type { ConnectionPlace } from './connection-place.ts'
 import type { Drainable, WorkerContext } from './context.ts'
 
 /**
@@ -20,9 +21,10 @@ export function awaitHandshake(
   stream: Stream,
   server: TlsServer | null,
   next: (hello: ClientHello | null) => StreamHandler,
+  place: ConnectionPlace,
   looks = false,
 ): StreamHandler {
-  const handshake = new Handshake(worker, stream, server, next)
+  const handshake = new Handshake(worker, stream, server, next, place)
   if (server === null || !worker.net.tlsSupported) handshake.endNow()
   else if (!looks) handshake.start()
   return handshake
@@ -33,6 +35,7 @@ class Handshake extends Timed implements StreamHandler, Drainable {
   readonly #stream: Stream
   readonly #server: TlsServer | null
   readonly #next: (hello: ClientHello | null) => StreamHandler
+  readonly #place: ConnectionPlace
   #over = false
   /** Bytes are TLS's own from now on. */
   #started = false
@@ -46,8 +49,10 @@ class Handshake extends Timed implements StreamHandler, Drainable {
     stream: Stream,
     server: TlsServer | null,
     next: (hello: ClientHello | null) => StreamHandler,
+    place: ConnectionPlace,
   ) {
     super()
+    this.#place = place
     this.#worker = worker
     this.#stream = stream
     this.#server = server
@@ -107,6 +112,7 @@ class Handshake extends Timed implements StreamHandler, Drainable {
     if (this.#over) return
     this.#worker.cells.worker.handshakesFailed[this.#worker.index]!++
     this.#leave()
+    this.#place.leave()
   }
 
   override expired(): void {
@@ -124,6 +130,7 @@ class Handshake extends Timed implements StreamHandler, Drainable {
   }
   endNow(): void {
     this.#leave()
+    this.#place.leave()
     this.#stream.destroy()
   }
 

@@ -30,6 +30,7 @@ import { connectionPreface } from '../wire/http2/index.ts'
 import type { ExchangeClient } from './client.ts'
 import type { ClientHello } from './client-hello.ts'
 import type { CompiledRules } from './compile.ts'
+import type { ConnectionPlace } from './connection-place.ts'
 import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { type ClientFailure, clientFailures } from './failures.ts'
@@ -58,6 +59,7 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
   readonly tls: TlsInfo | null
   readonly hello: ClientHello | null
   readonly listener: string
+  readonly place: ConnectionPlace
   /** The peer is a trusted proxy (of the snapshot in use when it connected). */
   readonly trusted: boolean
   exchange: Exchange | null = null
@@ -98,8 +100,10 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
     listener: string,
     address: string,
     hello: ClientHello | null,
+    connection: ConnectionPlace,
   ) {
     super()
+    this.place = connection
     this.hello = hello
     this.worker = worker
     this.stream = stream
@@ -667,6 +671,7 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
     worker.refresh()
     worker.cells.worker.connections[worker.index]!--
     if (this.#state === place.tunnel) worker.cells.worker.tunnels[worker.index]!--
+    this.place.leave()
     const { exchange } = this
     const wasBusy = this.#state === place.busy
     this.#state = place.closed

@@ -18,6 +18,7 @@ import type { TlsInfo } from '../io/tls.ts'
 import { Timed } from '../kit/timer-wheel.ts'
 import { isInBlocks } from '../policy/address.ts'
 import type { ClientHello } from './client-hello.ts'
+import type { ConnectionPlace } from './connection-place.ts'
 import type { Drainable, WorkerContext } from './context.ts'
 import { Http2ExchangeClient } from './http2-exchange-client.ts'
 
@@ -51,6 +52,7 @@ export interface Http2Peer {
   readonly tls: TlsInfo | null
   readonly hello: ClientHello | null
   readonly listener: string
+  readonly place: ConnectionPlace
 }
 
 export class Http2Client extends Timed implements Drainable {
@@ -61,6 +63,7 @@ export class Http2Client extends Timed implements Drainable {
   readonly listener: string
   readonly trusted: boolean
   readonly forwardedText: string
+  readonly #place: ConnectionPlace
   readonly #socket: Duplex
   readonly #session: ServerHttp2Session
   readonly #streams = new Set<Http2ExchangeClient>()
@@ -88,6 +91,8 @@ export class Http2Client extends Timed implements Drainable {
     this.trusted = isInBlocks(this.remoteAddress, snapshot.trustedProxies)
     this.forwardedText = `X-Forwarded-For: ${this.remoteAddress}\r\nX-Forwarded-Proto: ${this.tls === null ? 'http' : 'https'}\r\n`
     this.#socket = socket
+    this.#place = peer.place
+    this.#place.end = () => socket.destroy()
     this.#idleAt = this.#troubleAt = now
     cells.worker.connections[index]!++
     cells.worker.accepted[index]!++
@@ -244,6 +249,7 @@ export class Http2Client extends Timed implements Drainable {
     worker.cells.worker.connections[worker.index]!--
     worker.wheel.remove(this)
     worker.forgetClient(this)
+    this.#place.leave()
     for (const client of [...this.#streams]) client.gone(false)
   }
 }

@@ -13,6 +13,7 @@ import { reasonText } from '../policy/reason.ts'
 import { jsonText } from '../wire/otlp.ts'
 import { type ProxyHeader, writeProxyHeader } from '../wire/proxy-protocol.ts'
 import type { CompiledSnapshot } from './compile.ts'
+import type { ConnectionPlace } from './connection-place.ts'
 import type { Drainable, WorkerContext } from './context.ts'
 import type { MemberGroup } from './group.ts'
 import { plainAddress, UnlistedPeer } from './proxy-header.ts'
@@ -53,12 +54,20 @@ export class TcpSession extends Timed implements DialOwner, Drainable {
   #snapshot: CompiledSnapshot
   #lastAt: number
   #buffers = false
+  readonly #place: ConnectionPlace
   #first: TcpEnding | null = null
   #over = false
 
   /** @param header What a listed proxy has said about the client. */
-  constructor(worker: WorkerContext, spec: TcpSpec, stream: Stream, header: ProxyHeader | null) {
+  constructor(
+    worker: WorkerContext,
+    spec: TcpSpec,
+    stream: Stream,
+    header: ProxyHeader | null,
+    place: ConnectionPlace,
+  ) {
     super()
+    this.#place = place
     this.worker = worker
     this.#spec = spec
     this.#header = header
@@ -226,6 +235,7 @@ export class TcpSession extends Timed implements DialOwner, Drainable {
     cells.worker.exchanges[index]!--
     this.#record(ending)
     worker.forgetClient(this)
+    this.#place.leave()
     const snapshot = this.#snapshot
     if (--snapshot.uses === 0 && snapshot !== worker.snapshot) worker.snapshotReleased(snapshot)
   }

@@ -3,6 +3,7 @@
 
 import type { CheckedGuardPolicy, GuardPartName } from '../file/checked-guard.ts'
 import type { AnswerStep } from './answer.ts'
+import { Connections } from './connections/connections.ts'
 import { Counts } from './counts.ts'
 import { guardRefusals } from './failures.ts'
 import { deriveKey } from './keys.ts'
@@ -36,8 +37,11 @@ export interface GuardedRouteSpec {
 
 export interface GuardedSnapshot {
   readonly routes: readonly GuardedRouteSpec[]
+  readonly trustedProxies: readonly string[]
   readonly guard?: unknown
 }
+
+export type EndConnections = (holds: (address: string) => boolean) => void
 
 const noIdentity = { account: [], session: [], key: [] } as const
 const notFoundFields = 'Content-Length: 0\r\nCache-Control: no-store\r\n'
@@ -48,13 +52,38 @@ export class Composition {
   readonly #parts = new Map<string, GuardPart>()
   readonly rulings: WorkerRulings
   readonly counts: Counts = new Counts()
+  readonly connections: Connections
+  readonly #endConnections: EndConnections
   #pagePlan: VisitPlan | null = null
 
-  constructor(surroundings: GuardSurroundings, outbox: Outbox, bans: readonly BanEntry[]) {
+  constructor(
+    surroundings: GuardSurroundings,
+    outbox: Outbox,
+    bans: readonly BanEntry[],
+    endConnections: EndConnections,
+  ) {
     this.#surroundings = surroundings
     this.#outbox = outbox
+    this.#endConnections = endConnections
     this.rulings = new WorkerRulings(() => surroundings.clock.wall() / 1000)
     this.rulings.change(bans)
+    this.connections = new Connections(surroundings, this.rulings, this.counts)
+  }
+
+  takeBans(bans: readonly BanEntry[]): void {
+    this.rulings.change(bans)
+    if (bans.some(({ untilMs }) => untilMs > 0)) this.#endBanned()
+  }
+
+  /** Connections that are open when somebody is banned end too. */
+  #endBanned(): void {
+    if (!this.rulings.quiet) this.#endConnections(address => this.connections.isBanned(address))
+  }
+
+  /** The snapshot of now has no guard. */
+  rest(): void {
+    this.rulings.take()
+    this.connections.take(null, [])
   }
 
   // --- snapshots ------------------------------------------------------------------------------------------------
@@ -68,6 +97,8 @@ export class Composition {
     }
     for (const part of this.#parts.values()) await part.prepare?.(spec)
     this.rulings.take(spec)
+    this.connections.take(spec, snapshot.trustedProxies)
+    this.#endBanned()
     this.#pagePlan = this.#planFor(spec, '', { id: '(guard)', path: guardPath }, [])
   }
 

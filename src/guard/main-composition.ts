@@ -6,6 +6,8 @@ import { hostClock } from '../io/clock.ts'
 import { seededRandom } from '../kit/random.ts'
 import { type AuditCounts, AuditLog } from './audit/audit-log.ts'
 import type { GuardedSnapshot } from './composition.ts'
+import { AddressCounts, createAddressCounts } from './connections/address-counts.ts'
+import { connectionsMemory } from './connections/connections.ts'
 import type { GuardFromWorker, GuardStart, GuardToWorker, RequestRecord } from './messages.ts'
 import type { GuardEvent, GuardSpec, MainGuardPart, MainPartSurroundings } from './part.ts'
 import { wantedParts } from './parts.ts'
@@ -35,10 +37,14 @@ export class MainComposition {
   readonly #recent = new Recent()
   readonly #bans: RuleBans
   readonly #audit: AuditLog
+  readonly #addresses: AddressCounts
   #spec: GuardSpec | null = null
 
   private constructor(options: MainCompositionOptions) {
     this.#options = options
+    this.#memory[connectionsMemory] = createAddressCounts(options.workers, () => randomBytes(4).readInt32LE())
+    this.#addresses = new AddressCounts(this.#memory[connectionsMemory], -1)
+    options.send({ kind: 'memory', memory: { ...this.#memory } })
     this.#audit = new AuditLog(text => options.tell('guard', text))
     this.#bans = new RuleBans({
       clock: hostClock,
@@ -120,6 +126,7 @@ export class MainComposition {
   }
 
   workerDied(worker: number): void {
+    this.#addresses.workerDied(worker)
     for (const part of this.#parts.values()) part.workerDied?.(worker)
   }
 

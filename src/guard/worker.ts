@@ -16,6 +16,7 @@ export interface GuardedWorker {
   readonly index: number
   readonly clock: Clock
   readonly random: Random
+  endConnections(holds: (address: string) => boolean): void
   tell(subject: string, text: string): void
 }
 
@@ -44,7 +45,7 @@ export class WorkerGuardHost {
     const spec = specOf(snapshot)
     if (spec === null) {
       this.wantsHello = false
-      this.#composition?.rulings.take()
+      this.#composition?.rest()
       return
     }
     this.#composition ??= await this.#compose()
@@ -66,7 +67,8 @@ export class WorkerGuardHost {
       audit: event => void this.#outbox.push({ kind: 'event', event }),
     }
     this.#timer = setInterval(() => this.#tellCounts(), countsMs).unref()
-    return new Composition(surroundings, this.#outbox, this.#bans.splice(0))
+    const endConnections = (holds: (address: string) => boolean): void => this.#worker.endConnections(holds)
+    return new Composition(surroundings, this.#outbox, this.#bans.splice(0), endConnections)
   }
 
   #tellCounts(): void {
@@ -76,15 +78,17 @@ export class WorkerGuardHost {
 
   // --- connections ------------------------------------------------------------------------------------------------
 
-  connectionOpened(address: string): boolean {
-    const composition = this.#composition
-    if (composition === null || composition.rulings.quiet) return true
-    if (composition.rulings.banOf(address) === null) return true
-    composition.counts.closed('banned')
-    return false
+  get looksAtConnections(): boolean {
+    return this.#composition !== null
   }
 
-  connectionClosed(_address: string): void {}
+  connectionOpened(address: string): number {
+    return this.#composition?.connections.opened(address) ?? 0
+  }
+
+  connectionClosed(token: number): void {
+    this.#composition?.connections.closed(token)
+  }
 
   // --- requests ---------------------------------------------------------------------------------------------------
 
@@ -115,7 +119,7 @@ export class WorkerGuardHost {
     if (heard.kind === 'took') this.#outbox.took(heard.count)
     else if (heard.kind === 'memory') Object.assign(this.#memory, heard.memory)
     else if (heard.kind === 'bans' && this.#composition === null) this.#bans.push(...heard.bans)
-    else if (heard.kind === 'bans') this.#composition?.rulings.change(heard.bans)
+    else if (heard.kind === 'bans') this.#composition?.takeBans(heard.bans)
     else this.#composition?.hear(heard.part, heard.message)
   }
 

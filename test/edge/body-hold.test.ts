@@ -66,7 +66,8 @@ class HoldGate implements Gate {
 function guardWith(gates: readonly Gate[]): WorkerGuard {
   return {
     prepare: async () => {},
-    connectionOpened: () => true,
+    looksAtConnections: false,
+    connectionOpened: () => 0,
     connectionClosed: () => {},
     wantsHello: false,
     doors: () => [],

@@ -2,7 +2,19 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { policyOf, specOf, startGuardedEdge } from './harness.ts'
+import type { GuardRuling } from '../../src/guard/part.ts'
+import { until } from '../tools/edge-harness.ts'
+import { RawPeer } from '../tools/raw-peer.ts'
+import { endAll, policyOf, specOf, startGuardedEdge } from './harness.ts'
+
+const trial = [policyOf('trial')]
+const ruling = (kind: GuardRuling['kind'], block: string, untilMs = 0): GuardRuling => ({
+  kind,
+  block,
+  untilMs,
+  reason: 'a test',
+  by: 'operator',
+})
 
 test('a block that the file bans gets 403 with the id of the request, on guarded routes and others, and reaches nobody', async t => {
   const guard = specOf([policyOf('trial')], { ban: ['198.51.100.0/24', '2001:db8:1::/48'] })
@@ -16,4 +28,54 @@ test('a block that the file bans gets 403 with the id of the request, on guarded
   }
   assert.equal((await ask({ client: '198.51.101.7' })).status, 200)
   assert.equal(origin.requests.length, 1)
+})
+
+test('an allowance is asked before every ban, whoever gave either, and a ban ends at its time', async t => {
+  const rulings = [
+    ruling('ban', '192.0.2.0/24'),
+    ruling('allow', '192.0.2.9'),
+    ruling('ban', '203.0.113.1', Date.now() - 1),
+    ruling('ban', '203.0.113.2', Date.now() + 3_600_000),
+    ruling('allow', '203.0.113.2', Date.now() - 1),
+  ]
+  const guard = specOf(trial, { ban: ['198.51.100.0/24'], allow: ['198.51.100.128/25'], rulings })
+  const { ask } = await startGuardedEdge(t, guard, { trustedProxies: ['127.0.0.0/8'] })
+  const answers = {
+    '192.0.2.8': 403,
+    '192.0.2.9': 200,
+    '203.0.113.1': 200,
+    '203.0.113.2': 403,
+    '198.51.100.127': 403,
+    '198.51.100.128': 200,
+  }
+  for (const [client, status] of Object.entries(answers))
+    assert.equal((await ask({ client })).status, status, client)
+})
+
+test('a ban by command ends connections that are open, takes no new ones, and its end lets them in again', async t => {
+  const { edge, reload } = await startGuardedEdge(t, specOf(trial), { workers: 2 })
+  const open = await Promise.all(
+    Array.from({ length: 6 }, () => RawPeer.connect(edge.port, '127.0.0.1', '127.0.0.7')),
+  )
+  const other = await RawPeer.connect(edge.port, '127.0.0.1', '127.0.0.8')
+  t.after(() => endAll([...open, other]))
+  for (const peer of open) {
+    peer.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    assert.equal((await peer.response()).status, 200)
+  }
+  await reload(specOf(trial, { rulings: [ruling('ban', '127.0.0.7')] }))
+  for (const peer of open) await peer.when('its end', () => peer.over !== '')
+  const late = await RawPeer.connect(edge.port, '127.0.0.1', '127.0.0.7')
+  await late.when('its end', () => late.over !== '')
+  assert.equal(late.receivedBytes, 0)
+  other.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal((await other.response()).status, 200, 'who is not banned keeps the connection')
+  await until('the metric to tell', async () =>
+    /guard_connections_closed_total\{reason="banned"\} [1-9]/.test(await edge.metrics()),
+  )
+  await reload(specOf(trial))
+  const again = await RawPeer.connect(edge.port, '127.0.0.1', '127.0.0.7')
+  t.after(() => again.destroy())
+  again.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal((await again.response()).status, 200)
 })

@@ -98,3 +98,7 @@ export async function ask(port: number, request: AskedRequest = {}): Promise<Raw
   peer.destroy()
   return response
 }
+
+export function endAll(peers: readonly RawPeer[]): void {
+  for (const peer of peers) peer.destroy()
+}

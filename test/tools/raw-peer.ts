@@ -57,9 +57,10 @@ export class RawPeer {
     })
   }
 
-  /** A connection to a port of this machine; the other side's FIN does not end ours. */
-  static async connect(port: number, host = '127.0.0.1'): Promise<RawPeer> {
-    const socket = connect({ host, port, allowHalfOpen: true })
+  /** A connection to a port of this machine; the other side's FIN does not end ours. @param from our own address */
+  static async connect(port: number, host = '127.0.0.1', from?: string): Promise<RawPeer> {
+    const local = from === undefined ? {} : { localAddress: from }
+    const socket = connect({ host, port, allowHalfOpen: true, ...local })
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
       socket.once('error', reject)

@@ -5,6 +5,7 @@ import { normalisePath } from '../../policy/route.ts'
 import type { Exchange } from '../exchange.ts'
 import { type ClientFailure, clientFailures } from '../failures.ts'
 import { type Gate, gateAnswer } from '../gate.ts'
+import type { HeadEdits } from '../response-sink.ts'
 import type { HooksSpec } from '../snapshot.ts'
 import type { HookHost } from './host.ts'
 import { requestParts } from './parts.ts'
@@ -62,7 +63,7 @@ export class HookGate implements Gate {
       exchange.respond(respond.status, respond.fields + added + exchange.extraFields, respond.body)
       return
     }
-    exchange.requestEdits = edits
+    exchange.requestEdits = joined(exchange.requestEdits, edits)
     if (url !== null) {
       const mark = url.indexOf('?')
       const path = normalisePath(mark < 0 ? url : url.slice(0, mark)) as string
@@ -71,4 +72,10 @@ export class HookGate implements Gate {
     }
     exchange.resumeGate(serial, gateAnswer.pass)
   }
+}
+
+/** What gates before this one want changed stays wanted; where both set a field, the hook's word comes later. */
+function joined(before: HeadEdits | null, edits: HeadEdits | null): HeadEdits | null {
+  if (before === null || edits === null) return edits ?? before
+  return { drop: [...before.drop, ...edits.drop], add: before.add + edits.add }
 }
