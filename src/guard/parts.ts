@@ -18,6 +18,11 @@ export const partLoaders: readonly PartLoader[] = [
     wanted: policy => policy.challenge !== undefined,
     load: () => import('./challenge/index.ts'),
   },
+  {
+    name: 'body',
+    wanted: ({ waf, uploads }) => waf !== undefined || uploads !== undefined,
+    load: () => import('./body/index.ts'),
+  },
 ]
 
 /** Those that the policies of these names want. */

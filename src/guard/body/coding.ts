@@ -1,0 +1,60 @@
+// A body with one Content-Encoding (RFC 9110 8.4), decoded within bounds so that it can be looked at. It is forwarded as it
+// came. What ends early, goes on behind its end, or grows past the bound is never taken for whole.
+
+import { type UnpackCoding, unpackStream } from '../../io/zlib.ts'
+
+const known: Readonly<Record<string, UnpackCoding>> = {
+  gzip: 'gzip',
+  'x-gzip': 'gzip',
+  deflate: 'deflate',
+  br: 'br',
+  zstd: 'zstd',
+}
+
+export type Unpacked = Buffer | 'bad' | 'too large'
+
+/** Of all fields: '' for none, null for one that is not known or more than one over another. */
+export function codingOf(values: readonly string[]): UnpackCoding | '' | null {
+  const names = values
+    .flatMap(value => value.toLowerCase().split(',', 8))
+    .map(name => name.trim())
+    .filter(name => name !== '' && name !== 'identity')
+  if (names.length === 0) return ''
+  const [name = ''] = names
+  return names.length > 1 || !Object.hasOwn(known, name) ? null : (known[name] as UnpackCoding)
+}
+
+/** `done` is called once, later. */
+export function unpackBody(
+  coding: UnpackCoding,
+  body: Buffer,
+  bytesMax: number,
+  done: (unpacked: Unpacked) => void,
+): void {
+  // RFC 9110 8.4.1.2: some send deflate without its zlib header.
+  const bare = coding === 'deflate' && ((body[0] ?? 8) & 15) !== 8
+  const pieces: Buffer[] = []
+  let bytes = 0
+  let given = false
+  let over = false
+  const finish = (unpacked: Unpacked): void => {
+    if (over) return
+    over = true
+    stream.destroy()
+    done(unpacked)
+  }
+  const stream = unpackStream(bare ? 'raw-deflate' : coding, {
+    bytes: piece => {
+      bytes += piece.length
+      if (bytes > bytesMax) finish('too large')
+      else pieces.push(piece)
+    },
+    // An end before all was taken leaves bytes that another decoder may read.
+    end: () => finish(given ? Buffer.concat(pieces) : 'bad'),
+    failed: () => finish('bad'),
+  })
+  stream.write(body, () => {
+    given = true
+    if (!over) stream.end()
+  })
+}
