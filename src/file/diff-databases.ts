@@ -5,6 +5,7 @@ import { cacheVariables } from './cache-variables.ts'
 import type { CheckedSystem, CommandService } from './checked.ts'
 import type { CheckedDatabase } from './checked-databases.ts'
 import { databaseVariables } from './database-variables.ts'
+import { guardUrl, guardVariables } from './guard-variables.ts'
 import { keyPath } from './plain.ts'
 import type { Change, ChangeEffect } from './results.ts'
 
@@ -65,5 +66,12 @@ function variables(system: CheckedSystem, service: CommandService): Map<string, 
   const caches = cacheVariables(system, service).map(
     one => [one.variable, JSON.stringify([one.holds, one.cache, system.caches[one.cache] ?? null])] as const,
   )
-  return new Map([...databases, ...caches])
+  const guard = guardVariables(system, service).map(
+    ({ variable, holds }) =>
+      [
+        variable,
+        JSON.stringify(holds === 'url' ? guardUrl(system) : (system.guard?.secret ?? null)),
+      ] as const,
+  )
+  return new Map([...databases, ...caches, ...guard])
 }

@@ -27,6 +27,7 @@ type FileFailure =
   | 'secretMissing'
   | 'secretsExposed'
   | 'secretsMalformed'
+  | 'secretShort'
   | 'invalid'
 
 export const fileFailures: Catalogue<FileFailure> = defineFailures('file', {
@@ -144,6 +145,11 @@ export const fileFailures: Catalogue<FileFailure> = defineFailures('file', {
   secretsMalformed: {
     when: 'A line of secrets.env is not NAME=value.',
     advice: 'Write one NAME=value a line; lines that begin with # are comments.',
+    status: 422,
+  },
+  secretShort: {
+    when: 'A secret that the guard signs with is too short: it could be guessed.',
+    advice: 'Make one by `openssl rand -base64 32`, the same on all hosts.',
     status: 422,
   },
   invalid: {

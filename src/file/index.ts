@@ -12,6 +12,8 @@ export { accessOf, type DatabaseVariable, databaseVariables } from './database-v
 export { diffSystems } from './diff.ts'
 export { parentName } from './edge-cache.ts'
 export { fileFailures } from './failures.ts'
+export { hostsServed } from './guard-hosts.ts'
+export { type GuardVariable, guardUrl, guardVariables } from './guard-variables.ts'
 export { renderProblems } from './problems.ts'
 export type * from './results.ts'
 export {

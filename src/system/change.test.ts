@@ -31,6 +31,7 @@ function withDatabases(routeTo: string, services: readonly string[], databases: 
     system: checked.system,
     specs: compileFleet(checked.system, { baseDirectory: '/shop', environments: {}, identitySecret: '' }),
     files: noEdgeFiles,
+    guard: null,
   }
 }
 
@@ -75,7 +76,7 @@ function parts(
       },
     },
     publisher: {
-      replace: async system => {
+      replace: async ({ system }) => {
         replaced += 1
         const route = system.edge.routes[0]?.action
         const to = route?.kind === 'proxy' ? route.upstream : ''

@@ -3,6 +3,7 @@
 
 import { type CheckedSystem, parentName } from '../file/index.ts'
 import type { Fleet, ServiceReport, ServiceSpec } from '../fleet/index.ts'
+import type { GuardSpec } from '../guard/part.ts'
 import { Failure } from '../kit/failure.ts'
 import type { CompiledDatabase } from './compile-databases.ts'
 import type { Databases } from './databases.ts'
@@ -16,6 +17,7 @@ export interface Compiled {
   readonly specs: readonly ServiceSpec[]
   readonly databases: readonly CompiledDatabase[]
   readonly files: EdgeFiles
+  readonly guard: GuardSpec | null
 }
 
 export interface ChangeParts {
@@ -39,14 +41,14 @@ export async function changeSystem(
   const database = (name: string, text: string): void => step(`database ${name}: ${text}`)
   try {
     await databases.bring(both.databases, database)
-    await publisher.replace(both.system, both.files)
+    await publisher.replace(both)
     step('starting what is new, replacing what has changed')
     throwWhenFailed((await fleet.apply(both.specs)).services)
     step('routing by the new file')
-    await publisher.replace(to.system, to.files)
+    await publisher.replace(to)
   } catch (cause) {
     step('going back to what ran before')
-    await publisher.replace(from.system, from.files)
+    await publisher.replace(from)
     await fleet.apply(from.specs)
     await databases.bring(from.databases, database)
     await databases.settle(from.databases, database)
@@ -72,6 +74,8 @@ function unionOf(from: Compiled, to: Compiled): Compiled {
       ...from.databases.filter(one => to.system.databases[one.spec.name] === undefined),
     ],
     files: from.files,
+    // Routes are the old ones, and so are their policies.
+    guard: from.guard,
   }
 }
 

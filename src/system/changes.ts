@@ -169,5 +169,5 @@ function throwWhenRefused(refusals: readonly string[]): void {
 }
 
 const sameParts = (one: Compiled, other: Compiled): boolean =>
-  JSON.stringify([one.specs, one.files, one.databases]) ===
-  JSON.stringify([other.specs, other.files, other.databases])
+  JSON.stringify([one.specs, one.files, one.databases, one.guard]) ===
+  JSON.stringify([other.specs, other.files, other.databases, other.guard])

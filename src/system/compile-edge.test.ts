@@ -44,6 +44,8 @@ for (const name of names) {
       files: { pages: golden.pages ?? {}, hookHashes: golden.hookHashes ?? {} },
       ownCertificates: golden.ownCertificates ?? [],
       switches: golden.switches ?? {},
+      guard: null,
+      rulings: [],
     })
     if (process.env.UPDATE_GOLDEN === '1') {
       writeFileSync(file, `${JSON.stringify({ ...golden, snapshot }, null, 2)}\n`)

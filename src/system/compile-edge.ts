@@ -16,6 +16,7 @@ import {
   type UpstreamSpec,
 } from '../edge/snapshot.ts'
 import type { CheckedRoute, CheckedService, CheckedSystem, CheckedTls } from '../file/index.ts'
+import { type GuardRuling, type GuardSpec, guardPath } from '../guard/part.ts'
 import { parentOf } from './compile-fleet.ts'
 import type { EdgeFiles } from './edge-files.ts'
 
@@ -36,6 +37,10 @@ export interface CompileContext {
   /** Made by Tenfold itself: of ACME, self-signed. Those of the file go before them. */
   readonly ownCertificates: readonly CertificateSpec[]
   readonly switches: EdgeSwitches
+  /** Of this system; null: it has none. */
+  readonly guard: GuardSpec | null
+  /** Bans and allowances by command. */
+  readonly rulings: readonly GuardRuling[]
 }
 
 /** What commands have switched on; what they leave open the file says. */
@@ -59,13 +64,14 @@ export function compileEdge(system: CheckedSystem, context: CompileContext): Edg
     forwarded: edge.forwarded,
     limits: edge.limits,
     accessLog: edge.accessLog === null ? null : { file: logFile(edge.accessLog.file, 'access', context) },
-    routes: edge.routes.map(route => routeSpec(route, context)),
+    routes: [...guardRoutes(context), ...edge.routes.map(route => routeSpec(route, context))],
     upstreams: upstreamServices(system).map(service => upstreamSpec(service, context)),
     stickySecret: context.stickySecret,
     ...tlsPart(edge.tls, context),
     ...pagesPart(system, context),
     ...observedPart(system, context),
     ...cachePart(system, context),
+    ...guardPart(context),
     ...(context.switches.standDown === undefined ? {} : { standDown: context.switches.standDown }),
   }
 }
@@ -76,6 +82,14 @@ function upstreamServices(system: CheckedSystem): CheckedService[] {
   const services = Object.values(system.services)
   return parent === undefined ? services : [...services, parent.service]
 }
+
+/** Before all others: no route of the file may hide the guard's own pages. */
+const guardRoutes = ({ guard }: CompileContext): RouteSpec[] =>
+  guard === null ? [] : [{ id: '(guard)', match: { path: `${guardPath}*` }, action: { kind: 'guard' } }]
+
+/** The edge hands it on and does not look into it. */
+const guardPart = ({ guard, rulings }: CompileContext): Pick<EdgeSnapshot, 'guard'> =>
+  guard === null ? {} : { guard: { ...guard, rulings } as unknown as Record<string, unknown> }
 
 /** Absent where no route keeps anything: then there is no memory either. */
 function cachePart(system: CheckedSystem, context: CompileContext): Pick<EdgeSnapshot, 'cache'> {

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { dirname, extname, resolve } from 'node:path'
 import type { PageSpec } from '../edge/snapshot.ts'
-import { type CheckedSystem, fileFailures, type Problem } from '../file/index.ts'
+import { type CheckedGuard, type CheckedSystem, fileFailures, type Problem } from '../file/index.ts'
 import { Failure } from '../kit/failure.ts'
 import { doubtsAbout, mayExport, readAuthorities, readPair } from './edge-file-contents.ts'
 
@@ -66,7 +66,28 @@ export function readEdgeFiles(system: CheckedSystem, baseDirectory: string): Edg
     if (certFile !== undefined && keyFile !== undefined)
       found.pair(`services.${name}.tls`, certFile, keyFile, [])
   }
+  if (system.guard !== undefined) guardFiles(system.guard, found)
   return found
+}
+
+function guardFiles({ geo, bots, rooms, policies }: CheckedGuard, found: Finding): void {
+  const { countryFile, asnFile } = geo ?? {}
+  if (countryFile !== undefined) found.readable('guard.geo.country', countryFile)
+  if (asnFile !== undefined) found.readable('guard.geo.asn', asnFile)
+  bots.crawlerFiles.forEach((file, index) => {
+    found.readable(`guard.bots.crawlerFiles[${index}]`, file)
+  })
+  bots.dataCentreFiles.forEach((file, index) => {
+    found.readable(`guard.bots.dataCentres.files[${index}]`, file)
+  })
+  bots.signatureAgents.forEach(({ keysFile }, index) => {
+    if (keysFile !== undefined) found.readable(`guard.bots.signatureAgents[${index}].keysFile`, keysFile)
+  })
+  for (const { name, page } of Object.values(rooms))
+    if (page !== undefined) found.readable(`guard.rooms.${name}.page`, page)
+  for (const { name, waf } of Object.values(policies))
+    if (waf !== undefined && waf.rules !== 'builtin')
+      for (const rules of waf.rules) found.there(`guard.policies.${name}.waf.rules`, rules)
 }
 
 /** A page's content; throws a sentence that completes "FILE ...". */
@@ -126,6 +147,15 @@ class Finding implements EdgeFilesFound {
     return this.#try(path, written, 'Put the file there, or correct the path and its permissions.', () => {
       const file = resolve(this.#base, written)
       if (!statOf(file).isFile()) throw new Error('is not a file')
+      accessSync(file, constants.R_OK)
+    })
+  }
+
+  /** A file or a folder. */
+  there(path: string, written: string): void {
+    this.#try(path, written, 'Put the file or folder there, or correct the path.', () => {
+      const file = resolve(this.#base, written)
+      statOf(file)
       accessSync(file, constants.R_OK)
     })
   }

@@ -1,5 +1,5 @@
 // Where secrets come from: the environment first, then `secrets.env` beside the system file. Values go into the
-// environments of instances, to agents and the router, and nowhere else: never into logs, status, snapshots or messages.
+// environments of instances, to agents, the router and the edge, and nowhere else: never into logs, status or messages.
 
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -79,5 +79,14 @@ function usersOf(system: CheckedSystem, secret: string): string[] {
       typeof url !== 'string' && url.secret === secret ? [`databases.${name}.servers[${index}]`] : [],
     ),
   )
-  return [...services, ...databases]
+  const elsewhere = [
+    ...Object.values(system.caches).flatMap(({ name, urls }) =>
+      urls.map(url => [`caches.${name}`, url] as const),
+    ),
+    ...(system.edge.cache?.peers ?? []).map(({ token }) => ['edge.cache.peers', token] as const),
+    ['guard.shared.redis', system.guard?.shared?.redis] as const,
+    ['guard.secret', system.guard?.secret] as const,
+    ['guard.challenge.turnstile', system.guard?.challenge.turnstile?.secret] as const,
+  ].flatMap(([path, value]) => (typeof value === 'object' && value.secret === secret ? [path] : []))
+  return [...services, ...databases, ...new Set(elsewhere)]
 }

@@ -4,7 +4,7 @@ import type { EdgeSnapshot } from '../edge/snapshot.ts'
 import { type CheckedSystem, checkSystem } from '../file/index.ts'
 import type { FleetMember } from '../fleet/index.ts'
 import { noEdgeFiles } from './edge-files.ts'
-import { createPublisher, type PublisherOptions } from './publisher.ts'
+import { createPublisher, type Published, type PublisherOptions } from './publisher.ts'
 
 function system(...services: string[]): CheckedSystem {
   const checked = checkSystem({
@@ -39,11 +39,13 @@ function edge(current: EdgeSnapshot | null = null): {
   }
 }
 
+const publishing = (one: CheckedSystem): Published => ({ system: one, files: noEdgeFiles, guard: null })
+
 function publisherOf(
   first: CheckedSystem,
   port: PublisherOptions['edge'],
 ): ReturnType<typeof createPublisher> {
-  return createPublisher(first, noEdgeFiles, {
+  return createPublisher(publishing(first), {
     edge: port,
     stickySecret: '',
     identitySecret: '',
@@ -88,7 +90,7 @@ test('versions grow from what the edge already has', async () => {
 test('a system that the edge refuses is not pushed again with the next members', async () => {
   const { port, pushes } = edge()
   const publisher = publisherOf(system('web'), port)
-  const replaced = publisher.replace(system('web', 'api'), noEdgeFiles)
+  const replaced = publisher.replace(publishing(system('web', 'api')))
   pushes[0]?.answer(new Error('refused'))
   await assert.rejects(replaced, /refused/)
   const published = publisher.publish('web', [member('web-1')])

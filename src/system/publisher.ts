@@ -4,6 +4,7 @@
 import type { CertificateSpec, EdgeSnapshot } from '../edge/snapshot.ts'
 import type { CheckedSystem } from '../file/index.ts'
 import type { FleetMember, FrontPort } from '../fleet/index.ts'
+import type { GuardRuling, GuardSpec } from '../guard/part.ts'
 import { type CompileContext, compileEdge, type EdgeSwitches } from './compile-edge.ts'
 import type { EdgeFiles } from './edge-files.ts'
 import type { EdgeProcess } from './edge-process.ts'
@@ -20,13 +21,22 @@ export interface PublisherOptions {
   readonly ownCertificates?: (system: CheckedSystem) => readonly CertificateSpec[]
   /** Asked at each compile. Absent: nothing is switched on. */
   readonly switches?: () => EdgeSwitches
+  /** Bans and allowances by command; asked at each compile. Absent: none. */
+  readonly rulings?: () => readonly GuardRuling[]
+}
+
+/** What is published beside the fleet's members. */
+export interface Published {
+  readonly system: CheckedSystem
+  readonly files: EdgeFiles
+  readonly guard: GuardSpec | null
 }
 
 export interface Publisher extends FrontPort {
   /** The snapshot as it would be pushed now; each call has a higher version. */
   compile(): EdgeSnapshot
   /** Routes by another system from now on. Without effect when the edge refuses. */
-  replace(system: CheckedSystem, files: EdgeFiles): Promise<void>
+  replace(to: Published): Promise<void>
   /** Pushes again: what it asks for at each compile has changed. */
   refresh(): Promise<void>
   /** Begins with the members that an edge which was taken back serves, until the fleet publishes its own. */
@@ -42,15 +52,13 @@ interface Push {
 class EdgePublisher implements Publisher {
   readonly #options: PublisherOptions
   readonly #members = new Map<string, readonly FleetMember[]>()
-  #system: CheckedSystem
-  #files: EdgeFiles
+  #published: Published
   #version = 0
   #next: Push | null = null
   #pushing = false
 
-  constructor(system: CheckedSystem, files: EdgeFiles, options: PublisherOptions) {
-    this.#system = system
-    this.#files = files
+  constructor(first: Published, options: PublisherOptions) {
+    this.#published = first
     this.#options = options
   }
 
@@ -67,23 +75,20 @@ class EdgePublisher implements Publisher {
     return this.#push()
   }
 
-  async replace(system: CheckedSystem, files: EdgeFiles): Promise<void> {
-    const [before, filesBefore] = [this.#system, this.#files]
-    this.#system = system
-    this.#files = files
+  async replace(to: Published): Promise<void> {
+    const before = this.#published
+    this.#published = to
     try {
       await this.#push()
     } catch (cause) {
-      if (this.#system === system) {
-        this.#system = before
-        this.#files = filesBefore
-      }
+      if (this.#published === to) this.#published = before
       throw cause
     }
   }
 
   compile(): EdgeSnapshot {
     const { edge, stickySecret, identitySecret, stateDirectory, baseDirectory } = this.#options
+    const { system, files, guard } = this.#published
     // A supervisor that was there before us has counted too.
     this.#version = Math.max(this.#version, edge.current?.version ?? 0) + 1
     const context: CompileContext = {
@@ -93,11 +98,13 @@ class EdgePublisher implements Publisher {
       identitySecret,
       stateDirectory,
       baseDirectory,
-      files: this.#files,
-      ownCertificates: this.#options.ownCertificates?.(this.#system) ?? [],
+      files,
+      ownCertificates: this.#options.ownCertificates?.(system) ?? [],
       switches: this.#options.switches?.() ?? {},
+      guard,
+      rulings: this.#options.rulings?.() ?? [],
     }
-    return compileEdge(this.#system, context)
+    return compileEdge(system, context)
   }
 
   seed(snapshot: EdgeSnapshot): void {
@@ -118,7 +125,7 @@ class EdgePublisher implements Publisher {
       const push = this.#next
       this.#next = null
       try {
-        if (this.#options.prepare !== undefined) await this.#options.prepare(this.#system)
+        if (this.#options.prepare !== undefined) await this.#options.prepare(this.#published.system)
         await this.#options.edge.apply(this.compile())
         push.resolve()
       } catch (cause) {
@@ -134,10 +141,6 @@ function pushed(): Push {
   return { done: promise, resolve, reject }
 }
 
-export function createPublisher(
-  system: CheckedSystem,
-  files: EdgeFiles,
-  options: PublisherOptions,
-): Publisher {
-  return new EdgePublisher(system, files, options)
+export function createPublisher(first: Published, options: PublisherOptions): Publisher {
+  return new EdgePublisher(first, options)
 }

@@ -29,6 +29,7 @@ import {
 } from './compile-databases.ts'
 import type { EdgeSwitches } from './compile-edge.ts'
 import { compileFleet } from './compile-fleet.ts'
+import { compileGuard, guardEnvironment, secretsOfGuard } from './compile-guard.ts'
 import { type ControlServer, startControlServer } from './control/server.ts'
 import { openTokens } from './control/tokens.ts'
 import type { StatusView, SystemEvent } from './control/views.ts'
@@ -268,7 +269,7 @@ class ComposedSystem implements RunningSystem {
     const first = this.#former ?? current
     const certificates = this.#certificates(edge)
     this.#parts.certificates = certificates
-    this.#parts.publisher = createPublisher(first.system, first.files, {
+    this.#parts.publisher = createPublisher(first, {
       edge,
       prepare: system => certificates.prepare(system),
       ownCertificates: system => certificates.specsOf(system),
@@ -429,7 +430,7 @@ class ComposedSystem implements RunningSystem {
     const { services } = await fleet.apply(current.specs)
     this.#throwWhenStopping()
     // Settings of before, where nothing is known of the system that the former supervisor ran.
-    await publisher.replace(current.system, current.files)
+    await publisher.replace(current)
     try {
       throwWhenFailed(services)
     } catch (cause) {
@@ -547,18 +548,27 @@ class ComposedSystem implements RunningSystem {
       sessionSecret: state.sessionSecret,
       ports: ports.ports,
     }
+    const secrets = resolveSecrets(system, values)
+    const guard = compileGuard(system, {
+      secrets: values,
+      guardSecret: state.guardSecret,
+      baseDirectory: directory,
+      stateDirectory: state.path,
+    })
     const environments = Object.fromEntries(
-      Object.entries(resolveSecrets(system, values)).map(([service, env]) => [
+      Object.entries(secrets).map(([service, env]) => [
         service,
         {
           ...databaseEnvironment(system, service, context),
           ...cacheEnvironment(system, service, context),
+          ...guardEnvironment(system, service, guard),
           ...env,
         },
       ]),
     )
     const databases = compileDatabases(system, context)
     this.#redactor.learn(secretValues(system, values))
+    this.#redactor.learn(secretsOfGuard(guard))
     const user = this.#parts.user?.user
     const { identitySecret } = state
     this.#redactor.learn([
@@ -568,7 +578,7 @@ class ComposedSystem implements RunningSystem {
       ...secretsOfCaches(system, context),
     ])
     const specs = compileFleet(system, { baseDirectory: directory, environments, user, identitySecret })
-    return { system, specs, databases, files: requireEdgeFiles(system, directory) }
+    return { system, specs, databases, files: requireEdgeFiles(system, directory), guard }
   }
 
   #changeParts(): ChangeParts {

@@ -27,6 +27,8 @@ export interface StateDirectory {
   readonly databaseSecret: string
   /** Base64, 32 bytes: what services sign sessions with, the same over restarts. */
   readonly sessionSecret: string
+  /** Base64, 32 bytes: signs what the guard gives out where the file names no secret, the same over restarts. */
+  readonly guardSecret: string
 }
 
 /** `.tenfold` beside the system file unless told otherwise. Absolute. */
@@ -56,6 +58,7 @@ export function openStateDirectory(path: string): StateDirectory {
       identitySecret: secretOf(join(path, 'identity.key')),
       databaseSecret: secretOf(join(path, 'database.key')),
       sessionSecret: secretOf(join(path, 'session.key')),
+      guardSecret: secretOf(join(path, 'guard.key')),
     }
   } catch (cause) {
     if (cause instanceof Failure) throw cause
