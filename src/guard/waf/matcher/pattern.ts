@@ -5,8 +5,10 @@ import { Automaton } from './automaton.ts'
 import { Backtracker, type Groups } from './backtrack.ts'
 import { requiredTexts } from './literals.ts'
 import { writeProgram } from './program.ts'
-import { readSyntax, type Syntax } from './syntax.ts'
+import { PatternError, readSyntax, type Syntax } from './syntax.ts'
 import type { Work } from './work.ts'
+
+export { PatternError }
 
 /** Bytes around a match's end in which its begin is looked for, times instructions. */
 const placeBitsMax = 1 << 22

@@ -1,0 +1,41 @@
+// What operators of one rule set share: the automaton of all phrases, and patterns that several rules have.
+
+import { Pattern } from '../matcher/pattern.ts'
+import { PhraseBuilder, type Phrases } from '../matcher/phrases.ts'
+
+export class Registry {
+  readonly #builder = new PhraseBuilder()
+  readonly #patterns: Map<string, { pattern: Pattern; list: number }> = new Map()
+  #lists = 0
+  #phrases: Phrases | null = null
+
+  /** A new list of phrases: its number. */
+  addPhrases(texts: readonly string[]): number {
+    const list = this.#lists
+    this.#lists += 1
+    for (const text of texts) this.#builder.add(text, list)
+    return list
+  }
+
+  /** `list`: phrases of which one occurs in each match; -1: it must always be asked. */
+  pattern(source: string): { readonly pattern: Pattern; readonly list: number } {
+    const known = this.#patterns.get(source)
+    if (known !== undefined) return known
+    const pattern = new Pattern(source)
+    const made = { pattern, list: pattern.required === null ? -1 : this.addPhrases(pattern.required) }
+    this.#patterns.set(source, made)
+    return made
+  }
+
+  /** After the last rule was read. */
+  get phrases(): Phrases {
+    this.#phrases ??= this.#builder.build(this.#lists)
+    return this.#phrases
+  }
+
+  /** Makes all automata, so that the first request need not. */
+  warm(): void {
+    for (const { pattern } of this.#patterns.values()) pattern.warm()
+    this.phrases
+  }
+}
