@@ -21,15 +21,16 @@ function namesMatch(target: Target, key: string): boolean {
   return target.pattern!.test(bytes, bytes.length, new Work(Number.MAX_SAFE_INTEGER))
 }
 
+/** `list` gets the key that is looked for too: '' = all, or those of a pattern. */
 export function entriesOf(
   targets: readonly Target[],
   without: readonly Target[],
-  list: (collection: string) => readonly Entry[],
+  list: (collection: string, key: string) => readonly Entry[],
   entries: Entries,
 ): Entry[] {
   const found: Entry[] = []
   for (const target of targets) {
-    const all = list(target.collection)
+    const all = list(target.collection, target.key)
     const chosen = all.filter(
       entry => (target.key === '' && target.pattern === null) || matchesTarget(target, entry),
     )

@@ -172,15 +172,15 @@ class Transaction implements WafTransaction, Scene {
   #holds(rule: PlannedRule): boolean {
     this.#rule = rule
     this.#matchedAll = []
-    if (!this.#matches1(rule, rule)) return false
-    for (const one of rule.chained) if (!this.#matches1(one, rule)) return false
+    if (!this.#matchesOne(rule, rule)) return false
+    for (const one of rule.chained) if (!this.#matchesOne(one, rule)) return false
     this.#rule = rule
     this.#record(rule)
     this.#disrupt(rule)
     return true
   }
 
-  #matches1(rule: PlannedRule, first: PlannedRule): boolean {
+  #matchesOne(rule: PlannedRule, first: PlannedRule): boolean {
     const { operator } = rule
     if (operator === null) {
       this.#act(rule)
@@ -213,7 +213,12 @@ class Transaction implements WafTransaction, Scene {
   #entriesFor(rule: PlannedRule, first: PlannedRule): readonly Entry[] {
     let entries = rule.targetsIndex < 0 ? undefined : this.#lists[rule.targetsIndex]
     if (entries === undefined) {
-      entries = entriesOf(rule.targets, rule.without, collection => this.#list(collection), this.#entries)
+      entries = entriesOf(
+        rule.targets,
+        rule.without,
+        (collection, key) => this.#list(collection, key),
+        this.#entries,
+      )
       if (rule.targetsIndex >= 0) this.#lists[rule.targetsIndex] = entries
     }
     if (this.#removedTargets.length === 0) return entries
@@ -227,9 +232,10 @@ class Transaction implements WafTransaction, Scene {
     return entries.filter(entry => !removed.some(one => matchesTarget(one.target, entry)))
   }
 
-  #list(collection: string): readonly Entry[] {
+  #list(collection: string, key: string): readonly Entry[] {
     switch (collection) {
       case 'TX':
+        if (key !== '') return this.#variable(key)
         return [...this.#tx].map(([key, text]) => this.#entry('TX', key, text))
       case 'MATCHED_VAR':
         return this.#matched === null ? [] : [this.#entry(collection, '', this.#matched.value.text)]
@@ -243,6 +249,11 @@ class Transaction implements WafTransaction, Scene {
         return [this.#entry(collection, '', '0')]
     }
     return this.#entries.list(collection)
+  }
+
+  #variable(key: string): readonly Entry[] {
+    const text = this.#tx.get(key)
+    return text === undefined ? [] : [this.#entry('TX', key, text)]
   }
 
   #entry(collection: string, name: string, text: string): Entry {

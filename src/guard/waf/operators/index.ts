@@ -1,12 +1,13 @@
 // The operators of rule sets by name (ModSecurity's reference manual, "Operators"). Each one: its parameter in, a test
 // of one value out. `%{...}` in a parameter is filled in for each request.
 
+import type { Value } from '../engine/value.ts'
 import { detectSqli } from '../libinjection/sqli.ts'
 import { detectXss } from '../libinjection/xss.ts'
-import { PatternError } from '../matcher/pattern.ts'
+import { Pattern, PatternError } from '../matcher/pattern.ts'
 import { addressList } from './addresses.ts'
 import { byteRange, urlEncodingIsBad, utf8IsBad } from './encodings.ts'
-import { type Operator, OperatorError } from './operator.ts'
+import { type Operator, OperatorError, type Scene } from './operator.ts'
 import type { Registry } from './registry.ts'
 
 export interface OperatorNeeds {
@@ -43,9 +44,18 @@ function textual(name: string, test: (text: string, parameter: string) => boolea
   })
 }
 
+function groupTexts(pattern: Pattern, value: Value, scene: Scene): readonly string[] {
+  const groups = pattern.groups(value.bytes, value.length, scene.work)
+  if (groups === null) return []
+  const texts: string[] = []
+  for (let at = 0; at + 1 < groups.length && at < 20; at += 2) {
+    texts.push(groups[at]! < 0 ? '' : value.text.slice(groups[at], groups[at + 1]))
+  }
+  return texts
+}
+
 const rx: Make = (parameter, needs) => {
-  const macros = parameter.includes('%{')
-  if (macros) throw new OperatorError('a pattern with macros in it is not supported')
+  if (parameter.includes('%{')) return patternWithMacros(parameter)
   const { pattern, list } = needs.registry.pattern(parameter)
   return {
     name: 'rx',
@@ -53,15 +63,43 @@ const rx: Make = (parameter, needs) => {
       if (list >= 0 && !value.holds(needs.registry.phrases, list, scene.work)) return false
       return pattern.test(value.bytes, value.length, scene.work)
     },
+    captures: (value, scene) => groupTexts(pattern, value, scene),
+  }
+}
+
+/** Patterns made of one parameter that are kept; settings rarely give a second one. */
+const madePatternsMax = 8
+/** Steps that making a pattern costs a byte of it. */
+const makingSteps = 500
+
+/** The pattern is known only with the request. One that can't be used matches nothing. */
+function patternWithMacros(parameter: string): Operator {
+  const made = new Map<string, Pattern | null>()
+  const patternFor = (scene: Scene): Pattern | null => {
+    const source = scene.expand(parameter)
+    const known = made.get(source)
+    if (known !== undefined) return known
+    scene.work.spend(source.length * makingSteps)
+    if (made.size >= madePatternsMax) made.clear()
+    made.set(source, usablePattern(source))
+    return made.get(source)!
+  }
+  return {
+    name: 'rx',
+    test: (value, scene) => patternFor(scene)?.test(value.bytes, value.length, scene.work) ?? false,
     captures: (value, scene) => {
-      const groups = pattern.groups(value.bytes, value.length, scene.work)
-      if (groups === null) return []
-      const texts: string[] = []
-      for (let at = 0; at + 1 < groups.length && at < 20; at += 2) {
-        texts.push(groups[at]! < 0 ? '' : value.text.slice(groups[at], groups[at + 1]))
-      }
-      return texts
+      const pattern = patternFor(scene)
+      return pattern === null ? [] : groupTexts(pattern, value, scene)
     },
+  }
+}
+
+function usablePattern(source: string): Pattern | null {
+  try {
+    return new Pattern(source)
+  } catch (error) {
+    if (error instanceof PatternError) return null
+    throw error
   }
 }
 
