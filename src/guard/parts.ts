@@ -14,6 +14,11 @@ export interface PartLoader {
 /** Order: identity, geo (before who counts by it), limit, bots, challenge, body, waf, room, quota, headers. */
 export const partLoaders: readonly PartLoader[] = [
   {
+    name: 'bots',
+    wanted: policy => policy.risk !== undefined,
+    load: () => import('./bots/index.ts'),
+  },
+  {
     name: 'challenge',
     wanted: policy => policy.challenge !== undefined,
     load: () => import('./challenge/index.ts'),
@@ -22,6 +27,11 @@ export const partLoaders: readonly PartLoader[] = [
     name: 'body',
     wanted: ({ waf, uploads }) => waf !== undefined || uploads !== undefined,
     load: () => import('./body/index.ts'),
+  },
+  {
+    name: 'room',
+    wanted: policy => policy.room !== undefined,
+    load: () => import('./room/index.ts'),
   },
 ]
 

@@ -32,6 +32,8 @@ export interface PassageTls {
 }
 
 export interface PassageClient {
+  /** The peer is a trusted proxy: what the connection shows is that proxy's, not the client's. */
+  readonly trusted?: boolean
   readonly tls: PassageTls | null
   /** Id of the listener. */
   readonly listener: string

@@ -1,4 +1,4 @@
-// What is remembered of clients, in rows of 24 numbers over plain or shared memory: how often and how evenly they ask,
+// What is remembered of clients, in rows of 26 numbers over plain or shared memory: how often and how evenly they ask,
 // whether they return cookies, what they were caught at. Bounded: a set of eight rows takes a new client in place of the one
 // that was silent longest. Holds hashes only, never an address or a name.
 //
@@ -7,9 +7,9 @@
 
 import { riskBit } from './reasons.ts'
 
-const columns = 24
+const columns = 26
 const ways = 8
-/** Rows that a table has by default: 128 K clients in 12 MB. */
+/** Rows that a table has by default: 128 K clients in 14 MB. */
 export const historyRows = 131_072
 
 const at = {
@@ -37,6 +37,7 @@ const at = {
   passedAt: 21,
   peersLow: 22,
   peersHigh: 23,
+  peersFrom: 24,
 } as const
 
 const minuteMs = 60_000
@@ -162,7 +163,13 @@ export class ClientHistory {
   }
 
   /** This row was seen together with another one (an account with an address, an address with an account). */
-  met(row: number, otherHash: number): void {
+  met(row: number, otherHash: number, now: number): void {
+    // Forgotten twice a day: people travel, and households are shared.
+    const half = Math.floor((now >>> 0) / (dayMs / 2)) & 0x7fff
+    if (this.#cells[row + at.peersFrom] !== half) {
+      this.#cells[row + at.peersFrom] = half
+      this.#cells[row + at.peersLow] = this.#cells[row + at.peersHigh] = 0
+    }
     const bit = otherHash & 63
     if (bit < 32) this.#cells[row + at.peersLow]! |= 1 << bit
     else this.#cells[row + at.peersHigh]! |= 1 << (bit - 32)

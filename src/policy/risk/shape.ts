@@ -12,6 +12,8 @@ export interface RequestShape {
   httpVersion: string
   /** TLS ends here: the browser knows the site as secure. */
   secure: boolean
+  /** OPTIONS: a browser sends no Sec-CH-UA with what it asks before a request to another origin. */
+  preflight: boolean
   /** The peer is a proxy that is trusted: what the connection shows is that proxy's. */
   proxied: boolean
   ja4: string
@@ -62,12 +64,13 @@ function fieldRisk(shape: RequestShape): number {
 }
 
 /** Fields that browsers send to secure sites only. */
-function secureRisk({ agent, fetchSite, hints }: RequestShape): number {
+function secureRisk({ agent, fetchSite, hints, preflight }: RequestShape): number {
   const { family, version } = agent
   let bits = 0
   const since = fetchMetadataSince[family]
   if (since !== undefined && version >= since && fetchSite === '') bits |= riskBit['no-fetch-metadata']
-  if (family === 'chromium' && version >= hintsSince && hints === '') bits |= riskBit['no-hints']
+  if (family === 'chromium' && version >= hintsSince && hints === '' && !preflight)
+    bits |= riskBit['no-hints']
   return bits
 }
 
