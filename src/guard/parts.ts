@@ -33,6 +33,11 @@ export const partLoaders: readonly PartLoader[] = [
     wanted: policy => policy.room !== undefined,
     load: () => import('./room/index.ts'),
   },
+  {
+    name: 'headers',
+    wanted: policy => policy.headers !== undefined,
+    load: () => import('./headers/index.ts'),
+  },
 ]
 
 /** Those that the policies of these names want. */
