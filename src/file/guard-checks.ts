@@ -120,23 +120,8 @@ function checkPolicy(guard: CheckedGuard, policy: CheckedGuardPolicy, found: Fin
     const names = Object.keys(guard[`${kind}s`])
     if (name !== undefined && !names.includes(name)) unknown(found, `${path}.${kind}`, name, names, kind)
   }
-  if (policy.uploads && policy.waf && policy.uploads.bytesMax > policy.waf.bodyBytesMax)
-    doubt(
-      found,
-      `${path}.uploads.max`,
-      "is above 'waf.bodyMax': whole bodies are held, so larger files never come through in mode 'block'",
-      "Raise 'waf.bodyMax', or lower it.",
-    )
-  if (policy.waf?.responses && policy.waf.mode === 'detect' && policy.detectOnly.includes('waf'))
-    doubt(
-      found,
-      `${path}.detectOnly`,
-      "names 'waf', whose mode is 'detect' already",
-      "Leave out one: mode 'block' with detectOnly: ['waf'] is the same.",
-    )
-  const refuses = policy.risk !== undefined && policy.risk.challengeAt !== never
   if (
-    refuses &&
+    policy.risk &&
     policy.challenge === undefined &&
     policy.risk?.queueAt === never &&
     policy.risk.refuseAt === never

@@ -125,7 +125,7 @@ export const room: Schema<ParsedRoom> = into(
       return new Refused("has neither 'admit' nor 'active': nobody would wait", "Write admit: '50/s'.")
     if (!Number.isInteger(perMinute) || perMinute > perMinuteUnbounded)
       return new Refused(
-        `lets in ${perMinute} a minute`,
+        `lets in ${Number(perMinute.toFixed(3))} a minute`,
         `Write 'admit' so that it is a whole number of people a minute, up to ${perMinuteUnbounded}.`,
       )
     return wrongOpening(keys) ?? roomOf(keys, perMinute)

@@ -77,12 +77,33 @@ function namedSource(
   const [by = '', ...rest] = value.split(':')
   if (!named.includes(by)) {
     if (requestNames.some(word => word === value)) return new Refused('has no name', `Write '${value}:NAME'.`)
-    const near = value.includes(':') ? nearest(by, named) : nearest(value, ['ip', ...alone])
+    const near = value.includes(':') ? nearest(by, named) : nearWord(value, alone)
     return near ? new Refused('is not one of the sources', `Did you mean '${near}'?`) : undefined
   }
   const name = rest.join(':')
   if (!namePatterns[by]?.test(name)) return new Refused(name ? `names no ${by}` : 'has no name')
   return { by, name: by === 'header' ? name.toLowerCase() : name } as CheckedQuotaSource
+}
+
+/** What others call them. */
+const synonyms: Readonly<Record<string, (typeof words)[number] | 'ip'>> = {
+  address: 'ip',
+  client: 'ip',
+  remote_addr: 'ip',
+  user: 'account',
+  'user-id': 'account',
+  'api-key': 'key',
+  apikey: 'key',
+  ja3: 'fingerprint',
+  ja4: 'fingerprint',
+  geo: 'country',
+  global: 'all',
+  path: 'route',
+}
+
+function nearWord(value: string, alone: readonly string[]): string | undefined {
+  const near = nearest(value, ['ip', ...alone, ...Object.keys(synonyms)])
+  return near === undefined ? undefined : (synonyms[near] ?? near)
 }
 
 /** One, or several that are the key together. */

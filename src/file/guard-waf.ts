@@ -12,7 +12,7 @@ const exclusionPattern =
 const exclusion: Schema<string> = leaf<string>({
   about: 'A rule that is off here.',
   allowed:
-    "a rule's number ('942100'), numbers ('942000-942999') or a tag ('tag:attack-sqli'), also for one variable only ('941100;ARGS:bio'), of at most 400 characters",
+    "a rule such as '942100', '942000-942999' or 'tag:attack-sqli', also for one variable only ('941100;ARGS:bio'), of at most 400 characters",
   json: { type: 'string', minLength: 1, maxLength: 400, pattern: exclusionPattern.source },
   parse: value => {
     if (typeof value === 'number') return new Refused('is not a text', `Put it in quotes: '${value}'.`)
