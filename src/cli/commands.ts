@@ -275,6 +275,43 @@ export const commands: readonly CommandDefinition[] = [
     load: async () => (await import('./commands/cache.ts')).cache,
   },
   {
+    name: 'guard',
+    summary: 'Look at who is refused and why; ban, allow, unban; verify the audit log',
+    details:
+      '`status` counts since the edge process began: requests by policy, findings by rule (refused, or only detected), bans in force. `ban` and `allow` take effect at once in every edge process, for open connections too, and last over restarts; an allowance is asked before every ban. `unban` takes back what was said of an address or block, and ends bans that rules gave inside of it. `explain` shows why a request was refused, or would have been, by the id on its page. `verify` reads the audit log and says whether a line was changed or removed; exit code 1 when one was. Bans for good belong into the file: `guard.ban`, `guard.allow`.',
+    arguments: [
+      {
+        name: 'action',
+        text: 'Left out: status',
+        choices: ['status', 'ban', 'allow', 'unban', 'explain', 'verify'],
+        optional: true,
+        neverFile: true,
+      },
+      {
+        name: 'what',
+        text: 'ban, allow, unban: an address (192.0.2.7), a block (192.0.2.0/24, 2001:db8::/48); explain: the id of a request',
+        optional: true,
+        neverFile: true,
+      },
+    ],
+    options: [
+      {
+        flags: '--for <duration>',
+        text: 'ban, allow: how long, such as 10m, 1h, 7d (default: until it is taken back)',
+      },
+      { flags: '--reason <text>', text: 'ban, allow: why, for others who look' },
+    ],
+    examples: [
+      ['guard', 'who was refused by which rule, who is banned'],
+      ['guard ban 192.0.2.0/24 --for 1h --reason "tries passwords"', 'nobody from there, for an hour'],
+      ['guard allow 198.51.100.7', 'never banned, limited by address, or challenged'],
+      ['guard unban 192.0.2.0/24', 'as if nothing had been said of it'],
+      ['guard explain 5f2c9a1e-42', 'why this request was refused, and what would have passed'],
+      ['guard verify', 'the audit log is as it was written'],
+    ],
+    load: async () => (await import('./commands/guard.ts')).guard,
+  },
+  {
     name: 'db',
     summary: 'Look at the databases, move the primary, repair, back up, restore, log in',
     details:

@@ -12,6 +12,7 @@ import type { Outbox } from './outbox.ts'
 import {
   type GuardedRoute,
   type GuardPart,
+  type GuardRuling,
   type GuardSpec,
   type GuardSurroundings,
   guardPath,
@@ -54,6 +55,7 @@ export class Composition {
   readonly counts: Counts = new Counts()
   readonly connections: Connections
   readonly #endConnections: EndConnections
+  #spec: GuardSpec | null = null
   #pagePlan: VisitPlan | null = null
 
   constructor(
@@ -75,6 +77,13 @@ export class Composition {
     if (bans.some(({ untilMs }) => untilMs > 0)) this.#endBanned()
   }
 
+  takeRulings(rulings: readonly GuardRuling[]): void {
+    if (this.#spec === null) return
+    this.#spec = { ...this.#spec, rulings }
+    this.rulings.take(this.#spec)
+    this.#endBanned()
+  }
+
   /** Connections that are open when somebody is banned end too. */
   #endBanned(): void {
     if (!this.rulings.quiet) this.#endConnections(address => this.connections.isBanned(address))
@@ -82,6 +91,7 @@ export class Composition {
 
   /** The snapshot of now has no guard. */
   rest(): void {
+    this.#spec = null
     this.rulings.take()
     this.connections.take(null, [])
   }
@@ -96,6 +106,7 @@ export class Composition {
       if (part !== undefined) this.#parts.set(loader.name, part)
     }
     for (const part of this.#parts.values()) await part.prepare?.(spec)
+    this.#spec = spec
     this.rulings.take(spec)
     this.connections.take(spec, snapshot.trustedProxies)
     this.#endBanned()

@@ -3,30 +3,37 @@
 import { type Catalogue, defineFailures } from '../kit/failure.ts'
 import type { PassageRefusal } from './passage.ts'
 
-export const guardFailures: Catalogue<'rulingInvalid' | 'rulingsFull' | 'auditFile' | 'auditMissing'> =
-  defineFailures('guard', {
-    rulingInvalid: {
-      when: 'A ban or an allowance names what is neither an address nor a CIDR block, or lasts for no time.',
-      advice:
-        'Give one address (192.0.2.7, 2001:db8::1) or a block (192.0.2.0/24), and a time such as 10m, 1h or 7d.',
-      status: 400,
-    },
-    rulingsFull: {
-      when: 'There are as many bans and allowances by command as can be kept.',
-      advice: 'End some with `tenfold guard unban`, or put one block in place of many addresses.',
-      status: 409,
-    },
-    auditFile: {
-      when: "The guard's audit log can't be opened.",
-      advice:
-        'Let the user that Tenfold runs as write to that folder, or name another file in guard.audit.file.',
-    },
-    auditMissing: {
-      when: 'There is no audit log to be verified.',
-      advice: 'Nothing was refused yet, or guard.audit.file names another file.',
-      status: 404,
-    },
-  })
+export const guardFailures: Catalogue<
+  'rulingInvalid' | 'rulingsFull' | 'auditFile' | 'auditMissing' | 'requestUnknown'
+> = defineFailures('guard', {
+  rulingInvalid: {
+    when: 'A ban or an allowance names what is neither an address nor a CIDR block, or lasts for no time.',
+    advice:
+      'Give one address (192.0.2.7, 2001:db8::1) or a block (192.0.2.0/24), and a time such as 10m, 1h or 7d.',
+    status: 400,
+  },
+  rulingsFull: {
+    when: 'There are as many bans and allowances by command as can be kept.',
+    advice: 'End some with `tenfold guard unban`, or put one block in place of many addresses.',
+    status: 409,
+  },
+  auditFile: {
+    when: "The guard's audit log can't be opened.",
+    advice:
+      'Let the user that Tenfold runs as write to that folder, or name another file in guard.audit.file.',
+  },
+  requestUnknown: {
+    when: 'Somebody asks why a request was refused, and nothing is known of one with that id.',
+    advice:
+      'The id stands on the page and in X-Request-Id of the answer. What passed is not kept, nor what `guard.audit.sample` left out.',
+    status: 404,
+  },
+  auditMissing: {
+    when: 'There is no audit log to be verified.',
+    advice: 'Nothing was refused yet, or guard.audit.file names another file.',
+    status: 404,
+  },
+})
 
 /** To clients. */
 export const guardRefusals: Readonly<Record<'banned', PassageRefusal>> = {

@@ -9,7 +9,7 @@ import type { GuardedSnapshot } from './composition.ts'
 import { AddressCounts, createAddressCounts } from './connections/address-counts.ts'
 import { connectionsMemory } from './connections/connections.ts'
 import type { GuardFromWorker, GuardStart, GuardToWorker, RequestRecord } from './messages.ts'
-import type { GuardEvent, GuardSpec, MainGuardPart, MainPartSurroundings } from './part.ts'
+import type { GuardEvent, GuardRuling, GuardSpec, MainGuardPart, MainPartSurroundings } from './part.ts'
 import { wantedParts } from './parts.ts'
 import { Recent } from './recent.ts'
 import { matcherOf, RuleBans } from './rulings/rule-bans.ts'
@@ -144,7 +144,8 @@ export class MainComposition {
     if (question.kind === 'status') return this.#status()
     if (question.kind === 'explain') return this.#recent.find(String(question.id))
     if (question.kind === 'unban') return { ended: this.#bans.end(matcherOf(String(question.what))) }
-    if (question.kind === 'change') {
+    if (question.kind === 'rulings') {
+      this.#options.send({ kind: 'rulings', rulings: question.rulings as readonly GuardRuling[] })
       this.#event({ event: 'change', part: 'operator', text: String(question.text) })
       return {}
     }

@@ -1,6 +1,6 @@
 // What the two sides of the guard say to each other over the edge's port: plain data, structured-cloneable.
 
-import type { GuardEvent } from './part.ts'
+import type { GuardEvent, GuardRuling } from './part.ts'
 import type { Finding } from './visit.ts'
 
 /** One request that was refused, or that a step would have refused. */
@@ -72,6 +72,8 @@ export type GuardToWorker =
   | { readonly kind: 'memory'; readonly memory: Readonly<Record<string, SharedArrayBuffer>> }
   /** `untilMs` 0: not banned any more. */
   | { readonly kind: 'bans'; readonly bans: readonly BanEntry[] }
+  /** By operators: instead of those of the snapshot. */
+  | { readonly kind: 'rulings'; readonly rulings: readonly GuardRuling[] }
   /** So many of the worker's messages were taken. */
   | { readonly kind: 'took'; readonly count: number }
 

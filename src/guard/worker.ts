@@ -120,6 +120,7 @@ export class WorkerGuardHost {
     else if (heard.kind === 'memory') Object.assign(this.#memory, heard.memory)
     else if (heard.kind === 'bans' && this.#composition === null) this.#bans.push(...heard.bans)
     else if (heard.kind === 'bans') this.#composition?.takeBans(heard.bans)
+    else if (heard.kind === 'rulings') this.#composition?.takeRulings(heard.rulings)
     else this.#composition?.hear(heard.part, heard.message)
   }
 

@@ -6,6 +6,7 @@ import { throwWhenFailed } from './change.ts'
 import type { Changes } from './changes.ts'
 import type { CacheHandlers } from './control/cache-handlers.ts'
 import type { DatabaseHandlers } from './control/database-handlers.ts'
+import type { GuardHandlers } from './control/guard-handlers.ts'
 import type { ControlHandlers } from './control/handlers.ts'
 import type { LogLine, StatusView } from './control/views.ts'
 import type { Events } from './events.ts'
@@ -17,6 +18,7 @@ import { canaryView } from './status.ts'
 export interface HandledSystem {
   readonly databases: DatabaseHandlers
   readonly caches: CacheHandlers
+  readonly guard: GuardHandlers
   readonly events: Events
   readonly history: History
   readonly changes: Changes
@@ -52,6 +54,7 @@ export function controlHandlers(system: HandledSystem): ControlHandlers {
   return {
     databases: system.databases,
     caches: system.caches,
+    guard: system.guard,
     status: () => system.status(),
     ready: async () => (await system.status()).ready,
     metrics: () => system.metrics(),

@@ -54,6 +54,12 @@ export interface EdgeProcessState {
   readonly leaving: readonly number[]
 }
 
+/** Its kind says which part of the guard it is for; the rest is between that and whoever asks. */
+export interface GuardQuestion {
+  readonly kind: string
+  readonly [name: string]: unknown
+}
+
 export interface EdgeProcess {
   readonly state: EdgeProcessState
   /** What runs: the snapshot that was applied last, or was found with a process taken back. */
@@ -80,6 +86,10 @@ export interface EdgeProcess {
   /** Null: no route keeps anything. */
   cacheStatus(): Promise<CacheStatus | null>
   cacheLook(url: string): Promise<CacheLook>
+  /** A question to the guard of the process that serves. */
+  guard<T>(question: GuardQuestion): Promise<T>
+  /** To the guards of all processes, also those that drain; what those that answer say. */
+  tellGuard<T>(question: GuardQuestion): Promise<readonly T[]>
   reopenLogs(): Promise<void>
   /** Reads the files of its certificates anew, for handshakes to come. What does not fit, the edge tells. */
   reloadCertificates(): Promise<void>
@@ -417,6 +427,25 @@ class DetachedEdge implements EdgeProcess {
 
   async cacheLook(url: string): Promise<CacheLook> {
     return this.#now().call('cacheLook', { url })
+  }
+
+  async guard<T>(question: GuardQuestion): Promise<T> {
+    const client = await this.#running(performance.now() + returnTimeoutMs)
+    return (await client.call('guard', { question })).answer as T
+  }
+
+  async tellGuard<T>(question: GuardQuestion): Promise<readonly T[]> {
+    const own = await this.guard<T>(question)
+    const others = await Promise.all(
+      this.#leaving.edges.map(({ client }) =>
+        client.call('guard', { question }).then(
+          ({ answer }) => [answer as T],
+          // It is going, or has no guard yet: what it still serves ends with its drain.
+          () => [],
+        ),
+      ),
+    )
+    return [own, ...others.flat()]
   }
 
   async reopenLogs(): Promise<void> {

@@ -40,6 +40,7 @@ type Names =
   | 'certificateUnknown'
   | 'pairInvalid'
   | 'cacheUnasked'
+  | 'guardUnasked'
   | 'sharedCacheUnknown'
 
 export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', {
@@ -224,6 +225,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
   cacheUnasked: {
     when: "Something is asked of the edge's cache, and no route of the running file has one.",
     advice: 'Give a route `cache: true`, and reload.',
+    status: 422,
+  },
+  guardUnasked: {
+    when: 'Something is asked of the guard, and the running file has none.',
+    advice: 'Give the file a `guard` with a policy, name it at a route, and reload.',
     status: 422,
   },
   sharedCacheUnknown: {

@@ -2,6 +2,7 @@
 // fleet, the edge) is loaded when it is called for, so that small commands start fast.
 
 import { dirname } from 'node:path'
+import type { AuditVerdict } from '../guard/audit/read.ts'
 import { Failure } from '../kit/failure.ts'
 import type { ControlClient } from './control/client.ts'
 import { connectTo as connect, stateDirectoryAt } from './control/connect.ts'
@@ -12,6 +13,7 @@ import { holderAlive, readLock } from './lock.ts'
 import type { RunningSystem, StartOptions } from './running-system.ts'
 import { mainFile } from './version.ts'
 
+export type { AuditVerdict } from '../guard/audit/read.ts'
 export type { ControlClient, DoneLine, ProgressLine } from './control/client.ts'
 export type * from './control/views.ts'
 export type { Finding } from './doctor.ts'
@@ -89,6 +91,12 @@ export function supervisorOf(where: Whereabouts): Supervisor {
 export async function stopLeftovers(where: Whereabouts, options: { now: boolean }): Promise<string[]> {
   const { endLeftovers } = await import('./leftovers.ts')
   return endLeftovers(stateDirectoryAt(where), options)
+}
+
+/** Are the lines of the guard's audit log as they were written? Throws GUARD_AUDIT_MISSING. */
+export async function verifyAudit(where: Whereabouts): Promise<AuditVerdict> {
+  const { verifyAuditOf } = await import('./verify-audit.ts')
+  return verifyAuditOf(stateDirectoryAt(where))
 }
 
 /** Deletes all data of a database of a system that is stopped; says what that was. */

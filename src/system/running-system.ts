@@ -41,6 +41,7 @@ import { Databases } from './databases.ts'
 import { createEdgeProcess, type EdgeProcess } from './edge-process.ts'
 import { createEvents, type Events } from './events.ts'
 import { systemFailures } from './failures.ts'
+import { guardHandlers } from './guard-handlers.ts'
 import { type History, openHistory } from './history.ts'
 import { checkListenPorts } from './listen-check.ts'
 import { type LoadedSystem, loadSystemFile, requireEdgeFiles } from './load.ts'
@@ -52,6 +53,7 @@ import { createPublisher, type Publisher } from './publisher.ts'
 import { Purges } from './purges.ts'
 import { createRedactor, type Redactor } from './redact.ts'
 import { createRouterProcess, type RouterProcessState } from './router-process.ts'
+import { openRulings, type Rulings } from './rulings.ts'
 import { sharedCacheHandlers } from './shared-caches.ts'
 import { openStandDown, type StandDown } from './stand-down.ts'
 import { openStateDirectory, type StateDirectory, stateDirectoryOf } from './state-directory.ts'
@@ -99,6 +101,7 @@ interface Parts {
   certificates: Certificates
   standDown: StandDown
   maintenance: Maintenance
+  rulings: Rulings
   publisher: Publisher
   ports: DatabasePortKeeper
   databases: Databases
@@ -152,6 +155,7 @@ class ComposedSystem implements RunningSystem {
     parts.lock = takeLock(parts.state.path, loaded.file)
     parts.standDown = openStandDown(parts.state.path)
     parts.maintenance = openMaintenance(parts.state.path)
+    parts.rulings = openRulings(parts.state.path)
     parts.log = openSystemLog(join(parts.state.logs, 'tenfold.log'))
     parts.events = createEvents(parts.log, text => this.#redactor.text(text))
     parts.events.follow(this.#options.onEvent)
@@ -241,6 +245,14 @@ class ComposedSystem implements RunningSystem {
             tell: text => this.#tell('decision', 'cache', text),
           }),
         }),
+        guard: guardHandlers({
+          edge: () => this.#need('edge').edge,
+          rulings: this.#need('rulings').rulings,
+          enabled: () => changes.current.guard !== null,
+          auditFile: () => changes.current.guard?.audit.file ?? '',
+          publish: () => this.#need('publisher').publisher.refresh(),
+          tell: text => this.#tell('decision', 'guard', text),
+        }),
         metrics: () => this.#metrics(),
         stop: how => void this.stop(how),
       }),
@@ -274,6 +286,7 @@ class ComposedSystem implements RunningSystem {
       prepare: system => certificates.prepare(system),
       ownCertificates: system => certificates.specsOf(system),
       switches: () => this.#switches(),
+      rulings: () => this.#need('rulings').rulings.current,
       stickySecret: state.stickySecret,
       identitySecret: state.identitySecret,
       stateDirectory: state.path,

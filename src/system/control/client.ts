@@ -7,6 +7,7 @@ import { systemFailures } from '../failures.ts'
 import type { MaintenanceWish } from '../maintenance.ts'
 import { type CacheClient, cacheClient } from './cache-client.ts'
 import { type DatabaseClient, databaseClient } from './database-client.ts'
+import { type GuardClient, guardClient } from './guard-client.ts'
 import type {
   AcceptedView,
   CanariesView,
@@ -48,6 +49,7 @@ export interface ControlClient {
   maintenanceOff(): Promise<AcceptedView>
   readonly databases: DatabaseClient
   readonly caches: CacheClient
+  readonly guard: GuardClient
   canaries(): Promise<CanariesView>
   canaryResume(route: string): Promise<CanaryView>
   canaryStop(route: string): Promise<CanaryView>
@@ -96,6 +98,7 @@ export function controlClient(address: ControlAddress): ControlClient {
     maintenanceOff: () => json('POST', '/v1/maintenance/off'),
     databases: databaseClient({ json, operate }),
     caches: cacheClient(json),
+    guard: guardClient(json),
     canaries: () => json('GET', '/v1/canaries'),
     canaryResume: route => json('POST', '/v1/canaries/resume', { route }),
     canaryStop: route => json('POST', '/v1/canaries/stop', { route }),

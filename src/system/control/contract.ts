@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { parseBlock } from '../../policy/address.ts'
 import { type CacheOperation, cacheContract } from './cache-contract.ts'
 import { type DatabaseOperation, databaseContract } from './database-contract.ts'
+import { type GuardOperation, guardContract } from './guard-contract.ts'
 import {
   acceptedSchema,
   canariesSchema,
@@ -68,6 +69,7 @@ export type Operation =
   | 'stop'
   | DatabaseOperation
   | CacheOperation
+  | GuardOperation
 
 const json = (schema: z.ZodType, ...statuses: number[]): Answer => ({
   kind: 'json',
@@ -307,4 +309,5 @@ export const contract: Readonly<Record<Operation, RouteContract>> = {
   },
   ...databaseContract,
   ...cacheContract,
+  ...guardContract,
 }

@@ -216,6 +216,50 @@ const databaseHandlers: ControlHandlers['databases'] = {
   drill: async () => ({ text: 'restored' }),
 }
 
+const guardHandlers: ControlHandlers['guard'] = {
+  status: async () => ({
+    policies: [{ name: 'checkout', passed: 5, refused: 1, answered: 0, left: 0 }],
+    rules: [{ step: 'limit', rule: 'limit:login', refused: 1, detected: 0 }],
+    closed: { banned: 1, tooMany: 2 },
+    rulings: [{ kind: 'ban', block: '192.0.2.0/24', until: null, reason: 'a test', by: 'operator' }],
+    bans: {
+      count: 1,
+      last: [{ key: '198.51.100.7', until: at, strikes: 1, reason: 'too many', by: 'limit:login' }],
+    },
+    audit: {
+      file: '/logs/guard.log',
+      written: 7,
+      sampledOut: 0,
+      dropped: 0,
+      head: { chain: 'a', seq: 7, hash: 'b' },
+    },
+    messagesDropped: 0,
+    parts: { limit: { entries: 3 } },
+  }),
+  explain: async id => ({
+    id,
+    at,
+    outcome: 'refused',
+    policy: 'checkout',
+    route: '/*',
+    method: 'GET',
+    host: 'shop.example',
+    path: '/?token',
+    address: '192.0.2.7',
+    account: '',
+    session: '',
+    key: '',
+    status: 429,
+    code: 'GUARD_LIMITED',
+    risk: 0,
+    riskReasons: [],
+    findings: [{ step: 'limit', rule: 'limit:login', text: 'a test', detected: false }],
+  }),
+  rule: async ({ kind, block }) => ({ text: `${kind} ${block}` }),
+  unban: async what => ({ text: what }),
+  ask: async question => ({ asked: question.kind }),
+}
+
 const cacheHandlers: ControlHandlers['caches'] = {
   sharedStatus: async (cache, of) => ({ cache, of, servers: [], warnings: ['it evicts leases'] }),
   sharedEntry: async (cache, of, key) => ({
@@ -325,6 +369,7 @@ function handlers(own: Partial<ControlHandlers> = {}): ControlHandlers {
     stop: () => ({ text: 'stopping' }),
     databases: databaseHandlers,
     caches: cacheHandlers,
+    guard: guardHandlers,
     latestLogs: async () => [{ service: 'web', instance: 'web-1', at: null, text: 'hello' }],
     followLogs: (_, onLine) => {
       const timer = setInterval(() => onLine({ service: 'web', instance: 'web-1', at, text: 'tick' }), 5)
@@ -449,6 +494,11 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   push: { path: '/v1/push', body: { urls: ['https://shop.example/'] } },
   cache: { path: '/v1/cache' },
   cacheLook: { path: '/v1/cache/look?url=https://shop.example/' },
+  guard: { path: '/v1/guard' },
+  guardExplain: { path: '/v1/guard/explain?id=a-1' },
+  guardRule: { path: '/v1/guard/rulings', body: { kind: 'ban', block: '192.0.2.0/24', forMs: 1 } },
+  guardUnban: { path: '/v1/guard/unban', body: { what: '192.0.2.0/24' } },
+  guardAsk: { path: '/v1/guard/ask', body: { question: { kind: 'rooms' } } },
   sharedCache: { path: '/v1/caches/main?of=films' },
   sharedEntry: { path: '/v1/caches/main/entry?of=films&key=film%207' },
   sharedPurge: { path: '/v1/caches/main/purge', body: { of: 'films', keys: ['film 7'] } },

@@ -4,6 +4,7 @@
 import type { MaintenanceWish } from '../maintenance.ts'
 import type { CacheHandlers } from './cache-handlers.ts'
 import type { DatabaseHandlers } from './database-handlers.ts'
+import type { GuardHandlers } from './guard-handlers.ts'
 import type {
   AcceptedView,
   CanariesView,
@@ -28,6 +29,7 @@ export interface OperationResult {
 export interface ControlHandlers {
   readonly databases: DatabaseHandlers
   readonly caches: CacheHandlers
+  readonly guard: GuardHandlers
 
   status(): Promise<StatusView>
   ready(): Promise<boolean>

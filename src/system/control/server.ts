@@ -13,6 +13,7 @@ import { cacheAnswerers } from './cache-answers.ts'
 import { contract, type Operation, type RouteContract } from './contract.ts'
 import { databaseAnswerers } from './database-answers.ts'
 import { refuseHost, refuseOrigin, refuseToken } from './guard.ts'
+import { guardAnswerers } from './guard-answers.ts'
 import type { ControlHandlers, OperationResult, Progress } from './handlers.ts'
 import { lineStream } from './line-stream.ts'
 import { openApiDocument } from './openapi.ts'
@@ -189,6 +190,7 @@ function answerersOf({ handlers, version, onFault }: ControlServerOptions): Reco
     stop: (_, { body }) => Response.json(handlers.stop({ now: body.now as boolean }), { status: 202 }),
     ...databaseAnswerers(handlers.databases, operation),
     ...cacheAnswerers(handlers.caches),
+    ...guardAnswerers(handlers.guard),
   }
 }
 

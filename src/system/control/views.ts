@@ -7,6 +7,7 @@ import type { DatabaseView, RouterView } from './database-views.ts'
 
 export type * from './cache-views.ts'
 export type * from './database-views.ts'
+export type * from './guard-views.ts'
 
 export interface FailureView {
   readonly error: { readonly code: string; readonly message: string; readonly remedy: string }
