@@ -44,7 +44,7 @@ ${form ? `<p class="notice">${escapeHtml(text.form)}</p>` : ''}
 <div class="widget" id="widget">${own}</div>
 <p><button id="go" type="submit" hidden>${escapeHtml(text.go)}</button></p>
 </form>
-${turnstile === null ? `<p class="small">${escapeHtml(text.hint)}</p>` : ''}
+${turnstile === null ? `<p class="small hint">${escapeHtml(text.hint)}</p>` : ''}
 <noscript><p class="notice">${escapeHtml(text.noScript.replace('{seconds}', seconds))}</p></noscript>
 <p class="small">${escapeHtml(text.other)} ${otherWay(turnstile === null, state, text.go)}<a href="${escapeHtml(waitUrl)}">${escapeHtml(text.wait)}</a></p>
 ${footer(text.request, requestId)}`,
@@ -107,7 +107,7 @@ export function noticePage(parts: NoticeParts): string {
     waits ? `<meta http-equiv="refresh" content="${waitSeconds}; url=${escapeHtml(url)}">` : '',
     `<h1>${escapeHtml(text.title)}</h1>
 <p role="status">${escapeHtml(sentence.replace('{seconds}', String(waitSeconds)))}</p>
-${waits ? '' : `<p><a class="button" href="${escapeHtml(url)}">${escapeHtml(text[link])}</a></p>`}
+<p><a class="${waits ? 'small' : 'button'}" href="${escapeHtml(url)}">${escapeHtml(text[link])}</a></p>
 ${footer(text.request, requestId)}`,
   )
 }
@@ -141,6 +141,7 @@ p{margin:.75rem 0}
 a{color:light-dark(#0b57c2,#8ab8ff)}
 button,.button{display:inline-block;padding:.65rem 1.2rem;border:0;border-radius:10px;font:inherit;font-weight:600;text-decoration:none;cursor:pointer;color:#fff;background:#0b57c2}
 [hidden]{display:none}
+@media (scripting:none){.widget,.hint,button{display:none}}
 :focus-visible{outline:3px solid light-dark(#0b57c2,#8ab8ff);outline-offset:2px}
 `
 
