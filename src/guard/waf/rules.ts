@@ -4,7 +4,8 @@
 import { planRules, type RulePlan } from './engine/plan.ts'
 import { openTransaction, type TransactionSettings } from './engine/transaction.ts'
 import { Registry } from './operators/registry.ts'
-import { type LoadedRules, loadRules, type RuleSource } from './seclang/load.ts'
+import { type Directive, readDirectives } from './seclang/lines.ts'
+import { type LoadedRules, Loading, loadRules, type RuleSource } from './seclang/load.ts'
 import type { WafTransaction } from './transaction.ts'
 
 /** Steps that rules may compute for one request: about 15 ms of one core at most. */
@@ -34,16 +35,43 @@ SecRule MULTIPART_STRICT_ERROR "!@eq 0" "id:200003,phase:2,t:none,log,deny,statu
 /** Throws a RuleSyntaxError. */
 export function compileRules(sources: readonly RuleSource[]): RuleSet {
   const registry = new Registry()
-  const own: RuleSource = {
-    file: 'own rules',
-    text: ownRules,
-    readFile: name => {
-      throw new Error(`there is no file ${name}`)
-    },
-  }
-  const loaded = loadRules([own, ...sources], registry)
-  registry.warm()
+  const loaded = loadRules([ownSource, ...sources], registry)
+  for (const _ of registry.warming());
   return { loaded, registry }
+}
+
+/** The same in pieces of some milliseconds, with `pause` between them. `warm`: automata are made too. */
+export async function compileSlowly(
+  sources: readonly RuleSource[],
+  warm: boolean,
+  pause: () => Promise<unknown>,
+): Promise<RuleSet> {
+  const registry = new Registry()
+  const loading = new Loading(registry)
+  for (const source of [ownSource, ...sources]) {
+    for (const directives of batches(readDirectives(source.text, source.file))) {
+      loading.takeAll(directives, source)
+      await pause()
+    }
+    loading.endFile()
+  }
+  if (warm) for (const _ of registry.warming()) await pause()
+  return { loaded: loading.result, registry }
+}
+
+/** Directives that are read without a pause. */
+const batchSize = 8
+
+function* batches(directives: readonly Directive[]): Generator<readonly Directive[]> {
+  for (let at = 0; at < directives.length; at += batchSize) yield directives.slice(at, at + batchSize)
+}
+
+const ownSource: RuleSource = {
+  file: 'own rules',
+  text: ownRules,
+  readFile: name => {
+    throw new Error(`there is no file ${name}`)
+  },
 }
 
 /** A policy's way to transactions. */

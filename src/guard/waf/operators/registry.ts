@@ -33,9 +33,13 @@ export class Registry {
     return this.#phrases
   }
 
-  /** Makes all automata, so that the first request need not. */
-  warm(): void {
-    for (const { pattern } of this.#patterns.values()) pattern.warm()
-    this.phrases
+  /** Makes all automata, so that the first request need not; a step of it each time. */
+  *warming(): Generator<void> {
+    for (const { pattern } of this.#patterns.values()) {
+      pattern.warm()
+      yield
+    }
+    this.#phrases ??= this.#builder.build(this.#lists)
+    yield
   }
 }

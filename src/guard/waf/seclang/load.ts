@@ -49,7 +49,8 @@ const settings: ReadonlySet<string> = new Set(
     .split(' '),
 )
 
-class Loading {
+/** Rules being read, in pieces where it may take long. */
+export class Loading {
   readonly items: Item[] = []
   readonly defaults: Map<number, DefaultAction> = new Map()
   readonly left: Map<string, number> = new Map()
@@ -60,6 +61,21 @@ class Loading {
 
   constructor(registry: Registry) {
     this.registry = registry
+  }
+
+  takeAll(directives: readonly Directive[], source: RuleSource): void {
+    for (const directive of directives) takeOne(this, directive, source)
+  }
+
+  endFile(): void {
+    if (this.open !== null) throw new RuleSyntaxError(this.lastPlace, 'a chain has no end')
+  }
+
+  get result(): LoadedRules {
+    const notes = [...this.left].map(
+      ([what, count]) => `${what} in ${count} ${count === 1 ? 'place' : 'places'}`,
+    )
+    return { items: this.items, defaults: this.defaults, notes }
   }
 
   leave(what: string): void {
@@ -198,13 +214,10 @@ export function isInIds(id: string, text: string): boolean {
 export function loadRules(sources: readonly RuleSource[], registry: Registry): LoadedRules {
   const loading = new Loading(registry)
   for (const source of sources) {
-    for (const directive of readDirectives(source.text, source.file)) takeOne(loading, directive, source)
-    if (loading.open !== null) throw new RuleSyntaxError(loading.lastPlace, 'a chain has no end')
+    loading.takeAll(readDirectives(source.text, source.file), source)
+    loading.endFile()
   }
-  const notes = [...loading.left].map(
-    ([what, count]) => `${what} in ${count} ${count === 1 ? 'place' : 'places'}`,
-  )
-  return { items: loading.items, defaults: loading.defaults, notes }
+  return loading.result
 }
 
 function takeOne(loading: Loading, directive: Directive, source: RuleSource): void {
