@@ -14,6 +14,16 @@ export interface PartLoader {
 /** Order: identity, geo (before who counts by it), limit, bots, challenge, body, waf, room, quota, headers. */
 export const partLoaders: readonly PartLoader[] = [
   {
+    name: 'geo',
+    wanted: (_policy, spec) => spec.geo !== undefined,
+    load: () => import('./geo/index.ts'),
+  },
+  {
+    name: 'limit',
+    wanted: policy => policy.limits.length > 0,
+    load: () => import('./limit/index.ts'),
+  },
+  {
     name: 'bots',
     wanted: policy => policy.risk !== undefined,
     load: () => import('./bots/index.ts'),

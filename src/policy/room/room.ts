@@ -486,6 +486,7 @@ export class Room {
         return
       case 'join': {
         const { id, code, order } = change
+        if (known.has(id)) return
         const place: Place = {
           ...{ id, code, order, state: 'gone', at: -1, beat: ms },
           ...{ since: ms, until: 0, nonce: 0, binding: 0, moves: 0 },

@@ -1,0 +1,228 @@
+// Waiting rooms in the edge's main thread: one store a room, which answers all workers; commands of operators; what workers
+// tell of lotteries.
+
+import { join } from 'node:path'
+import type { CheckedRoom } from '../../file/checked-guard.ts'
+import { Failure } from '../../kit/failure.ts'
+import type { RoomAnswer, RoomCounts, RoomMode, RoomRules } from '../../policy/room/index.ts'
+import type { GuardSpec, MainGuardPart, MainPartSurroundings } from '../part.ts'
+import { roomFailures } from './failures.ts'
+import { LocalRoom } from './local-room.ts'
+import type { RoomFromWorker, RoomInfo, RoomQuestion, RoomToWorker } from './messages.ts'
+import { pageText } from './page-file.ts'
+import { awayAnswer, type RoomStore } from './room-store.ts'
+import { commitmentOf, drawOf, lotterySeed } from './secrets.ts'
+import { SharedRooms } from './shared-rooms.ts'
+
+interface Held {
+  readonly store: RoomStore
+  room: CheckedRoom
+  counts: RoomCounts | null
+}
+
+/** What `tenfold guard rooms` shows. */
+export interface RoomStatus extends RoomCounts {
+  readonly name: string
+  readonly title: string
+  readonly shared: boolean
+  readonly activeMax: number
+  readonly perMinute: number
+  readonly opensAtMs: number
+  readonly drawn: boolean
+  readonly commitment: string
+}
+
+export class MainRooms implements MainGuardPart {
+  readonly name = 'room'
+  readonly #surroundings: MainPartSurroundings
+  readonly #rooms = new Map<string, Held>()
+  #secretKey = ''
+  #shared: SharedRooms | null = null
+  #sharedUrl = ''
+
+  constructor(surroundings: MainPartSurroundings) {
+    this.#surroundings = surroundings
+  }
+
+  async take(spec: GuardSpec): Promise<void> {
+    const url = spec.shared === undefined ? '' : `${spec.shared.redis} ${spec.shared.prefix}`
+    const all = url !== this.#sharedUrl || spec.secretKey !== this.#secretKey
+    for (const [name, held] of this.#rooms) {
+      if (!all && spec.rooms[name] !== undefined) continue
+      held.store.close()
+      this.#rooms.delete(name)
+    }
+    if (url !== this.#sharedUrl) {
+      this.#shared?.close()
+      this.#shared = spec.shared === undefined ? null : new SharedRooms(spec.shared, this.#surroundings)
+      this.#sharedUrl = url
+    }
+    this.#secretKey = spec.secretKey
+    // A worker that can't read a page would end: what is wrong with it is said here, and the snapshot refused.
+    for (const { page, name } of Object.values(spec.rooms)) if (page !== undefined) pageText(page, name)
+    for (const room of Object.values(spec.rooms)) this.#takeRoom(room)
+    this.#tellInfo()
+  }
+
+  #takeRoom(room: CheckedRoom): void {
+    const held = this.#rooms.get(room.name)
+    if (held !== undefined) {
+      held.room = room
+      held.store.setRules(rulesOf(room))
+      return
+    }
+    this.#rooms.set(room.name, { room, store: this.#open(room), counts: null })
+  }
+
+  #open(room: CheckedRoom): RoomStore {
+    const { clock, stateDirectory, tell } = this.#surroundings
+    const shape = {
+      rules: rulesOf(room),
+      clock,
+      draw: (edition: number, code: number) => drawOf(lotterySeed(this.#secretKey, room.name, edition), code),
+      tell: (text: string) => tell(`room ${room.name}`, text),
+      changed: () => this.#tellInfo(),
+    }
+    if (this.#shared !== null) return this.#shared.open(room.name, shape)
+    const path = join(stateDirectory, 'guard', 'rooms', `${encodeURIComponent(room.name)}.jsonl`)
+    try {
+      return new LocalRoom({ ...shape, path })
+    } catch (cause) {
+      const sentence = `The journal of the waiting room "${room.name}", ${path}, can't be used: ${(cause as Error).message}.`
+      throw new Failure(roomFailures.journal, sentence, { cause })
+    }
+  }
+
+  // --- workers --------------------------------------------------------------------------------------------------
+
+  heard(worker: number, message: unknown): void {
+    const heard = message as RoomFromWorker
+    if (heard.kind === 'info') this.#tellInfo(worker)
+    else void this.#answer(worker, heard.first, heard.asks)
+  }
+
+  async #answer(worker: number, first: number, asks: readonly RoomQuestion[]): Promise<void> {
+    const byRoom = new Map<string, number[]>()
+    for (const [index, { room }] of asks.entries()) {
+      const list = byRoom.get(room)
+      if (list === undefined) byRoom.set(room, [index])
+      else list.push(index)
+    }
+    const answers = new Array<RoomAnswer>(asks.length).fill(awayAnswer)
+    for (const [room, indexes] of byRoom) {
+      const store = this.#rooms.get(room)?.store
+      const some = await store?.ask(indexes.map(index => (asks[index] as RoomQuestion).ask))
+      for (const [at, index] of indexes.entries()) answers[index] = some?.[at] ?? awayAnswer
+    }
+    this.#surroundings.send({ kind: 'answers', first, answers } satisfies RoomToWorker, worker)
+  }
+
+  #tellInfo(worker?: number): void {
+    const rooms = [...this.#rooms.values()].map(held => this.#infoOf(held))
+    this.#surroundings.send({ kind: 'info', rooms } satisfies RoomToWorker, worker)
+    for (const { room, store } of this.#rooms.values())
+      if (room.order === 'lottery' && store.drawn) void this.#tellPlaces(room.name, store, worker)
+  }
+
+  async #tellPlaces(room: string, store: RoomStore, worker?: number): Promise<void> {
+    const codes = await store.places()
+    this.#surroundings.send({ kind: 'places', room, codes } satisfies RoomToWorker, worker)
+  }
+
+  #infoOf({ room, store }: Held): RoomInfo {
+    if (room.order !== 'lottery') return { room: room.name, commitment: '', seed: '' }
+    const seed = lotterySeed(this.#secretKey, room.name, store.edition)
+    return {
+      room: room.name,
+      commitment: commitmentOf(seed),
+      seed: store.drawn ? seed.toString('hex') : '',
+    }
+  }
+
+  // --- operators ------------------------------------------------------------------------------------------------
+
+  ask(question: { readonly kind: string; readonly [key: string]: unknown }): Promise<unknown> | undefined {
+    if (question.kind === 'rooms') return this.#statuses()
+    if (question.kind === 'room-mode') return this.#setMode(String(question.room), question.mode as RoomMode)
+    if (question.kind === 'room-revoke') return this.#revoke(String(question.room), Number(question.id))
+    if (question.kind === 'room-places') return this.#places(String(question.room))
+    return undefined
+  }
+
+  status(): Readonly<Record<string, unknown>> {
+    const entries = [...this.#rooms].map(([name, { counts }]) => [name, counts])
+    void this.#statuses()
+    return Object.fromEntries(entries)
+  }
+
+  async #statuses(): Promise<readonly RoomStatus[]> {
+    const all: RoomStatus[] = []
+    for (const held of this.#rooms.values()) all.push(await this.#statusOf(held))
+    return all
+  }
+
+  async #statusOf(held: Held): Promise<RoomStatus> {
+    const { room, store } = held
+    const counts = await store.counts()
+    held.counts = counts
+    const { name, title, activeMax, perMinute, opensAt } = room
+    const { drawn } = store
+    const { commitment } = this.#infoOf(held)
+    const shared = this.#shared !== null
+    return {
+      ...counts,
+      name,
+      title,
+      shared,
+      activeMax,
+      perMinute,
+      opensAtMs: opensAt ?? 0,
+      drawn,
+      commitment,
+    }
+  }
+
+  #heldOf(name: string): Held {
+    const held = this.#rooms.get(name)
+    if (held !== undefined) return held
+    const known = [...this.#rooms.keys()].join(', ')
+    throw new Failure(roomFailures.unknown, `There is no waiting room "${name}" in use; there is: ${known}.`)
+  }
+
+  async #setMode(name: string, mode: RoomMode): Promise<RoomStatus> {
+    const held = this.#heldOf(name)
+    await held.store.setMode(mode)
+    this.#surroundings.audit({ event: 'room-mode', part: 'room', text: `${name} is ${mode}` })
+    return this.#statusOf(held)
+  }
+
+  async #revoke(name: string, id: number): Promise<{ readonly revoked: boolean }> {
+    const revoked = await this.#heldOf(name).store.revoke(id)
+    if (revoked)
+      this.#surroundings.audit({ event: 'room-revoked', part: 'room', text: `${name}: place ${id}` })
+    return { revoked }
+  }
+
+  async #places(name: string): Promise<readonly number[]> {
+    return this.#heldOf(name).store.places()
+  }
+
+  async close(): Promise<void> {
+    for (const { store } of this.#rooms.values()) store.close()
+    this.#shared?.close()
+  }
+}
+
+export function rulesOf(room: CheckedRoom): RoomRules {
+  return {
+    activeMax: room.activeMax,
+    perMinute: room.perMinute,
+    opensAtMs: room.opensAt ?? 0,
+    preQueueFromMs: room.preQueueFrom ?? 0,
+    lottery: room.order === 'lottery',
+    sessionMs: room.sessionMs,
+    graceMs: room.graceMs,
+    grantMs: room.grantMs,
+    placesMax: room.placesMax,
+  }
+}

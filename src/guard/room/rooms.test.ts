@@ -1,0 +1,307 @@
+// The contract of rooms, held against both implementations: the one in memory with its journal, and the script in Redis.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { eventually, type RedisServer, startRedis } from '../../../test/tools/redis-server.ts'
+import { systemClock } from '../../kit/clock.ts'
+import { seededRandom } from '../../kit/random.ts'
+import {
+  movesMax,
+  type RoomAnswer,
+  type RoomAsk,
+  type RoomRules,
+  tokenKind,
+} from '../../policy/room/index.ts'
+import { LocalRoom } from './local-room.ts'
+import type { RoomStore } from './room-store.ts'
+import { drawOf, lotterySeed } from './secrets.ts'
+import { SharedRooms } from './shared-rooms.ts'
+
+const secretKey = Buffer.alloc(32, 5).toString('base64')
+const rules: RoomRules = {
+  activeMax: 2,
+  perMinute: 600_000,
+  opensAtMs: 0,
+  preQueueFromMs: 0,
+  lottery: false,
+  sessionMs: 600_000,
+  graceMs: 300_000,
+  grantMs: 300_000,
+  placesMax: 10_000,
+}
+
+type Question = Partial<RoomAsk>
+
+class Desk {
+  readonly store: RoomStore
+  constructor(store: RoomStore) {
+    this.store = store
+  }
+
+  async ask(...questions: Question[]): Promise<readonly RoomAnswer[]> {
+    const asks = questions.map(
+      (one): RoomAsk => ({
+        ...{ kind: 'enter', token: tokenKind.none, id: 0, nonce: 0, code: 0, draw: 1, binding: 1 },
+        ...{ direct: true, forever: false },
+        ...one,
+      }),
+    )
+    return this.store.ask(asks)
+  }
+
+  async one(question: Question = {}): Promise<RoomAnswer> {
+    return (await this.ask(question))[0]!
+  }
+}
+
+type Open = (rules: Partial<RoomRules>, name?: string) => Promise<Desk>
+
+const shape = (change: Partial<RoomRules>, name: string) => ({
+  rules: { ...rules, ...change },
+  clock: systemClock,
+  draw: (edition: number, code: number) => drawOf(lotterySeed(secretKey, name, edition), code),
+  tell: () => {},
+  changed: () => {},
+})
+
+function openLocal(context: TestContext): Open {
+  const folder = mkdtempSync(join(tmpdir(), 'tenfold-rooms-'))
+  context.after(() => rmSync(folder, { recursive: true, force: true }))
+  return async (change, name = 'sale') => {
+    const store = new LocalRoom({ ...shape(change, name), path: join(folder, `${name}.jsonl`) })
+    context.after(() => store.close())
+    return new Desk(store)
+  }
+}
+
+function sharedRooms(context: TestContext, redis: RedisServer): SharedRooms {
+  const shared = {
+    redis: redis.url,
+    prefix: 'trial:',
+    timeoutMs: 2_000,
+    whenAway: 'local',
+    edges: 2,
+  } as const
+  const rooms = new SharedRooms(shared, { clock: systemClock, random: seededRandom(1), tell: () => {} })
+  context.after(() => rooms.close())
+  return rooms
+}
+
+async function openShared(context: TestContext): Promise<Open> {
+  const redis = await startRedis(context)
+  return async (change, name = 'sale') => {
+    const store = sharedRooms(context, redis).open(name, shape(change, name))
+    context.after(() => store.close())
+    const desk = new Desk(store)
+    await eventually('the room answers', async () => (await desk.one({ kind: 'look' })).state === 'gone')
+    return desk
+  }
+}
+
+const kinds: [string, (context: TestContext) => Promise<Open>][] = [
+  ['in memory', async context => openLocal(context)],
+  ['in Redis', openShared],
+]
+
+for (const [kind, opener] of kinds) {
+  test(`a room ${kind} lets in up to its bound and lines up the rest`, async context => {
+    const desk = await (await opener(context))({})
+    const answers = await desk.ask({}, {}, {}, {})
+    assert.deepEqual(
+      answers.map(({ state, ahead }) => [state, ahead]),
+      [
+        ['in', 0],
+        ['in', 0],
+        ['waiting', 0],
+        ['waiting', 1],
+      ],
+    )
+    assert.ok(answers[2]!.estimateMs > 0)
+    const { waiting, active, granted, admittedTotal } = await desk.store.counts()
+    assert.deepEqual([waiting, active, granted, admittedTotal], [2, 2, 0, 2])
+    const [first] = answers
+    await desk.one({ kind: 'done', token: tokenKind.session, id: first!.id, nonce: first!.nonce })
+    const next = await desk.one({ token: tokenKind.ticket, id: answers[2]!.id })
+    assert.equal(next.state, 'in')
+    assert.equal((await desk.one({ kind: 'look', token: tokenKind.ticket, id: answers[3]!.id })).ahead, 0)
+  })
+
+  test(`a grant of a room ${kind} works once in 100 parallel redeems`, async context => {
+    const desk = await (await opener(context))({})
+    const { state, id, nonce } = await desk.one({ direct: false })
+    assert.equal(state, 'granted')
+    const redeem = { token: tokenKind.grant, id, nonce, direct: false }
+    const rounds = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => desk.one({ ...redeem, binding: 1 + (i % 3) })),
+    )
+    assert.equal(rounds.filter(one => one.state === 'in').length, 1)
+    assert.equal(rounds.filter(one => one.state === 'used').length, 99)
+  })
+
+  test(`a room ${kind} never holds more than its bound in 2,000 parallel asks`, async context => {
+    const open = await opener(context)
+    const desks = [await open({ activeMax: 25 }), kind === 'in Redis' ? await open({ activeMax: 25 }) : null]
+    const all = await Promise.all(
+      Array.from({ length: 2_000 }, (_, i) => (desks[i % 2] ?? desks[0]!).one({ code: i + 1 })),
+    )
+    assert.equal(all.filter(one => one.state === 'in').length, 25)
+    assert.equal(all.filter(one => one.state === 'waiting').length, 1_975)
+    const aheads = all.filter(one => one.state === 'waiting').map(one => one.ahead)
+    assert.equal(new Set(aheads).size, 1_975, 'everybody has a place of their own')
+  })
+
+  test(`a room ${kind} gives a person one place, and a session of another person nothing`, async context => {
+    const desk = await (await opener(context))({ activeMax: 1 })
+    const inside = await desk.one({ code: 7 })
+    const [one, two] = await desk.ask({ code: 8, binding: 5 }, { code: 8, binding: 6 })
+    assert.equal(one!.id, two!.id)
+    const session = { token: tokenKind.session, id: inside.id, nonce: inside.nonce }
+    assert.equal((await desk.one({ ...session, code: 9 })).state, 'waiting')
+    assert.equal((await desk.one({ ...session, code: 7, direct: false })).state, 'in')
+    const nobody = await desk.one({})
+    const known = await desk.one({ token: tokenKind.ticket, id: nobody.id, code: 77 })
+    assert.equal(known.id, nobody.id, 'who logs in keeps the place')
+  })
+
+  test(`a session of a room ${kind} that goes round between clients ends`, async context => {
+    const desk = await (await opener(context))({ activeMax: 1 })
+    const { id, nonce } = await desk.one({ code: 3, binding: 9 })
+    const states: string[] = []
+    for (let i = 0; i < movesMax + 2; i++) {
+      const asked = { token: tokenKind.session, id, nonce, code: 3, binding: 10 + (i % 2), direct: false }
+      states.push((await desk.one(asked)).state)
+    }
+    assert.deepEqual(states.slice(0, movesMax), new Array(movesMax).fill('in'))
+    assert.notEqual(states[movesMax], 'in')
+  })
+
+  test(`time ends grants and sessions of a room ${kind}, and silence a place`, async context => {
+    const desk = await (await opener(context))({ activeMax: 1, grantMs: 100, graceMs: 400, sessionMs: 300 })
+    const granted = await desk.one({ direct: false })
+    const { id } = await desk.one({ direct: false })
+    await eventually('the grant is over', async () => {
+      const look = await desk.one({ kind: 'look', token: tokenKind.ticket, id })
+      return look.state !== 'waiting'
+    })
+    const late = await desk.one({ token: tokenKind.grant, id: granted.id, nonce: granted.nonce })
+    assert.equal(late.state, 'used')
+    const silent = await desk.one({ direct: false })
+    await eventually('silent places and unused grants are gone', async () => {
+      const { waiting, granted: unused } = await desk.store.counts()
+      return waiting === 0 && unused === 0
+    })
+    assert.equal((await desk.one({ kind: 'look', token: tokenKind.ticket, id: silent.id })).state, 'gone')
+  })
+
+  test(`a suspect of a room ${kind} waits for ever, and nobody behind waits for it`, async context => {
+    const desk = await (await opener(context))({ activeMax: 1 })
+    const inside = await desk.one({})
+    const suspect = await desk.one({ forever: true })
+    const honest = await desk.one({})
+    assert.deepEqual([suspect.state, honest.ahead], ['waiting', 0])
+    assert.ok(suspect.ahead >= 3)
+    await desk.one({ kind: 'done', token: tokenKind.session, id: inside.id, nonce: inside.nonce })
+    const still = await desk.one({ forever: true, token: tokenKind.ticket, id: suspect.id })
+    assert.deepEqual([still.state, still.id], ['waiting', suspect.id])
+    assert.equal((await desk.one({ token: tokenKind.ticket, id: honest.id })).state, 'in')
+    assert.equal((await desk.store.counts()).suspects, 1)
+    const cleared = await desk.one({ token: tokenKind.ticket, id: suspect.id })
+    assert.deepEqual([cleared.state, cleared.ahead], ['waiting', 0])
+  })
+
+  test(`commands pause, open, close and empty a room ${kind}`, async context => {
+    const desk = await (await opener(context))({ activeMax: 1 })
+    await desk.store.setMode('paused')
+    const first = await desk.one({})
+    assert.deepEqual([first.state, first.estimateMs], ['waiting', -1])
+    await desk.store.setMode('open')
+    const inside = await desk.one({ token: tokenKind.ticket, id: first.id })
+    assert.equal(inside.state, 'in')
+    const second = await desk.one({})
+    await desk.store.setMode('sold-out')
+    assert.equal((await desk.one({})).state, 'sold-out')
+    assert.equal((await desk.one({ token: tokenKind.ticket, id: second.id })).state, 'sold-out')
+    const session = { token: tokenKind.session, id: inside.id, nonce: inside.nonce }
+    assert.equal((await desk.one(session)).state, 'in', 'who is inside stays')
+    assert.equal(await desk.store.revoke(inside.id), true)
+    assert.equal(await desk.store.revoke(9_999), false)
+    assert.equal((await desk.store.counts()).active, 0)
+  })
+
+  test(`the lottery of a room ${kind} makes the order that its seed says`, async context => {
+    const opensAtMs = Date.now() + 1_500
+    const desk = await (await opener(context))({ opensAtMs, lottery: true, activeMax: 1 })
+    assert.equal((await desk.one({})).state, 'person')
+    const codes = Array.from({ length: 40 }, (_, i) => 1_000 + i)
+    const early = await Promise.all(codes.map(code => desk.one({ code, direct: false })))
+    assert.ok(early.every(one => one.state === 'early'))
+    await eventually('the draw', async () => {
+      await desk.one({ kind: 'look', token: tokenKind.ticket, id: early[0]!.id })
+      return desk.store.drawn
+    })
+    const seed = lotterySeed(secretKey, 'sale', opensAtMs)
+    const order = [...codes].sort((one, other) => drawOf(seed, one) - drawOf(seed, other))
+    assert.deepEqual(await desk.store.places(), order)
+    const late = await desk.one({ code: 5_000 })
+    assert.equal(late.ahead, 39)
+    const looks = await Promise.all(
+      order.map(code =>
+        desk.one({ kind: 'look', token: tokenKind.ticket, id: early[codes.indexOf(code)]!.id }),
+      ),
+    )
+    assert.deepEqual(
+      looks.map(one => [one.state, one.ahead]),
+      order.map((_, index) => (index === 0 ? ['granted', 0] : ['waiting', index - 1])),
+    )
+  })
+}
+
+test('a room in memory is there again after its process: nobody loses a place, no grant works twice', async context => {
+  const open = openLocal(context)
+  const desk = await open({ activeMax: 3 })
+  const inside = await desk.one({})
+  const granted = await desk.one({ direct: false })
+  const used = await desk.one({ direct: false })
+  await desk.one({ token: tokenKind.grant, id: used.id, nonce: used.nonce })
+  const waiting = await desk.ask(...Array.from({ length: 50 }, () => ({})))
+  // Nothing is closed: the next process takes the journal over as it is.
+  const again = await open({ activeMax: 3 })
+  const session = { token: tokenKind.session, id: inside.id, nonce: inside.nonce, direct: false }
+  assert.equal((await again.one(session)).state, 'in')
+  assert.equal(
+    (await again.one({ token: tokenKind.grant, id: granted.id, nonce: granted.nonce })).state,
+    'in',
+  )
+  assert.equal((await again.one({ token: tokenKind.grant, id: used.id, nonce: used.nonce })).state, 'used')
+  for (const [index, place] of waiting.entries()) {
+    const look = await again.one({ kind: 'look', token: tokenKind.ticket, id: place.id })
+    assert.deepEqual([look.state, look.ahead], ['waiting', index])
+  }
+  assert.equal((await desk.one({})).state, 'away', 'the former process lets in nobody any more')
+})
+
+test('two edges are one room in Redis, and while it is away nobody new is let in', async context => {
+  const redis = await startRedis(context)
+  const open = async (): Promise<Desk> => {
+    const store = sharedRooms(context, redis).open('sale', shape({ activeMax: 1 }, 'sale'))
+    context.after(() => store.close())
+    return new Desk(store)
+  }
+  const [one, other] = [await open(), await open()]
+  for (const desk of [one, other])
+    await eventually('the room answers', async () => (await desk.one({ kind: 'look' })).state === 'gone')
+  const inside = await one.one({})
+  const waiting = await other.one({})
+  assert.deepEqual([inside.state, waiting.state], ['in', 'waiting'])
+  redis.pause()
+  const away = await other.one({ token: tokenKind.ticket, id: waiting.id })
+  assert.equal(away.state, 'away')
+  redis.resume()
+  await eventually('the place is still there', async () => {
+    const look = await one.one({ kind: 'look', token: tokenKind.ticket, id: waiting.id })
+    return look.state === 'waiting' && look.ahead === 0
+  })
+})
