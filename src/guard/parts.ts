@@ -39,9 +39,19 @@ export const partLoaders: readonly PartLoader[] = [
     load: () => import('./body/index.ts'),
   },
   {
+    name: 'waf',
+    wanted: policy => policy.waf !== undefined,
+    load: () => import('./waf/index.ts'),
+  },
+  {
     name: 'room',
     wanted: policy => policy.room !== undefined,
     load: () => import('./room/index.ts'),
+  },
+  {
+    name: 'quota',
+    wanted: policy => policy.quota !== undefined,
+    load: () => import('./quota/index.ts'),
   },
   {
     name: 'headers',

@@ -1,16 +1,26 @@
-// The rules for who names none, in SecLang like any other: read by the same engine.
+// The rules for who names none, in SecLang like any other: read by the same engine. What each class looks for is in the
+// file of its name; how they were measured: README.md.
 
 import type { RuleSource } from '../seclang/load.ts'
+import { answerRules } from './answers.ts'
+import { databaseRules } from './databases.ts'
+import { pageRules } from './pages.ts'
+import { protocolRules } from './protocols.ts'
+import { systemRules } from './systems.ts'
+import { type BuiltinRule, written } from './write.ts'
 
-const text = `
-SecAction "id:9000000,phase:1,nolog,pass,setvar:tx.inbound_anomaly_score_pl1=0"
-SecRule ARGS|ARGS_NAMES|REQUEST_COOKIES|XML:/* "@detectSQLi" \\
-  "id:9000100,phase:2,block,t:none,t:urlDecodeUni,t:utf8toUnicode,t:removeNulls,msg:'SQL injection',severity:2,\\
-  tag:'attack-sqli',setvar:'tx.inbound_anomaly_score_pl1=+5'"
-SecRule ARGS|ARGS_NAMES|REQUEST_COOKIES|XML:/* "@detectXSS" \\
-  "id:9000200,phase:2,block,t:none,t:utf8toUnicode,t:urlDecodeUni,t:htmlEntityDecode,t:jsDecode,t:cssDecode,t:removeNulls,\\
-  msg:'Cross-site scripting',severity:2,tag:'attack-xss',setvar:'tx.inbound_anomaly_score_pl1=+5'"
-`
+export const builtinRules: readonly BuiltinRule[] = [
+  ...databaseRules,
+  ...pageRules,
+  ...systemRules,
+  ...protocolRules,
+  ...answerRules,
+]
+
+const text = [
+  'SecAction "id:9000000,phase:1,nolog,pass,setvar:tx.inbound_anomaly_score_pl1=0,setvar:tx.outbound_anomaly_score_pl1=0"',
+  ...builtinRules.map(written),
+].join('\n')
 
 export function builtinSources(): readonly RuleSource[] {
   return [

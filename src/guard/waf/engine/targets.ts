@@ -31,20 +31,17 @@ export function entriesOf(
   const found: Entry[] = []
   for (const target of targets) {
     const all = list(target.collection, target.key)
-    const chosen = all.filter(
-      entry => (target.key === '' && target.pattern === null) || matchesTarget(target, entry),
-    )
+    const whole = target.key === '' && target.pattern === null
     if (target.count) {
-      const name = target.key
-      found.push({
-        collection: `&${target.collection}`,
-        name,
-        key: name,
-        value: entries.value(String(chosen.length)),
-      })
+      const count = whole ? all.length : all.filter(entry => matchesTarget(target, entry)).length
+      const value = entries.value(String(count))
+      found.push({ collection: `&${target.collection}`, name: target.key, key: target.key, value })
       continue
     }
-    for (const entry of chosen) if (!without.some(one => matchesTarget(one, entry))) found.push(entry)
+    for (const entry of all) {
+      if (!whole && !matchesTarget(target, entry)) continue
+      if (without.length === 0 || !without.some(one => matchesTarget(one, entry))) found.push(entry)
+    }
   }
   return found
 }

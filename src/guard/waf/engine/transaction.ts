@@ -34,7 +34,7 @@ export interface TransactionSettings {
 
 export const limits = {
   /** Arguments of a request, all kinds together. */
-  arguments: 1000,
+  arguments: 4096,
   /** Matches that are kept; the scores count all. */
   matches: 64,
   /** Variables of TX. */
@@ -63,6 +63,8 @@ class Transaction implements WafTransaction, Scene {
   #over = false
   #off = false
   #skipPhase = false
+  /** A rule has taken others out. */
+  #removes = false
   #matched: { entry: Entry; value: Value } | null = null
   #matchedAll: Entry[] = []
   #rule: PlannedRule | null = null
@@ -307,12 +309,15 @@ class Transaction implements WafTransaction, Scene {
         this.#forceBody = value.toLowerCase() === 'on'
         return
       case 'ruleremovebyid':
+        this.#removes = true
         this.#removedRules.push(value)
         return
       case 'ruleremovebytag':
+        this.#removes = true
         this.#removedTags.add(value)
         return
       case 'ruleremovebymsg':
+        this.#removes = true
         this.#removedMessages.add(value)
         return
       case 'ruleremovetargetbyid':
@@ -336,6 +341,7 @@ class Transaction implements WafTransaction, Scene {
   }
 
   #isRemoved(rule: PlannedRule): boolean {
+    if (!this.#removes) return false
     if (this.#removedRules.length > 0 && this.#removedRules.some(text => isInIds(rule.id, text))) return true
     if (this.#removedTags.size > 0 && rule.actions.tags.some(tag => this.#removedTags.has(tag))) return true
     return this.#removedMessages.has(rule.actions.message)

@@ -9,8 +9,18 @@ import { type Transformation, transformations } from '../transformations/index.t
 export interface Chain {
   readonly index: number
   readonly before: Chain | null
+  readonly step: Step
+}
+
+/** One transformation; `index` is where a value keeps what it makes of it. */
+interface Step {
+  readonly index: number
   readonly apply: Transformation
 }
+
+const steps: ReadonlyMap<string, Step> = new Map(
+  Object.entries(transformations).map(([name, apply], index) => [name, { index, apply }]),
+)
 
 /** All lists of a rule set. */
 export class Chains {
@@ -23,7 +33,7 @@ export class Chains {
       const key = `${chain === null ? '' : chain.index}>${name}`
       let next = this.#known.get(key)
       if (next === undefined) {
-        next = { index: this.#known.size, before: chain, apply: transformations[name]! }
+        next = { index: this.#known.size, before: chain, step: steps.get(name)! }
         this.#known.set(key, next)
       }
       chain = next
@@ -35,7 +45,9 @@ export class Chains {
 export class Value {
   readonly text: string
   #bytes: Uint8Array | null = null
+  /** By list of transformations, and by single one. */
   #made: (Value | undefined)[] | null = null
+  #steps: (Value | undefined)[] | null = null
   #phrases: Uint32Array | null = null
 
   constructor(text: string) {
@@ -53,15 +65,23 @@ export class Value {
 
   transformed(chain: Chain | null, work: Work): Value {
     if (chain === null || this.text === '') return this
-    this.#made ??= []
-    const known = this.#made[chain.index]
+    const known = this.#made?.[chain.index]
     if (known !== undefined) return known
-    const before = this.transformed(chain.before, work)
-    work.spend(before.length * 4)
-    const text = chain.apply(before.text)
-    // Most texts stay what they are; what was found out about them stays too.
-    const made = text === before.text ? before : text === this.text ? this : new Value(text)
+    const made = this.transformed(chain.before, work).#stepped(chain.step, work)
+    this.#made ??= []
     this.#made[chain.index] = made
+    return made
+  }
+
+  /** Most texts stay what they are; what was found out about them stays too. */
+  #stepped(step: Step, work: Work): Value {
+    const known = this.#steps?.[step.index]
+    if (known !== undefined) return known
+    work.spend(this.text.length * 2)
+    const text = step.apply(this.text)
+    const made = text === this.text ? this : new Value(text)
+    this.#steps ??= []
+    this.#steps[step.index] = made
     return made
   }
 

@@ -25,11 +25,23 @@ export function wordType(text: string): string {
 }
 
 export function upper(text: string): string {
+  if (!/[a-z]/.test(text)) return text
+  return /[\x80-\xff]/.test(text) ? upperAscii(text) : text.toUpperCase()
+}
+
+function upperAscii(text: string): string {
   return text.replace(/[a-z]+/g, one => one.toUpperCase())
 }
 
 export function emptyToken(): Token {
   return { type: '', text: '', open: '', close: '' }
+}
+
+export function clearToken(token: Token): void {
+  token.type = ''
+  token.text = ''
+  token.open = ''
+  token.close = ''
 }
 
 export function isUnary(token: Token): boolean {
@@ -63,7 +75,7 @@ export class Tokens {
   /** The next token into `token`; false: there is none. */
   next(token: Token): boolean {
     this.current = token
-    Object.assign(token, { type: '', text: '', open: '', close: '' })
+    clearToken(token)
     if (this.text === '') return false
     if (this.at === 0 && this.quote !== '') {
       this.at = this.#stringFrom(0, this.quote, 0)

@@ -3,6 +3,7 @@
 // (copyright (c) 2012-2016 Nick Galbreath, BSD 3-clause licence; see NOTICE).
 
 import {
+  clearToken,
   emptyToken,
   isArithmetic,
   isUnary,
@@ -119,9 +120,12 @@ const functionNames: ReadonlySet<string> = new Set([
   'LOCALTIMESTAMP',
 ])
 
+/** A reading is judged before the next one begins: one set of tokens is enough. */
+const spareTokens: Token[] = Array.from({ length: tokensMax + 3 }, emptyToken)
+
 /** Folds what says nothing: `1+1` is `1`, two strings are one, brackets and signs vanish. */
 class Folding {
-  readonly tokens: Token[] = Array.from({ length: tokensMax + 3 }, emptyToken)
+  readonly tokens: Token[] = spareTokens
   readonly #source: Tokens
   /** Where the next token goes. */
   #end = 0
@@ -132,6 +136,7 @@ class Folding {
 
   constructor(source: Tokens) {
     this.#source = source
+    for (const token of this.tokens) clearToken(token)
   }
 
   fold(): number {

@@ -22,10 +22,13 @@ type Make = (parameter: string, needs: OperatorNeeds) => Operator
 const injectionSteps = 20
 
 function numeric(name: string, test: (left: number, right: number) => boolean): Make {
-  return parameter => ({
-    name,
-    test: (value, scene) => test(integer(value.text), integer(scene.expand(parameter))),
-  })
+  return parameter => {
+    if (parameter.includes('%{')) {
+      return { name, test: (value, scene) => test(integer(value.text), integer(scene.expand(parameter))) }
+    }
+    const fixed = integer(parameter)
+    return { name, test: value => test(integer(value.text), fixed) }
+  }
 }
 
 /** As C's atoi: what is no number is 0. */

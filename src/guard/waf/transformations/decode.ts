@@ -28,47 +28,21 @@ function narrowed(high: number, low: number): string {
 
 export function urlDecode(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text
-  let out = ''
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text[at]!
-    const pair = character === '%' ? hexPair(text, at + 1) : -1
-    if (pair >= 0) {
-      out += byteText[pair]
-      at += 2
-    } else out += character === '+' ? ' ' : character
-  }
-  return out
+  return text.replace(/\+|%([0-9A-Fa-f]{2})/g, (_, pair: string | undefined) =>
+    pair === undefined ? ' ' : byteText[Number.parseInt(pair, 16)]!,
+  )
 }
 
 /** With `%uHHHH` of Microsoft. */
 export function urlDecodeUni(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text
-  let out = ''
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text[at]!
-    if (character !== '%') {
-      out += character === '+' ? ' ' : character
-      continue
-    }
-    const next = text[at + 1]
-    if (next === 'u' || next === 'U') {
-      const high = hexPair(text, at + 2)
-      const low = hexPair(text, at + 4)
-      if (high >= 0 && low >= 0) {
-        out += narrowed(high, low)
-        at += 5
-        continue
-      }
-      out += character
-      continue
-    }
-    const pair = hexPair(text, at + 1)
-    if (pair >= 0) {
-      out += byteText[pair]
-      at += 2
-    } else out += character
-  }
-  return out
+  return text.replace(
+    /\+|%[uU]([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})|%([0-9A-Fa-f]{2})/g,
+    (_, high: string | undefined, low: string, pair: string | undefined) => {
+      if (high !== undefined) return narrowed(Number.parseInt(high, 16), Number.parseInt(low, 16))
+      return pair === undefined ? ' ' : byteText[Number.parseInt(pair, 16)]!
+    },
+  )
 }
 
 export function urlEncode(text: string): string {
@@ -200,7 +174,7 @@ function cssCharacter(digits: string): string {
   return narrowed((value >> 8) & 0xffff, value & 0xff)
 }
 
-/** ANSI C's: `\n`, `\x41`, `\101`; what is none stays, backslash and all. */
+/** ANSI C's: `\n`, `\x41`, `\101`; of what is none only the backslash goes. */
 export function escapeSeqDecode(text: string): string {
   if (!text.includes('\\')) return text
   let out = ''
@@ -222,7 +196,7 @@ export function escapeSeqDecode(text: string): string {
       const digits = /^[0-7]{1,3}/.exec(text.slice(at + 1, at + 4))![0]
       out += byteText[Number.parseInt(digits, 8) & 0xff]
       at += digits.length
-    } else out += text[at]
+    }
   }
   return out
 }

@@ -1,12 +1,19 @@
 // Transformations that take away what attackers hide behind: white space, comments, path steps, case. Byte strings in
 // and out, all linear (the regular expressions here have no nested repetition).
 
+/** Of ASCII only: other bytes have no case. */
 export function lowercase(text: string): string {
-  return text.replace(/[A-Z]+/g, one => one.toLowerCase())
+  if (!/[A-Z]/.test(text)) return text
+  return isAscii(text) ? text.toLowerCase() : text.replace(/[A-Z]+/g, one => one.toLowerCase())
 }
 
 export function uppercase(text: string): string {
-  return text.replace(/[a-z]+/g, one => one.toUpperCase())
+  if (!/[a-z]/.test(text)) return text
+  return isAscii(text) ? text.toUpperCase() : text.replace(/[a-z]+/g, one => one.toUpperCase())
+}
+
+function isAscii(text: string): boolean {
+  return !/[\x80-\xff]/.test(text)
 }
 
 export function compressWhitespace(text: string): string {
@@ -34,8 +41,11 @@ export function replaceComments(text: string): string {
 export function removeComments(text: string): string {
   let out = ''
   for (let at = 0; at < text.length; ) {
-    if (text.startsWith('/*', at)) at = after(text, '*/', at + 2)
-    else if (text.startsWith('<!--', at)) at = after(text, '-->', at + 4)
+    if (text.startsWith('/*', at)) {
+      // One that is never closed leaves a blank.
+      if (text.indexOf('*/', at + 2) < 0) return `${out} `
+      at = after(text, '*/', at + 2)
+    } else if (text.startsWith('<!--', at)) at = after(text, '-->', at + 4)
     else if (text.startsWith('--', at) || text[at] === '#') break
     else {
       out += text[at]
@@ -90,9 +100,7 @@ export function normalizePath(text: string): string {
     else if (parts.length > 0 && parts.at(-1) !== '..') parts.pop()
     else if (!rooted) parts.push('..')
   }
-  const last = pieces.at(-1)!
-  const open = parts.length > 0 && (last === '' || last === '.' || last === '..') && pieces.length > 1
-  const tail = open && parts.at(-1) !== '..' ? '/' : ''
+  const tail = parts.length > 0 && text.endsWith('/') ? '/' : ''
   return `${rooted ? '/' : ''}${parts.join('/')}${tail}`
 }
 
@@ -103,18 +111,8 @@ export function normalizePathWin(text: string): string {
 
 /** What shells pass over (quotes, carets, backslashes), and one space for what separates. */
 export function cmdLine(text: string): string {
-  let out = ''
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text[at]!
-    if (character === '"' || character === "'" || character === '\\' || character === '^') continue
-    if (/^[ ,;\t\r\n]$/.test(character)) {
-      if (!out.endsWith(' ')) out += ' '
-      continue
-    }
-    if ((character === '/' || character === '(') && out.endsWith(' ')) out = out.slice(0, -1)
-    out += character
-  }
-  return lowercase(out)
+  const bare = text.replace(/["'\\^]+/g, '').replace(/[ ,;\t\r\n]+/g, ' ')
+  return lowercase(bare.replace(/ (?=[/(])/g, ''))
 }
 
 export function trim(text: string): string {
