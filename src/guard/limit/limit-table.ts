@@ -36,6 +36,13 @@ export interface TableRule {
   readonly overflow: KeyHash
 }
 
+export interface KeptEntry {
+  readonly low: number
+  readonly high: number
+  readonly state: number
+  readonly idleAt: number
+}
+
 export class LimitTable {
   readonly table: KeyedTable
 
@@ -169,6 +176,34 @@ export class LimitTable {
       table.raiseIdleAt(entry, now + 2 + Math.ceil(resetUs / idleUnitUs))
       if (table.exchange(entry, word, after)) return
     }
+  }
+
+  /** What a former life has kept: taken over where it is stricter. False: there was no place, or it is idle by now. */
+  restore({ low, high }: KeyHash, state: number, idleAt: number, nowUs: number): boolean {
+    const { table } = this
+    const now = idleUnits(nowUs)
+    if (idleAt <= now) return false
+    for (let tries = 0; tries < triesMax; tries++) {
+      const entry = table.place(low, high, now)
+      if (entry < 0) return false
+      const word = table.load(entry)
+      if (!table.fits(word, high)) continue
+      const mine = (table.idleAt[entry] as number) <= now ? 0 : table.stateOf(word)
+      table.raiseIdleAt(entry, idleAt)
+      if (mine >= state || table.exchange(entry, word, state)) return true
+    }
+    return false
+  }
+
+  /** Entries that still limit, as they are at this moment. */
+  kept(nowUs: number): KeptEntry[] {
+    const now = idleUnits(nowUs)
+    const found: KeptEntry[] = []
+    this.table.each((entry, low, high, state) => {
+      const idleAt = this.table.idleAt[entry] as number
+      if (idleAt > now && state > 0) found.push({ low, high, state, idleAt })
+    })
+    return found
   }
 
   /** Entries that still limit at this moment. */
