@@ -2,4 +2,5 @@
 
 export { redisFailures } from '../io/redis/failures.ts'
 export { cacheFailures } from './cache/failures.ts'
+export { humanFailures } from './guard/failures.ts'
 export { sessionFailures } from './sessions/failures.ts'

@@ -3,6 +3,9 @@
 import { type Catalogue, defineFailures } from '../kit/failure.ts'
 import type { PassageRefusal } from './passage.ts'
 
+// Of the parts, for the reference page.
+export { challengeFailures } from './challenge/failures.ts'
+
 export const guardFailures: Catalogue<
   'rulingInvalid' | 'rulingsFull' | 'auditFile' | 'auditMissing' | 'requestUnknown'
 > = defineFailures('guard', {

@@ -7,9 +7,10 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { proxyRoute } from '../tools/edge-harness.ts'
+import { cachedRoute, withCache } from '../tools/cached-edge.ts'
 import { answering, ok } from '../tools/raw-origin.ts'
-import { type GuardedEdge, policyOf, specOf, startGuardedEdge, trialRoute } from './harness.ts'
+import { guardRoute, routes } from './challenges.ts'
+import { type GuardedEdge, policyOf, specOf, startGuardedEdge } from './harness.ts'
 import { startSiteverify } from './siteverify.ts'
 
 const flags = [
@@ -22,7 +23,6 @@ const flags = [
   '--disable-sync',
 ]
 const patienceMs = 60_000
-const routes = [proxyRoute('/.tenfold/guard/*', { id: '(guard)', action: { kind: 'guard' } }), trialRoute]
 const always = [policyOf('trial', { challenge: 'always' })]
 const challenge = {
   provider: 'pow',
@@ -141,18 +141,19 @@ test('row 27: a browser without scripts gets in by waiting, and one that keeps n
 })
 
 test('row 20: neither a challenge nor what is behind it is served to others from the cache', async t => {
-  const cached = { ...trialRoute, cache: undefined }
-  const edge = await startGuardedEdge(
-    t,
-    specOf(always, { challenge }),
-    { routes: [routes[0] as never, cached as never] },
-    shop,
-  )
+  const setup = { routes: [guardRoute, cachedRoute('/*', {}, { guard: 'trial' })], more: withCache() }
+  const edge = await startGuardedEdge(t, specOf(always, { challenge }), setup, shop)
   const { page } = await opened(t)
   await page.goto(address(edge, '/cached'), { waitUntil: 'commit' })
   await page.locator('h1', { hasText: 'The shop' }).waitFor()
   const stranger = await edge.ask({ path: '/cached', fields: 'Accept: text/html\r\n' })
-  assert.equal(stranger.status, 403)
+  assert.deepEqual([stranger.status, stranger.fields.get('tenfold-challenge')], [403, 'pow'])
+  assert.match(stranger.fields.get('cache-control') ?? '', /no-store/)
+  await page.goto(address(edge, '/cached?again'))
+  await page.goto(address(edge, '/cached'))
+  assert.equal(await page.title(), 'The shop')
+  // Once for each address: what is behind the challenge is kept, for who has passed it.
+  assert.equal(edge.origin.requests.filter(({ startLine }) => startLine.startsWith('GET /cached ')).length, 1)
 })
 
 test('a browser passes Turnstile; when siteverify says no, it gets in by the proof of work', async t => {

@@ -4,77 +4,24 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Challenge, solveChallenge } from 'altcha-lib'
 import { deriveKey } from 'altcha-lib/algorithms/pbkdf2'
-import { proxyRoute } from '../tools/edge-harness.ts'
 import {
-  type AskedRequest,
-  type GuardedEdge,
-  policyOf,
-  specOf,
-  startGuardedEdge,
-  trialRoute,
-} from './harness.ts'
+  answer,
+  base,
+  challenged,
+  cleared,
+  json,
+  page,
+  payloadOf,
+  type Refused,
+  routes,
+  solved,
+  told,
+} from './challenges.ts'
+import { type AskedRequest, policyOf, specOf, startGuardedEdge } from './harness.ts'
 
-const page = 'Accept: text/html,application/xhtml+xml\r\nSec-Fetch-Dest: document\r\n'
-const json = 'Accept: application/json\r\n'
-const base = '/.tenfold/guard/challenge/'
 const always = [policyOf('trial', { challenge: 'always' })]
-/** As the system puts it at the head of the table. */
-const routes = [proxyRoute('/.tenfold/guard/*', { id: '(guard)', action: { kind: 'guard' } }), trialRoute]
 const plain = { routes }
 const behindProxy = { routes, trustedProxies: ['127.0.0.0/8'] }
-
-interface Told<T> {
-  readonly status: number
-  readonly value: T
-  readonly cookie: string
-}
-interface Refused {
-  readonly error: { readonly code: string; readonly reason?: string }
-}
-interface Way extends Refused {
-  readonly challenge: { readonly url: string; readonly answer: { readonly fields: { readonly s: string } } }
-}
-
-async function told<T>(edge: GuardedEdge, request: AskedRequest): Promise<Told<T>> {
-  const { status, body, fields } = await edge.ask(request)
-  const cookie = (fields.get('set-cookie') ?? '').split(';', 1)[0] as string
-  return { status, value: JSON.parse(body.toString() || 'null') as T, cookie }
-}
-
-function payloadOf(challenge: Challenge, solution: unknown): string {
-  return Buffer.from(JSON.stringify({ challenge, solution })).toString('base64')
-}
-
-async function solved(challenge: Challenge): Promise<string> {
-  return payloadOf(challenge, await solveChallenge({ challenge, deriveKey }))
-}
-
-interface Asked {
-  readonly s: string
-  readonly challenge: Challenge
-}
-
-/** As a program that does what the 403 says. */
-async function challenged(edge: GuardedEdge, from: AskedRequest = {}): Promise<Asked> {
-  const fields = json + (from.fields ?? '')
-  const refused = await told<Way>(edge, { ...from, fields })
-  assert.deepEqual([refused.status, refused.value.error.code], [403, 'CHALLENGE_REQUIRED'])
-  const asked = { ...from, fields, method: 'GET', body: '', path: refused.value.challenge.url }
-  const { value } = await told<Challenge>(edge, asked)
-  return { s: refused.value.challenge.answer.fields.s, challenge: value }
-}
-
-function answer(s: string, altcha: string, from: AskedRequest = {}): AskedRequest {
-  const fields = `${json}Content-Type: application/json\r\n${from.fields ?? ''}`
-  return { ...from, method: 'POST', path: `${base}pass`, fields, body: JSON.stringify({ s, altcha }) }
-}
-
-async function cleared(edge: GuardedEdge, from: AskedRequest = {}): Promise<string> {
-  const { s, challenge } = await challenged(edge, from)
-  const passed = await told<{ passed: boolean }>(edge, answer(s, await solved(challenge), from))
-  assert.deepEqual([passed.status, passed.value.passed], [200, true])
-  return passed.cookie
-}
 
 test('row 15: of a hundred parallel redeems of one proof exactly one succeeds, over all workers', async t => {
   const edge = await startGuardedEdge(t, specOf(always), { workers: 2, ...behindProxy })

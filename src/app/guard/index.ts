@@ -27,9 +27,9 @@ let fromEnvironment: Humans | null = null
  * if (!human) return response.status(403).json({ reason })
  * @param request of node:http, Express, Fastify, Hono (its context) or the web platform.
  */
-export function verifyHuman(request: HumanRequest, wish: HumanWish = {}): Promise<HumanResult> {
+export async function verifyHuman(request: HumanRequest, wish: HumanWish = {}): Promise<HumanResult> {
   fromEnvironment ??= new Humans()
-  return fromEnvironment.verify(request, wish)
+  return await fromEnvironment.verify(request, wish)
 }
 
 export interface HumanChecks {
