@@ -77,8 +77,8 @@ function withoutSlash(url: string): string {
   return url.endsWith('/') ? url.slice(0, -1) : url
 }
 
-/** RFC 9421 2.5. Null: a component is not there, or is not understood. */
-function signatureBase(passage: Passage, { components, text }: SignatureInput): Buffer | null {
+/** What is signed (RFC 9421 2.5). Null: a component is not there, or is not understood. */
+export function signatureBase(passage: Passage, { components, text }: SignatureInput): Buffer | null {
   const lines: string[] = []
   for (const name of components) {
     const value = componentValue(passage, name)
