@@ -4,7 +4,16 @@
 import type { SecretReference } from './checked.ts'
 
 /** Parts of a policy, in the order in which they are asked; those that can be told to detect only. */
-export type GuardPartName = 'ban' | 'identity' | 'limit' | 'bots' | 'challenge' | 'waf' | 'room' | 'quota'
+export type GuardPartName =
+  | 'ban'
+  | 'identity'
+  | 'limit'
+  | 'sameSite'
+  | 'bots'
+  | 'challenge'
+  | 'waf'
+  | 'room'
+  | 'quota'
 
 export interface CheckedGuard {
   readonly identity: CheckedIdentity

@@ -82,6 +82,13 @@ function checkRoute(
       `is '${name}', whose headers have a nonce for each answer, and 'cache' gives one answer to many`,
       { remedy: "Leave out 'cache', or write a policy whose 'csp' has no {nonce}." },
     )
+  if (policy.sameSite && route.cors)
+    doubt(
+      found,
+      `${path}.cors`,
+      `lets pages elsewhere ask, and the policy '${name}' refuses what they change (sameSite)`,
+      'Give the route another policy, or leave out one of them.',
+    )
   if (policy.room !== undefined && route.cache)
     doubt(
       found,

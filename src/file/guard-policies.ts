@@ -14,6 +14,7 @@ const parts: readonly GuardPartName[] = [
   'ban',
   'identity',
   'limit',
+  'sameSite',
   'bots',
   'challenge',
   'waf',

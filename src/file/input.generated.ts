@@ -2194,7 +2194,7 @@ export type GuardPolicyInput = {
    * Parts that only record what they would have done; `true`: all of them.
    * Default: false.
    */
-  readonly detectOnly?: boolean | readonly ('ban' | 'identity' | 'limit' | 'bots' | 'challenge' | 'waf' | 'room' | 'quota')[] | undefined
+  readonly detectOnly?: boolean | readonly ('ban' | 'identity' | 'limit' | 'sameSite' | 'bots' | 'challenge' | 'waf' | 'room' | 'quota')[] | undefined
 }
 
 /** One waiting room. */

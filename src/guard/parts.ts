@@ -24,6 +24,11 @@ export const partLoaders: readonly PartLoader[] = [
     load: () => import('./limit/index.ts'),
   },
   {
+    name: 'sameSite',
+    wanted: policy => policy.sameSite,
+    load: () => import('./same-site/index.ts'),
+  },
+  {
     name: 'bots',
     wanted: policy => policy.risk !== undefined,
     load: () => import('./bots/index.ts'),
