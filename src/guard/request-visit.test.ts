@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { GuardStep } from './part.ts'
+import { type Passage, verdict } from './passage.ts'
+import type { RequestVisit } from './request-visit.ts'
+import { FakePassage } from './testing/fake-passage.ts'
+import { visitFor } from './testing/visits.ts'
+import type { GuardVisit } from './visit.ts'
+
+const refusal = { code: 'NO', status: 403, text: 'no' }
+const finding = { step: 'trial', rule: 'rule-1', text: 'noticed' }
+
+interface Asked {
+  readonly passage: FakePassage
+  readonly visit: RequestVisit
+  readonly seen: string[]
+  begin(): number
+}
+
+type Enter = (passage: Passage, visit: GuardVisit) => number
+
+/** A request before these steps, and in which order they are entered and left. */
+function asked(enters: readonly Enter[], detectOnly: readonly number[] = []): Asked {
+  const seen: string[] = []
+  const passage = new FakePassage()
+  const steps = enters.map((enter, at) => {
+    const step: GuardStep = {
+      name: `step-${at}`,
+      enter: (one, visit) => {
+        seen.push(`enter ${at}`)
+        return enter(one, visit)
+      },
+      over: (_passage, _visit, aborted) => seen.push(`over ${at} ${aborted}`),
+    }
+    return { step, detectOnly: detectOnly.includes(at) }
+  })
+  const visit = visitFor(passage, { steps })
+  return { passage, visit, seen, begin: () => visit.begin() }
+}
+
+const pass: Enter = () => verdict.pass
+const refuse: Enter = (_, visit) => visit.refuse(finding, refusal, false)
+const wait: Enter = () => verdict.pending
+
+test('steps are asked in order until one refuses; each that was entered hears of the end, once', () => {
+  const { passage, visit, seen, begin } = asked([pass, refuse, pass])
+  assert.equal(begin(), verdict.refuse)
+  assert.deepEqual([passage.refusal, visit.refusedBy?.rule], [refusal, 'rule-1'])
+  passage.over(false)
+  visit.over(passage, false)
+  assert.deepEqual(seen, ['enter 0', 'enter 1', 'over 0 false', 'over 1 false'])
+})
+
+test('a step that waits stops the request until it has decided; then the next ones are asked', () => {
+  const { passage, visit, seen, begin } = asked([wait, pass, wait, refuse])
+  const { serial } = passage
+  assert.equal(begin(), verdict.pending)
+  visit.resume(serial, verdict.pass)
+  assert.deepEqual([seen, passage.resumed], [['enter 0', 'enter 1', 'enter 2'], []])
+  visit.resume(serial, verdict.pass)
+  assert.deepEqual(passage.resumed, [verdict.refuse])
+  visit.resume(serial, verdict.pass)
+  assert.deepEqual(passage.resumed, [verdict.refuse], 'who decides again is not heard')
+})
+
+test('a step that resumes from inside its enter has decided', () => {
+  const early: Enter = (passage, visit) => {
+    visit.resume(passage.serial, verdict.pass)
+    return verdict.pending
+  }
+  const { passage, seen, begin } = asked([early, pass])
+  assert.equal(begin(), verdict.pass)
+  assert.deepEqual([seen, passage.resumed], [['enter 0', 'enter 1'], []])
+})
+
+test('a decision that comes after the end changes nothing, also when the same object carries another request by then', () => {
+  const { passage, visit, seen, begin } = asked([wait, pass])
+  const { serial } = passage
+  begin()
+  passage.over(true)
+  visit.resume(serial, verdict.pass)
+  visit.resume(passage.serial, verdict.pass)
+  assert.deepEqual([seen, passage.resumed], [['enter 0', 'over 0 true'], []])
+})
+
+test('a part that only detects never refuses, bans nobody, and what it found is kept', () => {
+  const bans: string[] = []
+  const passage = new FakePassage()
+  const step: GuardStep = {
+    name: 'trial',
+    enter: (_, visit) => {
+      visit.ban('rule-1', 'a test')
+      return visit.refuse(finding, refusal, false)
+    },
+  }
+  const visit = visitFor(passage, {
+    steps: [{ step, detectOnly: true }],
+    ban: (_, rule) => bans.push(rule),
+  })
+  assert.equal(visit.begin(), verdict.pass)
+  assert.deepEqual([visit.findings, passage.refusal, bans], [[{ ...finding, detected: true }], null, []])
+})
+
+test('who is on the allow list is never banned; risk stays within 100; findings are bounded', () => {
+  const bans: string[] = []
+  const visit = visitFor(new FakePassage(), { isAllowed: () => true, ban: (_, rule) => bans.push(rule) })
+  visit.ban('rule-1', 'a test')
+  for (let i = 0; i < 200; i++) {
+    visit.addRisk(3, `reason ${i}`)
+    visit.note({ ...finding, detected: true })
+  }
+  visit.addRisk(-50, 'less')
+  visit.addRisk(Number.NaN, 'nothing')
+  assert.deepEqual([bans, visit.risk, visit.findings.length, visit.riskReasons.length], [[], 100, 64, 64])
+  assert.equal(visit.nonce, visit.nonce)
+})
