@@ -14,6 +14,12 @@ export const databaseRules: readonly BuiltinRule[] = [
     targets: inputsAndHeaders,
     transformations: ['utf8toUnicode', 'urlDecodeUni', 'removeNulls'],
     operator: '@detectSQLi',
+    // In long texts with line ends code and quotations look alike to it: there a word of SQL must be.
+    also: anyOf(
+      String.raw`^[^\n]{0,160}['\x22\x60=#][^\n]{0,160}$`,
+      String.raw`\b(?:select|union|insert|update|delete|drop|exec|sleep|benchmark|waitfor|having|declare|substr|ascii|concat)\b[\s(/*+@'\x22]`,
+      String.raw`['\x22\)\d]\s*(?:--|#|/\*)`,
+    ),
     score: 5,
   },
   {
@@ -52,8 +58,8 @@ export const databaseRules: readonly BuiltinRule[] = [
     operator: anyOf(
       String.raw`(?:^|[\s'\x22\x60\)\d(,;%])(?:or|and|xor|&&|\|\||having|where)[\s(!+~]*(?:not[\s(]+)?${value}[\s)]*(?:<=>|<>|!=|[=<>]|r?like\b|regexp\b|sounds\s+like)[\s(]*${value}`,
       String.raw`['\x22\)]\s*(?:or|and|xor|&&|\|\|)[\s(]+(?:not\s+)?[\w.@]{1,40}\s*(?:<=>|<>|!=|=|r?like\b|is\s+(?:not\s+)?null)\s*(?:['\x22(\d@]|$|--|#)`,
-      String.raw`^['\x22\)]+\s*(?:or|and|xor|&&|\|\|)[\s(]*(?:not\s+)?['\x22\d(!~@-]`,
-      String.raw`['\x22\)\d]\s*(?:or|and)\s+(?:not\s+)?(?:exists|isnull|ascii|length|substr(?:ing)?|mid|lower|ord|char|database|user|version|if|elt)\s*\(`,
+      String.raw`^['\x22\)]+\s*(?:or|and|xor|&&|\|\|)[\s(]*(?:not\s+)?(?:['\x22\d(!~@-]|select\b)`,
+      String.raw`['\x22\)\d]\s*(?:or|and)\s+(?:not\s+)?(?:exists|isnull|ascii|length|substr(?:ing)?|mid|lower|ord|char|database|user|version|if|elt)\(`,
       String.raw`(?:^|['\x22\)\d]\s*)(?:or|and)\s+\d+\s*(?:=|--|#|$)`,
       String.raw`(?:^|['\x22\)\d]\s*)or\s+(?:true|not\s+false)\b\s*(?:--|#|$|/|;|\))`,
     ),
@@ -90,7 +96,7 @@ export const databaseRules: readonly BuiltinRule[] = [
       String.raw`^[^\s'\x22]{0,40}['\x22\x60]\s*\)*\s*;?\s*(?:--|#|/\*|\x00)`,
       String.raw`['\x22\)\d]\s*(?:order|group)\s+by\s+\d+\s*(?:--|#|,|$|;|/|\))|\bhaving\s+(?:\d+\s*=|['\x22]\w{0,10}['\x22]\s*=)|['\x22\)]\s*limit\s+\d+\s*(?:,\s*\d+\s*)?(?:--|#|into|union|procedure)`,
       String.raw`'\s*\|\|\s*\(?\s*(?:select|utl_|dbms_|chr|cast|case|')|'\s*\+\s*(?:convert|cast|char|\(select|@@|user)\b|^\d+\s*(?:--\s*$|#$|;--|/\*$)|^\d+\s*'\s*$`,
-      String.raw`\bunion\s+(?:all\s+)?(?:null|\d+|'|values)|\bwhere\s+\d+\s*=\s*\d+|\bexec\s*\(\s*(?:@|'|char|0x|xp_)|\bexecute\s+immediate\b|^\s*'\s*(?:exec|having|group\s+by|order\s+by|union|like|in|between)\b|%'\s*(?:--|and|or|#)`,
+      String.raw`\bunion\s+(?:all\s+)?(?:null|\d+|'|values)|\bwhere\s+\d+\s*=\s*\d+|\bexec\s*\(\s*(?:@|'|char|0x|xp_)|\bexecute\s+immediate\b|^\s*'\s*(?:exec|having|group\s+by|order\s+by|union|like|in|between)\b|%'\s*(?:--|and|or|#)|^\s*(?:order|group)\s+by\s+\d+\s*(?:--|#)`,
     ),
     score: 5,
   },
@@ -111,7 +117,7 @@ export const databaseRules: readonly BuiltinRule[] = [
     transformations: sql,
     operator: anyOf(
       String.raw`\{\s*['\x22]?\$${noSql}['\x22]?\s*:`,
-      String.raw`\$where\b|['\x22]\s*(?:\|\||&&)\s*(?:['\x22]?[\w.]{1,20}['\x22]?\s*[!=]==?|this\.|true\b|1\s*(?:==|//|;|$))|\bthis\.\w{1,32}\s*(?:[!=]==?|\.match\s*\(|\.length)|\bdb\.\w{1,32}\.(?:find|drop|insert|remove|update|aggregate)\w*\s*\(|['\x22]\s*;\s*(?:return|while|sleep|var|do)\b|\btojson(?:oneline)?\s*\(|\bnew\s+date\s*\(\s*\)\s*[;)-]`,
+      String.raw`\$where\b|['\x22]\s*(?:\|\||&&)\s*(?:['\x22]?[\w.]{1,20}['\x22]?\s*[!=]==?|this\.|true\b|1\s*(?:==|//|;|$))|\bthis\.\w{1,32}\s*(?:[!=]==?|\.match\s*\(|\.length)|\bdb\.\w{1,32}\.(?:find|drop|insert|remove|update|aggregate)\w*\s*\(|['\x22]\s*;\s*(?:return|while|sleep|do)\b|\bnew\s+date\s*\(\s*\)\s*[;)-]`,
     ),
     score: 5,
   },

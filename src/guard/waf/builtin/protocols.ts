@@ -38,9 +38,9 @@ export const protocolRules: readonly BuiltinRule[] = [
     id: 9000412,
     message: 'Letters of another width, encoded as %u',
     tag: 'protocol',
-    targets: 'REQUEST_URI_RAW',
+    targets: 'REQUEST_URI_RAW|ARGS|ARGS_NAMES',
     transformations: ['lowercase'],
-    operator: String.raw`@rx %u(?:ff0[0-9a-f]|ff[1-5][0-9a-f]|00[2-7][0-9a-f]|2215|2216)`,
+    operator: String.raw`@rx %u(?:ff0[0-9a-f]|ff[1-5][0-9a-f]|00[2-7][0-9a-f]|2215|2216|efc8|f025)`,
     score: 5,
   },
   {

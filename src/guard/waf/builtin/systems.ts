@@ -19,6 +19,9 @@ const cut = String.raw`(?:[;|&\x60]|\$\(|\$\{|\|\||&&|%0a|<\(|>\()`
 const early = String.raw`^[^\n\x60]{0,40}[\n\r]+`
 const folder = String.raw`(?:(?:/usr)?(?:/local)?/s?bin/)?`
 const ended = String.raw`\s*(?:[;|&\x60)#\n<>]|$|//|--|\x00|2>)`
+/** For words that prose and code have too. */
+const closed = String.raw`\s*(?:[;|&#]|$|//|\x00|2>)`
+const hard = String.raw`(?:[;|&]|\$\(|%0a|<\(|>\()`
 
 export const systemRules: readonly BuiltinRule[] = [
   {
@@ -29,13 +32,14 @@ export const systemRules: readonly BuiltinRule[] = [
     transformations: shell,
     operator: anyOf(
       String.raw`(?:${cut}|${early})[\s({]*${folder}(?:cat|tac|head|tail|less|more|nl|od|xxd|strings|base64|grep|type)[\s<]+(?:-\w+\s+)*['\x22]?(?:/|\.\.?/|~|[a-z]:|\$|[\w%.-]+\.(?:conf|php|ini|txt|log|env|js|py|xml|yml))`,
-      String.raw`(?:${cut}|${early})[\s({]*${folder}(?:id|whoami|uname(?:\s+-\w+)?|hostname|ifconfig|ipconfig(?:\s+/all)?|netstat(?:\s+-\w+)*|ps(?:\s+-?(?:aux|ef|a))?|pwd|env|set|printenv|who|ls(?:\s+-\w+)*(?:\s+[/.~]\S*)?|dir(?:\s+[\w:\x5c/.]+)?|ver|systeminfo|tasklist|phpinfo\(\)|net\s+(?:user|localgroup|view)\b[^;|&]{0,20}|netstat|last|arp(?:\s+-a)?|route(?:\s+print)?|df(?:\s+-h)?|mount|date|echo)${ended}`,
+      String.raw`(?:${cut}|${early})[\s({]*${folder}(?:whoami|uname(?:\s+-\w+)?|ifconfig|ipconfig(?:\s+/all)?|netstat(?:\s+-\w+)*|ps\s+-?(?:aux|ef|a)|printenv|ls(?:\s+-\w+)+(?:\s+[/.~]\S*)?|ls\s+[/.~]\S*|systeminfo|tasklist|phpinfo\(\)|net\s+(?:user|localgroup|view)\b[^;|&]{0,20}|arp\s+-a|route\s+print|df\s+-h)${ended}`,
+      String.raw`(?:${hard}|${early})[\s({]*${folder}(?:id|ls|ps|pwd|env|set|who|dir(?:\s+[\w:\x5c/.]+)?|ver|hostname|last|date|mount|echo)${closed}`,
       String.raw`(?:${cut}|${early})[\s({]*${folder}(?:wget|curl|fetch|lwp-download|lynx|tftp|scp)\s+[^;|&\n]{0,100}(?:https?:|ftp:|\d{1,3}\.\d{1,3}\.|//|\$\()`,
-      String.raw`(?:${cut}|${early})[\s({]*${folder}(?:nc|ncat|netcat|telnet|socat|bash|sh|zsh|ksh|dash|python[23]?|perl|ruby|php|node|lua|awk|powershell|pwsh|cmd(?:\.exe)?|certutil|bitsadmin|mshta|rundll32|regsvr32|wscript|cscript)(?:\.exe)?\s+(?:-[a-z]+\s|-[a-z]$|/[ck]\b|\d{1,3}\.\d|\S+\s+\d{2,5}\b|['\x22<>]|/dev/)`,
-      String.raw`(?:${cut}|${early})[\s({]*${folder}(?:ping|nslookup|dig|traceroute)\s+(?:-\w+\s+\d*\s*)*[\w.-]+\.[\w.-]+|(?:${cut}|${early})[\s({]*${folder}sleep\s*\d|(?:${cut}|${early})[\s({]*${folder}(?:rm\s+-|chmod\s+[\d+ugo]|kill\s+-|useradd\s|shutdown\s+-|touch\s+/|mv\s+\S*/|cp\s+\S*/|mkdir\s+/|echo\s+(?:['\x22\x60$<\d-]|\w+\s*(?:[>;|&\x60)]|$))|expr\s+\d|printf\s+['\x22]|find\s+[/.]|timeout\s+\d|start-sleep|exit\b|rmdir\s|del\s+/)`,
-      String.raw`/dev/(?:tcp|udp)/|\b(?:ba)?sh\s+-i\b|\bnc\s+(?:-\w+\s+)*-\w*e\b|\bmkfifo\s+/|\bcmd(?:\.exe)?\s*/[ck]\s|\bpowershell(?:\.exe)?\s+-(?:e|enc|nop|w|c|command|exec|ep)\w*\s|(?:^|[;|&\x60=\s'\x22(/])(?:usr/)?bin/(?:cat|id|ls|nc|wget|curl|uname|whoami|ps|ping|env|sleep|echo|touch|(?:ba|da|z|k)?sh\s+-[ci])\b`,
-      String.raw`\$\(\s*(?:cat|id|whoami|ls|uname|curl|wget|sleep|nslookup|ping|echo|printf|expr|hostname|env|base64|rev|xxd|bash|sh)\b|\x60\s*(?:id|whoami|uname\s+-a|sleep\s+\d+|cat\s+/\S+|ls\s+/\S*|ping\s+-\w+|nslookup\s+\S+|hostname)\s*\x60|\$\{?ifs\b|\$\(\(\s*\d+\s*[*+]\s*\d+\s*\)\)|\{(?:cat|ls|id|wget|curl|nc|ping|bash|sh|echo|sleep),[^}]{1,80}\}|<<<\s*\S|/\?[\w?]?\?[\w?]{0,3}/[\w?]*\?|\$\{path[:%#]|\$\{?shell\b|\$'\x5cx[0-9a-f]`,
-      String.raw`^\w{0,16}[;|&\x60]+\s*\w{2,16}\s*[;|&\x60]+\s*$|^['\x22\)]+\s*[;|&]+\s*\w{2,12}|^\|\s*\w{2,16}\s*$|^\w{0,16}\x60[^\x60]{0,40}\x60$|^\w{0,16}\x60\)\x60$|^&\s*\w{2,12}\s*&$`,
+      String.raw`(?:${cut}|${early})[\s({]*${folder}(?:nc|ncat|netcat|telnet|socat|bash|sh|zsh|ksh|dash|python[23]?|perl|ruby|php|lua|awk|powershell|pwsh|cmd(?:\.exe)?|certutil|bitsadmin|mshta|rundll32|regsvr32|wscript|cscript)(?:\.exe)?\s+(?:-[a-z]+\s|-[a-z]$|/[ck]\b|\d{1,3}\.\d|\S+\s+\d{2,5}\b|['\x22<>]|/dev/)`,
+      String.raw`(?:${cut}|${early})[\s({]*${folder}(?:ping|nslookup|dig|traceroute)\s+(?:-\w+\s+\d*\s*)*[\w.-]+\.[\w.-]+|(?:${cut}|${early})[\s({]*${folder}sleep\s*\d|(?:${cut}|${early})[\s({]*${folder}(?:rm\s+-|chmod\s+[\d+ugo]|kill\s+-|useradd\s|shutdown\s+-|touch\s+/|mv\s+\S*/|cp\s+\S*/|mkdir\s+/|expr\s+\d|printf\s+['\x22]|find\s+[/.]|timeout\s+\d|start-sleep|rmdir\s|del\s+/)|[;|][\s({]*${folder}echo\s+(?:['\x22\x60$<\d-]|\w+\s*(?:[>;|&\x60)]|$))`,
+      String.raw`/dev/(?:tcp|udp)/|\b(?:ba)?sh\s+-i\b|\bnc\s+(?:-\w+\s+)*-\w*e\b|\bmkfifo\s+/|\bcmd(?:\.exe)?\s*/[ck]\s|\bpowershell(?:\.exe)?\s+-(?:e|enc|nop|w|c|command|exec|ep)\w*\s|(?:^|[;|&\x60=\s'\x22(/])(?:usr/)?bin/(?:cat|id|ls|nc|wget|curl|uname|whoami|ps|ping|sleep|echo|touch|(?:ba|da|z|k)?sh\s+-[ci])\b`,
+      String.raw`\$\(\s*(?:cat|id|whoami|ls|uname|curl|wget|sleep|nslookup|ping|echo|printf|expr|hostname|env|base64|rev|xxd|bash|sh)\b|\x60\s*(?:id|whoami|uname\s+-a|sleep\s+\d+|cat\s+/\S+|ls\s+/\S*|ping\s+-\w+|nslookup\s+\S+|hostname)\s*\x60|\$\{?ifs\b|\$\(\(\s*\d+\s*[*+]\s*\d+\s*\)\)|\{(?:cat|ls|id|wget|curl|nc|ping|bash|sh|echo|sleep),[^}]{1,80}\}|(?:^|[^<])<<<\s*['\x22$]|/\?[\w?]?\?[\w?]{0,3}/[\w?]*\?|\$\{path[:%#]|\$\{?shell\b|\$'\x5cx[0-9a-f]`,
+      String.raw`^\w{0,16}[;|&\x60]+\s*\w{2,16}\s*[;|&\x60]+\s*$|^['\x22\)]+\s*[;|&]+\s*\w{2,12}|^\|\s*\w{2,16}\s*$|^\w{1,16}\x60[^\x60]{0,40}\x60$|^\w{0,16}\x60\)\x60$|^&\s*\w{2,12}\s*&$`,
     ),
     score: 5,
   },
@@ -68,11 +72,11 @@ export const systemRules: readonly BuiltinRule[] = [
     transformations: plain,
     operator: anyOf(
       String.raw`<\?(?:php\b|=)|\$_(?:get|post|request|cookie|server|files|session|env)\s*\[|\bphpinfo\s*\(\s*\)|\b(?:allow_url_include|auto_(?:ap|pre)pend_file|disable_functions|safe_mode|open_basedir|suhosin\.simulation)\s*=`,
-      String.raw`(?:['\x22]\s*[;.)]+|^\w{0,10}[;)]+|^)\s*@?(?:exit|die|print|echo|system|passthru|shell_exec|phpinfo|eval|assert|exec|popen|include|require)\s*\(?\s*(?:md5|['\x22]|\)|\$_|base64_decode|chr\s*\()[^;]{0,100}\)?\s*(?:;|\)|$)`,
+      String.raw`(?:['\x22]\s*[;.)]+|^\w{0,10}[;)]+)\s*@?(?:system|passthru|shell_exec|phpinfo|eval|assert|exec|popen)\s*\(\s*(?:['\x22]|\)|\$_|base64_decode|chr\s*\()|^\s*@?(?:system|passthru|shell_exec|phpinfo|eval|assert)\s*\(|(?:['\x22]\s*[;.)]+|^\w{0,10}[;)]+|^)\s*@?(?:exit|die|print|echo|include|require)\s*\(?\s*(?:md5|\$_|base64_decode|chr)\s*[(\[]`,
       String.raw`\b(?:system|shell_exec|passthru|popen|proc_open|pcntl_exec)\s*\(\s*(?:['\x22](?:id|ls|cat|whoami|uname|wget|curl|ping|dir|sleep|net|cmd|nc|bash|sh)\b|\$_|chr|base64_decode)|\b(?:base64_decode|gzinflate|str_rot13|create_function|call_user_func(?:_array)?)\s*\(\s*(?:['\x22]|\$_|base64)|\bfile_(?:get|put)_contents\s*\(\s*['\x22](?:php:|/etc|\.\./|https?:)|\bvar_dump\s*\(|\bfopen\s*\(\s*['\x22](?:/etc|php:|c:)`,
       String.raw`\bjava\.lang\.(?:runtime|processbuilder|class|system|thread|string)\b|\bgetruntime\s*\(|\bprocessbuilder\s*\(|\bjavax\.script\b|\bgroovy\.|\bclass\.forname\b|@java\.|#_memberaccess|%\{\s*\(?#|\(#\w+\s*=|\bognl\b|\bxwork\b|\bcom\.opensymphony\b|\bmethodaccessor\b`,
       String.raw`\b__import__\s*\(|\bimport\s+(?:os|subprocess|socket|pty)\s*[;\n]|\bos\.(?:system|popen|exec\w*)\s*\(|\bsubprocess\.(?:popen|call|run|check_output)\s*\(|\bkernel\.(?:exec|system)|%x\s*[({\[]\s*\w|\bio\.popen\s*\(`,
-      String.raw`\brequire\s*\(\s*['\x22](?:node:)?(?:child_process|vm)['\x22]\s*\)\s*\.|\bchild_process['\x22)\]]{0,3}\s*\.\s*(?:exec|spawn)|\bprocess\.(?:mainmodule|binding|exit|kill|dlopen)\b|\bglobal\.process\b|\bvm\.runin|\bspawnsync\s*\(`,
+      String.raw`\brequire\s*\(\s*['\x22](?:node:)?(?:child_process|vm)['\x22]\s*\)\s*\.|\bchild_process['\x22)\]]{0,3}\s*\.\s*(?:exec|spawn)|\bprocess\.(?:mainmodule|binding|dlopen)\b|\bglobal\.process\b|\bvm\.runin|\bspawnsync\s*\(`,
     ),
     score: 5,
   },
@@ -98,7 +102,7 @@ export const systemRules: readonly BuiltinRule[] = [
     operator: anyOf(
       String.raw`^[^\s<>]{0,200}[\x5c/](?:etc[\x5c/]+(?:passwd|shadow|group|hosts|hostname|issue|motd|crontab|sudoers|ssh|apache2?|nginx|httpd|mysql|my\.cnf|fstab|mtab|profile|services|resolv\.conf|security|init\.d|php|master\.passwd|release|environment|networks?|inetd|rc\.|redhat|debian_version|lsb|init|samba|proftpd|vsftpd|pure|logrotate)|proc[\x5c/]+(?:self|\d+|version|cpuinfo|net|mounts|cmdline|environ|sched|partitions)|var[\x5c/]+(?:log|www|run|spool|mail|adm|apache|lib[\x5c/]mysql)[\x5c/]|root[\x5c/]+\.|home[\x5c/]+[\w.]+[\x5c/]+\.|usr[\x5c/]+(?:local[\x5c/]+)?(?:apache|etc|share[\x5c/]+tomcat|lib[\x5c/]+php)|(?:opt|apache\d?|xampp|lampp|program files[\w ()]*)[\x5c/]+\S{0,60}(?:conf|logs?|htdocs|ini)\b|windows[\x5c/]+(?:system|win\.ini|repair|php|debug|panther|my\.ini)|winnt[\x5c/]|inetpub[\x5c/]|boot\.ini|win\.ini)`,
       String.raw`(?:^|[\x5c/=])(?:\.ssh[\x5c/]|id_(?:rsa|dsa|ed25519)\b|authorized_keys\b|\.bash(?:_history|rc)\b|\.ht(?:passwd|access)\b|\.git[\x5c/](?:config|head|index)|\.svn[\x5c/]entries|\.env(?:\.\w+)?$|\.aws[\x5c/]credentials|\.npmrc$|\.pgpass$|\.my\.cnf$|web-inf[\x5c/]|meta-inf[\x5c/]|web\.config$|global\.asax?$|boot\.ini\b|win\.ini\b|wp-config\.php|\.ds_store$)|^[a-z]:[\x5c/]+(?:boot|windows|winnt|inetpub|users[\x5c/]+administrator|xampp|wamp|apache|php|autoexec)|^\x5c\x5c[\w.-]+\x5c[\w$.-]+|^/(?:etc|proc|root)(?:/|$)`,
-      String.raw`(?:[<|;&'\x22=(]|\s<)\s*/etc/(?:passwd|shadow)|/etc/(?:passwd|shadow)\s*(?:\x00|%00|[|;&\x60'\x22)]|$)|\bfile:/{1,3}(?:etc|proc|var|root|home|c:|\w:|[\w.]*/)|(?:system32|\.\.)[\x5c/]cmd\.exe|\bcmd\.exe\b`,
+      String.raw`(?:[<|;&'\x22=(]|\s<)\s*/etc/(?:passwd|shadow)|/etc/(?:passwd|shadow)\s*(?:\x00|%00|[|;&\x60'\x22)]|$)|\bfile:/{1,3}(?:etc|proc|var|root|home|\w:)|(?:system32|\.\.)[\x5c/]cmd\.exe|\bcmd\.exe\b`,
       String.raw`\b(?:php://(?:input|filter|stdin|fd|memory|temp)|phar://|expect://|zip://|zlib:|compress\.(?:zlib|bzip2)://|ogg://|glob://|rar://|ssh2\.\w+://|netdoc:|jar:(?:https?|file):)|(?:^|=)data:(?:text/plain)?[;,](?:base64,)?`,
     ),
     score: 5,
@@ -164,7 +168,7 @@ export const systemRules: readonly BuiltinRule[] = [
       'lowercase',
     ],
     operator: anyOf(
-      String.raw`\$\{\s*(?:jndi|lower|upper|env|sys|java|date|ctx|main|bundle|k8s|docker|web|log4j|base64|spring|marker|map|sd|event|\x22|')\s*:`,
+      String.raw`\$\{\s*(?:jndi|lower|upper|env|sys|java|date|ctx|main|bundle|k8s|docker|web|log4j|base64|spring|marker|map|sd|event|\x22|')\s*:[^:]`,
       String.raw`\$\{[^\s]{0,40}j[^\s]{0,40}n[^\s]{0,40}d[^\s]{0,40}i[^\s]{0,20}:|\$\{\s*:{1,3}-|\$\{[^}\s]{0,40}:-[^}\s]{0,10}\}[^\s]{0,60}(?:ldap|rmi|dns|\$\{)|\bjndi\s*:\s*(?:ldaps?|rmi|dns|nis|iiop|corba|nds|https?)\b`,
     ),
     score: 5,
@@ -175,7 +179,7 @@ export const systemRules: readonly BuiltinRule[] = [
     tag: 'protocol',
     targets: inputsAndHeaders,
     transformations: ['urlDecodeUni', 'lowercase'],
-    operator: String.raw`@rx [\r\n]\s*(?:set-cookie\s*:|http/[12][.\s]|content-length\s*:\s*\d|location\s*:\s*(?:https?:|//|javascript)|content-type\s*:\s*text/html[\s\S]{0,40}<)`,
+    operator: String.raw`@rx [\r\n]\s*(?:set-cookie\s*:|http/[12](?:\.\d)?\s\d{3}|content-length\s*:\s*\d|location\s*:\s*(?:https?:|//|javascript)|content-type\s*:\s*text/html[\s\S]{0,40}<)`,
     score: 5,
   },
 ]

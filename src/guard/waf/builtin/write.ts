@@ -12,6 +12,8 @@ export interface BuiltinRule {
   readonly transformations: readonly string[]
   /** `@rx ...` or another operator; no double quotes. */
   readonly operator: string
+  /** What the same value must match too, in lower case. */
+  readonly also?: string
   /** 5 refuses at the default threshold, 3 only together with another. */
   readonly score: 3 | 5
   /** 2 unless said; 3 is the answer's head, 4 its body. */
@@ -24,8 +26,9 @@ export function anyOf(...patterns: readonly string[]): string {
 }
 
 export function written(rule: BuiltinRule): string {
-  const { id, message, tag, targets, transformations, operator, score, phase = 2 } = rule
-  if (operator.includes('"')) throw new Error(`rule ${id} has a double quote in its pattern`)
+  const { id, message, tag, targets, transformations, operator, also, score, phase = 2 } = rule
+  if (`${operator}${also ?? ''}`.includes('"'))
+    throw new Error(`rule ${id} has a double quote in its pattern`)
   const direction = phase > 2 ? 'outbound' : 'inbound'
   const steps = ['none', ...transformations].map(name => `t:${name}`).join(',')
   const actions = [
@@ -37,9 +40,11 @@ export function written(rule: BuiltinRule): string {
     `msg:'${message}'`,
     `severity:'${score === 5 ? 'CRITICAL' : 'WARNING'}'`,
     `tag:'attack-${tag}'`,
-    `setvar:'tx.${direction}_anomaly_score_pl1=+${score}'`,
   ]
-  return `SecRule ${targets} "${operator}" "${actions.join(',')}"`
+  const scored = `setvar:'tx.${direction}_anomaly_score_pl1=+${score}'`
+  const first = `SecRule ${targets} "${operator}" "${actions.join(',')}`
+  if (also === undefined) return `${first},${scored}"`
+  return `${first},chain"\n  SecRule MATCHED_VAR "${also}" "t:none,t:lowercase,${scored}"`
 }
 
 const values = 'ARGS|ARGS_NAMES|XML:/*|XML://@*'
