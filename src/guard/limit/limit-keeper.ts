@@ -5,6 +5,7 @@
 //
 // The file: magic, moment, then 20 bytes an entry: the key's halves, the state, when it is idle.
 
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { filesBelow, readPieces, writeDurably } from '../../io/durable-files.ts'
 import { ownFolder, removeFile } from '../../io/owned-files.ts'
@@ -37,7 +38,7 @@ export class LimitKeeper {
   constructor(stateDirectory: string, cells: LimitCells, tell: (text: string) => void) {
     this.#folder = join(stateDirectory, 'guard', 'limits')
     this.#cells = cells
-    this.#own = `${process.pid}-${Math.round(cells.now() / 1_000)}.counts`
+    this.#own = `${randomUUID()}.counts`
     this.#tell = tell
   }
 
