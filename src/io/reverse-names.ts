@@ -2,7 +2,7 @@
 // the name confirms. One question, one answer; nothing is kept.
 
 import { Resolver } from 'node:dns'
-import { addressBytes, addressText } from '../kit/address.ts'
+import { addressBytes, addressText, isMapped } from '../kit/address.ts'
 
 export interface ReverseNames {
   /**
@@ -35,7 +35,11 @@ export function createReverseNames(options: ReverseNamesOptions = {}): ReverseNa
 }
 
 async function confirmed(resolver: Resolver, address: string): Promise<readonly string[]> {
-  const names = (await ask(done => resolver.reverse(address, done), address)).slice(0, namesMax)
+  // `resolver.reverse` reads the hosts file too, and takes a server that is silent for one that knows no name.
+  const names = (await ask(done => resolver.resolvePtr(reverseName(address), done), address)).slice(
+    0,
+    namesMax,
+  )
   const checked = await Promise.all(
     names.map(async name => {
       const back = await ask(
@@ -46,6 +50,15 @@ async function confirmed(resolver: Resolver, address: string): Promise<readonly 
     }),
   )
   return checked.flat()
+}
+
+/** RFC 1035 3.5, RFC 3596 2.5; the address itself where it is none: no such name. */
+function reverseName(address: string): string {
+  const bytes = addressBytes(address)
+  if (bytes === null) return address
+  if (isMapped(bytes)) return `${[...bytes.subarray(12)].reverse().join('.')}.in-addr.arpa`
+  const digits = Buffer.from(bytes).toString('hex').split('').reverse()
+  return `${digits.join('.')}.ip6.arpa`
 }
 
 function canonical(address: string): string {

@@ -1,5 +1,5 @@
 // A real DNS server for tests: UDP on 127.0.0.1, records set while it runs. It answers one question a packet
-// (RFC 1035 section 4), knows A, AAAA and SRV (RFC 2782), and can be told to fail or to be silent.
+// (RFC 1035 section 4), knows A, AAAA, PTR and SRV (RFC 2782), and can be told to fail or to be silent.
 
 import { createSocket } from 'node:dgram'
 
@@ -13,6 +13,7 @@ export interface ServiceData {
 export type ZoneRecord =
   | { readonly type: 'A'; readonly data: string; readonly ttl: number }
   | { readonly type: 'AAAA'; readonly data: string; readonly ttl: number }
+  | { readonly type: 'PTR'; readonly data: string; readonly ttl: number }
   | { readonly type: 'SRV'; readonly data: ServiceData; readonly ttl: number }
 
 export interface NameServer {
@@ -24,7 +25,7 @@ export interface NameServer {
   close(): Promise<void>
 }
 
-const typeNumbers = { A: 1, AAAA: 28, SRV: 33 }
+const typeNumbers = { A: 1, PTR: 12, AAAA: 28, SRV: 33 }
 const headerBytes = 12
 const noError = 0
 const serverFailure = 2
@@ -87,12 +88,16 @@ function answer(record: ZoneRecord): Buffer {
 function dataOf(record: ZoneRecord): Buffer {
   if (record.type === 'A') return Buffer.from(record.data.split('.').map(Number))
   if (record.type === 'AAAA') return sixteenBytes(record.data)
+  if (record.type === 'PTR') return nameBytes(record.data)
   const { priority, weight, port, target } = record.data
   const head = Buffer.alloc(6)
   for (const [index, value] of [priority, weight, port].entries()) head.writeUInt16BE(value, index * 2)
-  const labels = target.split('.').filter(label => label !== '')
+  return Buffer.concat([head, nameBytes(target)])
+}
+
+function nameBytes(name: string): Buffer {
+  const labels = name.split('.').filter(label => label !== '')
   return Buffer.concat([
-    head,
     ...labels.map(label => Buffer.from([label.length, ...Buffer.from(label)])),
     Buffer.alloc(1),
   ])
