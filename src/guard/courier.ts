@@ -1,5 +1,6 @@
 // Questions of a part in a worker to its half in the main thread, and the answers. Those of one turn of the loop go as one
-// message, and so do their answers. Bounded; a question that is not answered in time gets null, once.
+// message, and so do their answers. Bounded; a question that is not answered in time gets null, once. What is answered
+// after that is an orphan: whoever reserves something by asking can give it back.
 
 import type { Clock } from '../kit/clock.ts'
 
@@ -22,7 +23,8 @@ const waitingMax = 20_000
 const timeoutUs = 5_000_000
 const sweepMs = 1_000
 
-interface Waiting<A> {
+interface Waiting<Q, A> {
+  readonly question: Q
   readonly done: (answer: A | null) => void
   readonly until: number
 }
@@ -30,12 +32,19 @@ interface Waiting<A> {
 export class Courier<Q, A> {
   readonly #send: (message: CourierAsks<Q>) => void
   readonly #clock: Clock
-  readonly #waiting = new Map<number, Waiting<A>>()
+  readonly #waiting = new Map<number, Waiting<Q, A>>()
+  readonly #late = new Map<number, Q>()
+  readonly #orphan: ((question: Q, answer: A) => void) | null
   #gathered: Q[] | null = null
   #next = 1
   #timer: NodeJS.Timeout | null = null
 
-  constructor(send: (message: CourierAsks<Q>) => void, clock: Clock) {
+  constructor(
+    send: (message: CourierAsks<Q>) => void,
+    clock: Clock,
+    orphan: ((question: Q, answer: A) => void) | null = null,
+  ) {
+    this.#orphan = orphan
     this.#send = send
     this.#clock = clock
   }
@@ -47,7 +56,7 @@ export class Courier<Q, A> {
       return
     }
     const until = this.#clock.monotonic() + timeoutUs
-    this.#waiting.set(this.#next, { done, until })
+    this.#waiting.set(this.#next, { question, done, until })
     this.#timer ??= setInterval(() => this.#sweep(), sweepMs).unref()
     if (this.#gathered === null || this.#gathered.length >= batchMax) this.#begin(question)
     else this.#gathered.push(question)
@@ -70,9 +79,21 @@ export class Courier<Q, A> {
 
   #tell(serial: number, answer: A | null): void {
     const waiting = this.#waiting.get(serial)
-    if (waiting === undefined) return
+    if (waiting === undefined) {
+      const question = this.#late.get(serial)
+      if (this.#late.delete(serial) && answer !== null) this.#orphan?.(question as Q, answer)
+      return
+    }
     this.#waiting.delete(serial)
+    if (answer === null && this.#orphan !== null) this.#keepLate(serial, waiting.question)
     waiting.done(answer)
+  }
+
+  #keepLate(serial: number, question: Q): void {
+    this.#late.set(serial, question)
+    if (this.#late.size <= waitingMax) return
+    const [oldest] = this.#late.keys()
+    if (oldest !== undefined) this.#late.delete(oldest)
   }
 
   /** Oldest first: they were added in order. */

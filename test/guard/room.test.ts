@@ -315,7 +315,7 @@ test('a lottery is promised before it opens, drawn, and proved afterwards', asyn
   const identity = { account: [{ by: 'header', name: 'x-user' } as const], session: [], key: [] }
   const room = {
     order: 'lottery',
-    opensAt: Date.now() + 3_000,
+    opensAt: Date.now() + 3_600_000,
     person: [{ by: 'account' } as const],
   } as const
   const edge = await startGuardedEdge(context, specWith(room, { identity }), { routes, workers: 2 })
