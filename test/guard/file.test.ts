@@ -197,3 +197,57 @@ test('a guard that cannot be is refused before anything is touched, with what to
     /guard\.policies\.plain\.waf\.rules.*rules-that-are-not-there/,
   )
 })
+
+test('what a file asks is asked: rates, origins, bodies; each refusal is explained by its id', async t => {
+  const shop = shopOf(t)
+  shop.describe(
+    {
+      policies: {
+        few: { limit: '3/h' },
+        own: { sameSite: true },
+        strict: { waf: 'block' },
+        looking: { limit: '1/h', sameSite: true, waf: 'block', detectOnly: true },
+      },
+    },
+    [
+      { path: '/few/*', to: 'api', guard: 'few' },
+      { path: '/own/*', to: 'api', guard: 'own' },
+      { path: '/strict/*', to: 'api', guard: 'strict' },
+      { path: '/looking/*', to: 'api', guard: 'looking' },
+      { path: '/*', to: 'api' },
+    ],
+  )
+  const { url } = await shop.begin()
+
+  const few = []
+  for (let count = 0; count < 5; count++) few.push(await statusOf(`${url}/few/${count}`, '192.0.2.9'))
+  assert.deepEqual(few, [200, 200, 200, 429, 429])
+  assert.equal(await statusOf(`${url}/few/x`, '192.0.2.10'), 200, 'another address counts for itself')
+
+  const post = (path: string, headers: Record<string, string>, body: string): Promise<Response> =>
+    fetch(`${url}${path}`, { method: 'POST', headers, body })
+  const foreign = { origin: 'https://evil.example' }
+  const crossed = await post('/own/order', foreign, 'a=1')
+  assert.equal(crossed.status, 403)
+  assert.equal((await post('/own/order', { origin: url }, 'a=1')).status, 200)
+
+  const json = { 'content-type': 'application/json' }
+  const twice = await post('/strict/order', json, '{"seats":1,"seats":100}')
+  assert.equal(twice.status, 400)
+  assert.equal((await post('/strict/order', json, '{"seats":1}')).status, 200)
+
+  // Everything that it would refuse passes.
+  for (let count = 0; count < 3; count++)
+    assert.equal(
+      (await post('/looking/order', { ...json, ...foreign }, '{"seats":1,"seats":100}')).status,
+      200,
+    )
+
+  const id = crossed.headers.get('x-request-id') ?? ''
+  await until('the refusal is explained', async () => (await shop.run('guard', 'explain', id)).code === 0)
+  const explained = await shop.run('guard', 'explain', id)
+  assert.match(explained.out, /sameSite/)
+  assert.match(explained.out, /Origin names another host/)
+  const counted = JSON.parse((await shop.run('guard', '--json')).out) as object
+  assert.match(JSON.stringify(counted), /looking/)
+})
