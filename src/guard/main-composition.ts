@@ -49,6 +49,7 @@ export class MainComposition {
     this.#bans = new RuleBans({
       clock: hostClock,
       folder: options.stateDirectory,
+      failed: text => options.tell('guard', text),
       changed: bans => options.send({ kind: 'bans', bans }),
       told: (event, text, id) => this.#event({ event, part: 'ban', text, ...(id === '' ? {} : { id }) }),
     })

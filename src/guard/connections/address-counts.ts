@@ -4,7 +4,7 @@
 // An entry belongs to the address whose tag it holds, and may be given to another one while its sum is zero. Whoever takes
 // it over marks it first and looks at the sum again; whoever counts looks at the tag again: neither can miss the other.
 
-import { hashText } from '../../policy/hash.ts'
+import { type HashStart, hashKey, hashStart, type KeyHash } from '../../policy/limit/key-hash.ts'
 
 const entries = 65_536
 const ways = 8
@@ -34,14 +34,13 @@ export class AddressCounts {
   readonly #workers: number
   readonly #row: number
   readonly #mark: number
-  readonly #seedA: number
-  readonly #seedB: number
+  readonly #start: HashStart
+  readonly #hash: KeyHash = { low: 0, high: 0 }
 
   /** @param worker -1: only looks and repairs. */
   constructor(memory: SharedArrayBuffer, worker: number) {
     const seeds = new Int32Array(memory, 0, seedWords)
-    this.#seedA = seeds[0] as number
-    this.#seedB = seeds[1] as number
+    this.#start = hashStart([seeds[0] as number, seeds[1] as number], 'connections')
     this.#tags = new Int32Array(memory, seedWords * 4, entries)
     this.#counts = new Int16Array(memory, (seedWords + entries) * 4)
     this.#workers = this.#counts.length / entries
@@ -51,8 +50,10 @@ export class AddressCounts {
 
   /** The entry, for `close`; or one of `connectionCount`. @param key address key */
   open(key: string, max: number): number {
-    const tag = (hashText(key, this.#seedA) & 0x7fffffff) | 1
-    const bucket = (hashText(key, this.#seedB) % buckets) * ways
+    hashKey(this.#start, key, this.#hash)
+    // 0 is free, and below 0 are marks.
+    const tag = this.#hash.low & 0x7fffffff || 1
+    const bucket = ((this.#hash.high >>> 0) % buckets) * ways
     const most = Math.min(max, perAddressMax)
     for (let tries = 0; tries < triesMax; tries++) {
       const entry = this.#find(bucket, tag) ?? this.#claim(bucket, tag)

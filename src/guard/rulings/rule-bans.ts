@@ -37,6 +37,8 @@ export interface RuleBansOptions {
   readonly folder: string
   changed(bans: readonly BanEntry[]): void
   told(event: 'ban' | 'unban', text: string, id: string): void
+  /** To the operators. */
+  failed(text: string): void
 }
 
 export interface BanStatus {
@@ -58,6 +60,7 @@ export class RuleBans {
   readonly #file: BanFile
   #stepsMs: readonly number[] = []
   #timer: NodeJS.Timeout | null = null
+  #saveFailed = false
 
   constructor(options: RuleBansOptions) {
     this.#options = options
@@ -167,7 +170,18 @@ export class RuleBans {
   // --- the file -----------------------------------------------------------------------------------------------------
 
   #saveSoon(): void {
-    this.#timer ??= setTimeout(() => this.#save(), saveMs)
+    this.#timer ??= setTimeout(() => this.#trySave(), saveMs)
+  }
+
+  /** A disk that is full or gone ends no ban: what is known here counts. */
+  #trySave(): void {
+    try {
+      this.#save()
+      this.#saveFailed = false
+    } catch (error) {
+      if (!this.#saveFailed) this.#options.failed(`bans can't be kept: ${(error as Error).message}`)
+      this.#saveFailed = true
+    }
   }
 
   /** Two processes of one edge write it while one takes over: what either knows stays, but for what was ended here. */
@@ -188,7 +202,7 @@ export class RuleBans {
   close(): void {
     if (this.#timer === null) return
     clearTimeout(this.#timer)
-    this.#save()
+    this.#trySave()
   }
 }
 
