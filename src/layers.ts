@@ -176,6 +176,7 @@ export const entries: readonly string[] = [
   'app/cache/index.ts',
   'app/cache/shared/index.ts',
   'app/sessions/index.ts',
+  'app/guard/index.ts',
   'io/net-bun.ts',
 ]
 

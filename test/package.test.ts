@@ -157,14 +157,15 @@ test('`tenfold/cache` works alone: it loads neither the platform nor Redis', () 
   assert.deepEqual({ ...seen, count: seen.count > 5 }, { values: [1, 1], after: 2, foreign: [], count: true })
 })
 
-test('`tenfold/cache/redis` and `tenfold/sessions` are there for a service', () => {
+test('`tenfold/cache/redis`, `tenfold/sessions` and `tenfold/guard` are there for a service', () => {
   const names = printed(
     'shared.mjs',
     `const redis = await import('tenfold/cache/redis')
      const sessions = await import('tenfold/sessions')
-     console.log(JSON.stringify([typeof redis.createRedisTier, typeof sessions.createSessions]))`,
+     const guard = await import('tenfold/guard')
+     console.log(JSON.stringify([redis.createRedisTier, sessions.createSessions, guard.verifyHuman].map(one => typeof one)))`,
   )
-  assert.deepEqual(names, ['function', 'function'])
+  assert.deepEqual(names, ['function', 'function', 'function'])
 })
 
 test('the types reach a stranger: a right file compiles, a wrong key does not', () => {

@@ -8,7 +8,7 @@ import type { LineSocket } from '../io/line-socket.ts'
 import { openFilesMax } from '../io/open-files.ts'
 import { portTrouble, udpPortTrouble } from '../io/port-check.ts'
 import { reusePortWorks } from '../io/reuse-port.ts'
-import { startThread, type Worker } from '../io/threads.ts'
+import { startThread, threadPlace, type Worker } from '../io/threads.ts'
 import { TraceExporter } from '../io/trace-exporter.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Metrics } from '../kit/metrics.ts'
@@ -79,7 +79,7 @@ const traceEndMs = 2_000
 /** For a worker to fetch or read what is pushed. */
 const askedMs = 60_000
 
-const ownThread = { threadFrom: import.meta.url, threadName: 'worker' }
+const ownThread = threadPlace(import.meta.url, 'worker')
 
 interface WorkerSeat {
   thread: Worker | null
@@ -427,8 +427,8 @@ export class Edge {
     seat.certified = start.tls.serial
     const { version } = this.#snapshot
     seat.challenged = this.#challengesSerial
-    const { threadFrom, threadName } = this.#options.guard?.seam ?? ownThread
-    const thread = startThread(threadFrom, threadName, start)
+    const { from, name } = this.#options.guard?.seam.thread ?? ownThread
+    const thread = startThread(from, name, start)
     seat.thread = thread
     seat.state = 'starting'
     return new Promise((resolve, reject) => {

@@ -2,6 +2,7 @@
 // answers, an answer to its own paths. Whoever composes the edge process hands one in (`system`); without one nothing
 // of this costs anything. What the two sides of a guard (main thread, workers) say to each other is theirs.
 
+import type { ThreadPlace } from '../io/threads.ts'
 import type { Metrics } from '../kit/metrics.ts'
 import type { CompiledAction } from './action.ts'
 import type { WorkerContext } from './context.ts'
@@ -73,8 +74,6 @@ export interface MainGuardSurroundings {
 
 /** How a process gets its guard: the module of its worker threads, and the part in the main thread. */
 export interface GuardSeam {
-  /** As `startThread`: `import.meta.url` of a module, and the name of the thread's module beside it. */
-  readonly threadFrom: string
-  readonly threadName: string
+  readonly thread: ThreadPlace
   createMain(surroundings: MainGuardSurroundings): MainGuard
 }

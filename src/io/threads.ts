@@ -5,6 +5,16 @@ import { type MessagePort, parentPort, Worker, workerData } from 'node:worker_th
 export type { MessagePort }
 export { Worker }
 
+/** Where the module of a thread lies: `name`, beside the module `from` (its `import.meta.url`). */
+export interface ThreadPlace {
+  readonly from: string
+  readonly name: string
+}
+
+export function threadPlace(from: string, name: string): ThreadPlace {
+  return { from, name }
+}
+
 /** A thread that runs `name` beside the module `from` (its `import.meta.url`). */
 export function startThread(from: string, name: string, data: unknown): Worker {
   const extension = from.endsWith('.ts') ? '.ts' : '.js'

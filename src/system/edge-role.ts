@@ -4,10 +4,10 @@
 import type { GuardSeam } from '../edge/guard-port.ts'
 import { type EdgeRoleOptions, runEdge } from '../edge/index.ts'
 import { MainGuardHost } from '../guard/main.ts'
+import { threadPlace } from '../io/threads.ts'
 
 export const guardSeam: GuardSeam = {
-  threadFrom: import.meta.url,
-  threadName: 'edge-thread',
+  thread: threadPlace(import.meta.url, 'edge-thread'),
   createMain: surroundings => new MainGuardHost(surroundings),
 }
 

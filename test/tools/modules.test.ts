@@ -43,12 +43,13 @@ const page = \`
 import { not } from './not.ts'
 \`
 `
-  const threads = "startThread(import.meta.url, 'j', {})\nnew URL(`./k.$".concat(
-    '{extension}`, import.meta.url)',
-  )
+  const threads =
+    "startThread(import.meta.url, 'j', {})\nthreadPlace(import.meta.url, 'l')\nnew URL(`./k.$".concat(
+      '{extension}`, import.meta.url)',
+    )
   assert.deepEqual(
     importsOf(threads).map(one => one.specifier),
-    ['./j.ts', './k.ts'],
+    ['./j.ts', './l.ts', './k.ts'],
   )
   const found = importsOf(source).map(one => one.specifier)
   const expected = ['./a.ts', './b.ts', '../c.ts', 'zod', './e.ts', './f.ts', './g.ts', './h.ts', './i.ts']

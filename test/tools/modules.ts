@@ -118,7 +118,7 @@ const importPatterns = [
 
 /** Threads and processes start a module by its name, whose ending depends on whether sources or the build run. */
 const startPatterns = [
-  /\bstart(?:Guarded)?Thread\(\s*import\.meta\.url,\s*'([\w-]+)'/g,
+  /\b(?:start(?:Guarded)?Thread|threadPlace)\(\s*import\.meta\.url,\s*'([\w-]+)'/g,
   /\bnew URL\(\s*`\.\/([\w-]+)\.?\$\{/g,
 ]
 
