@@ -32,6 +32,7 @@ const programs = {
     psql: 'postgresql-client',
     '/usr/lib/postgresql/15/bin/pgbench': 'postgresql-15',
     'redis-server': 'redis-server',
+    '/usr/share/modsecurity-crs/rules/REQUEST-949-BLOCKING-EVALUATION.conf': 'modsecurity-crs',
   },
   bench: {
     nginx: 'nginx',

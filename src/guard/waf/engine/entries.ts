@@ -12,6 +12,8 @@ export interface Entry {
   /** The same in lower case: how selectors compare. */
   readonly key: string
   readonly value: Value
+  /** What a value is when it is decoded once more than it was asked for: looked at, never counted. */
+  readonly again: boolean
 }
 
 export class Entries {
@@ -32,15 +34,15 @@ export class Entries {
     return value
   }
 
-  add(collection: string, name: string, text: string): void {
-    const entry: Entry = { collection, name, key: name.toLowerCase(), value: this.value(text) }
+  add(collection: string, name: string, text: string, again = false): void {
+    const entry: Entry = { collection, name, key: name.toLowerCase(), value: this.value(text), again }
     const list = this.#lists.get(collection)
     if (list === undefined) this.#lists.set(collection, [entry])
     else list.push(entry)
   }
 
   set(collection: string, text: string): void {
-    this.#lists.set(collection, [{ collection, name: '', key: '', value: this.value(text) }])
+    this.#lists.set(collection, [{ collection, name: '', key: '', value: this.value(text), again: false }])
   }
 
   request(request: WafRequest): void {
@@ -120,6 +122,7 @@ export class Entries {
 
   #argument(kind: 'GET' | 'POST', name: string, value: string): void {
     this.add('ARGS', name, value)
+    this.#decodedAgain('ARGS', name, value)
     this.add(`ARGS_${kind}`, name, value)
     this.add('ARGS_NAMES', name, name)
     this.add(`ARGS_${kind}_NAMES`, name, name)
@@ -140,19 +143,33 @@ export class Entries {
       const name = equals < 0 ? plain : plain.slice(0, equals).trim()
       const value = equals < 0 ? '' : plain.slice(equals + 1).trim()
       this.add('REQUEST_COOKIES', name, value)
+      this.#decodedAgain('REQUEST_COOKIES', name, value)
       this.add('REQUEST_COOKIES_NAMES', name, name)
+    }
+  }
+
+  /** Encodings within encodings: not all rules decode, and who serves the request may. */
+  #decodedAgain(collection: string, name: string, text: string): void {
+    let value = text
+    for (let depth = 0; depth < decodedAgainMax && encoded.test(value); depth += 1) {
+      const next = urlDecodeUni(value)
+      if (next === value) return
+      value = next
+      this.add(collection, name, value, true)
     }
   }
 
   #sizes(): void {
     let bytes = 0
-    for (const entry of this.list('ARGS')) bytes += entry.name.length + entry.value.length
+    for (const entry of this.list('ARGS')) if (!entry.again) bytes += entry.name.length + entry.value.length
     this.set('ARGS_COMBINED_SIZE', String(bytes))
     if (this.list('FILES_COMBINED_SIZE').length === 0) this.set('FILES_COMBINED_SIZE', '0')
   }
 }
 
 const none: readonly Entry[] = []
+const decodedAgainMax = 2
+const encoded = /%(?:[0-9A-Fa-f]{2}|[uU][0-9A-Fa-f]{4})/
 
 /** A query as a form: percent encodings and `+` decoded, `%uHHHH` too, as the servers that know it do. */
 export function formFields(text: string): WafField[] {

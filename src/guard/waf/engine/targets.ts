@@ -33,9 +33,15 @@ export function entriesOf(
     const all = list(target.collection, target.key)
     const whole = target.key === '' && target.pattern === null
     if (target.count) {
-      const count = whole ? all.length : all.filter(entry => matchesTarget(target, entry)).length
+      const count = all.filter(entry => !entry.again && (whole || matchesTarget(target, entry))).length
       const value = entries.value(String(count))
-      found.push({ collection: `&${target.collection}`, name: target.key, key: target.key, value })
+      found.push({
+        collection: `&${target.collection}`,
+        name: target.key,
+        key: target.key,
+        value,
+        again: false,
+      })
       continue
     }
     for (const entry of all) {

@@ -259,7 +259,7 @@ class Transaction implements WafTransaction, Scene {
   }
 
   #entry(collection: string, name: string, text: string): Entry {
-    return { collection, name, key: name.toLowerCase(), value: this.#entries.value(text) }
+    return { collection, name, key: name.toLowerCase(), value: this.#entries.value(text), again: false }
   }
 
   #capture(rule: PlannedRule, value: Value): void {
