@@ -24,9 +24,9 @@ export interface Assets {
 const script = 'text/javascript; charset=utf-8'
 const style = 'text/css; charset=utf-8'
 
-/** @throws Failure when the widget's package is not installed. */
-export async function loadAssets(): Promise<Assets> {
-  const folder = packageFolder('altcha', import.meta.url)
+/** @param from address of a module: where packages are looked for. @throws Failure when the widget's package is not installed. */
+export async function loadAssets(from: string = import.meta.url): Promise<Assets> {
+  const folder = packageFolder('altcha', from)
   const about = folder === null ? null : textOf(`${folder}/package.json`)
   if (folder === null || about === null) throw missing('altcha')
   const { version } = JSON.parse(about) as { version: string }

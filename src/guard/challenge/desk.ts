@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../kit/clock.ts'
 import { clientBinding } from '../binding.ts'
+import { noteChallenge } from '../bots/deeds.ts'
 import type { GuardSpec, GuardSurroundings } from '../part.ts'
 import type { Passage } from '../passage.ts'
 import type { GuardVisit } from '../visit.ts'
@@ -128,6 +129,7 @@ export class Desk {
       expiresAtMs: now + lifeMs,
     })
     this.count(`passed:${by}`)
+    noteChallenge(passage, visit, 'passed')
     this.#surroundings.audit({
       event: 'challenge-passed',
       part: 'challenge',

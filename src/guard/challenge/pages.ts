@@ -4,6 +4,7 @@
 
 import { fieldId } from '../../wire/fields.ts'
 import { clientBinding } from '../binding.ts'
+import { noteChallenge } from '../bots/deeds.ts'
 import type { Passage } from '../passage.ts'
 import { queryValue } from '../sources.ts'
 import type { GuardVisit } from '../visit.ts'
@@ -28,6 +29,10 @@ const underWayMax = 128
 const actionText = /^(?!tenfold-)[\w-]{1,32}$/
 const assetFields =
   'Cache-Control: public, max-age=86400\r\nX-Content-Type-Options: nosniff\r\nVary: Accept-Encoding\r\n'
+
+/** Restarts of ours, time and outages are nobody's fault. */
+const blameless: readonly string[] = ['other-edge', 'expired', 'away']
+const isClientsDoing = (reason: string): boolean => !blameless.includes(reason)
 
 export class ChallengePages {
   readonly #desk: Desk
@@ -136,6 +141,7 @@ export class ChallengePages {
 
   async #pass(passage: Passage, visit: GuardVisit, form: FormFields): Promise<() => void> {
     const desk = this.#desk
+    const { serial } = passage
     const state = readPageState(desk.keys, passage, form.s ?? '', desk.nowMs)
     if (state === null) return () => this.#old(passage)
     const token = form['cf-turnstile-response']
@@ -143,7 +149,12 @@ export class ChallengePages {
       token !== undefined && desk.turnstile !== null
         ? await this.#byTurnstile(passage, token, state)
         : await this.#byProof(passage, form.altcha ?? '')
-    if (typeof result === 'string') return () => this.#failed(passage, state, result)
+    // Meanwhile the client may have gone, and the object may carry another one's request.
+    if (serial !== passage.serial) return () => {}
+    if (typeof result === 'string') {
+      if (isClientsDoing(result)) noteChallenge(passage, visit, 'failed')
+      return () => this.#failed(passage, state, result)
+    }
     const by = token !== undefined && desk.turnstile !== null ? 'turnstile' : 'pow'
     const { cookie, token: clearance, lifeMs } = desk.clear(passage, visit, by, result.risk)
     if (wantsPage(passage)) {
@@ -182,7 +193,7 @@ export class ChallengePages {
     )
     if (!result.verified) {
       desk.count(result.away ? 'failed:turnstile-away' : 'failed:turnstile')
-      return result.reason
+      return result.away ? 'away' : result.reason
     }
     // Siteverify redeems a token once; so do we, whatever it says.
     if (await desk.spent.spend('turnstile', token, result.issuedAtMs + 360_000, desk.nowMs))

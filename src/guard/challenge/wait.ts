@@ -22,6 +22,7 @@ const busyWaitMsMax = 60_000
 
 export async function waitPage(desk: Desk, passage: Passage, visit: GuardVisit): Promise<() => void> {
   const { keys, nowMs } = desk
+  const { serial } = passage
   const text = queryValue(passage.target, 't') ?? ''
   const ticket = readTicket(keys, passage, text, nowMs)
   if (ticket === null || !desk.spent.isFresh('wait', ticket.id, ticket.expiresAtMs))
@@ -33,12 +34,15 @@ export async function waitPage(desk: Desk, passage: Passage, visit: GuardVisit):
   if (!ticket.paid) {
     const freeInMs = await addressBudget(desk, visit.addressKey)
     // Another ticket, good when there may be room: nobody has to begin anew.
+    if (serial !== passage.serial) return () => {}
     if (freeInMs > 0) return busy(desk, passage, ticket, Math.min(busyWaitMsMax, freeInMs), false)
   }
   if (!(await desk.spent.spend('wait', ticket.id, ticket.expiresAtMs, nowMs))) {
     desk.count('failed:spent')
     return () => old(desk, passage)
   }
+  // The client may have gone, and the object may carry another one's request.
+  if (serial !== passage.serial) return () => {}
   const freeInMs = paceOfAll(desk)
   return freeInMs > 0 ? busy(desk, passage, ticket, freeInMs, true) : passed(desk, passage, visit, ticket)
 }
