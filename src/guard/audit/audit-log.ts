@@ -162,7 +162,8 @@ export class AuditLog {
   }
 
   async #beginChain(): Promise<void> {
-    const { line, torn } = await tailOf(this.#path)
+    const { line: last, torn } = await tailOf(this.#path)
+    const line = last === '' && !torn ? (await tailOf(`${this.#path}.1`)).line : last
     const chain = new Chain(randomBytes(6).toString('hex'), line === '' ? '' : hashOf(line))
     this.#chain = chain
     const body: LineBody = { event: chainBegins, pid: process.pid, ...(torn ? { afterTorn: true } : {}) }

@@ -69,7 +69,8 @@ interface OpenChain {
 /** Holds every line against the one before it in its chain. Files that were put aside and deleted are no trouble. */
 export async function verifyLog(path: string, filesMax: number): Promise<AuditVerdict> {
   const files = filesOf(path, filesMax)
-  const verifier = new Verifier()
+  // As long as no file had to be deleted the log begins with its first line.
+  const verifier = new Verifier(files.length <= filesMax)
   for (const file of files) {
     verifier.begin(file)
     await eachLine(file, (line, whole) => verifier.take(line, whole))
@@ -90,6 +91,11 @@ class Verifier {
   #torn = 0
   /** The line before was no line of ours. */
   #cut = 0
+  readonly #complete: boolean
+
+  constructor(complete: boolean) {
+    this.#complete = complete
+  }
 
   begin(file: string): void {
     this.#file = file
@@ -129,7 +135,8 @@ class Verifier {
       this.#trouble('is no line of this log, and what follows does not say that it was cut', this.#cut)
     if (this.#chains.has(line.chain) || this.#ended.has(line.chain))
       this.#trouble(`begins chain ${line.chain} a second time`)
-    if (this.#lines === 1 || (line.prev !== '' && this.#hashes.has(line.prev))) return
+    const isFirst = this.#lines === 1 && (line.prev === '' || !this.#complete)
+    if (isFirst || (line.prev !== '' && this.#hashes.has(line.prev))) return
     this.#trouble('begins a chain behind a line that is not there: lines before it were changed or removed')
   }
 
@@ -148,7 +155,7 @@ class Verifier {
 
   /** Nothing of this chain was seen, and its beginning may lie in a file that is gone. */
   #isFirstOfFiles(line: ChainLine): boolean {
-    return line.seq > 1 && !this.#ended.has(line.chain) && this.#count === 0
+    return !this.#complete && line.seq > 1 && !this.#ended.has(line.chain) && this.#count === 0
   }
 
   #trouble(text: string, line = this.#line): void {

@@ -34,7 +34,7 @@ test('what a dead worker held is free, and what others hold is not', () => {
   )
 })
 
-test('a million addresses that come and go leave room for each; more at once than fit are let through uncounted', () => {
+test('hundreds of thousands of addresses that come and go leave room for each; more at once than fit are let through uncounted', () => {
   const counts = new AddressCounts(createAddressCounts(1, seed), 0)
   for (let i = 0; i < 300_000; i++) {
     const token = counts.open(`address ${i}`, 1)
