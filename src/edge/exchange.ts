@@ -606,6 +606,11 @@ export class Exchange extends Timed {
     sink?.cancel()
   }
 
+  /** Who comes back from a callback that is not the edge's says so before all else. */
+  refreshClock(): void {
+    this.worker.refresh()
+  }
+
   /** The request once more, from the choice of an instance on, with the group and edits of now. Nothing went out yet. */
   askAgain(): void {
     this.giveUpAnswer()

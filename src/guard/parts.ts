@@ -49,6 +49,11 @@ export const partLoaders: readonly PartLoader[] = [
     load: () => import('./waf/index.ts'),
   },
   {
+    name: 'responses',
+    wanted: ({ waf }) => waf?.responses === true,
+    load: () => import('./waf/responses/index.ts'),
+  },
+  {
     name: 'room',
     wanted: policy => policy.room !== undefined,
     load: () => import('./room/index.ts'),
