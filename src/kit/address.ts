@@ -7,15 +7,29 @@ export function addressBytes(text: string): Uint8Array | null {
   return plain.includes(':') ? bytesOfIpv6(plain) : bytesOfIpv4(plain)
 }
 
+/** Four numbers without leading zeros. By character: this is asked for each request that a guard looks at. */
 function bytesOfIpv4(text: string): Uint8Array | null {
-  const parts = text.split('.')
-  if (parts.length !== 4) return null
+  if (text.length > 15) return null
   const bytes = new Uint8Array(16)
   bytes[10] = bytes[11] = 255
-  for (const [at, part] of parts.entries()) {
-    if (!/^(?:0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return null
-    bytes[12 + at] = Number(part)
+  let part = 12
+  let digits = 0
+  let value = 0
+  for (let at = 0; at < text.length; at++) {
+    const c = text.charCodeAt(at)
+    if (c === 46) {
+      if (digits === 0 || part === 15) return null
+      bytes[part++] = value
+      digits = value = 0
+      continue
+    }
+    if (c < 48 || c > 57 || (digits > 0 && value === 0)) return null
+    value = value * 10 + c - 48
+    digits++
+    if (value > 255) return null
   }
+  if (digits === 0 || part !== 15) return null
+  bytes[15] = value
   return bytes
 }
 
