@@ -83,9 +83,10 @@ export function blockText(text: string): string {
     const left = Math.max(0, Math.min(8, bits - at * 8))
     bytes[at] = (bytes[at] as number) & (255 << (8 - left)) & 255
   }
-  if (bits === 128) return addressText(bytes)
-  const isIpv4 = !text.includes(':')
-  return `${addressText(bytes)}/${isIpv4 ? bits - 96 : bits}`
+  // `::ffff:192.0.2.0/120` is 192.0.2.0/24.
+  const address = addressText(bytes)
+  if (bits === 128) return address
+  return `${address}/${address.includes(':') ? bits : bits - 96}`
 }
 
 function readKept(file: string): GuardRuling[] {
