@@ -278,18 +278,24 @@ export const commands: readonly CommandDefinition[] = [
     name: 'guard',
     summary: 'Look at who is refused and why; ban, allow, unban; verify the audit log',
     details:
-      '`status` counts since the edge process began: requests by policy, findings by rule (refused, or only detected), bans in force. `ban` and `allow` take effect at once in every edge process, for open connections too, and last over restarts; an allowance is asked before every ban. `unban` takes back what was said of an address or block, and ends bans that rules gave inside of it. `explain` shows why a request was refused, or would have been, by the id on its page. `verify` reads the audit log and says whether a line was changed or removed; exit code 1 when one was. Bans for good belong into the file: `guard.ban`, `guard.allow`.',
+      '`status` counts since the edge process began: requests by policy, findings by rule (refused, or only detected), bans in force. `ban` and `allow` take effect at once in every edge process, for open connections too, and last over restarts; an allowance is asked before every ban. `unban` takes back what was said of an address or block, and ends bans that rules gave inside of it. `explain` shows why a request was refused, or would have been, by the id on its page. `verify` reads the audit log and says whether a line was changed or removed; exit code 1 when one was. `rooms` shows waiting rooms and quotas, and opens, pauses, closes or sells out one; `lottery` says whether a line was drawn as its room had promised (exit code 1: it was not), from what the room publishes, without asking it. Bans for good belong into the file: `guard.ban`, `guard.allow`.',
     arguments: [
       {
         name: 'action',
         text: 'Left out: status',
-        choices: ['status', 'ban', 'allow', 'unban', 'explain', 'verify'],
+        choices: ['status', 'ban', 'allow', 'unban', 'explain', 'verify', 'rooms', 'lottery'],
         optional: true,
         neverFile: true,
       },
       {
         name: 'what',
-        text: 'ban, allow, unban: an address (192.0.2.7), a block (192.0.2.0/24, 2001:db8::/48); explain: the id of a request',
+        text: 'ban, allow, unban: an address (192.0.2.7), a block (192.0.2.0/24, 2001:db8::/48); explain: the id of a request; rooms: the name of one; lottery: a file of places',
+        optional: true,
+        neverFile: true,
+      },
+      {
+        name: 'mode',
+        text: 'rooms NAME: open, paused, closed or sold-out',
         optional: true,
         neverFile: true,
       },
@@ -300,6 +306,9 @@ export const commands: readonly CommandDefinition[] = [
         text: 'ban, allow: how long, such as 10m, 1h, 7d (default: until it is taken back)',
       },
       { flags: '--reason <text>', text: 'ban, allow: why, for others who look' },
+      { flags: '--commitment <hex>', text: 'lottery: what was published before the draw' },
+      { flags: '--seed <hex>', text: 'lottery: what was published after it' },
+      { flags: '--code <code>', text: 'lottery: whose place to tell' },
     ],
     examples: [
       ['guard', 'who was refused by which rule, who is banned'],
@@ -308,6 +317,9 @@ export const commands: readonly CommandDefinition[] = [
       ['guard unban 192.0.2.0/24', 'as if nothing had been said of it'],
       ['guard explain 5f2c9a1e-42', 'why this request was refused, and what would have passed'],
       ['guard verify', 'the audit log is as it was written'],
+      ['guard rooms', 'who waits, who is inside, what was sold'],
+      ['guard rooms drop sold-out', 'nobody is let in any more; those who wait are told'],
+      ['guard lottery places.txt --commitment 5f...e1 --seed 0c...77', 'was the draw as promised?'],
     ],
     load: async () => (await import('./commands/guard.ts')).guard,
   },

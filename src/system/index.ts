@@ -14,6 +14,8 @@ import type { RunningSystem, StartOptions } from './running-system.ts'
 import { mainFile } from './version.ts'
 
 export type { AuditVerdict } from '../guard/audit/read.ts'
+export type { QuotaStatus } from '../guard/quota/main.ts'
+export type { RoomStatus } from '../guard/room/main.ts'
 export type { ControlClient, DoneLine, ProgressLine } from './control/client.ts'
 export type * from './control/views.ts'
 export type { Finding } from './doctor.ts'
@@ -153,3 +155,5 @@ export async function keepalivedConfigOf(
   const { system } = await loadSystem(where.file, { environment: where.environment ?? null })
   return keepalivedConfig(system, question)
 }
+
+export { checkLottery, type LotteryCheck } from './lottery-check.ts'

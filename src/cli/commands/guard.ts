@@ -1,4 +1,5 @@
 // `tenfold guard [status|ban|allow|unban|explain|verify]`: who is refused and why, and what operators say of addresses.
+// Waiting rooms and lotteries: guard-rooms.ts.
 
 import { parseDurationMs } from '../../file/values.ts'
 import { Failure } from '../../kit/failure.ts'
@@ -14,6 +15,7 @@ import { clientOf } from '../connection.ts'
 import type { ExitCode } from '../failure-text.ts'
 import { cliFailures } from '../failures.ts'
 import { type Column, type Terminal, tableLines } from '../terminal.ts'
+import { lottery, rooms } from './guard-rooms.ts'
 
 type Paint = Pick<Terminal, 'paint'>
 
@@ -21,6 +23,8 @@ export const guard: Action = async input => {
   const action = input.args.action ?? 'status'
   if (action === 'status') return show(input, await clientOf(input).guard.status(), statusText)
   if (action === 'verify') return verify(input)
+  if (action === 'rooms') return rooms(input)
+  if (action === 'lottery') return lottery(input)
   if (action === 'explain') {
     const view = await clientOf(input).guard.explain(wanted(input, 'the id of a request'))
     return show(input, view, explanationText)

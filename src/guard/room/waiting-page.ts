@@ -55,13 +55,18 @@ export function estimateText({ answer, opensAtMs, nowMs }: PageFacts): string {
 
 /** What happens next, in a sentence. */
 export function nextText({ answer, graceMs }: PageFacts): string {
-  const minutes = Math.max(1, Math.floor(graceMs / 60_000))
-  const kept = `Keep this page open. If you lose the connection or close it, your place is kept for ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}.`
-  if (answer.state === 'waiting') return `You go in by yourself when it is your turn. ${kept}`
-  if (answer.state === 'early') return `This page goes on by itself when it opens. ${kept}`
-  if (answer.state === 'before') return 'This page lines you up by itself when the line begins.'
+  const kept = `Keep this page open. If you lose the connection or close it, your place is kept for ${graceText(graceMs)}.`
+  if (answer.state === 'waiting') return `You are let in automatically when it is your turn. ${kept}`
+  if (answer.state === 'early') return `This page goes on automatically when it opens. ${kept}`
+  if (answer.state === 'before') return 'This page lines you up automatically when the line begins.'
   if (answer.state === 'granted') return 'You are going in.'
   return ''
+}
+
+/** Never more than it is. */
+function graceText(ms: number): string {
+  if (ms < 120_000) return `${Math.floor(ms / 1_000)} seconds`
+  return `${Math.floor(ms / 60_000)} minutes`
 }
 
 const stays = new Set(['waiting', 'early', 'before', 'granted', 'closed', 'away', 'full'])
@@ -128,7 +133,7 @@ const style = `:root{color-scheme:light dark;--back:#f6f7f9;--card:#fff;--text:#
 *{box-sizing:border-box}body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--back);color:var(--text);font:1.0625rem/1.55 system-ui,sans-serif}
 main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--line);border-radius:1rem;padding:2rem}
 h1{margin:0 0 .75rem;font-size:1.6rem;line-height:1.25;text-wrap:balance}p{margin:.5rem 0}a{color:var(--main)}
-dl{display:flex;flex-wrap:wrap;gap:1rem 2.5rem;margin:1.5rem 0 1rem}dl div{flex:1 1 9rem}dt{color:var(--soft);font-size:.9rem}dd{margin:0;font-size:1.5rem;font-weight:650;font-variant-numeric:tabular-nums}
+dl{display:flex;flex-wrap:wrap;gap:1rem 2.5rem;margin:1.5rem 0 1rem}dl div{flex:1 1 auto}dl div:first-child{flex:0 1 auto}dt{color:var(--soft);font-size:.9rem}dd{margin:0;font-size:1.4rem;font-weight:650;font-variant-numeric:tabular-nums}
 .bar{height:.4rem;border-radius:1rem;background:var(--line);overflow:hidden;margin-bottom:1.25rem}.bar i{display:block;height:100%;width:30%;border-radius:1rem;background:var(--main);animation:go 2.4s ease-in-out infinite alternate}
 @keyframes go{from{margin-left:0}to{margin-left:70%}}@media (prefers-reduced-motion:reduce){.bar i{animation:none;width:100%}}
 details{margin-top:1rem;color:var(--soft)}summary{cursor:pointer}code{overflow-wrap:anywhere;font-size:.85em}
