@@ -14,7 +14,7 @@ import { roomWords } from './failures.ts'
 import type { RoomFromWorker, RoomQuestion, RoomToWorker } from './messages.ts'
 import { awayAnswer } from './room-store.ts'
 import type { RoomToken } from './tokens.ts'
-import { type Told, WorkerRoom } from './worker-room.ts'
+import { type Told, WorkerRoom, wantsPage } from './worker-room.ts'
 
 /** Statuses of an answer that say that what was asked for was done; forms answer with a redirect. */
 export function succeeded(status: number): boolean {
@@ -121,7 +121,9 @@ export class RoomPart implements GuardPart {
   #letIn(room: WorkerRoom, passage: Passage, answer: RoomAnswer, shown: RoomToken, binding: number): void {
     const session = room.sessionOf(answer, shown, binding)
     if (session === '') return
-    passage.extraFields += `Tenfold-Room: ${session}\r\n${room.tokens.cookie(passage, session, room.room.sessionMs)}`
+    // A browser has it in its cookie, where scripts can't read it.
+    const field = wantsPage(passage) ? '' : `Tenfold-Room: ${session}\r\n`
+    passage.extraFields += field + room.tokens.cookie(passage, session, room.room.sessionMs)
   }
 
   #refuse(room: WorkerRoom, passage: Passage, visit: GuardVisit, answer: Told, detectOnly: boolean): void {

@@ -305,3 +305,37 @@ test('two edges are one room in Redis, and while it is away nobody new is let in
     return look.state === 'waiting' && look.ahead === 0
   })
 })
+
+test('the room in memory and the one in Redis answer 3,000 random asks alike', async context => {
+  const seed = Date.now() >>> 0
+  const random = seededRandom(seed)
+  const change = { activeMax: 8, perMinute: 60_000_000, placesMax: 60 }
+  const local = await openLocal(context)(change)
+  const shared = await (await openShared(context))(change)
+  const known: RoomAnswer[] = []
+  for (let step = 0; step < 3_000; step++) {
+    const one = known.length > 0 && random.below(10) > 0 ? known[random.below(known.length)]! : null
+    const kind = (['enter', 'enter', 'enter', 'enter', 'enter', 'look', 'look', 'leave', 'done'] as const)[random.below(9)]!
+    const asked: Question = {
+      kind,
+      token: one === null ? tokenKind.none : 1 + random.below(3),
+      id: one?.id ?? 0,
+      nonce: one === null ? 0 : one.nonce - (random.below(8) === 0 ? 1 : 0),
+      code: random.below(4) === 0 ? (one?.code ?? 0) : random.below(40),
+      binding: 1 + random.below(12 === step % 13 ? 5 : 2),
+      direct: random.below(2) === 0,
+      forever: random.below(12) === 0,
+    }
+    if (random.below(200) === 0) {
+      const mode = (['open', 'paused', 'open', 'sold-out'] as const)[random.below(4)]!
+      await Promise.all([local.store.setMode(mode), shared.store.setMode(mode)])
+    }
+    const [mine, theirs] = [await local.one(asked), await shared.one(asked)]
+    const facts = ({ state, id, nonce, ahead, code }: RoomAnswer) => ({ state, id, nonce, ahead, code })
+    assert.deepEqual(facts(theirs), facts(mine), `step ${step} of seed ${seed}: ${JSON.stringify(asked)}`)
+    if (mine.id > 0) known.push(mine)
+  }
+  const { estimateMs: _, ...counts } = await local.store.counts()
+  const { estimateMs: __, ...theirs } = await shared.store.counts()
+  assert.deepEqual(theirs, counts)
+})
