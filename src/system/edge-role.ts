@@ -3,7 +3,7 @@
 
 import type { GuardSeam } from '../edge/guard-port.ts'
 import { type EdgeRoleOptions, runEdge } from '../edge/index.ts'
-import { MainGuardHost } from '../guard/main.ts'
+import { MainGuardHost } from '../guard/index.ts'
 import { threadPlace } from '../io/threads.ts'
 
 export const guardSeam: GuardSeam = {
