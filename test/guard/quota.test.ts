@@ -115,6 +115,9 @@ test('split baskets, other accounts with the same card, and bodies with two mean
 
 test('what an instance refuses is free again, what failed or was given up by its client is kept', async context => {
   let hold = true
+  context.after(() => {
+    hold = false
+  })
   const script = answering(async request => {
     if (request.startLine.includes('/refuses')) return 'HTTP/1.1 402 No\r\nContent-Length: 0\r\n\r\n'
     if (request.startLine.includes('/fails')) return 'HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n'
@@ -137,7 +140,7 @@ test('what an instance refuses is free again, what failed or was given up by its
   )
   await until('it is under way', () => edge.origin.requests.some(one => one.startLine.includes('/slow')))
   assert.equal((await buy(edge, { user: 'd' })).status, 409)
-  peer.destroy()
+  peer.reset()
   // The edge has to see it before the instance answers, or the order went through.
   await until('the edge sees that its client is gone', async () =>
     (await edge.edge.status()).workers.every(worker => worker.exchanges === 0),
