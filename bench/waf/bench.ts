@@ -66,29 +66,32 @@ function ask(book: RuleBook, { target, body }: Asked): boolean {
   return refused !== null || exhausted
 }
 
-function refusedShare(book: RuleBook, texts: readonly string[]): number {
-  return texts.filter(text => ask(book, inForm(text))).length / texts.length
-}
-
 /** Every second text: see corpora.ts. */
 function heldOut(corpus: Corpus): readonly string[] {
   return corpus.texts.filter((_, index) => index % 2 === 1)
 }
 
-function detection(contenders: readonly Contender[], corpora: readonly Corpus[]): string {
-  const rows = corpora.map(corpus => {
+async function detection(contenders: readonly Contender[], corpora: readonly Corpus[]): Promise<string> {
+  const rows: string[][] = []
+  const sums = new Map<boolean, number[]>()
+  for (const corpus of corpora) {
     const texts = heldOut(corpus)
-    const cells = contenders.map(({ book }) => percent(refusedShare(book, texts)))
-    return [
-      `${corpus.attack ? 'attack' : 'benign'}: ${corpus.name} (${corpus.source})`,
-      String(texts.length),
-      ...cells,
-    ]
-  })
-  for (const attack of [true, false]) {
-    const texts = corpora.filter(corpus => corpus.attack === attack).flatMap(heldOut)
-    const cells = contenders.map(({ book }) => `**${percent(refusedShare(book, texts))}**`)
-    rows.push([attack ? '**all attacks**' : '**all benign**', String(texts.length), ...cells])
+    const refused: number[] = []
+    for (const { book } of contenders) {
+      refused.push(texts.filter(text => ask(book, inForm(text))).length)
+      await setImmediate()
+    }
+    const name = `${corpus.attack ? 'attack' : 'benign'}: ${corpus.name} (${corpus.source})`
+    rows.push([name, String(texts.length), ...refused.map(count => percent(count / texts.length))])
+    const sum = sums.get(corpus.attack) ?? [0, ...contenders.map(() => 0)]
+    sums.set(
+      corpus.attack,
+      [texts.length, ...refused].map((count, index) => count + sum[index]!),
+    )
+  }
+  for (const [attack, [count, ...refused]] of sums) {
+    const shares = refused.map(one => `**${percent(one / count!)}**`)
+    rows.push([attack ? '**all attacks**' : '**all benign**', String(count), ...shares])
   }
   return table(['refused, of texts held out', 'texts', ...contenders.map(({ name }) => name)], rows)
 }
@@ -161,7 +164,7 @@ export async function run(options: BenchOptions): Promise<string> {
   ]
   const corpora = readCorpora()
   return [
-    detection(contenders, corpora),
+    await detection(contenders, corpora),
     costs(contenders, options.quick),
     `The Core Rule Set was read and compiled in ${figure(loading)} ms, once a thread and start.`,
   ].join('\n\n')

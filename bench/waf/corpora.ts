@@ -12,7 +12,7 @@ export interface Corpus {
   readonly texts: readonly string[]
 }
 
-const textsMax = 1500
+const textsMax = 600
 const wapiti = '/usr/lib/python3/dist-packages/wapitiCore/data/attacks'
 const sqlmap = '/usr/share/sqlmap/data/xml/payloads'
 const modules = join(import.meta.dirname, '../../node_modules')
