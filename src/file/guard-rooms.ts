@@ -23,6 +23,7 @@ function parseInstantMs(value: unknown): number | undefined {
   if (new Date(local).getUTCDate() !== day || month > 12 || hour > 23 || minute > 59 || second > 59)
     return undefined
   const [, sign, hours = 0, minutes = 0] = /^([+-])(\d\d):(\d\d)$/.exec(match[8] as string) ?? []
+  if (Number(hours) > 14 || Number(minutes) > 59) return undefined
   const shift = (Number(hours) * 60 + Number(minutes)) * 60_000
   return local - (sign === '-' ? -shift : shift)
 }

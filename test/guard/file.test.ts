@@ -163,6 +163,7 @@ test('a reload changes the guard of a running system, says what becomes of what 
   assert.equal((await shop.run('reload')).code, 0)
   await until('nobody is banned', async () => (await statusOf(url, '198.51.100.7')) === 200)
   assert.equal((await get(url)).headers.get('x-frame-options'), null)
+  assert.match((await shop.run('guard')).error, /SYSTEM_GUARD_UNASKED/)
   running = false
   await asking
   assert.deepEqual([...seen], [200])
@@ -171,6 +172,7 @@ test('a reload changes the guard of a running system, says what becomes of what 
 test('a guard that cannot be is refused before anything is touched, with what to write instead', async t => {
   const shop = shopOf(t)
   shop.describe({ policies: { plain: {} } }, [{ path: '/*', to: 'api', guard: 'plain' }])
+  assert.match((await shop.run('guard', 'verify')).error, /GUARD_AUDIT_MISSING/)
   const { url } = await shop.begin()
   const refused = async (guard: object, routes: readonly object[], expected: RegExp): Promise<void> => {
     shop.describe(guard, routes)
@@ -243,6 +245,7 @@ test('what a file asks is asked: rates, origins, bodies; each refusal is explain
       200,
     )
 
+  assert.match((await shop.run('guard', 'explain', 'nobody-had-this')).error, /GUARD_REQUEST_UNKNOWN/)
   const id = crossed.headers.get('x-request-id') ?? ''
   await until('the refusal is explained', async () => (await shop.run('guard', 'explain', id)).code === 0)
   const explained = await shop.run('guard', 'explain', id)
