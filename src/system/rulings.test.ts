@@ -1,106 +1,81 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { guardFailures } from '../guard/failures.ts'
-import { Failure } from '../kit/failure.ts'
-import { parseBlock } from '../policy/address.ts'
-import { blockText, openRulings, type Rulings, rulingsMax } from './rulings.ts'
+import { guardHandlers } from './guard-handlers.ts'
+import { blockText, openRulings, rulingsMax } from './rulings.ts'
 
 function folderOf(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'tenfold-rulings-'))
+  const folder = mkdtempSync(join(tmpdir(), 'tf-rulings-'))
   t.after(() => rmSync(folder, { recursive: true }))
   return folder
 }
 
-const coded = (code: string) => (cause: unknown) => cause instanceof Failure && cause.code === code
-
-test('a ruling lasts for its time, over restarts, and is for nobody else to read', t => {
+test('what is said of a block lasts over restarts, takes the place of what was said before, and ends at its time', t => {
   const folder = folderOf(t)
   let now = 1_000
-  const open = (): Rulings => openRulings(folder, () => now)
-  const given = open().give({ kind: 'ban', block: '192.0.2.7/24', forMs: 500, reason: 'noise' })
-  assert.deepEqual(given, {
-    kind: 'ban',
-    block: '192.0.2.0/24',
-    untilMs: 1_500,
-    reason: 'noise',
-    by: 'operator',
-  })
-  open().give({ kind: 'allow', block: '2001:DB8::1' })
+  const first = openRulings(folder, () => now)
+  first.give({ kind: 'ban', block: '192.0.2.77/24', forMs: 500 })
+  first.give({ kind: 'allow', block: '192.0.2.0/24', reason: 'ours' })
+  first.give({ kind: 'ban', block: '2001:DB8::/32', forMs: 500 })
+  const next = openRulings(folder, () => now)
   assert.deepEqual(
-    open().current.map(one => [one.kind, one.block, one.untilMs]),
+    next.current.map(({ kind, block, untilMs, reason }) => [kind, block, untilMs, reason]),
     [
-      ['ban', '192.0.2.0/24', 1_500],
-      ['allow', '2001:db8::1', 0],
+      ['allow', '192.0.2.0/24', 0, 'ours'],
+      ['ban', '2001:db8::/32', 1_500, 'asked for by an operator'],
     ],
   )
   now = 1_500
-  assert.deepEqual(
-    open().current.map(one => one.kind),
-    ['allow'],
-  )
-  assert.equal(statSync(join(folder, 'guard', 'rulings.json')).mode & 0o077, 0)
+  assert.equal(next.current.length, 1)
+  assert.deepEqual([next.takeBack('192.0.2.1/24'), next.takeBack('192.0.2.1/24')], [true, false])
+  assert.deepEqual(openRulings(folder).current, [])
+  writeFileSync(join(folder, 'guard', 'rulings.json'), '[{"block":')
+  assert.deepEqual(openRulings(folder).current, [], 'a damaged file is none')
 })
 
-test('what is said of a block takes the place of what was said of it, however it is spelled', t => {
-  const rulings = openRulings(folderOf(t))
-  rulings.give({ kind: 'ban', block: '192.0.2.0/24' })
-  rulings.give({ kind: 'allow', block: '192.0.2.99/24' })
-  assert.deepEqual(
-    rulings.current.map(one => [one.kind, one.block]),
-    [['allow', '192.0.2.0/24']],
-  )
-  assert.equal(rulings.takeBack('192.0.2.1'), false, 'nothing was said of this one alone')
-  assert.equal(rulings.takeBack('192.0.2.1/24'), true)
-  assert.deepEqual(rulings.current, [])
-})
-
-test('a block has one spelling, which means the same block', () => {
-  for (const text of [
-    '192.0.2.7',
-    '192.0.2.7/24',
-    '0.0.0.0/0',
-    '2001:db8::7/32',
-    '::/0',
-    '::ffff:192.0.2.7/120',
-    '::ffff:192.0.2.7',
-  ]) {
-    const spelled = blockText(text)
-    const [meant, found] = [parseBlock(text), parseBlock(spelled)]
-    assert.ok(found, `${text} became ${spelled}, which is none`)
-    assert.equal(found.bits, meant?.bits, `${text} became ${spelled}`)
-    assert.equal(blockText(spelled), spelled)
+test('a block has one spelling', () => {
+  const spellings = {
+    '192.0.2.7': '192.0.2.7',
+    '192.0.2.7/32': '192.0.2.7',
+    '192.0.2.7/0': '0.0.0.0/0',
+    '192.0.2.255/25': '192.0.2.128/25',
+    '2001:0db8:0:0::9/64': '2001:db8::/64',
+    '2001:db8::9/128': '2001:db8::9',
   }
+  for (const [text, block] of Object.entries(spellings)) assert.equal(blockText(text), block)
+  for (const text of ['', 'ann', '192.0.2.256', '192.0.2.7/33', '2001:db8::/129'])
+    assert.throws(() => blockText(text), { code: 'GUARD_RULING_INVALID' })
 })
 
-test('what is no block, and no time, is refused and changes nothing', t => {
-  const rulings = openRulings(folderOf(t))
-  for (const block of ['everybody', '300.1.1.1', '192.0.2.0/33', '192.0.2.0/', ''])
-    assert.throws(() => rulings.give({ kind: 'ban', block }), coded(guardFailures.rulingInvalid.code), block)
-  for (const forMs of [0, -1, Number.NaN])
-    assert.throws(
-      () => rulings.give({ kind: 'ban', block: '192.0.2.1', forMs }),
-      coded(guardFailures.rulingInvalid.code),
-    )
-  assert.deepEqual(rulings.current, [])
-})
-
-test('there is an end to how many there may be; a known block still changes', t => {
+test('what can not last, does not fit, or has no guard to tell is refused with its code', async t => {
   const folder = folderOf(t)
-  const kept = Array.from({ length: rulingsMax }, (_, index) => ({
+  const rulings = openRulings(folder)
+  assert.throws(() => rulings.give({ kind: 'ban', block: '192.0.2.7', forMs: 0 }), {
+    code: 'GUARD_RULING_INVALID',
+  })
+  const full = Array.from({ length: rulingsMax }, (_, i) => ({
     kind: 'ban',
-    block: `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
+    block: `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
     untilMs: 0,
-    reason: 'noise',
+    reason: '',
     by: 'operator',
   }))
-  const rulings = openRulings(folder)
-  rulings.give({ kind: 'ban', block: '10.0.0.0' })
-  writeFileSync(join(folder, 'guard', 'rulings.json'), JSON.stringify(kept))
-  const full = openRulings(folder)
-  assert.throws(() => full.give({ kind: 'ban', block: '192.0.2.1' }), coded(guardFailures.rulingsFull.code))
-  assert.equal(full.give({ kind: 'allow', block: '10.0.0.1' }).kind, 'allow')
-  assert.equal(full.current.length, rulingsMax)
+  rulings.give({ kind: 'ban', block: '192.0.2.7' })
+  writeFileSync(join(folder, 'guard', 'rulings.json'), JSON.stringify(full))
+  const filled = openRulings(folder)
+  assert.throws(() => filled.give({ kind: 'ban', block: '192.0.2.7' }), { code: 'GUARD_RULINGS_FULL' })
+  assert.equal(filled.give({ kind: 'allow', block: '10.0.0.1' }).kind, 'allow', 'in the place of another')
+  const unguarded = guardHandlers({
+    edge: () => assert.fail('nobody is asked'),
+    rulings,
+    enabled: () => false,
+    auditFile: () => '',
+    publish: async () => {},
+    tell: () => {},
+  })
+  await assert.rejects(unguarded.status(), { code: 'SYSTEM_GUARD_UNASKED' })
+  await assert.rejects(unguarded.rule({ kind: 'ban', block: '192.0.2.8' }), { code: 'SYSTEM_GUARD_UNASKED' })
+  assert.equal(rulings.current.length, 1, 'and nothing is kept')
 })

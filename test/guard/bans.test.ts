@@ -2,12 +2,28 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CheckedLimit } from '../../src/file/checked-guard.ts'
 import type { GuardRuling } from '../../src/guard/part.ts'
 import { until } from '../tools/edge-harness.ts'
 import { RawPeer } from '../tools/raw-peer.ts'
 import { endAll, policyOf, specOf, startGuardedEdge } from './harness.ts'
 
 const trial = [policyOf('trial')]
+let madeUp = 0
+const perSession = (): CheckedLimit => ({
+  name: 'two',
+  kind: 'rate',
+  algorithm: 'fixed',
+  amount: 2,
+  perMs: 3_600_000,
+  burst: 1,
+  by: [{ by: 'session' }],
+  missingShare: 0.5,
+  adaptiveShare: 1,
+  local: true,
+  banAfter: 2,
+  detectOnly: false,
+})
 const ruling = (kind: GuardRuling['kind'], block: string, untilMs = 0): GuardRuling => ({
   kind,
   block,
@@ -78,4 +94,23 @@ test('a ban by command ends connections that are open, takes no new ones, and it
   t.after(() => again.destroy())
   again.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
   assert.equal((await again.response()).status, 200)
+})
+
+test('a user who is banned by a rule is banned alone behind an address that many share, and can not be framed by others', async t => {
+  const limits = [perSession()]
+  const spec = specOf([policyOf('trial', { limits })], {
+    identity: { account: [], session: [{ by: 'cookie', name: 'sid' }], key: [] },
+  })
+  const { ask } = await startGuardedEdge(t, spec, { trustedProxies: ['127.0.0.0/8'] })
+  const status = async (client: string, sid: string): Promise<number> =>
+    (await ask({ client, fields: `Cookie: sid=${sid}\r\n` })).status
+  await until('the ban', async () => (await status('192.0.2.7', 'mallory')) === 403)
+  for (let user = 0; user < 50; user++) assert.equal(await status('192.0.2.7', `user-${user}`), 200)
+  // Whoever sends somebody else's name has it banned at his own address only.
+  assert.notEqual(await status('192.0.2.8', 'mallory'), 403)
+  // Names that are made up one after another are no way round: then it is the address.
+  await until('the address to be banned', async () => {
+    const name = `made-up-${Math.floor(madeUp++ / 8)}`
+    return (await status('192.0.2.9', name)) === 403 && (await status('192.0.2.9', 'another')) === 403
+  })
 })
