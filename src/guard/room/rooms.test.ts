@@ -315,7 +315,9 @@ test('the room in memory and the one in Redis answer 3,000 random asks alike', a
   const known: RoomAnswer[] = []
   for (let step = 0; step < 3_000; step++) {
     const one = known.length > 0 && random.below(10) > 0 ? known[random.below(known.length)]! : null
-    const kind = (['enter', 'enter', 'enter', 'enter', 'enter', 'look', 'look', 'leave', 'done'] as const)[random.below(9)]!
+    const kind = (['enter', 'enter', 'enter', 'enter', 'enter', 'look', 'look', 'leave', 'done'] as const)[
+      random.below(9)
+    ]!
     const asked: Question = {
       kind,
       token: one === null ? tokenKind.none : 1 + random.below(3),
