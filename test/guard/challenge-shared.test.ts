@@ -10,7 +10,7 @@ import { policyOf, specOf, startGuardedEdge } from './harness.ts'
 const always = [policyOf('trial', { challenge: 'always' })]
 const setup = { routes, trustedProxies: ['127.0.0.0/8'] }
 const sharedBy = (redis: string, whenAway: 'local' | 'refuse') =>
-  specOf(always, { shared: { redis, prefix: 'trial:', timeoutMs: 5_000, whenAway, edges: 2 } })
+  specOf(always, { shared: { redis, prefix: 'trial:', timeoutMs: 20_000, whenAway, edges: 2 } })
 
 test('row 15: of a hundred parallel redeems at two edges exactly one succeeds; a proof of one edge is good at the other', async t => {
   const redis = await startRedis(t)
