@@ -9,7 +9,7 @@ import {
   zstdCompressSync,
 } from 'node:zlib'
 import type { CheckedGuardPolicy, CheckedUploads, CheckedWaf } from '../../file/checked-guard.ts'
-import { bodiesThatAreNot } from '../../wire/body/malformed.fixture.ts'
+import { bodiesThatAreNot } from '../../wire/body/testing/bodies.ts'
 import type { GuardSurroundings } from '../part.ts'
 import { verdict } from '../passage.ts'
 import { FakePassage, type FakeRequest } from '../testing/fake-passage.ts'

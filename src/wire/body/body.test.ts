@@ -11,7 +11,7 @@ import {
   readContentType,
   readXmlText,
 } from './index.ts'
-import { bodiesThatAreClear, bodiesThatAreNot } from './malformed.fixture.ts'
+import { bodiesThatAreClear, bodiesThatAreNot } from './testing/bodies.ts'
 
 function read(contentType: string, body: string): BodyContents | BodyProblem {
   const type = readContentType([contentType])

@@ -5,7 +5,7 @@ import { Work } from '../matcher/work.ts'
 import { compileRules, RuleBook } from '../rules.ts'
 import type { WafBody, WafJudgement } from '../transaction.ts'
 import { builtinRules, builtinSources } from './index.ts'
-import { attackSamples, benignSamples } from './samples.fixture.ts'
+import { attackSamples, benignSamples } from './testing/samples.ts'
 
 const set = compileRules(builtinSources())
 const book = new RuleBook(set, {
