@@ -29,8 +29,20 @@ export class PhraseBuilder {
     if (node !== 0 && !this.#ids[node]!.includes(id)) this.#ids[node]!.push(id)
   }
 
+  /** Nodes near the root, which walks visit most, get the lowest numbers: they lie side by side. */
   build(idCount: number): Phrases {
-    return new Phrases(this.#children, this.#ids, idCount)
+    const order: number[] = [0]
+    for (const node of order) for (const child of this.#children[node]!.values()) order.push(child)
+    const places = new Int32Array(order.length)
+    for (const [place, node] of order.entries()) places[node] = place
+    const children = order.map(
+      node => new Map([...this.#children[node]!].map(([byte, child]) => [byte, places[child]!])),
+    )
+    return new Phrases(
+      children,
+      order.map(node => this.#ids[node]!),
+      idCount,
+    )
   }
 }
 

@@ -20,9 +20,14 @@ export function byteRange(parameter: string): Uint8Array {
 /** A `%` without two hexadecimal digits after it. */
 export function urlEncodingIsBad(text: string): boolean {
   for (let at = text.indexOf('%'); at >= 0; at = text.indexOf('%', at + 1)) {
-    if (!/^[0-9A-Fa-f]{2}$/.test(text.slice(at + 1, at + 3))) return true
+    if (!isHexadecimal(text.charCodeAt(at + 1)) || !isHexadecimal(text.charCodeAt(at + 2))) return true
   }
   return false
+}
+
+/** NaN, past the end, is none. */
+function isHexadecimal(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66)
 }
 
 /** RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */

@@ -109,9 +109,16 @@ function usablePattern(source: string): Pattern | null {
 function phraseOperator(name: string, phrases: readonly string[], needs: OperatorNeeds): Operator {
   const wanted = phrases.filter(phrase => phrase !== '')
   const list = needs.registry.addPhrases(wanted)
+  const whole = needs.registry.addWhole(wanted)
   return {
     name,
-    test: (value, scene) => value.holds(needs.registry.phrases, list, scene.work),
+    // Most values have no beginning of a phrase; only the others are walked over for whole ones.
+    test: (value, scene) => {
+      if (!value.holds(needs.registry.phrases, list, scene.work)) return false
+      const found = new Uint32Array(1)
+      whole().scan(value.bytes, value.length, found, scene.work)
+      return found[0] !== 0
+    },
     captures: value => {
       const text = value.text.toLowerCase()
       const found = wanted.find(phrase => text.includes(phrase.toLowerCase()))
