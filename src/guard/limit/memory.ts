@@ -25,7 +25,9 @@ type Memory = Readonly<Record<string, SharedArrayBuffer>>
 export function createLimitMemory(workers: number, clock: Clock): Record<string, SharedArrayBuffer> {
   const table = new SharedArrayBuffer(limitTableBytes({ entries: limitEntries, workers }))
   const { base, head } = new LimitTable(table, { entries: limitEntries, workers }, workers).table
-  base[basePlace] = clock.wall() - clock.monotonic() - limitEpochUs
+  const wall = clock.wall()
+  // A clock that was never set: time must not be negative, or everybody would owe something.
+  base[basePlace] = (wall < limitEpochUs ? wall : wall - limitEpochUs) - clock.monotonic()
   head[workersPlace] = workers
   return {
     [limitMemory.table]: table,

@@ -36,6 +36,7 @@ export function scriptArguments(rule: LimitRule, mode: number, cost: number, sha
 export const limitScript: Script = defineScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2] - ARGV[1]
+if now < 0 then now = now + ARGV[1] end
 local all = 1
 local answer = { string.format('%.0f', now), 1 }
 local after, ttl = {}, {}

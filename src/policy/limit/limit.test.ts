@@ -281,7 +281,7 @@ test('a share of a limit is left when it tightens; of none of it nothing passes'
     assert.deepEqual([1, 0.5, 0.25, 0].map(passes), [100, 50, 25, 0], algorithm)
   }
   assert.equal(adaptiveShare(0.2, 0, 0), 1)
-  assert.equal(adaptiveShare(0.2, 100, 0), 0.19999999999999996)
+  assert.equal(adaptiveShare(0.2, 100, 0), 0.2)
   assert.equal(adaptiveShare(0.5, 20, 0.5), 0.75)
   assert.equal(adaptiveShare(1, 100, 1), 1)
   assert.deepEqual(sharedNumbers({ algorithm: 'gcra', amount: 5, perMs: 1_000, burst: 20 }, 0.1), {

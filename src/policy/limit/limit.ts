@@ -83,5 +83,6 @@ function concurrencyNext(
 export function adaptiveShare(share: number, risk: number, load: number): number {
   if (share >= 1) return 1
   const worst = Math.min(1, Math.max(risk / 100, load, 0))
-  return 1 - (1 - share) * worst
+  // So written that nothing is lost at either end.
+  return worst === 0 ? 1 : share + (1 - share) * (1 - worst)
 }
