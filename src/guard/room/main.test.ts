@@ -74,3 +74,21 @@ test('a command about a room that is not in use is refused', async context => {
   await assert.rejects(async () => asked, codeIs('ROOM_UNKNOWN'))
   assert.equal(rooms.ask({ kind: 'something else' }), undefined)
 })
+
+test('while Redis is away, figures and lotteries wait and nothing falls over', async context => {
+  const rooms = new MainRooms(surroundings(context))
+  context.after(() => rooms.close())
+  const shared = {
+    redis: 'redis://127.0.0.1:1',
+    prefix: 't:',
+    timeoutMs: 100,
+    whenAway: 'local',
+    edges: 2,
+  } as const
+  const drawn: CheckedRoom = { ...room, order: 'lottery', opensAt: 1 }
+  await rooms.take(specOf([], { rooms: { sale: drawn }, shared }))
+  assert.deepEqual(rooms.status(), { sale: null })
+  await assert.rejects(rooms.ask({ kind: 'rooms' }) as Promise<unknown>, /away/)
+  rooms.heard(0, { kind: 'info' })
+  assert.deepEqual(rooms.status(), { sale: null })
+})

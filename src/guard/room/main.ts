@@ -121,12 +121,15 @@ export class MainRooms implements MainGuardPart {
     const rooms = [...this.#rooms.values()].map(held => this.#infoOf(held))
     this.#surroundings.send({ kind: 'info', rooms } satisfies RoomToWorker, worker)
     for (const { room, store } of this.#rooms.values())
-      if (room.order === 'lottery' && store.drawn) void this.#tellPlaces(room.name, store, worker)
+      if (room.order === 'lottery' && store.drawn) this.#tellPlaces(room.name, store, worker)
   }
 
-  async #tellPlaces(room: string, store: RoomStore, worker?: number): Promise<void> {
-    const codes = await store.places()
-    this.#surroundings.send({ kind: 'places', room, codes } satisfies RoomToWorker, worker)
+  #tellPlaces(room: string, store: RoomStore, worker?: number): void {
+    store.places().then(
+      codes => this.#surroundings.send({ kind: 'places', room, codes } satisfies RoomToWorker, worker),
+      // Redis is away: told when a worker asks again, or the next snapshot comes.
+      () => {},
+    )
   }
 
   #infoOf({ room, store }: Held): RoomInfo {
@@ -151,7 +154,8 @@ export class MainRooms implements MainGuardPart {
 
   status(): Readonly<Record<string, unknown>> {
     const entries = [...this.#rooms].map(([name, { counts }]) => [name, counts])
-    void this.#statuses()
+    // For the next look; while Redis is away the last figures stay.
+    this.#statuses().catch(() => {})
     return Object.fromEntries(entries)
   }
 
