@@ -28,7 +28,11 @@ type State =
   | 'back'
   | 'end'
 
-const white = /^[ \t\n\v\f\r\0]$/
+/** White space of HTML, and NUL, which some browsers passed over. */
+function isWhite(text: string, at: number): boolean {
+  const code = text.charCodeAt(at)
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d) || code === 0
+}
 
 export class HtmlReader {
   readonly #text: string
@@ -82,7 +86,7 @@ export class HtmlReader {
   }
 
   #skipWhite(): string {
-    while (this.#at < this.#text.length && white.test(this.#text[this.#at]!)) this.#at += 1
+    while (this.#at < this.#text.length && isWhite(this.#text, this.#at)) this.#at += 1
     return this.#text[this.#at] ?? ''
   }
 
@@ -143,7 +147,7 @@ export class HtmlReader {
     for (let at = from; at < text.length; at += 1) {
       const character = text[at]!
       if (character === '\0') continue
-      if (white.test(character)) return this.#give('tag-open', from, at, 'before-attribute', at + 1)
+      if (isWhite(text, at)) return this.#give('tag-open', from, at, 'before-attribute', at + 1)
       if (character === '/') return this.#give('tag-open', from, at, 'self-closing', at + 1)
       if (character !== '>') continue
       if (!this.#closing) return this.#give('tag-open', from, at, 'tag-name-close', at)
@@ -181,7 +185,7 @@ export class HtmlReader {
     const text = this.#text
     for (let at = from + 1; at < text.length; at += 1) {
       const character = text[at]!
-      if (white.test(character)) return this.#give('attribute', from, at, 'after-attribute', at + 1)
+      if (isWhite(text, at)) return this.#give('attribute', from, at, 'after-attribute', at + 1)
       if (character === '/') return this.#give('attribute', from, at, 'self-closing', at + 1)
       if (character === '=') return this.#give('attribute', from, at, 'before-value', at + 1)
       if (character === '>') return this.#give('attribute', from, at, 'tag-name-close', at)
@@ -227,7 +231,7 @@ export class HtmlReader {
     const text = this.#text
     for (let at = from; at < text.length; at += 1) {
       const character = text[at]!
-      if (white.test(character)) return this.#give('value', from, at, 'before-attribute', at + 1)
+      if (isWhite(text, at)) return this.#give('value', from, at, 'before-attribute', at + 1)
       if (character === '>') return this.#give('value', from, at, 'tag-name-close', at)
     }
     return this.#give('value', from, text.length, 'end', text.length)
@@ -236,7 +240,7 @@ export class HtmlReader {
   #afterValue(): boolean {
     const character = this.#text[this.#at]
     if (character === undefined) return false
-    if (white.test(character)) {
+    if (isWhite(this.#text, this.#at)) {
       this.#at += 1
       return this.#beforeAttribute()
     }
