@@ -80,11 +80,18 @@ export class LocalQuota implements QuotaStore {
     quota.changes = []
     this.#torn = false
     if (!this.#owns()) return false
-    if (this.#journal.bytes > this.#bytesLeast * 2 + slackBytes) {
-      this.#journal.replace(textOf(quota.snapshot()))
-      this.#bytesLeast = this.#journal.bytes
-    }
+    if (this.#journal.bytes > this.#bytesLeast * 2 + slackBytes) this.#beginAnew()
     return true
+  }
+
+  #beginAnew(): void {
+    try {
+      this.#journal.replace(textOf(this.#quota.snapshot()))
+    } catch (error) {
+      // The long one is as good; tried again when it is twice as long.
+      this.#options.tell(`its journal can't begin anew: ${(error as Error).message}`)
+    }
+    this.#bytesLeast = this.#journal.bytes
   }
 
   #owns(): boolean {

@@ -96,12 +96,19 @@ export class LocalRoom implements RoomStore {
     room.changes = []
     this.#torn = false
     if (!this.#owns()) return false
-    if (this.#journal.bytes > this.#bytesLeast * 2 + slackBytes) {
-      this.#journal.replace(textOf(room.snapshot()))
-      this.#bytesLeast = this.#journal.bytes
-    }
+    if (this.#journal.bytes > this.#bytesLeast * 2 + slackBytes) this.#beginAnew()
     if (changes.some(({ t }) => t === 'drawn' || t === 'edition')) this.#options.changed()
     return true
+  }
+
+  #beginAnew(): void {
+    try {
+      this.#journal.replace(textOf(this.#room.snapshot()))
+    } catch (error) {
+      // The long one is as good; tried again when it is twice as long.
+      this.#options.tell(`its journal can't begin anew: ${(error as Error).message}`)
+    }
+    this.#bytesLeast = this.#journal.bytes
   }
 
   #owns(): boolean {
