@@ -255,8 +255,6 @@ export interface CheckedGuardPolicy {
   readonly headers?: CheckedSecurityHeaders
   /** Requests that change something must come from our own pages (Sec-Fetch-Site, Origin). */
   readonly sameSite: boolean
-  /** How expendable these requests are when there are too many. Absent: never shed. */
-  readonly shed?: 'first' | 'normal' | 'last'
 }
 
 export interface CheckedSecurityHeaders {

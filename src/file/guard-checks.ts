@@ -183,7 +183,11 @@ function checkSources(guard: CheckedGuard, { path, sources }: Counted, found: Fi
     doubt(found, path, "has 'all' beside others, which tells nobody apart", "Leave out 'all'.")
 }
 
-const identityExample = { account: "'jwt:sub'", session: "'cookie:sid'", key: "'header:x-api-key'" } as const
+const identityExample = {
+  account: "'cookie:account'",
+  session: "'cookie:sid'",
+  key: "'header:x-api-key'",
+} as const
 
 function checkIdentity(guard: CheckedGuard, found: Findings): void {
   const { account } = guard.identity
@@ -193,7 +197,7 @@ function checkIdentity(guard: CheckedGuard, found: Findings): void {
       found,
       'guard.identity.account',
       `is what clients write themselves ('${believed.by}:${believed.name}'): anybody can be anybody`,
-      "Use a claim of a verified token ('jwt:sub'), unless something in front of the edge sets it.",
+      'Sound only where something in front of the edge, or a hook, verifies who it is and sets it.',
     )
   for (const room of Object.values(guard.rooms))
     if (room.order === 'lottery' && !room.person.some(one => one.by === 'account'))

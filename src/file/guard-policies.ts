@@ -56,11 +56,6 @@ const policyKeys = {
   sameSite: flag(
     'Requests that change something must come from our own pages: others are refused by Sec-Fetch-Site and Origin.',
   ).prefault(false),
-  shed: choice('Which requests go first where there are too many. Left out: these never do.', [
-    'first',
-    'normal',
-    'last',
-  ]).optional(),
   detectOnly: detectOnly.prefault(false),
 }
 
@@ -92,7 +87,7 @@ export const policy: Schema<ParsedPolicy> = into(
       rules: "'rules' is a key of 'waf'.",
       identity: "'identity' is a key of 'guard'.",
       dryRun: "Did you mean 'detectOnly'?",
-      priority: "Did you mean 'shed'?",
+      shed: 'Shedding by class comes with a later version. limits of services bound what waits.',
       path: "Routes name their policy: { path: '/checkout/*', to: '...', guard: 'NAME' }.",
     },
   }),
@@ -116,7 +111,6 @@ export const policy: Schema<ParsedPolicy> = into(
       quota: keys.quota,
       headers: keys.headers,
       sameSite: keys.sameSite,
-      shed: keys.shed,
     }) as ParsedPolicy
   },
 )

@@ -79,7 +79,7 @@ test('times of rooms are the same instant in every offset; days that are not the
 test('sources are written back as they were, and names of headers are one whatever their case', () => {
   const written = (by: string | readonly string[]): readonly string[] | undefined =>
     guardOf({
-      identity: { account: 'jwt:sub', session: 'cookie:sid', key: 'header:x-api-key' },
+      identity: { account: 'cookie:account', session: 'cookie:sid', key: 'header:x-api-key' },
       policies: { a: { limit: { rate: '1/s', by } } },
     })?.policies.a?.limits[0]?.by.map(one => sourceText(one))
   for (const one of [
@@ -94,7 +94,7 @@ test('sources are written back as they were, and names of headers are one whatev
     'all',
     'cookie:Sid',
     'query:id',
-    'jwt:sub',
+    'cookie:account',
   ])
     assert.deepEqual(written(one), [one])
   assert.deepEqual(written(['header:X-Team', 'ip/24']), ['header:x-team', 'ip/24'])

@@ -28,9 +28,7 @@ import { choice, duration, type Refused, type Schema, size, text, Refused as Wro
 const identity: Schema<CheckedIdentity> = into(
   strict(
     {
-      account: identitySources(
-        'Where the account is found: `jwt:sub` is a claim of a verified token. Several: the first that has a value.',
-      ).optional(),
+      account: identitySources('Where the account is found. Several: the first that has a value.').optional(),
       session: identitySources('Where the session is found, such as `cookie:sid`.').optional(),
       key: identitySources('Where API keys are found, such as `header:x-api-key`.').optional(),
     },

@@ -1829,7 +1829,7 @@ export type GuardPolicyInput = {
      * Who is counted: one source, or several that are the key together (`['account', 'ip/24']`). `ip` is the client's address, IPv6 by its prefix; `account`, `session` and `key` are what `guard.identity` says; `path:id` is what `:id` of the route matched.
      * Default: "ip".
      */
-    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
+    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}`)[] | undefined
     /** What a request counts for, by method; '*' is every other: `{ POST: 5, '*': 1 }`. Left out: 1. */
     readonly cost?: { readonly [name: string]: number } | undefined
     /**
@@ -1893,7 +1893,7 @@ export type GuardPolicyInput = {
      * Who is counted: one source, or several that are the key together (`['account', 'ip/24']`). `ip` is the client's address, IPv6 by its prefix; `account`, `session` and `key` are what `guard.identity` says; `path:id` is what `:id` of the route matched.
      * Default: "ip".
      */
-    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
+    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}`)[] | undefined
     /** What a request counts for, by method; '*' is every other: `{ POST: 5, '*': 1 }`. Left out: 1. */
     readonly cost?: { readonly [name: string]: number } | undefined
     /**
@@ -2067,7 +2067,7 @@ export type GuardPolicyInput = {
      */
     readonly order?: 'first-come' | 'lottery' | undefined
     /** Who one person is. Left out: the account, or the session, where `guard.identity` says what they are; else whoever holds the ticket. */
-    readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
+    readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}`)[] | undefined
     /**
      * How long who was let in may stay.
      * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 24h.
@@ -2112,7 +2112,7 @@ export type GuardPolicyInput = {
   /** How much each buyer may have: one of `guard.quotas`, or one of its own, which has the name of the policy. */
   readonly quota?: string | {
     /** Who is counted: short for one of `keys`. */
-    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[] | undefined
+    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}`)[] | undefined
     /**
      * How much each may have in all: short for one of `keys`.
      * Allowed: a whole number from 1 to 1000000000.
@@ -2121,7 +2121,7 @@ export type GuardPolicyInput = {
     /** Several, of which each must be kept: an account, a payment, an address. */
     readonly keys?: readonly ({
       /** Who is counted, as `by` of limits, and `field:NAME`: a field of the JSON or form body, such as `field:payment.fingerprint`. */
-      readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[]
+      readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}`)[]
       /**
        * How much each may have in all.
        * Allowed: a whole number from 1 to 1000000000.
@@ -2186,11 +2186,6 @@ export type GuardPolicyInput = {
    */
   readonly sameSite?: boolean | undefined
   /**
-   * Which requests go first where there are too many. Left out: these never do.
-   * Allowed: 'first', 'normal', 'last'.
-   */
-  readonly shed?: 'first' | 'normal' | 'last' | undefined
-  /**
    * Parts that only record what they would have done; `true`: all of them.
    * Default: false.
    */
@@ -2226,7 +2221,7 @@ export type RoomInput = {
    */
   readonly order?: 'first-come' | 'lottery' | undefined
   /** Who one person is. Left out: the account, or the session, where `guard.identity` says what they are; else whoever holds the ticket. */
-  readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
+  readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}`)[] | undefined
   /**
    * How long who was let in may stay.
    * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 24h.
@@ -2272,7 +2267,7 @@ export type RoomInput = {
 /** One quota. */
 export type QuotaInput = {
   /** Who is counted: short for one of `keys`. */
-  readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[] | undefined
+  readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}`)[] | undefined
   /**
    * How much each may have in all: short for one of `keys`.
    * Allowed: a whole number from 1 to 1000000000.
@@ -2281,7 +2276,7 @@ export type QuotaInput = {
   /** Several, of which each must be kept: an account, a payment, an address. */
   readonly keys?: readonly ({
     /** Who is counted, as `by` of limits, and `field:NAME`: a field of the JSON or form body, such as `field:payment.fingerprint`. */
-    readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[]
+    readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}`)[]
     /**
      * How much each may have in all.
      * Allowed: a whole number from 1 to 1000000000.
@@ -2323,12 +2318,12 @@ export type GuardInput = {
   readonly policies?: { readonly [name: string]: GuardPolicyInput } | undefined
   /** Who a request is from, for limits, rooms and quotas. */
   readonly identity?: {
-    /** Where the account is found: `jwt:sub` is a claim of a verified token. Several: the first that has a value. */
-    readonly account?: `jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
+    /** Where the account is found. Several: the first that has a value. */
+    readonly account?: `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
     /** Where the session is found, such as `cookie:sid`. */
-    readonly session?: `jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
+    readonly session?: `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
     /** Where API keys are found, such as `header:x-api-key`. */
-    readonly key?: `jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`jwt:${string}` | `header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
+    readonly key?: `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
   } | undefined
   /**
    * Who is never banned, limited by address, scored or challenged. Asked before every ban.

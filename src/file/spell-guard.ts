@@ -106,7 +106,6 @@ function policy(one: CheckedGuardPolicy): object {
     quota: one.quota,
     headers: one.headers && headers(one.headers),
     sameSite: one.sameSite,
-    shed: one.shed,
     detectOnly: one.detectOnly,
   })
 }
