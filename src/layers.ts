@@ -108,7 +108,7 @@ export const layers: readonly Layer[] = [
     imports: decided,
     pure: false,
     builtins: harmless,
-    packages: ['altcha-lib', 'jose', 'mmdb-lib', 're2js', '@datadog/native-appsec', 'openid-client'],
+    packages: ['altcha-lib', 'mmdb-lib'],
   },
   {
     name: 'fleet',
@@ -124,7 +124,7 @@ export const layers: readonly Layer[] = [
     imports: ['kit', 'policy', 'io'],
     pure: false,
     builtins: [...harmless, 'v8'],
-    packages: ['redis', 'jose', 'altcha-lib'],
+    packages: ['redis'],
   },
   {
     name: 'system',
