@@ -46,6 +46,10 @@ const programs = {
     pgbouncer: 'pgbouncer',
     varnishd: 'varnish',
     'redis-server': 'redis-server',
+    sqlmap: 'sqlmap',
+    wapiti: 'wapiti',
+    '/usr/share/games/fortunes/fortunes': 'fortunes',
+    '/usr/share/modsecurity-crs/rules/REQUEST-949-BLOCKING-EVALUATION.conf': 'modsecurity-crs',
   },
 }
 

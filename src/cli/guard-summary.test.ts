@@ -16,7 +16,7 @@ function linesOf(guard: object | undefined, routes: readonly object[]): string[]
 
 test('each policy says what it asks and of which routes; routes that let everybody pass are named', () => {
   const guard = {
-    identity: { account: 'jwt:sub' },
+    identity: { account: 'cookie:account' },
     policies: {
       checkout: {
         limit: [{ rate: '5/min', by: 'account' }, '50/s'],
