@@ -39,10 +39,15 @@ export const guardFailures: Catalogue<
 })
 
 /** To clients. */
-export const guardRefusals: Readonly<Record<'banned', PassageRefusal>> = {
+export const guardRefusals: Readonly<Record<'banned' | 'fault', PassageRefusal>> = {
   banned: {
     code: 'GUARD_BANNED',
     status: 403,
     text: 'Requests from here are not accepted at the moment. If you think that this is a mistake, tell us the request id below.',
+  },
+  fault: {
+    code: 'GUARD_FAULT',
+    status: 503,
+    text: 'Whether this may pass could not be decided. If it happens again, tell us the request id below.',
   },
 }

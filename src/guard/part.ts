@@ -44,6 +44,8 @@ export interface GuardRuling {
 export interface GuardStep {
   /** Of the audit log and of explanations: `limit`, `waf`. */
   readonly name: string
+  /** What it finds is only recorded: a fault of its own refuses nobody either. */
+  readonly detects?: boolean
   /**
    * One of `verdict`. `refuse`: `passage.refusal` is set by `visit.refuse(...)`. `pending`: it calls
    * `visit.resume(serial, answer)` with `passage.serial` of now, once.

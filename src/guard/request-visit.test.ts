@@ -114,3 +114,46 @@ test('who is on the allow list is never banned; risk stays within 100; findings 
   assert.deepEqual([bans, visit.risk, visit.findings.length, visit.riskReasons.length], [[], 100, 64, 64])
   assert.equal(visit.nonce, visit.nonce)
 })
+
+test('a step that throws has not let the request pass, unless it only detects; all that were entered hear of the end', () => {
+  const fail: Enter = () => {
+    throw new TypeError('a strange request')
+  }
+  const closed = asked([pass, fail, pass])
+  assert.equal(closed.begin(), verdict.refuse)
+  assert.deepEqual(
+    [closed.passage.refusal?.code, closed.visit.refusedBy?.rule],
+    ['GUARD_FAULT', 'step-1:fault'],
+  )
+  closed.passage.over(false)
+  closed.visit.over(closed.passage, false)
+  assert.deepEqual(closed.seen, ['enter 0', 'enter 1', 'over 0 false', 'over 1 false'])
+  assert.equal(asked([fail, pass], [0]).begin(), verdict.pass)
+  const passage = new FakePassage()
+  const detecting: GuardStep = { name: 'trial', detects: true, enter: () => fail(passage, visit) }
+  const visit = visitFor(passage, { steps: [{ step: detecting, detectOnly: false }] })
+  assert.deepEqual([visit.begin(), visit.findings[0]?.rule], [verdict.pass, 'trial:fault'])
+})
+
+test('a step that throws after others have waited refuses; one that throws at the end keeps nobody from hearing of it', () => {
+  const fail: Enter = () => {
+    throw new Error('late')
+  }
+  const { passage, visit, begin } = asked([wait, fail])
+  begin()
+  visit.resume(passage.serial, verdict.pass)
+  assert.deepEqual(passage.resumed, [verdict.refuse])
+  const left: string[] = []
+  const leaving = (name: string, over: () => void): GuardStep => ({ name, enter: () => verdict.pass, over })
+  const steps = [
+    leaving('first', () => {
+      throw new Error('not given back')
+    }),
+    leaving('second', () => left.push('second')),
+  ]
+  const other = new FakePassage()
+  const ending = visitFor(other, { steps: steps.map(step => ({ step, detectOnly: false })) })
+  ending.begin()
+  ending.over(other, true)
+  assert.deepEqual([left, ending.findings.map(({ rule }) => rule)], [['second'], ['first:fault']])
+})

@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import type { CheckedIdentity } from '../file/checked-guard.ts'
 import { addressKey } from './address-key.ts'
+import { guardRefusals } from './failures.ts'
 import { nameOf } from './keys.ts'
 import type { GuardedRoute, GuardStep } from './part.ts'
 import { type Passage, type PassageRefusal, verdict } from './passage.ts'
@@ -125,10 +126,20 @@ export class RequestVisit implements GuardVisit {
     this.#detecting = detectOnly
     this.#entered = this.#at + 1
     this.#early = undecided
-    const answer = step.enter(this.#passage, this)
+    const answer = this.#enter(step)
     const early = this.#early
     this.#early = nobodyAsked
     return answer === verdict.pending && early !== undecided ? early : answer
+  }
+
+  /** What strangers send may never end the worker: a step that fails has not let the request pass. */
+  #enter(step: GuardStep): number {
+    try {
+      return step.enter(this.#passage, this)
+    } catch (error) {
+      this.#early = undecided
+      return this.refuse(faultOf(step, error), guardRefusals.fault, step.detects === true)
+    }
   }
 
   #decide(answer: number): number {
@@ -155,9 +166,18 @@ export class RequestVisit implements GuardVisit {
   over(passage: Passage, aborted: boolean): void {
     if (this.#over) return
     const { steps } = this.#plan
-    for (let at = 0; at < this.#entered; at++) steps[at]?.step.over?.(passage, this, aborted)
+    for (let at = 0; at < this.#entered; at++) this.#leave(steps[at]?.step, aborted)
     this.#plan.ended(this, passage, aborted)
     this.#over = true
+  }
+
+  /** Each of them hears of it, whatever another one does: what is held must be given back. */
+  #leave(step: GuardStep | undefined, aborted: boolean): void {
+    try {
+      step?.over?.(this.#passage, this, aborted)
+    } catch (error) {
+      this.note({ ...faultOf(step as GuardStep, error), detected: true })
+    }
   }
 
   // --- what steps say -------------------------------------------------------------------------------------------
@@ -268,5 +288,15 @@ export class RequestVisit implements GuardVisit {
   get nonce(): string {
     if (this.#nonce === '') this.#nonce = randomBytes(nonceBytes).toString('base64')
     return this.#nonce
+  }
+}
+
+function faultOf({ name }: GuardStep, error: unknown): Omit<Finding, 'detected'> {
+  const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return {
+    step: name,
+    rule: `${name}:fault`,
+    text: `This part of the guard failed, which is a mistake of Tenfold: ${said}`,
+    would: 'Perhaps the same request without this part (detectOnly); please report it.',
   }
 }

@@ -29,11 +29,11 @@ export function createPart(_surroundings: GuardSurroundings): GuardPart {
 class BodyStep implements GuardStep {
   readonly name = 'body'
   readonly #bounds: BodyBounds
-  readonly #detects: boolean
+  readonly detects: boolean
 
   constructor({ waf, uploads, detectOnly }: CheckedGuardPolicy) {
     this.#bounds = boundsOf(waf, uploads)
-    this.#detects = waf?.mode === 'detect' || detectOnly.includes('waf')
+    this.detects = waf?.mode === 'detect' || detectOnly.includes('waf')
   }
 
   enter(passage: Passage, visit: GuardVisit): number {
@@ -46,7 +46,7 @@ class BodyStep implements GuardStep {
     seenBodies.set(visit, seen)
     if (seen.refusal === null) return verdict.pass
     const { rule, text, would, refusal } = seen.refusal
-    return visit.refuse({ step: this.name, rule, text, would }, refusal, this.#detects)
+    return visit.refuse({ step: this.name, rule, text, would }, refusal, this.detects)
   }
 }
 

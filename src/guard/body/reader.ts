@@ -94,7 +94,7 @@ function holdAndRead(passage: Passage, told: Told, bounds: BodyBounds, done: (se
   passage.holdBody(bytesMax, held => {
     if (held === null) done(tooLarge(bytesMax))
     else if (held.length === 0) done(noBody)
-    else if (told.coding === '') done(judge(held, told, bounds))
+    else if (told.coding === '') done(judgeSafely(held, told, bounds))
     else
       unpackBody(told.coding, held, bytesMax, plain => {
         if (passage.serial !== serial) return
@@ -103,7 +103,7 @@ function holdAndRead(passage: Passage, told: Told, bounds: BodyBounds, done: (se
           const text = 'The body can not be decoded whole.'
           const would = 'A body that is what its encoding says.'
           done({ body: emptyBody, refusal: bodyRefusal('badCoding', 'body:coding-bad', text, would, '') })
-        } else done(judge(plain, told, bounds))
+        } else done(judgeSafely(plain, told, bounds))
       })
   })
 }
@@ -112,6 +112,18 @@ function holdAndRead(passage: Passage, told: Told, bounds: BodyBounds, done: (se
 function heldMax(kind: BodyKind, { bytesMax, uploads }: BodyBounds): number {
   if (kind !== 'multipart' || uploads === null) return bytesMax
   return Math.max(bytesMax, Math.min(heldBytesMax, uploads.bytesMax * uploads.countMax + bytesMax))
+}
+
+/** From callbacks, in which nobody else would catch what a strange body does to a reader. */
+function judgeSafely(bytes: Buffer, told: Told, bounds: BodyBounds): SeenBody {
+  try {
+    return judge(bytes, told, bounds)
+  } catch (error) {
+    const text = `The body could not be read: ${(error as Error).message}`
+    const body = { ...emptyBody, bytes: bytes.length, error: text }
+    const would = 'A plainer body. This is a mistake of Tenfold; please report it.'
+    return { body, refusal: bodyRefusal('ambiguous', 'body:fault', text, would, '') }
+  }
 }
 
 function judge(bytes: Buffer, { kind, type }: Told, bounds: BodyBounds): SeenBody {

@@ -61,11 +61,11 @@ function wafsOf(spec: GuardSpec): CheckedWaf[] {
 class WafStep implements GuardStep {
   readonly name = 'waf'
   readonly #book: RuleBook
-  readonly #detects: boolean
+  readonly detects: boolean
 
   constructor(policy: CheckedGuardPolicy, waf: CheckedWaf, book: RuleBook) {
     this.#book = book
-    this.#detects = waf.mode === 'detect' || policy.detectOnly.includes('waf')
+    this.detects = waf.mode === 'detect' || policy.detectOnly.includes('waf')
   }
 
   enter(passage: Passage, visit: GuardVisit): number {
@@ -77,9 +77,9 @@ class WafStep implements GuardStep {
     if (judgement.matches.length === 0 && judgement.refused === null && !judgement.exhausted)
       return verdict.pass
     const said = verdictOf(judgement)
-    const detected = this.#detects || said === null
+    const detected = this.detects || said === null
     for (const finding of findingsOf(judgement)) visit.note({ ...finding, detected })
-    return said === null ? verdict.pass : visit.refuse(said.finding, said.refusal, this.#detects)
+    return said === null ? verdict.pass : visit.refuse(said.finding, said.refusal, this.detects)
   }
 }
 
