@@ -21,7 +21,7 @@ import { wantedParts } from './parts.ts'
 import { type Passage, verdict } from './passage.ts'
 import { recordOf } from './record.ts'
 import { type PlannedStep, RequestVisit, type VisitPlan } from './request-visit.ts'
-import { type Ban, WorkerRulings } from './rulings/worker-rulings.ts'
+import { type Ban, isSubject, WorkerRulings } from './rulings/worker-rulings.ts'
 import { subjectsOf, wishOf } from './subjects.ts'
 
 /** As the edge's `Gate`. */
@@ -74,7 +74,8 @@ export class Composition {
 
   takeBans(bans: readonly BanEntry[]): void {
     this.rulings.change(bans)
-    if (bans.some(({ untilMs }) => untilMs > 0)) this.#endBanned()
+    // An account's or session's connections are not known as theirs: nothing to look for.
+    if (bans.some(({ key, untilMs }) => untilMs > 0 && !isSubject(key))) this.#endBanned()
   }
 
   takeRulings(rulings: readonly GuardRuling[]): void {

@@ -62,3 +62,20 @@ test('the text of an address does not decide: IPv4 within IPv6 is the same clien
   for (const address of ['192.0.2.9', '::ffff:192.0.2.9', '::ffff:c000:209', mapped])
     assert.equal(rulings.banOf(address)?.by, 'file', address)
 })
+
+test('bans that are over are not kept for ever, however many there were; counts of subjects stay right', () => {
+  let now = 0
+  const rulings = new WorkerRulings(() => now)
+  rulings.take(spec)
+  for (let i = 0; i < 30_000; i++) {
+    now += 10
+    rulings.change([
+      ban(i % 2 === 0 ? `session:${i}@192.0.2.1` : `2001:db8:0:${i.toString(16)}::/64`, now + 1_000),
+    ])
+  }
+  assert.ok(rulings.kept <= 2_100, String(rulings.kept))
+  assert.equal(rulings.banOfSubject('session:29998@192.0.2.1', '192.0.2.1')?.by, 'rule')
+  assert.equal(rulings.banOf(`2001:db8:0:${(29_999).toString(16)}::1`)?.by, 'rule')
+  rulings.change([ban('session:29998@192.0.2.1', 0)])
+  assert.equal(rulings.banOfSubject('session:29998@192.0.2.1', '192.0.2.1'), null)
+})

@@ -17,6 +17,9 @@ export interface Ban {
 
 type ListSpec = Pick<GuardSpec, 'allow' | 'ban' | 'rulings' | 'ipv6PrefixBits'>
 
+/** Short bans that are kept before those that are over are looked for. */
+const sweepAtMin = 1_000
+
 const noList: ListSpec = { allow: [], ban: [], rulings: [], ipv6PrefixBits: 64 }
 
 export class WorkerRulings {
@@ -27,6 +30,7 @@ export class WorkerRulings {
   /** By address key, and by subject. */
   readonly #bans = new Map<string, Ban>()
   #subjects = 0
+  #sweepAt = sweepAtMin
   #quiet = true
 
   constructor(nowMs: () => number) {
@@ -48,15 +52,28 @@ export class WorkerRulings {
 
   /** From the main thread: short bans, and ends of them (`untilMs` 0). */
   change(bans: readonly BanEntry[]): void {
-    for (const { key, untilMs, reason, by } of bans)
-      if (untilMs === 0) this.#bans.delete(key)
-      else this.#bans.set(key, { untilMs, reason, by })
+    for (const { key, untilMs, reason, by } of bans) {
+      this.#forget(key)
+      if (untilMs === 0) continue
+      this.#bans.set(key, { untilMs, reason, by })
+      if (isSubject(key)) this.#subjects++
+    }
+    if (this.#bans.size > this.#sweepAt) this.#sweep()
     this.#settle()
   }
 
+  #forget(key: string): void {
+    if (this.#bans.delete(key) && isSubject(key)) this.#subjects--
+  }
+
+  /** Bans that are over: nobody says so. Each time as many may come anew as were left. */
+  #sweep(): void {
+    const now = this.#nowMs()
+    for (const [key, { untilMs }] of this.#bans) if (untilMs <= now) this.#forget(key)
+    this.#sweepAt = Math.max(sweepAtMin, 2 * this.#bans.size)
+  }
+
   #settle(): void {
-    this.#subjects = 0
-    for (const key of this.#bans.keys()) if (isSubject(key)) this.#subjects++
     this.#quiet = this.#banned.isEmpty && this.#bans.size === 0
   }
 
@@ -85,6 +102,11 @@ export class WorkerRulings {
   banOfSubject(subject: string, address: string): Ban | null {
     const ban = this.#banAt(subject)
     return ban === null || this.isAllowed(address) ? null : ban
+  }
+
+  /** Short bans that are known here, also some that are over. */
+  get kept(): number {
+    return this.#bans.size
   }
 
   get hasSubjects(): boolean {
