@@ -299,6 +299,10 @@ test('a room made of its changes is the room it was: order, admissions, spent gr
     if (answer.id > 0) places.push({ id: answer.id, nonce: answer.nonce })
     journal.push(...room.changes.splice(0))
   }
+  // Whose grace has ended is gone in both: restored ones have all of it again.
+  now += second
+  room.advance(now, wall)
+  journal.push(...room.changes.splice(0))
   for (const changes of [journal, [...room.snapshot()]]) {
     const again = roomOf({ activeMax: 20, perMinute: 600 })
     again.restore(changes, now)
@@ -317,6 +321,24 @@ test('a room made of its changes is the room it was: order, admissions, spent gr
     }
     assert.deepEqual(again.changes, [])
   }
+})
+
+test('the ticket of a place that is gone is not the ticket of a later place, however often the room was restarted', () => {
+  let room = roomOf({ activeMax: 1 })
+  const restart = (): void => {
+    const again = roomOf({ activeMax: 1 })
+    again.restore([...room.snapshot()], 0)
+    room = again
+  }
+  room.ask(0, wall, ask())
+  const { id } = room.ask(0, wall, ask())
+  room.ask(0, wall, ask({ kind: 'leave', token: tokenKind.ticket, id }))
+  restart()
+  restart()
+  const other = room.ask(0, wall, ask())
+  assert.notEqual(other.id, id)
+  const looked = room.ask(0, wall, ask({ kind: 'look', token: tokenKind.ticket, id }))
+  assert.deepEqual([looked.state, looked.id], ['gone', 0])
 })
 
 test('an opening that is moved before it was drawn keeps places; another one after it begins anew', () => {

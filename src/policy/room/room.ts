@@ -62,6 +62,8 @@ export type RoomChange =
   | { readonly t: 'code'; readonly id: number; readonly code: number }
   | { readonly t: 'drawn'; readonly opensAtMs: number; readonly codes: readonly number[] }
   | { readonly t: 'edition'; readonly opensAtMs: number }
+  /** The last numbers that were given, also to places that are gone: tickets of those are still about. */
+  | { readonly t: 'given'; readonly ids: number; readonly nonces: number }
 
 const toMs = (us: number): number => Math.floor(us / 1_000)
 
@@ -441,6 +443,7 @@ export class Room {
   /** As few changes as make this room out of a new one. */
   *snapshot(): Generator<RoomChange> {
     yield { t: 'edition', opensAtMs: this.edition }
+    yield { t: 'given', ids: this.#ids, nonces: this.#nonces }
     if (this.drawn) yield { t: 'drawn', opensAtMs: this.#openedAtMs, codes: this.places }
     yield { t: 'mode', mode: this.mode }
     for (const { id, code, order, state, nonce, binding, moves } of this.#byId.values()) {
@@ -484,6 +487,10 @@ export class Room {
         this.#openedAtMs = 0
         this.places = []
         return
+      case 'given':
+        this.#ids = Math.max(this.#ids, change.ids)
+        this.#nonces = Math.max(this.#nonces, change.nonces)
+        return
       case 'join': {
         const { id, code, order } = change
         if (known.has(id)) return
@@ -503,7 +510,7 @@ export class Room {
   }
 
   #replayPlace(
-    change: Exclude<RoomChange, { t: 'mode' | 'drawn' | 'edition' | 'join' }>,
+    change: Exclude<RoomChange, { t: 'mode' | 'drawn' | 'edition' | 'given' | 'join' }>,
     known: Map<number, Place>,
     ms: number,
   ): void {
