@@ -54,6 +54,43 @@ test('a field, a cookie or a parameter with several values is missing, with one 
     assert.equal(valueIn(source, request), value, JSON.stringify([source, request]))
 })
 
+test('other spellings of one session, key or name count as the same one', () => {
+  const cookie: CheckedSource = { by: 'cookie', name: 'sid' }
+  const key: CheckedSource = { by: 'header', name: 'Authorization' }
+  const query: CheckedSource = { by: 'query', name: 'id' }
+  const path: CheckedSource = { by: 'path', name: 'id' }
+  const alike: readonly (readonly [CheckedSource, readonly FakeRequest[]])[] = [
+    [
+      cookie,
+      ['sid=a.b', 'sid="a.b"', 'sid=%61.b', 'sid=a%2eb', 'sid=%61%2E%62'].map(one => ({
+        fields: `Cookie: ${one}\r\n`,
+      })),
+    ],
+    [
+      key,
+      ['Bearer k', 'bearer k', 'BEARER  k', 'bEaReR \t k'].map(one => ({
+        fields: `Authorization: ${one}\r\n`,
+      })),
+    ],
+    [
+      key,
+      ['Basic dTpw', 'basic dTpw', 'BASIC dTpw=', 'Basic dTp w'].map(one => ({
+        fields: `Authorization: ${one}\r\n`,
+      })),
+    ],
+    [query, ['/?id=b%ff', '/?id=%62%ff', '/?id=%62%FF'].map(target => ({ target }))],
+    [path, ['b@x', 'b%40x', '%62%40%78'].map(id => ({ parameters: { id } }))],
+  ]
+  for (const [source, requests] of alike) {
+    const values = new Set(requests.map(request => valueIn(source, request)))
+    assert.equal(values.size, 1, JSON.stringify([...values]))
+  }
+  assert.notEqual(
+    valueIn(key, { fields: 'Authorization: Bearer k\r\n' }),
+    valueIn(key, { fields: 'Authorization: Bearer K\r\n' }),
+  )
+})
+
 test('long values count by their hash, different ones differently', () => {
   const source: CheckedSource = { by: 'query', name: 'id' }
   const long = (end: string): string => valueIn(source, { target: `/?id=${'a'.repeat(5_000)}${end}` }) ?? ''

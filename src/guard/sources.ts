@@ -68,7 +68,7 @@ function rawValue(source: CheckedSource, passage: Passage, visit: GuardVisit): s
     case 'query':
       return queryValue(passage.target, source.name)
     case 'path':
-      return passage.pathParameter(source.name)
+      return unescaped(passage.pathParameter(source.name))
     case 'jwt':
       return claimText(visit.claims?.[source.name])
   }
@@ -102,26 +102,47 @@ class One {
 export function headerValue(head: RequestHead, name: string): string | undefined {
   const wanted = name.toLowerCase()
   const id = fieldIdOf(wanted)
+  const isCredential = wanted === 'authorization'
   if (id !== 0 && head.firstOf(id) < 0) return undefined
   const one = new One()
   for (let i = 0; i < head.count; i++) {
     if (head.idAt(i) !== id) continue
     if (id === 0 && head.nameAt(i).toLowerCase() !== wanted) continue
-    one.add(head.valueAt(i))
+    one.add(isCredential ? credential(head.valueAt(i)) : head.valueAt(i))
   }
   return one.value
 }
 
-/** Names are case-sensitive (RFC 6265 5.2); quotes belong to the value. */
+/**
+ * One spelling of `Authorization`: the scheme in lower case, one blank (RFC 9110 11.4), and of Basic what its base64
+ * means. Else each spelling of one key would have a count of its own.
+ */
+function credential(value: string): string {
+  const [, scheme = '', rest = ''] = /^([^ \t]+)[ \t]+(.*)$/.exec(value) ?? []
+  const lower = scheme.toLowerCase()
+  if (lower === 'basic') return `basic ${Buffer.from(rest, 'base64').toString('base64')}`
+  return scheme === '' ? value : `${lower} ${rest}`
+}
+
+/**
+ * Names are case-sensitive (RFC 6265 5.2). Values count without quotes around them and decoded of percent-encodings, as
+ * the cookie readers of many frameworks take them: no spelling of one session has a count of its own.
+ */
 export function cookieValue(head: RequestHead, name: string): string | undefined {
   const text = head.find('cookie')
   if (text === undefined) return undefined
   const one = new One()
   for (const part of text.split(';')) {
     const equals = part.indexOf('=')
-    if (equals > 0 && part.slice(0, equals).trim() === name) one.add(part.slice(equals + 1).trim())
+    if (equals > 0 && part.slice(0, equals).trim() === name) one.add(cookieText(part.slice(equals + 1)))
   }
   return one.value
+}
+
+function cookieText(part: string): string {
+  const value = part.trim()
+  const isQuoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"')
+  return unescaped(isQuoted ? value.slice(1, -1) : value)
 }
 
 /** @param target path and query. Names and values count decoded: `%61` is `a`, `+` is a space. */
@@ -138,12 +159,18 @@ export function queryValue(target: string, name: string): string | undefined {
 }
 
 function decoded(text: string): string {
-  const spaced = text.replaceAll('+', ' ')
-  if (!spaced.includes('%')) return spaced
+  return unescaped(text.replaceAll('+', ' '))
+}
+
+/** What is no UTF-8 is decoded byte by byte: also then one value has one spelling. */
+function unescaped<Text extends string | undefined>(text: Text): Text | string {
+  if (text === undefined || !text.includes('%')) return text
   try {
-    return decodeURIComponent(spaced)
+    return decodeURIComponent(text)
   } catch {
-    return spaced
+    return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    )
   }
 }
 
