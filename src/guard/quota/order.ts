@@ -1,5 +1,7 @@
 // What an order's body says: how many are wanted, and other fields that quotas count by. Strict: a body that two readers
-// could take differently, or that says a field twice, is no order. Values in, values out.
+// could take differently, or that says a field twice, is no order. Servers differ in what a name is (Go and .NET read JSON's
+// in any case, PHP takes `a.b` and `a b` for `a_b`, others `a[b]` for `a.b`), and some read the query before the body
+// (Servlets): a field that is there under a second spelling is said twice. Values in, values out.
 
 import { bodyKindOf, readBodyText, readContentType } from '../../wire/body/index.ts'
 
@@ -11,8 +13,16 @@ export interface Order {
 
 export const quantityMax = 1_000_000
 
-/** Null: not to be read, or not clear. @param types values of all Content-Type fields */
-export function readOrder(types: readonly string[], body: Buffer): Order | null {
+/** Null: not to be read, or not clear. @param types values of all Content-Type fields. @param target path and query */
+export function readOrder(types: readonly string[], body: Buffer, target: string): Order | null {
+  const order = bodyOrder(types, body)
+  const mark = target.indexOf('?')
+  if (order === null || mark < 0) return order
+  const beside = new Set([...new URLSearchParams(target.slice(mark + 1)).keys()].map(folded))
+  return { at: path => (beside.has(folded(path)) ? null : order.at(path)) }
+}
+
+function bodyOrder(types: readonly string[], body: Buffer): Order | null {
   const type = readContentType(types)
   if (type === null || 'problem' in type) return null
   const kind = bodyKindOf(type.type)
@@ -31,7 +41,7 @@ function jsonOrder(whole: unknown): Order {
       for (const part of path.split('.')) {
         const next: unknown[] = []
         for (const one of found) {
-          if (part === '*' ? !Array.isArray(one) : !isObject(one) || !Object.hasOwn(one, part)) return null
+          if (part === '*' ? !Array.isArray(one) : !isObject(one) || !hasOnce(one, part)) return null
           if (part === '*') next.push(...(one as unknown[]))
           else next.push((one as Record<string, unknown>)[part])
         }
@@ -45,10 +55,30 @@ function jsonOrder(whole: unknown): Order {
 const isObject = (one: unknown): one is object =>
   typeof one === 'object' && one !== null && !Array.isArray(one)
 
+function hasOnce(one: object, name: string): boolean {
+  if (!Object.hasOwn(one, name)) return false
+  const wanted = inAnyCase(name)
+  return Object.keys(one).every(key => key === name || inAnyCase(key) !== wanted)
+}
+
+/** Go takes the long s and the Kelvin sign for s and k. */
+function inAnyCase(name: string): string {
+  return name.toUpperCase().toLowerCase()
+}
+
+/** The same for all names that some server takes for this one. */
+function folded(name: string): string {
+  return inAnyCase(name.trim())
+    .replace(/\[\d*\]$/, '')
+    .replaceAll(']', '')
+    .replace(/[ .[]/g, '_')
+}
+
 function formOrder(args: readonly (readonly [string, string])[]): Order {
   return {
     at: path => {
-      const own = args.filter(([name]) => name === path || name.startsWith(`${path}[`))
+      const wanted = folded(path)
+      const own = args.filter(([name]) => folded(name) === wanted || name.startsWith(`${path}[`))
       // `quantity=1&quantity[]=9` is another order to some.
       return own.length === 1 && own[0]?.[0] === path ? [own[0][1]] : null
     },

@@ -85,7 +85,7 @@ class QuotaStep implements GuardStep {
       return this.#refuse(visit, 'body', 'it is encoded')
     passage.holdBody(orderBytesMax, body => {
       if (passage.serial !== serial) return
-      const order = body === null ? null : readOrder(valuesOf(passage, 'content-type'), body)
+      const order = body === null ? null : readOrder(valuesOf(passage, 'content-type'), body, passage.target)
       if (order === null) visit.resume(serial, this.#refuse(visit, 'body', 'it is too long, or not clear'))
       else this.#reserve(passage, visit, serial, order)
     })

@@ -187,8 +187,8 @@ test('while Redis is away nothing is sold, and endings are told when it is back'
 })
 
 test('an order says how many are wanted in one way only', () => {
-  const json = (text: string, path = 'quantity'): number | null => {
-    const order = readOrder(['application/json'], Buffer.from(text))
+  const json = (text: string, path = 'quantity', target = '/'): number | null => {
+    const order = readOrder(['application/json'], Buffer.from(text), target)
     return order === null ? null : quantityAt(order, path)
   }
   assert.equal(json('{"quantity":3}'), 3)
@@ -211,15 +211,33 @@ test('an order says how many are wanted in one way only', () => {
     '{"quantity":1}{"quantity":9}',
     '{"__proto__":{"quantity":1}}',
     'quantity=1',
+    '{"quantity":1,"Quantity":9}',
+    '{"quantity":1,"QUANT\\u0131TY":9}',
   ]
   for (const text of bad) assert.equal(json(text), null, text)
   assert.equal(json('{"items":[{"quantity":2},{}]}', 'items.*.quantity'), null)
   assert.equal(json('{"items":[]}', 'items.*.quantity'), null)
-  const form = (text: string): number | null => {
-    const order = readOrder(['application/x-www-form-urlencoded'], Buffer.from(text))
-    return order === null ? null : quantityAt(order, 'quantity')
+  assert.equal(json('{"seats":2}', 'seats', '/buy?seat=7'), 2)
+  assert.equal(json('{"seats":2}', 'seats', '/buy?seats=7'), null)
+  assert.equal(json('{"seats":2,"\u017feats":7}', 'seats'), null)
+  assert.equal(json('{"order":{"seats":2},"Order":{"seats":9}}', 'order.seats'), null)
+  const form = (text: string, path = 'quantity', target = '/'): number | null => {
+    const order = readOrder(['application/x-www-form-urlencoded'], Buffer.from(text), target)
+    return order === null ? null : quantityAt(order, path)
   }
   assert.equal(form('a=b&quantity=4'), 4)
+  assert.equal(form('seat_kind=a&seat_count=4&seat_count_text=four', 'seat_count', '/?a=b'), 4)
+  for (const other of [
+    'seat.count',
+    'seat+count',
+    'Seat_Count',
+    'seat[count]',
+    'seat_count[]',
+    '+seat_count',
+  ])
+    assert.equal(form(`seat_count=1&${other}=9`, 'seat_count'), null, other)
+  for (const query of ['?quantity=9', '?a=b&%71uantity=9', '?quantity[]=9', '?Quantity'])
+    assert.equal(form('quantity=1', 'quantity', `/buy${query}`), null, query)
   for (const text of [
     'quantity=1&quantity=9',
     'quantity=1&quantity[]=9',
@@ -228,9 +246,9 @@ test('an order says how many are wanted in one way only', () => {
     'quantity=',
   ])
     assert.equal(form(text), null, text)
-  const order = readOrder(['application/json'], Buffer.from('{"payment":{"fingerprint":"abc"}}'))
+  const order = readOrder(['application/json'], Buffer.from('{"payment":{"fingerprint":"abc"}}'), '/')
   assert.equal(textAt(order!, 'payment.fingerprint'), 'abc')
   assert.equal(textAt(order!, 'payment'), null)
-  assert.equal(readOrder(['text/plain'], Buffer.from('{"quantity":1}')), null)
-  assert.equal(readOrder(['application/json', 'text/plain'], Buffer.from('{}')), null)
+  assert.equal(readOrder(['text/plain'], Buffer.from('{"quantity":1}'), '/'), null)
+  assert.equal(readOrder(['application/json', 'text/plain'], Buffer.from('{}'), '/'), null)
 })
