@@ -154,6 +154,39 @@ test('one coding is undone and looked at; several, unknown ones and rubbish are 
   assert.equal((await through(json(gzipSync(gzipSync(body)), twice))).code, 'GUARD_BODY_CODING')
 })
 
+test('what stands in clear in a packed form is for the rules too: services that do not unpack would read it', async () => {
+  const attack = 'x=1&q=%3Cscript%3Ealert(1)%3C/script%3E&y=2'
+  const plain = `a=${'b'.repeat(400)}`
+  const form = 'Content-Type: application/x-www-form-urlencoded\r\n'
+  const packed = gzipSync(plain)
+  // A comment in the header (RFC 1952 2.3.1): who unpacks passes over it.
+  const head = Buffer.from(packed.subarray(0, 10))
+  head[3] = 16
+  const comment = Buffer.concat([head, Buffer.from(`&${attack}&\0`), packed.subarray(10)])
+  // A frame that is passed over (RFC 8878 3.1.2).
+  const skipped = Buffer.alloc(8)
+  skipped.writeUInt32LE(0x184d2a50, 0)
+  skipped.writeUInt32LE(attack.length, 4)
+  const frame = Buffer.concat([skipped, Buffer.from(attack), zstdCompressSync(plain)])
+  for (const [coding, body] of [
+    ['gzip', comment],
+    ['zstd', frame],
+  ] as const) {
+    const { seen } = await through({ fields: `${form}Content-Encoding: ${coding}\r\n`, body })
+    const args = seen?.body?.args ?? []
+    assert.deepEqual(args[0], ['a', 'b'.repeat(400)], coding)
+    assert.ok(
+      args.some(([name, value]) => name === 'encoded-body' && value.includes('%3Cscript%3E')),
+      coding,
+    )
+  }
+  const clean = await through({
+    fields: `${form}Content-Encoding: gzip\r\n`,
+    body: gzipSync(plain, { level: 0 }),
+  })
+  assert.equal(clean.seen?.body?.args.length, 1, 'what both readers see is no second argument')
+})
+
 test('types that nobody reads are refused unless they are listed', async () => {
   const of = async (type: string): Promise<string> =>
     (await through({ fields: type === '' ? '' : `Content-Type: ${type}\r\n`, body: 'xyz' })).code

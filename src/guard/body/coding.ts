@@ -58,3 +58,30 @@ export function unpackBody(
     if (!over) stream.end()
   })
 }
+
+/** Shorter runs come by chance in what is packed; in large bodies longer ones too. */
+const runMin = 8
+const runMinOfLarge = 14
+const largeBytes = 128 << 10
+/** Those beyond it are one. */
+const runsMax = 200
+
+/**
+ * Runs of printable text in packed bytes. Hardly any stand there by chance; a header's comment, a block that is passed over
+ * or one that is stored can hold a whole form, for readers that do not decode.
+ */
+export function readableIn(packed: Buffer): string[] {
+  const runs: string[] = []
+  const least = packed.length > largeBytes ? runMinOfLarge : runMin
+  let from = 0
+  for (let at = 0; at <= packed.length; at++) {
+    if (at < packed.length && isReadable(packed[at] as number)) continue
+    if (at - from >= least) runs.push(packed.latin1Slice(from, at))
+    from = at + 1
+  }
+  return runs.length <= runsMax ? runs : [...runs.slice(0, runsMax), runs.slice(runsMax).join(' ')]
+}
+
+function isReadable(byte: number): boolean {
+  return (byte >= 0x20 && byte < 0x7f) || byte === 0x09 || byte === 0x0a || byte === 0x0d
+}

@@ -15,7 +15,7 @@ import {
 } from '../../wire/body/index.ts'
 import type { Passage } from '../passage.ts'
 import type { WafBody, WafBodyProcessor } from '../waf/transaction.ts'
-import { codingOf, unpackBody } from './coding.ts'
+import { codingOf, readableIn, unpackBody } from './coding.ts'
 import { type BodyRefusal, bodyRefusal } from './failures.ts'
 import { judgeUploads } from './uploads.ts'
 
@@ -52,6 +52,8 @@ const emptyBody: WafBody = {
   xmlAttributes: [],
   error: '',
 }
+/** Of arguments that are no fields of the body: text found in it as it was sent, before it was decoded. */
+const rawName = 'encoded-body'
 const noBody: SeenBody = { body: null, refusal: null }
 
 /** What is known at once, or null: then `done` hears it later, unless the request is over before. */
@@ -103,7 +105,7 @@ function holdAndRead(passage: Passage, told: Told, bounds: BodyBounds, done: (se
           const text = 'The body can not be decoded whole.'
           const would = 'A body that is what its encoding says.'
           done({ body: emptyBody, refusal: bodyRefusal('badCoding', 'body:coding-bad', text, would, '') })
-        } else done(judgeSafely(plain, told, bounds))
+        } else done(withRaw(judgeSafely(plain, told, bounds), told.kind, held, plain))
       })
   })
 }
@@ -112,6 +114,18 @@ function holdAndRead(passage: Passage, told: Told, bounds: BodyBounds, done: (se
 function heldMax(kind: BodyKind, { bytesMax, uploads }: BodyBounds): number {
   if (kind !== 'multipart' || uploads === null) return bytesMax
   return Math.max(bytesMax, Math.min(heldBytesMax, uploads.bytesMax * uploads.countMax + bytesMax))
+}
+
+/**
+ * Services that do not know Content-Encoding read what was sent: what stands there in clear, and not in what it means, is
+ * for the rules too. Readers of JSON and XML stop at the first byte of what is packed.
+ */
+function withRaw(seen: SeenBody, kind: Told['kind'], held: Buffer, plain: Buffer): SeenBody {
+  if (seen.body === null || kind === 'json' || kind === 'xml') return seen
+  const more = readableIn(held)
+    .filter(text => !plain.includes(text, 0, 'latin1'))
+    .map((text): [string, string] => [rawName, text])
+  return { ...seen, body: { ...seen.body, args: [...seen.body.args, ...more] } }
 }
 
 /** From callbacks, in which nobody else would catch what a strange body does to a reader. */
