@@ -230,6 +230,16 @@ test('uploads are judged without rules too', async () => {
   assert.equal(part.step(policyOf('none'), { id: 'r', path: '/*' }, specOf()), null)
 })
 
+test('uploads are in force where rules only detect, also in forms that can not be read; other bodies are only noted', async () => {
+  const detecting = { uploads, waf: { ...waf, mode: 'detect' as const } }
+  const wrong = upload('image/gif', picture(10))
+  assert.equal((await through(wrong, detecting)).code, 'GUARD_UPLOAD_TYPE')
+  const doubled = { ...wrong, fields: `${wrong.fields}Content-Type: text/plain\r\n` }
+  assert.equal((await through(doubled, detecting)).code, 'GUARD_BODY_AMBIGUOUS')
+  assert.equal((await through(json('{"a":1,"a":2}'), detecting)).code, '')
+  assert.equal((await through(wrong, { ...detecting, detectOnly: ['waf'] })).code, '')
+})
+
 test('a client that goes while its body is held or decoded leaves nothing to be decided', async () => {
   const policy = policyOf('trial', { waf })
   const step = part.step(policy, { id: 'r', path: '/*' }, specOf([policy]))

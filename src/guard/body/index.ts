@@ -4,7 +4,7 @@ import type { CheckedGuardPolicy, CheckedUploads, CheckedWaf } from '../../file/
 import type { GuardPart, GuardStep, GuardSurroundings } from '../part.ts'
 import { type Passage, verdict } from '../passage.ts'
 import type { GuardVisit } from '../visit.ts'
-import { type BodyBounds, readBody, type SeenBody } from './reader.ts'
+import { type BodyBounds, readBody, type SeenBody, saysMultipart } from './reader.ts'
 
 export { type BodyRefusal, bodyRefusals } from './failures.ts'
 export type { SeenBody } from './reader.ts'
@@ -30,23 +30,30 @@ class BodyStep implements GuardStep {
   readonly name = 'body'
   readonly #bounds: BodyBounds
   readonly detects: boolean
+  /** Uploads have no mode of their own: rules that only detect don't take them out of force. */
+  readonly #enforcesUploads: boolean
 
   constructor({ waf, uploads, detectOnly }: CheckedGuardPolicy) {
     this.#bounds = boundsOf(waf, uploads)
     this.detects = waf?.mode === 'detect' || detectOnly.includes('waf')
+    this.#enforcesUploads = uploads !== undefined && !detectOnly.includes('waf')
   }
 
   enter(passage: Passage, visit: GuardVisit): number {
     const { serial } = passage
-    const seen = readBody(passage, this.#bounds, late => visit.resume(serial, this.#judge(visit, late)))
-    return seen === null ? verdict.pending : this.#judge(visit, seen)
+    const seen = readBody(passage, this.#bounds, late =>
+      visit.resume(serial, this.#judge(passage, visit, late)),
+    )
+    return seen === null ? verdict.pending : this.#judge(passage, visit, seen)
   }
 
-  #judge(visit: GuardVisit, seen: SeenBody): number {
+  #judge(passage: Passage, visit: GuardVisit, seen: SeenBody): number {
     seenBodies.set(visit, seen)
     if (seen.refusal === null) return verdict.pass
     const { rule, text, would, refusal } = seen.refusal
-    return visit.refuse({ step: this.name, rule, text, would }, refusal, this.detects)
+    // A form that can't be read for certain could hold any file.
+    const detects = this.detects && !(this.#enforcesUploads && saysMultipart(passage))
+    return visit.refuse({ step: this.name, rule, text, would }, refusal, detects)
   }
 }
 

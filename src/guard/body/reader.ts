@@ -170,6 +170,11 @@ function tooLarge(bytesMax: number): SeenBody {
   return { body: { ...emptyBody, error: text }, refusal: bodyRefusal('tooLarge', 'body:size', text, would) }
 }
 
+/** Some reader may take the body for a form with files. */
+export function saysMultipart(passage: Passage): boolean {
+  return valuesOf(passage, 'content-type').some(value => value.toLowerCase().includes('multipart'))
+}
+
 /** Of all fields with the name, each by itself. */
 function valuesOf({ head }: Passage, name: string): string[] {
   const values: string[] = []
