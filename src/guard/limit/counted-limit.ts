@@ -24,6 +24,8 @@ import type { TableRule } from './limit-table.ts'
 /** A rule with where its keys begin. `whole`: all parts of the key were there; else the address counts, with less. */
 export interface CountedRule extends TableRule {
   readonly start: HashStart
+  /** Hashes of long texts, which come again with each request of a client. */
+  readonly hashes: Map<string, KeyHash>
   /** Of the key in Redis, before the hash. */
   readonly sharedName: string
   /** For RateLimit-Policy. */
@@ -54,6 +56,10 @@ const unitOf: Readonly<Record<CheckedLimit['kind'], QuotaUnit>> = {
   concurrency: 'concurrent-requests',
 }
 const strikesPerMs = 60_000
+/** Characters; shorter ones are hashed as fast as they are looked up. */
+const longFrom = 32
+/** Of one rule; beyond it the memory begins anew. */
+const hashesMax = 1_024
 
 export type HashSecret = readonly [number, number]
 
@@ -114,6 +120,7 @@ function countedRule(
     rule,
     overflow,
     start: hashStart(secret, whole),
+    hashes: new Map(),
     sharedName: whole.replaceAll('\0', ':'),
     policyItem: policyItem(name, numbers.amount, numbers.perMs, unit),
     limitItemStart: limitItemStart(name),
@@ -134,8 +141,26 @@ export function ruleFor(limit: CountedLimit, passage: Passage, visit: GuardVisit
     hashKey(limit.missing.start, visit.addressKey, key)
     return limit.missing
   }
-  hashKey(limit.whole.start, text, key)
+  hashText(limit.whole, text, key)
   return limit.whole
+}
+
+/** As `hashKey`, whose time grows with the text. */
+function hashText({ start, hashes }: CountedRule, text: string, key: KeyHash): void {
+  if (text.length < longFrom) {
+    hashKey(start, text, key)
+    return
+  }
+  const known = hashes.get(text)
+  if (known !== undefined) {
+    key.low = known.low
+    key.high = known.high
+    return
+  }
+  hashKey(start, text, key)
+  if (hashes.size >= hashesMax) hashes.clear()
+  // A copy: a slice would keep the whole head that it was cut from alive.
+  hashes.set(` ${text}`.slice(1), { low: key.low, high: key.high })
 }
 
 /** All parts with their lengths, so that no two keys read alike; undefined: one is missing. */

@@ -75,5 +75,8 @@ export function riskOf(bits: number): number {
 
 /** The reasons of a set of bits. */
 export function reasonsOf(bits: number): RiskReason[] {
-  return riskReasons.filter(({ bit }) => (bits & bit) !== 0)
+  const reasons: RiskReason[] = []
+  for (let left = bits; left !== 0; left &= left - 1)
+    reasons.push(riskReasons[31 - Math.clz32(left & -left)] as RiskReason)
+  return reasons
 }
