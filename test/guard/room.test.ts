@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -408,3 +408,33 @@ async function startOwn(
   })
   return { port, kill }
 }
+
+test('clients that ask for the places of a lottery and do not read them take no memory', async context => {
+  const edge = await startGuardedEdge(context, specOf([policyOf('trial')]), { routes, workers: 2 })
+  const folder = join(edge.edge.stateDirectory, 'guard', 'rooms')
+  const opensAt = 1_700_000_000_000
+  const codes = Array.from({ length: 100_000 }, (_, at) => 2 ** 50 + at)
+  mkdirSync(folder, { recursive: true })
+  const drawn = [
+    { t: 'edition', opensAtMs: opensAt },
+    { t: 'drawn', opensAtMs: opensAt, codes },
+  ]
+  writeFileSync(join(folder, 'sale.jsonl'), drawn.map(change => `${JSON.stringify(change)}\n`).join(''))
+  await edge.reload(specWith({ order: 'lottery', person: [{ by: 'header', name: 'x-account' }], opensAt }))
+  const path = `${base}/lottery/places`
+  await until('the draw', async () => (await edge.ask({ path })).body.length === codes.length * 14)
+  const memory = (): number =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${edge.edge.pid}/status`, 'latin1'))?.[1]) * 1_024
+  const before = memory()
+  const sessions = Array.from({ length: 5 }, () =>
+    connect(edge.edge.url, { settings: { initialWindowSize: 0 } }),
+  )
+  const heads = sessions.flatMap(session =>
+    Array.from({ length: 80 }, () => once(session.request({ ':path': path }), 'response')),
+  )
+  for (const [head] of await Promise.all(heads)) assert.equal(head[':status'], 200)
+  const more = memory() - before
+  for (const session of sessions) session.destroy()
+  // Whole answers would be 560 MB.
+  assert.ok(more < 280_000_000, `${more} bytes more`)
+})

@@ -11,9 +11,9 @@ import { languages, widgetLanguage } from './texts.ts'
 
 export interface Asset {
   readonly contentType: string
-  /** Latin-1 text, one byte a character. */
-  readonly plain: string
-  readonly packed: string
+  readonly plain: Buffer
+  /** By gzip; empty: not worth it. */
+  readonly packed: Buffer
 }
 
 export interface Assets {
@@ -61,5 +61,5 @@ function missing(what: string): Failure {
 async function assetOf(contentType: string, text: string): Promise<Asset> {
   const bytes = Buffer.from(text)
   const packed = await new Promise<Buffer | null>(resolve => packWhole('gzip', 'small', bytes, resolve))
-  return { contentType, plain: bytes.latin1Slice(), packed: packed?.latin1Slice() ?? '' }
+  return { contentType, plain: bytes, packed: packed ?? Buffer.alloc(0) }
 }

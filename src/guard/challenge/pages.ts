@@ -6,9 +6,11 @@ import { fieldId } from '../../wire/fields.ts'
 import { clientBinding } from '../binding.ts'
 import { noteChallenge } from '../bots/deeds.ts'
 import type { Passage } from '../passage.ts'
+import { respondWithBytes } from '../pieces.ts'
 import { queryValue } from '../sources.ts'
 import type { GuardVisit } from '../visit.ts'
 import { answerJson, answerRefusal, challengeField, redirect, wantsPage } from './answers.ts'
+import type { Asset } from './assets.ts'
 import { AddressBudget } from './budget.ts'
 import type { Desk } from './desk.ts'
 import { challengeRefusals } from './failures.ts'
@@ -68,13 +70,13 @@ export class ChallengePages {
     else answerRefusal(passage, challengeRefusals.unknown)
   }
 
-  #asset(passage: Passage, asset: { contentType: string; plain: string; packed: string }): void {
+  #asset(passage: Passage, asset: Asset): void {
     const takesGzip =
-      /\bgzip\b/.test(passage.head.value(fieldId['accept-encoding']) ?? '') && asset.packed !== ''
+      /\bgzip\b/.test(passage.head.value(fieldId['accept-encoding']) ?? '') && asset.packed.length > 0
     const body = takesGzip ? asset.packed : asset.plain
     const coding = takesGzip ? 'Content-Encoding: gzip\r\n' : ''
-    const fields = `Content-Type: ${asset.contentType}\r\n${coding}Content-Length: ${body.length}\r\n${assetFields}`
-    passage.respond(200, fields + passage.extraFields, body)
+    const fields = `Content-Type: ${asset.contentType}\r\n${coding}${assetFields}`
+    respondWithBytes(passage, fields, body)
   }
 
   #busy(passage: Passage): void {

@@ -49,7 +49,7 @@ export class RoomPart implements GuardPart {
       const former = before.get(room.name)
       if (former !== undefined) {
         made.info = former.info
-        made.placesText = former.placesText
+        made.places = former.places
       }
       this.#rooms.set(room.name, made)
     }
@@ -61,7 +61,8 @@ export class RoomPart implements GuardPart {
     if (heard.kind === 'answers') this.#courier.hear(heard)
     else if (heard.kind === 'places') {
       const room = this.#rooms.get(heard.room)
-      if (room !== undefined) room.placesText = heard.codes.map(code => `${codeText(code)}\n`).join('')
+      if (room !== undefined)
+        room.places = Buffer.from(heard.codes.map(code => `${codeText(code)}\n`).join(''), 'latin1')
     } else
       for (const info of heard.rooms) {
         const room = this.#rooms.get(info.room)

@@ -10,6 +10,7 @@ import { fieldId } from '../../wire/fields.ts'
 import { clientBinding } from '../binding.ts'
 import { guardPath } from '../part.ts'
 import type { Passage } from '../passage.ts'
+import { respondWithBytes } from '../pieces.ts'
 import { sourceValue } from '../sources.ts'
 import type { GuardVisit } from '../visit.ts'
 import { roomWords } from './failures.ts'
@@ -47,7 +48,7 @@ export class WorkerRoom {
   readonly base: string
   info: RoomInfo
   /** Of the draw, in order; what is asked for it is text. */
-  placesText = ''
+  places: Buffer = Buffer.alloc(0)
   readonly #people: Buffer
   readonly #clock: Clock
   readonly #random: Random
@@ -168,24 +169,17 @@ export class WorkerRoom {
   /** Before the draw what was promised; after it what proves that it was kept. */
   respondLottery(passage: Passage): void {
     const { commitment, seed } = this.info
-    this.#respondText(
-      passage,
-      'application/json',
-      JSON.stringify({ room: this.room.name, commitment, seed: seed === '' ? null : seed }),
-    )
-  }
-
-  /** Codes in the order of the line, one a line. */
-  respondPlaces(passage: Passage): void {
-    this.#respondText(passage, 'text/plain', this.placesText)
-  }
-
-  #respondText(passage: Passage, type: string, body: string): void {
+    const body = JSON.stringify({ room: this.room.name, commitment, seed: seed === '' ? null : seed })
     passage.respond(
       200,
-      `Content-Type: ${type}\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\n${passage.extraFields}`,
+      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\n${passage.extraFields}`,
       body,
     )
+  }
+
+  /** Codes in the order of the line, one a line: megabytes, and anybody may ask. */
+  respondPlaces(passage: Passage): void {
+    respondWithBytes(passage, 'Content-Type: text/plain\r\nCache-Control: no-store\r\n', this.places)
   }
 
   #fields(passage: Passage, answer: RoomAnswer): string {
