@@ -219,8 +219,15 @@ export class Composition {
     const [name = '', ...rest] = passage.path.slice(guardPath.length).split('/')
     const visit = new RequestVisit(this.#pagePlan as VisitPlan, passage)
     passage.visit = visit
-    for (const part of this.#parts.values())
-      if (part.page?.(passage, name, rest.join('/'), visit) === true) return
+    try {
+      for (const part of this.#parts.values())
+        if (part.page?.(passage, name, rest.join('/'), visit) === true) return
+    } catch (error) {
+      this.#surroundings.tell('guard', `a page of the guard failed: ${(error as Error).message}`)
+      const { status, text } = guardRefusals.fault
+      if (passage.status === 0) passage.respond(status, faultFields(text), text)
+      return
+    }
     passage.respond(404, notFoundFields + passage.extraFields, '')
   }
 
@@ -231,6 +238,10 @@ export class Composition {
   async close(): Promise<void> {
     for (const part of this.#parts.values()) await part.close?.()
   }
+}
+
+function faultFields(text: string): string {
+  return `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${text.length}\r\nCache-Control: no-store\r\n`
 }
 
 function banFinding({ by, reason, untilMs }: Ban): {

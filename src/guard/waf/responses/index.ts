@@ -13,7 +13,7 @@ import type { GuardVisit } from '../../visit.ts'
 import { transactionOf } from '../index.ts'
 import type { WafTransaction } from '../transaction.ts'
 import { HeldAnswer } from './held-answer.ts'
-import { type AnswerJudge, judgeAnswer } from './judge.ts'
+import { type AnswerJudge, judgeSafely } from './judge.ts'
 
 export { answerRefusals } from './judge.ts'
 
@@ -56,17 +56,15 @@ class LeakStep implements AnswerStep {
       detects: this.#detects,
       threshold: this.#waf.outboundThreshold,
     }
-    transaction.answerHead(answerOf(head))
+    const refused = judgeSafely(judge, false, () => transaction.answerHead(answerOf(head)))
     const holds = this.#isLookedAt(passage, head, transaction)
-    const refused = judgeAnswer(judge, false)
     if (!holds && refused === null) return this.#pass(passage, head)
     const copy = head.copy()
     if (copy === null) return this.#pass(passage, head)
     const coding = codingOf(codingsOf(head))
     return new HeldAnswer(passage, copy, this.#behind, this.#waf.responseBytesMax, refused, (body, done) => {
       const judgeText = (text: string): void => {
-        transaction.answerBody(text)
-        done(judgeAnswer(judge, true))
+        done(judgeSafely(judge, true, () => transaction.answerBody(text)))
       }
       if (coding === '') judgeText(body.latin1Slice())
       else if (coding === null) done(null)

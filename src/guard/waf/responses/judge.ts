@@ -22,8 +22,21 @@ export interface AnswerJudge {
   readonly threshold: number
 }
 
+/** As `judgeAnswer`, after `look`: rules that fail on a strange answer have not let it pass, and never end the worker. */
+export function judgeSafely(judge: AnswerJudge, last: boolean, look: () => void): PassageRefusal | null {
+  try {
+    look()
+    return judgeAnswer(judge, last)
+  } catch (error) {
+    const text = `The rules failed on the answer, which is a mistake of Tenfold: ${(error as Error).message}`
+    const finding = { ...findingOf('waf:fault', text), would: 'Perhaps the same without waf.responses.' }
+    const said = judge.visit.refuse(finding, answerRefusals.leak, judge.detects)
+    return said === verdict.refuse ? answerRefusals.leak : null
+  }
+}
+
 /** Null: it passes. @param last Rules of the head speak first, and are told with those of the body. */
-export function judgeAnswer(judge: AnswerJudge, last: boolean): PassageRefusal | null {
+function judgeAnswer(judge: AnswerJudge, last: boolean): PassageRefusal | null {
   const { visit, detects, threshold } = judge
   const { outboundScore, matches } = judge.transaction.judgement
   const over = outboundScore >= threshold && outboundScore > 0
