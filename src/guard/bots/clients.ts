@@ -12,11 +12,14 @@ export interface KnownAgent {
   readonly agent: Agent
   /** Whom it claims to be; null: no crawler. */
   readonly crawler: Crawler | null
-  /** Where hashes of this User-Agent's clients go on from. */
-  readonly start: HashStart
+  /** Where hashes of this User-Agent's clients go on from, by JA4; '' = none is known. */
+  readonly starts: Map<string, HashStart>
+  readonly text: string
 }
 
 const agentsMax = 2_048
+/** Of one User-Agent: a browser has a few. */
+const startsMax = 16
 
 export class Clients {
   readonly #secret: readonly [number, number]
@@ -41,7 +44,8 @@ export class Clients {
     const known: KnownAgent = {
       agent: agentOf(text),
       crawler: crawlerOf(text, this.#crawlers),
-      start: hashStart(this.#secret, `client ${text}`),
+      starts: new Map(),
+      text,
     }
     this.#agents.set(text, known)
     return known
@@ -49,9 +53,16 @@ export class Clients {
 
   /** Into `hash`. */
   hashClient(passage: Passage, visit: GuardVisit, known: KnownAgent): void {
-    const hello = passage.client?.hello ?? null
-    const key = hello === null ? visit.addressKey : `${visit.addressKey} ${tlsLibrary(hello.ja4)}`
-    hashKey(known.start, key, this.hash)
+    const ja4 = passage.client?.hello?.ja4 ?? ''
+    hashKey(known.starts.get(ja4) ?? this.#startOf(known, ja4), visit.addressKey, this.hash)
+  }
+
+  /** The library has no blank: no two clients' texts read alike. */
+  #startOf({ starts, text }: KnownAgent, ja4: string): HashStart {
+    const start = hashStart(this.#secret, `client ${ja4 === '' ? '-' : tlsLibrary(ja4)} ${text}`)
+    if (starts.size >= startsMax) starts.clear()
+    starts.set(ja4, start)
+    return start
   }
 
   /** Into `hash`: the account, or the session; false: neither is known. */
