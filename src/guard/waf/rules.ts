@@ -60,7 +60,7 @@ export async function compileSlowly(
 }
 
 /** Directives that are read without a pause. */
-const batchSize = 8
+const batchSize = 2
 
 function* batches(directives: readonly Directive[]): Generator<readonly Directive[]> {
   for (let at = 0; at < directives.length; at += batchSize) yield directives.slice(at, at + batchSize)
