@@ -18,6 +18,8 @@ interface Shelf {
 export class RuleLibrary {
   #sets: Map<string, Shelf> = new Map()
   readonly #warm: boolean
+  /** A policy's routes share one. */
+  #books: WeakMap<CheckedWaf, RuleBook> = new WeakMap()
 
   /** @param warm Makes the automata too: not where rules are only checked. */
   constructor(warm: boolean) {
@@ -44,14 +46,19 @@ export class RuleLibrary {
       }
     }
     this.#sets = sets
+    this.#books = new WeakMap()
     return notes
   }
 
   /** After `take` of the same policy. */
   book(waf: CheckedWaf): RuleBook {
+    const known = this.#books.get(waf)
+    if (known !== undefined) return known
     const shelf = this.#sets.get(keyOf(waf))
     if (shelf === undefined) throw new Error('rules are asked for before they were taken')
-    return new RuleBook(shelf.set, { ...waf, endsAtRefusal: waf.mode === 'block' })
+    const book = new RuleBook(shelf.set, { ...waf, endsAtRefusal: waf.mode === 'block' })
+    this.#books.set(waf, book)
+    return book
   }
 
   async #compile(files: RuleFiles): Promise<RuleSet> {
