@@ -18,8 +18,8 @@ import { verifyLottery } from '../../src/policy/lottery/lottery.ts'
 import { connectEdge } from '../../src/system/edge-client.ts'
 import { proxyRoute, until } from '../tools/edge-harness.ts'
 import { answering, ok } from '../tools/raw-origin.ts'
-import type { RawResponse } from '../tools/raw-peer.ts'
-import { ask as askPort, type GuardedEdge, policyOf, specOf, startGuardedEdge } from './harness.ts'
+import type { RawPeer, RawResponse } from '../tools/raw-peer.ts'
+import { ask as askPort, endAll, type GuardedEdge, policyOf, specOf, startGuardedEdge } from './harness.ts'
 
 const saleRoom: CheckedRoom = {
   name: 'sale',
@@ -276,6 +276,28 @@ test('events tell a place at once when it changes', async context => {
   await until('the turn', () => seen.includes('"state":"granted"'))
   const response = await peer.response('GET')
   assert.ok(response.complete, 'the stream ends when there is nothing more to say')
+})
+
+test('one ticket has eight event streams of a worker, and leaves the others to other people', async context => {
+  const edge = await startGuardedEdge(context, specWith(), { routes, workers: 1 })
+  await enter(edge)
+  const [one, other] = [await enter(edge), await enter(edge)]
+  const peers: RawPeer[] = []
+  const begin = async (cookie: string): Promise<string> => {
+    const peer = await edge.edge.connect()
+    peers.push(peer)
+    let seen = ''
+    peer.socket.on('data', (bytes: Buffer) => {
+      seen += bytes.toString('latin1')
+    })
+    peer.write(`GET ${base}/events HTTP/1.1\r\nHost: shop.example\r\n${cookie}\r\n`)
+    await until('an answer', () => seen.includes('\r\n\r\n'))
+    return seen.slice(9, 12)
+  }
+  for (let stream = 0; stream < 8; stream++) assert.equal(await begin(one.cookie), '200')
+  assert.equal(await begin(one.cookie), '503')
+  assert.equal(await begin(other.cookie), '200')
+  endAll(peers)
 })
 
 test('commands of operators are heard: sold out, status, revocation', async context => {

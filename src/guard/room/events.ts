@@ -10,6 +10,8 @@ import type { RoomToken } from './tokens.ts'
 import type { WorkerRoom } from './worker-room.ts'
 
 const streamsMax = 2_000
+/** Of one place: nobody takes all of them. A browser has few more tabs of one sale, and those ask. */
+const streamsPerPlace = 8
 const tickMs = 250
 const everyUs = 2_000_000
 /** A stream ends after this and is begun anew, so that none is for ever. */
@@ -42,7 +44,8 @@ export class RoomEvents {
   }
 
   begin(room: WorkerRoom, passage: Passage): void {
-    if (this.#streams.size >= streamsMax) {
+    const token = room.tokens.of(passage)
+    if (this.#streams.size >= streamsMax || this.#streamsOf(room, token) >= streamsPerPlace) {
       passage.respond(
         503,
         `Content-Length: 0\r\nRetry-After: 10\r\nCache-Control: no-store\r\n${passage.extraFields}`,
@@ -52,7 +55,6 @@ export class RoomEvents {
     }
     const now = this.#options.clock.monotonic()
     const { serial } = passage
-    const token = room.tokens.of(passage)
     const stream = { room, passage, serial, token, beganAt: now, dueAt: now, asking: false, last: '' }
     const forget = (): void => void this.#streams.delete(stream)
     passage.respondInPieces(
@@ -64,6 +66,13 @@ export class RoomEvents {
     this.#streams.add(stream)
     this.#timer ??= setInterval(() => this.#tick(), tickMs).unref()
     this.#look(stream)
+  }
+
+  #streamsOf({ room }: WorkerRoom, { id }: RoomToken): number {
+    if (id === 0) return 0
+    let count = 0
+    for (const one of this.#streams) if (one.token.id === id && one.room.room.name === room.name) count++
+    return count
   }
 
   #tick(): void {
