@@ -150,8 +150,13 @@ const limitObject: Schema<ParsedLimit> = into(
     },
   }),
   (keys): ParsedLimit | Refused => {
-    if ((keys.rate === undefined) === (keys.concurrency === undefined))
-      return new Refused("has not one of 'rate' and 'concurrency'", "Write { rate: '5/min', by: 'ip' }.")
+    if (keys.rate === undefined && keys.concurrency === undefined)
+      return new Refused("has neither 'rate' nor 'concurrency'", "Write { rate: '5/min', by: 'ip' }.")
+    if (keys.rate !== undefined && keys.concurrency !== undefined)
+      return new Refused(
+        "has both 'rate' and 'concurrency'",
+        "Write two limits: [{ rate: '5/min' }, { concurrency: 4 }].",
+      )
     return wrongLimit(keys) ?? limitOf(keys)
   },
 )

@@ -26,8 +26,8 @@ export const guard: Action = async input => {
   if (action === 'rooms') return rooms(input)
   if (action === 'lottery') return lottery(input)
   if (action === 'explain') {
-    const view = await clientOf(input).guard.explain(wanted(input, 'the id of a request'))
-    return show(input, view, explanationText)
+    const id = wanted(input, 'the id of a request')
+    return show(input, await clientOf(input).guard.explain(id), explanationText)
   }
   const said = await (action === 'unban' ? unban(input) : rule(input, action as 'ban' | 'allow'))
   return show(input, said, ({ text }) => text)
@@ -52,16 +52,18 @@ function rule(input: CommandInput, kind: 'ban' | 'allow'): Promise<{ text: strin
   if (!isBlock(block))
     throw invalid(`'${block}' is no address such as '192.0.2.7', nor a block such as '192.0.2.0/24'.`)
   const { for: lasts, reason } = input.options
-  return clientOf(input).guard.rule({
+  const said = {
     kind,
     block,
     ...(typeof lasts === 'string' ? { forMs: durationOf(lasts) } : {}),
     ...(typeof reason === 'string' ? { reason } : {}),
-  })
+  }
+  return clientOf(input).guard.rule(said)
 }
 
 function unban(input: CommandInput): Promise<{ text: string }> {
-  return clientOf(input).guard.unban(wanted(input, 'an address, a block or what `guard status` shows'))
+  const what = wanted(input, 'an address, a block or what `guard status` shows')
+  return clientOf(input).guard.unban(what)
 }
 
 function durationOf(text: string): number {
