@@ -108,7 +108,7 @@ export const layers: readonly Layer[] = [
     imports: decided,
     pure: false,
     builtins: harmless,
-    packages: ['altcha-lib', 'mmdb-lib'],
+    packages: ['altcha-lib', 'jose', 'mmdb-lib', 'openid-client'],
   },
   {
     name: 'fleet',
