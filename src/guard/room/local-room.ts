@@ -42,7 +42,8 @@ export class LocalRoom implements RoomStore {
   constructor(options: LocalRoomOptions) {
     this.#options = options
     const { path, rules, clock } = options
-    this.#room = new Room(rules, clock.monotonic())
+    // A journal that was lost leaves tickets about: none of them names another person's place.
+    this.#room = new Room(rules, clock.monotonic(), clock.wall())
     this.#journal = JournalFile.takeOver(path, lines => {
       if (lines.length > 0) this.#room.restore(changesOf(lines), clock.monotonic())
       return textOf(this.#room.snapshot())

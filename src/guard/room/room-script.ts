@@ -3,8 +3,11 @@
 // contract run against both. Redis' clock is the one clock.
 //
 // Keys: h numbers of the room; l line (place by order); b last signs of life of those who wait; i until when those inside
-// may stay; e places; c places of persons; p codes by draw, until and after it. A place is packed as
-// s state (l line, o absent, g granted, a active, s suspect), c code, o order, n nonce, b binding, m moves, t since.
+// may stay; e places; c places of persons; p codes by draw, until and after it; a places of a former life that have come
+// back. A place is packed as s state (l line, o absent, g granted, a active, s suspect), c code, o order, n nonce, b binding, m moves, t since.
+//
+// A server that comes back empty is a new life of the room. Numbers of places go on from the time of its birth, so no old
+// token names another person's place; and who shows a signed token of a former life has that place again, once.
 
 import { defineScript, type Script } from '../../io/redis/script.ts'
 import { lateOrder } from '../../policy/lottery/lottery.ts'
@@ -14,7 +17,7 @@ import { awakeMs, movesMax } from '../../policy/room/contract.ts'
 const stepsMax = 300
 
 export const roomScript: Script = defineScript(`
-local h, l, b, i, e, c, p = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local h, l, b, i, e, c, p, a = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local kind = ARGV[1]
 local token, askedId, nonce = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local code, draw, binding = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -23,21 +26,24 @@ local activeMax, perMinute = tonumber(ARGV[10]), tonumber(ARGV[11])
 local opensAt, preFrom, lottery = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14] == '1'
 local sessionMs, graceMs, grantMs = tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17])
 local placesMax, knownEdition, argument = tonumber(ARGV[18]), tonumber(ARGV[19]), ARGV[20]
+local heldCode = tonumber(ARGV[21])
 
 local time = redis.call('TIME')
 local us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local wall = math.floor(us / 1000)
 local now = wall - 1700000000000
 
-local names = {'mode', 'edition', 'drawn', 'opened', 'ids', 'nonces', 'credit', 'creditAt', 'admitted', 'since', 'goneMs', 'gone', 'swept', 'granted', 'suspects'}
+local names = {'mode', 'edition', 'drawn', 'opened', 'ids', 'nonces', 'credit', 'creditAt', 'admitted', 'since', 'goneMs', 'gone', 'swept', 'granted', 'suspects', 'born'}
 local r = {}
 for at, value in ipairs(redis.call('HMGET', h, unpack(names))) do r[names[at]] = value or false end
-local mode = r.mode or 'open'
+local mode = r.mode or ARGV[22]
 for _, name in ipairs(names) do if name ~= 'mode' and r[name] then r[name] = tonumber(r[name]) end end
 local fresh = not r.edition
 for _, name in ipairs({'opened', 'ids', 'nonces', 'credit', 'admitted', 'since', 'goneMs', 'gone', 'swept', 'granted', 'suspects'}) do r[name] = r[name] or 0 end
 r.creditAt = r.creditAt or us
+r.born = r.born or 0
 if fresh then
+  r.ids, r.born = us, us
   r.edition, r.drawn = opensAt, opensAt == 0 and 1 or 0
   r.credit = 12000000000 + perMinute * 60000000
 end
@@ -230,6 +236,40 @@ local function find()
   return x
 end
 
+-- Of a former life: it was never given in this one.
+local function isFormer()
+  return token > 0 and (askedId <= r.born or askedId > r.ids)
+end
+-- Shown by the person that it was signed for, who has no other place: as it was, once. The room does not know any more who was
+-- suspected: that is asked anew.
+local function comesBack()
+  if kind ~= 'enter' or not isFormer() then return nil end
+  if heldCode ~= 0 and heldCode ~= code then return nil end
+  if code ~= 0 and redis.call('HEXISTS', c, text(code)) == 1 then return nil end
+  if mode == 'closed' or mode == 'sold-out' then
+    if token ~= 3 then return nil end
+  elseif redis.call('ZCARD', b) - r.suspects >= placesMax then return nil end
+  if redis.call('SADD', a, text(askedId)) == 0 then return nil end
+  local x = {id = askedId, s = 'l', c = code, o = ${lateOrder} + askedId, n = nonce, b = binding, m = 0, t = now}
+  if lottery and code ~= 0 and askedId < opensAt * 1000 then
+    x.o = draw
+    redis.call('ZADD', p, text(draw), text(code))
+  end
+  if code ~= 0 then redis.call('HSET', c, text(code), text(x.id)) end
+  r.nonces = math.max(r.nonces, nonce)
+  if token == 1 then
+    redis.call('ZADD', b, text(now), text(x.id))
+    redis.call('ZADD', l, text(x.o), text(x.id))
+  else
+    x.s = token == 2 and 'g' or 'a'
+    if token == 2 then r.granted = r.granted + 1 end
+    redis.call('ZADD', i, text(now + (token == 2 and grantMs or sessionMs)), text(x.id))
+    r.since = r.since + now
+  end
+  save(x)
+  return x
+end
+
 if kind == 'mode' then
   mode = argument
   advance()
@@ -243,7 +283,7 @@ end
 advance()
 if kind == 'counts' then return answer('counts') end
 if lottery and r.drawn == 0 and code ~= 0 and knownEdition ~= r.edition then return answer('edition') end
-local x = find()
+local x = find() or comesBack()
 if kind == 'leave' or kind == 'done' then
   local may
   if kind == 'done' then may = x and x.s == 'a' else may = x and token ~= 0 end
@@ -251,6 +291,8 @@ if kind == 'leave' or kind == 'done' then
   return answer('gone')
 end
 if not x then
+  -- A page that hears this loads anew, and so comes back.
+  if kind == 'look' and isFormer() and redis.call('SISMEMBER', a, text(askedId)) == 0 then return answer('away') end
   if kind == 'look' then return answer('gone') end
   return joins()
 end

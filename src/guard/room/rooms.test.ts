@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { eventually, type RedisServer, startRedis } from '../../../test/tools/redis-server.ts'
-import { systemClock } from '../../kit/clock.ts'
+import { type Clock, systemClock } from '../../kit/clock.ts'
 import { seededRandom } from '../../kit/random.ts'
 import {
   movesMax,
@@ -67,11 +67,11 @@ const shape = (change: Partial<RoomRules>, name: string) => ({
   changed: () => {},
 })
 
-function openLocal(context: TestContext): Open {
+function openLocal(context: TestContext, clock: Clock = systemClock): Open {
   const folder = mkdtempSync(join(tmpdir(), 'tenfold-rooms-'))
   context.after(() => rmSync(folder, { recursive: true, force: true }))
   return async (change, name = 'sale') => {
-    const store = new LocalRoom({ ...shape(change, name), path: join(folder, `${name}.jsonl`) })
+    const store = new LocalRoom({ ...shape(change, name), clock, path: join(folder, `${name}.jsonl`) })
     context.after(() => store.close())
     return new Desk(store)
   }
@@ -90,8 +90,8 @@ function sharedRooms(context: TestContext, redis: RedisServer): SharedRooms {
   return rooms
 }
 
-async function openShared(context: TestContext): Promise<Open> {
-  const redis = await startRedis(context)
+async function openShared(context: TestContext, server?: RedisServer): Promise<Open> {
+  const redis = server ?? (await startRedis(context))
   return async (change, name = 'sale') => {
     const store = sharedRooms(context, redis).open(name, shape(change, name))
     context.after(() => store.close())
@@ -103,7 +103,7 @@ async function openShared(context: TestContext): Promise<Open> {
 
 const kinds: [string, (context: TestContext) => Promise<Open>][] = [
   ['in memory', async context => openLocal(context)],
-  ['in Redis', openShared],
+  ['in Redis', context => openShared(context)],
 ]
 
 for (const [kind, opener] of kinds) {
@@ -310,8 +310,11 @@ test('the room in memory and the one in Redis answer 3,000 random asks alike', a
   const seed = Date.now() >>> 0
   const random = seededRandom(seed)
   const change = { activeMax: 8, perMinute: 60_000_000, placesMax: 60 }
-  const local = await openLocal(context)(change)
-  const shared = await (await openShared(context))(change)
+  const redis = await startRedis(context)
+  const shared = await (await openShared(context, redis))(change)
+  // Each numbers its places from the time of its birth.
+  const born = Number(await redis.ask('HGET', 'trial:{room:sale}:h', 'born'))
+  const local = await openLocal(context, { ...systemClock, wall: () => born })(change)
   const known: RoomAnswer[] = []
   for (let step = 0; step < 3_000; step++) {
     const one = known.length > 0 && random.below(10) > 0 ? known[random.below(known.length)]! : null
@@ -340,4 +343,54 @@ test('the room in memory and the one in Redis answer 3,000 random asks alike', a
   const { estimateMs: _, ...counts } = await local.store.counts()
   const { estimateMs: __, ...theirs } = await shared.store.counts()
   assert.deepEqual(theirs, counts)
+})
+
+test('a Redis that comes back empty gives nobody the place of another, and everybody their own again, once', async context => {
+  const redis = await startRedis(context)
+  const store = sharedRooms(context, redis).open('sale', shape({ activeMax: 2 }, 'sale'))
+  context.after(() => store.close())
+  const desk = new Desk(store)
+  const answers = async () => (await desk.one({ kind: 'look' })).state === 'gone'
+  await eventually('the room answers', answers)
+  const inside = await desk.one({ code: 11, binding: 4 })
+  const granted = await desk.one({ code: 12, direct: false })
+  const line = await desk.ask({ code: 13 }, { code: 14 }, { code: 15 })
+  assert.deepEqual(
+    [inside.state, granted.state, ...line.map(({ state }) => state)],
+    ['in', 'granted', 'waiting', 'waiting', 'waiting'],
+  )
+  await redis.kill()
+  await redis.start()
+  await eventually('the room answers again', answers)
+  // Somebody else is first in the new life.
+  const first = await desk.one({ code: 99 })
+  assert.equal(first.state, 'in')
+  const old = new Set([inside.id, granted.id, ...line.map(({ id }) => id)])
+  assert.ok(!old.has(first.id))
+  const ticket = (index: number, code = 13 + index): Question => ({
+    ...{ token: tokenKind.ticket, id: line[index]!.id, code, heldCode: 13 + index },
+  })
+  assert.equal((await desk.one({ ...ticket(0), kind: 'look', code: 0 })).state, 'away', 'the page loads anew')
+  const stolen = await desk.one(ticket(0, 50))
+  assert.notEqual(stolen.id, line[0]!.id, "another person's token is worth nothing")
+  const session = { token: tokenKind.session, id: inside.id, nonce: inside.nonce, code: 11, heldCode: 11 }
+  assert.equal((await desk.one({ ...session, binding: 4, direct: false })).state, 'in')
+  // In whatever order they come back.
+  for (const index of [2, 1, 0]) assert.equal((await desk.one(ticket(index))).id, line[index]!.id)
+  const aheads = await Promise.all([0, 1, 2].map(index => desk.one(ticket(index))))
+  assert.deepEqual(
+    aheads.map(({ ahead }) => ahead),
+    [0, 1, 2],
+    'those of the former life are before who came after it',
+  )
+  const grant = { token: tokenKind.grant, id: granted.id, nonce: granted.nonce, code: 12, heldCode: 12 }
+  const redeems = await Promise.all(Array.from({ length: 20 }, () => desk.one(grant)))
+  assert.equal(redeems.filter(({ state }) => state === 'in').length, 1)
+  await desk.one({ ...grant, kind: 'done', token: tokenKind.session, nonce: 0 })
+  assert.notEqual((await desk.one(grant)).id, granted.id, 'who is done does not come back once more')
+  await desk.store.setMode('paused')
+  await redis.kill()
+  await redis.start()
+  await eventually('the room answers again', answers)
+  assert.equal((await desk.store.counts()).mode, 'paused', 'what an operator closed stays closed')
 })

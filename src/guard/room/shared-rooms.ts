@@ -19,7 +19,7 @@ import { awayAnswer, type RoomStore } from './room-store.ts'
 
 /** Each edge moves the line on so often, when nobody asks. */
 const tickMs = 250
-const keyNames = ['h', 'l', 'b', 'i', 'e', 'c', 'p'] as const
+const keyNames = ['h', 'l', 'b', 'i', 'e', 'c', 'p', 'a'] as const
 
 export interface SharedRoomOptions {
   readonly rules: RoomRules
@@ -74,6 +74,8 @@ class SharedRoom implements RoomStore {
   readonly #options: SharedRoomOptions
   readonly #timer: NodeJS.Timeout
   #rules: RoomRules
+  /** As last heard: a server that comes back empty does not open what an operator has closed. */
+  #mode: RoomMode = 'open'
   edition: number
   drawn: boolean
 
@@ -116,7 +118,8 @@ class SharedRoom implements RoomStore {
   #arguments(ask: Question, edition: number, argument: string): string[] {
     const { code = 0 } = ask
     const rules = this.#rules
-    const draws = rules.lottery && !this.drawn && code !== 0
+    // Also once it is drawn: of people who come back to an emptied server.
+    const draws = rules.lottery && code !== 0
     const flag = (value: boolean | undefined): string => (value === true ? '1' : '0')
     const numbers = [
       ...[ask.token ?? 0, ask.id ?? 0, ask.nonce ?? 0, code],
@@ -129,12 +132,15 @@ class SharedRoom implements RoomStore {
       flag(rules.lottery),
       ...[sessionMs, graceMs, grantMs, placesMax, edition].map(String),
       argument,
+      String(ask.heldCode ?? 0),
+      this.#mode,
     ]
   }
 
   #read(text: string): Said {
     const [state = '', ...rest] = text.split('|')
     const mode = rest.splice(10, 1)[0] as RoomMode
+    this.#mode = mode
     const [id, nonce, ahead, code, active, insideMs, goneMs, gone, edition, drawn, ...counted] = rest.map(
       Number,
     ) as [number, number, number, number, number, number, number, number, number, number, ...number[]]

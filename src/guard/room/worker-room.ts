@@ -75,6 +75,7 @@ export class WorkerRoom {
       id: token.id,
       nonce: token.nonce,
       code,
+      heldCode: token.code,
       draw: 1,
       binding: bindingNumber(clientBinding(passage)),
       direct: passage.head.method === 'GET' && !upgrades(passage),

@@ -33,6 +33,8 @@ export interface RoomAsk {
   readonly nonce: number
   /** The person, 52 bits; 0: not known. */
   readonly code: number
+  /** The person that the token was signed for; 0, or left out: nobody. Only a room that was lost asks. */
+  readonly heldCode?: number
   /** The code's place in the lottery: below `lateOrder`. */
   readonly draw: number
   /** Of the client, 32 bits. */

@@ -98,8 +98,10 @@ export class Room {
   readonly #stays: StayRecord = { goneMs: 0, gone: 0 }
   #sweptMs = Number.NEGATIVE_INFINITY
 
-  constructor(rules: RoomRules, now: number) {
+  /** @param ids Numbers of places go on from here: above all that a former room may have given. */
+  constructor(rules: RoomRules, now: number, ids = 0) {
     this.rules = rules
+    this.#ids = ids
     this.edition = rules.opensAtMs
     this.drawn = rules.opensAtMs === 0
     this.#bucket = fullBucket(now, rules.perMinute)
