@@ -306,6 +306,11 @@ export const commands: readonly CommandDefinition[] = [
         text: 'ban, allow: how long, such as 10m, 1h, 7d (default: until it is taken back)',
       },
       { flags: '--reason <text>', text: 'ban, allow: why, for others who look' },
+      {
+        flags: '--yes',
+        text: 'ban, allow: also a block wider than /8 (IPv6: /32), this host, a trusted proxy, or your own address',
+      },
+      { flags: '--head <hash>', text: 'verify: the log must hold this line, or one that goes on from it' },
       { flags: '--commitment <hex>', text: 'lottery: what was published before the draw' },
       { flags: '--seed <hex>', text: 'lottery: what was published after it' },
       { flags: '--code <code>', text: 'lottery: whose place to tell' },

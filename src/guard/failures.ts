@@ -7,13 +7,30 @@ import type { PassageRefusal } from './passage.ts'
 export { challengeFailures } from './challenge/failures.ts'
 
 export const guardFailures: Catalogue<
-  'rulingInvalid' | 'rulingsFull' | 'auditFile' | 'auditMissing' | 'requestUnknown'
+  | 'rulingInvalid'
+  | 'rulingWide'
+  | 'rulingMissing'
+  | 'rulingsFull'
+  | 'auditFile'
+  | 'auditMissing'
+  | 'requestUnknown'
 > = defineFailures('guard', {
   rulingInvalid: {
     when: 'A ban or an allowance names what is neither an address nor a CIDR block, or lasts for no time.',
     advice:
       'Give one address (192.0.2.7, 2001:db8::1) or a block (192.0.2.0/24), and a time such as 10m, 1h or 7d.',
     status: 400,
+  },
+  rulingWide: {
+    when: 'A ban or an allowance by command would reach more than one should: a block wider than /8 (IPv6: /32), this host itself, a trusted proxy, or the operator.',
+    advice: 'Name a smaller block; if it is meant, say it again with --yes.',
+    status: 409,
+  },
+  rulingMissing: {
+    when: '`tenfold guard unban` names somebody who is neither banned nor allowed.',
+    advice:
+      '`tenfold guard` shows who is, as unban wants it: the very block, or the address, account, session or key.',
+    status: 409,
   },
   rulingsFull: {
     when: 'There are as many bans and allowances by command as can be kept.',

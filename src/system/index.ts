@@ -95,10 +95,13 @@ export async function stopLeftovers(where: Whereabouts, options: { now: boolean 
   return endLeftovers(stateDirectoryAt(where), options)
 }
 
-/** Are the lines of the guard's audit log as they were written? Throws GUARD_AUDIT_MISSING. */
-export async function verifyAudit(where: Whereabouts): Promise<AuditVerdict> {
+/**
+ * Are the lines of the guard's audit log as they were written? `head`: the hash of a line that must be among them.
+ * Throws GUARD_AUDIT_MISSING.
+ */
+export async function verifyAudit(where: Whereabouts, head?: string): Promise<AuditVerdict> {
   const { verifyAuditOf } = await import('./verify-audit.ts')
-  return verifyAuditOf(stateDirectoryAt(where))
+  return verifyAuditOf(stateDirectoryAt(where), head)
 }
 
 /** Deletes all data of a database of a system that is stopped; says what that was. */

@@ -72,6 +72,8 @@ test('what can not last, does not fit, or has no guard to tell is refused with i
     rulings,
     enabled: () => false,
     auditFile: () => '',
+    trustedProxies: () => [],
+    filed: () => [],
     publish: async () => {},
     tell: () => {},
   })

@@ -250,6 +250,8 @@ class ComposedSystem implements RunningSystem {
           rulings: this.#need('rulings').rulings,
           enabled: () => changes.current.guard !== null,
           auditFile: () => changes.current.guard?.audit.file ?? '',
+          trustedProxies: () => changes.current.system.edge.trustedProxies,
+          filed: () => [...(changes.current.guard?.ban ?? []), ...(changes.current.guard?.allow ?? [])],
           publish: () => this.#need('publisher').publisher.refresh(),
           tell: text => this.#tell('decision', 'guard', text),
         }),

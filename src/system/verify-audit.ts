@@ -8,9 +8,9 @@ import { guardFailures } from '../guard/failures.ts'
 import type { GuardSpec } from '../guard/part.ts'
 import { Failure } from '../kit/failure.ts'
 
-export async function verifyAuditOf(stateDirectory: string): Promise<AuditVerdict> {
+export async function verifyAuditOf(stateDirectory: string, head?: string): Promise<AuditVerdict> {
   const file = auditPath({ file: fileOf(stateDirectory) }, stateDirectory)
-  const verdict = await verifyLog(file, auditFilesMax)
+  const verdict = await verifyLog(file, auditFilesMax, head)
   if (verdict.files.length > 0) return verdict
   throw new Failure(guardFailures.auditMissing, `There is no audit log at ${file}.`)
 }

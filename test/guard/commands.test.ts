@@ -27,7 +27,7 @@ async function guardedShop(t: TestContext): Promise<Shop> {
       trustedProxies: ['127.0.0.0/8'],
       routes: [{ path: '/*', to: 'web', guard: 'trial' }],
     },
-    guard: { policies: { trial: { waf: false, sameSite: true } } },
+    guard: { ban: ['198.51.100.8/31'], policies: { trial: { waf: false, sameSite: true } } },
     services: { web: shop.service() },
   })
   const { url } = await shop.begin()
@@ -98,6 +98,10 @@ test('who is banned is told an id, by which an operator sees the rule, the reaso
   const log = join(shop.directory, '.tenfold', 'logs', 'guard.log')
   const text = readFileSync(log, 'utf8')
   assert.ok(!text.includes('hunter2'))
+  assert.match((await guard('verify')).out, /is there: .*guard\.log:\d+\nnothing was changed or removed/)
+  writeFileSync(log, `${text.split('\n').slice(0, 2).join('\n')}\n`)
+  const cut = await guard('verify')
+  assert.deepEqual([cut.code, /lines were cut off/.test(cut.out)], [1, true], cut.out)
   writeFileSync(log, text.replace('198.51.100.7', '198.51.100.8'))
   const changed = await guard('verify', '--json')
   assert.equal(changed.code, 1)
@@ -111,11 +115,21 @@ test('what can not be is said in a sentence and changes nothing; a ban is about 
     [['ban', '300.1.1.1'], /'300\.1\.1\.1' is no address/],
     [['ban', '192.0.2.1', '--for', 'soon'], /--for: 'soon' is no duration/],
     [['explain'], /needs the id of a request/],
+    [['rooms', 'nope', 'open'], /nope/],
+    [['verify', '--head', 'zz'], /--head: 'zz' is not the beginning of a SHA-256/],
+    [['unban', '203.0.113.5'], /Nobody has banned or allowed '203\.0\.113\.5'\./],
+    [['unban', '198.51.100.9'], /198\.51\.100\.8\/31 stands in the system file/],
+    [['ban', '0.0.0.0/0'], /wider than \/8.*\n.*--yes/],
+    [['ban', '127.0.0.1', '--json'], /^$/],
+    [['allow', '::/0'], /nearly everybody/],
   ] as const) {
     const { code, error } = await guard(...args)
     assert.notEqual(code, 0)
     assert.match(error, said)
   }
+  assert.equal((await guard('unban', '203.0.113.5')).code, 1)
+  const refused = JSON.parse((await guard('ban', '10.0.0.0/7', '--json')).out) as { error: { code: string } }
+  assert.equal(refused.error.code, 'GUARD_RULING_WIDE')
   const { rulings } = JSON.parse((await guard('--json')).out) as GuardView
   assert.deepEqual(rulings, [])
   const port = Number(new URL((await shop.status()).edge.listeners[0]?.url ?? '').port)
@@ -129,6 +143,12 @@ test('what can not be is said in a sentence and changes nothing; a ban is about 
   assert.equal(await ask(), 200)
   await guard('ban', '203.0.113.0/24')
   assert.equal(await ask(), 403)
+  const inner = await guard('unban', '203.0.113.5')
+  assert.match(inner.error, /But 203\.0\.113\.0\/24, which holds it, is banned: name that block/)
   await guard('unban', '203.0.113.0/24')
+  assert.equal(await ask(), 200)
+  assert.equal((await guard('ban', '0.0.0.0/0', '--for', '1h', '--yes')).code, 0)
+  assert.equal(await ask(), 403)
+  assert.equal((await guard('unban', '0.0.0.0/0')).code, 0)
   assert.equal(await ask(), 200)
 })

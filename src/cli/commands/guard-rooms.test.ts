@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { CommandInput } from '../command.ts'
-import { lottery, roomsText } from './guard-rooms.ts'
+import { guard } from './guard.ts'
+import { lottery, rooms, roomsText } from './guard-rooms.ts'
 
 function checked(
   context: TestContext,
@@ -56,4 +57,18 @@ test('rooms and quotas are shown in two tables', () => {
   assert.match(text, /drop +open +4500 +3 +497 +500 +600 +512 +20000 +61 s/)
   assert.match(text, /tickets +120 +8 +500 +60/)
   assert.equal(roomsText([], []), 'no waiting room is in use')
+})
+
+test('what is missing or wrong in an argument is said before a running system is looked for', async () => {
+  const nowhere = join(tmpdir(), 'tenfold-never-started')
+  const asked = (args: Record<string, string>, options: Record<string, string> = {}): CommandInput =>
+    ({ args, options, json: false, stateDirectory: nowhere }) as unknown as CommandInput
+  await assert.rejects(guard(asked({ action: 'explain' })), /needs the id of a request/)
+  await assert.rejects(guard(asked({ action: 'unban' })), /needs an address/)
+  await assert.rejects(
+    guard(asked({ action: 'ban', what: '192.0.2.1' }, { for: 'banana' })),
+    /'banana' is no duration/,
+  )
+  await assert.rejects(rooms(asked({ what: 'drop', mode: 'shut' })), /sold-out, not 'shut'/)
+  await assert.rejects(rooms(asked({ what: 'drop' })), /open, paused, closed, sold-out\.$/)
 })

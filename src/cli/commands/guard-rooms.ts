@@ -34,18 +34,18 @@ const quotaColumns: readonly Column[] = [
 
 export async function rooms(input: CommandInput): Promise<ExitCode> {
   const { args, terminal, json } = input
-  const { guard } = clientOf(input)
   if (args.what !== undefined) {
     const mode = args.mode ?? ''
     if (!modes.includes(mode))
       throw new Failure(
         cliFailures.argumentMissing,
-        `'tenfold guard rooms ${args.what}' needs one of ${modes.join(', ')}.`,
+        `'tenfold guard rooms ${args.what}' needs one of ${modes.join(', ')}${mode === '' ? '' : `, not '${mode}'`}.`,
       )
-    const said = (await guard.ask({ kind: 'room-mode', room: args.what, mode })) as RoomStatus
+    const said = (await clientOf(input).guard.ask({ kind: 'room-mode', room: args.what, mode })) as RoomStatus
     terminal.print(json ? JSON.stringify(said) : `the waiting room ${said.name} is ${said.mode}`)
     return 0
   }
+  const { guard } = clientOf(input)
   const view = {
     rooms: ((await guard.ask({ kind: 'rooms' })) ?? []) as readonly RoomStatus[],
     quotas: ((await guard.ask({ kind: 'quotas' })) ?? []) as readonly QuotaStatus[],

@@ -4,20 +4,16 @@
 import { parseDurationMs } from '../../file/values.ts'
 import { Failure } from '../../kit/failure.ts'
 import { isBlock } from '../../system/control/contract.ts'
-import {
-  type AuditVerdict,
-  type GuardExplanationView,
-  type GuardView,
-  verifyAudit,
-} from '../../system/index.ts'
+import { verifyAudit } from '../../system/index.ts'
 import type { Action, CommandInput } from '../command.ts'
 import { clientOf } from '../connection.ts'
 import type { ExitCode } from '../failure-text.ts'
 import { cliFailures } from '../failures.ts'
-import { type Column, type Terminal, tableLines } from '../terminal.ts'
+import { explanationText, statusText, verdictText } from '../guard-text.ts'
+import type { Terminal } from '../terminal.ts'
 import { lottery, rooms } from './guard-rooms.ts'
 
-type Paint = Pick<Terminal, 'paint'>
+const guardWideCode = 'GUARD_RULING_WIDE'
 
 export const guard: Action = async input => {
   const action = input.args.action ?? 'status'
@@ -36,7 +32,7 @@ export const guard: Action = async input => {
 function show<View>(
   { terminal, json }: CommandInput,
   view: View,
-  text: (view: View, paint: Paint) => string,
+  text: (view: View, terminal: Terminal) => string,
 ): ExitCode {
   terminal.print(json ? JSON.stringify(view) : text(view, terminal))
   return 0
@@ -47,18 +43,34 @@ function wanted({ args }: CommandInput, what: string): string {
   throw new Failure(cliFailures.argumentMissing, `'tenfold guard ${args.action}' needs ${what}.`)
 }
 
-function rule(input: CommandInput, kind: 'ban' | 'allow'): Promise<{ text: string }> {
+async function rule(input: CommandInput, kind: 'ban' | 'allow'): Promise<{ text: string }> {
   const block = wanted(input, 'an address or a block')
   if (!isBlock(block))
     throw invalid(`'${block}' is no address such as '192.0.2.7', nor a block such as '192.0.2.0/24'.`)
-  const { for: lasts, reason } = input.options
+  const { for: lasts, reason, yes } = input.options
+  // Of a login by SSH: `ADDRESS PORT ADDRESS PORT`.
+  const operatorAt = process.env.SSH_CONNECTION?.split(' ')[0]
   const said = {
     kind,
     block,
     ...(typeof lasts === 'string' ? { forMs: durationOf(lasts) } : {}),
     ...(typeof reason === 'string' ? { reason } : {}),
+    ...(operatorAt === undefined || !isBlock(operatorAt) ? {} : { operatorAt }),
+    ...(yes === true ? { sure: true } : {}),
   }
-  return clientOf(input).guard.rule(said)
+  const client = clientOf(input)
+  try {
+    return await client.guard.rule(said)
+  } catch (failure) {
+    if (!(await confirmed(input, failure))) throw failure
+    return client.guard.rule({ ...said, sure: true })
+  }
+}
+
+/** Only what reaches further than one should is asked, and only where somebody can answer. */
+async function confirmed({ terminal, json }: CommandInput, failure: unknown): Promise<boolean> {
+  if (json || !(failure instanceof Failure) || failure.code !== guardWideCode) return false
+  return (await terminal.ask(`${failure.message} Type 'yes' if it is meant: `)) === 'yes'
 }
 
 function unban(input: CommandInput): Promise<{ text: string }> {
@@ -77,117 +89,25 @@ function invalid(sentence: string): Failure {
   return new Failure(cliFailures.optionInvalid, sentence)
 }
 
-async function verify({ terminal, json, file, stateDirectory }: CommandInput): Promise<ExitCode> {
-  const verdict = await verifyAudit({ file, stateDirectory })
+const headPattern = /^[0-9a-f]{16,64}$/
+
+async function verify(input: CommandInput): Promise<ExitCode> {
+  const { terminal, json, file, stateDirectory, options } = input
+  if (options.head !== undefined && !headPattern.test(String(options.head)))
+    throw invalid(`--head: '${options.head}' is not the beginning of a SHA-256, 16 to 64 of 0-9 and a-f.`)
+  const head = typeof options.head === 'string' ? options.head : await headNow(input)
+  const verdict = await verifyAudit({ file, stateDirectory }, head)
   terminal.print(json ? JSON.stringify(verdict) : verdictText(verdict, terminal))
   return verdict.troubles.length === 0 ? 0 : 1
 }
 
-// --- texts --------------------------------------------------------------------------------------------------------
-
-const right = (title: string): Column => ({ title, align: 'right' })
-const policyColumns: readonly Column[] = [
-  { title: 'POLICY' },
-  right('PASSED'),
-  right('REFUSED'),
-  right('ANSWERED'),
-  right('LEFT'),
-]
-const ruleColumns: readonly Column[] = [
-  { title: 'STEP' },
-  { title: 'RULE' },
-  right('REFUSED'),
-  right('ONLY DETECTED'),
-]
-const banColumns: readonly Column[] = [
-  { title: 'WHO' },
-  { title: 'UNTIL' },
-  { title: 'BY' },
-  { title: 'REASON' },
-]
-const rulesShown = 30
-
-export function statusText(view: GuardView, { paint }: Paint): string {
-  const { policies, rules, rulings, bans, audit, closed } = view
-  const most = [...rules].sort((a, b) => b.refused + b.detected - a.refused - a.detected)
-  const given = [
-    ...rulings.map(({ kind, block, until, by, reason }) => [
-      kind === 'allow' ? `${block} (allowed)` : block,
-      until ?? '-',
-      by,
-      reason,
-    ]),
-    ...bans.last.map(({ key, until, by, reason }) => [key, until, by, reason]),
-  ]
-  return [
-    ...tableLines(
-      policyColumns,
-      policies.map(one => [one.name, ...[one.passed, one.refused, one.answered, one.left].map(String)]),
-    ),
-    '',
-    ...(most.length === 0
-      ? ['no rule has found anything']
-      : tableLines(
-          ruleColumns,
-          most
-            .slice(0, rulesShown)
-            .map(one => [one.step, one.rule, String(one.refused), String(one.detected)]),
-        )),
-    ...(most.length > rulesShown ? [`... and ${most.length - rulesShown} rules more (--json)`] : []),
-    '',
-    ...(given.length === 0 ? ['nobody is banned or allowed'] : tableLines(banColumns, given)),
-    ...(bans.count > bans.last.length ? [`... of ${bans.count} bans by rules`] : []),
-    '',
-    `connections closed as they came: ${closed.banned} of the banned, ${closed.tooMany} beyond the cap`,
-    `audit log: ${audit.file}, ${audit.written} lines${audit.sampledOut > 0 ? `, ${audit.sampledOut} left out by sampling` : ''}${audit.dropped > 0 ? paint('red', `, ${audit.dropped} lost`) : ''}`,
-    ...Object.entries(view.parts).map(([name, figures]) => `${name}: ${figuresText(figures)}`),
-  ].join('\n')
-}
-
-function figuresText(figures: Readonly<Record<string, unknown>>): string {
-  return Object.entries(figures)
-    .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
-    .join(', ')
-}
-
-export function explanationText(view: GuardExplanationView, { paint }: Paint): string {
-  const who = [
-    view.address,
-    ...(view.account === '' ? [] : [`account ${view.account}`]),
-    ...(view.session === '' ? [] : [`session ${view.session}`]),
-    ...(view.key === '' ? [] : [`key ${view.key}`]),
-  ].join(', ')
-  const outcome =
-    view.outcome === 'refused'
-      ? paint('red', `refused with ${view.status} ${view.code}`)
-      : paint('yellow', 'would have been refused; the policy only detects')
-  return [
-    `${paint('bold', view.id)}  ${view.at}`,
-    `request  ${view.method} ${view.host}${view.path}`,
-    `route    ${view.route || '-'}, policy ${view.policy || '-'}`,
-    `from     ${who}`,
-    `outcome  ${outcome}`,
-    ...(view.risk > 0 ? [`risk     ${view.risk}: ${view.riskReasons.join('; ')}`] : []),
-    ...view.findings.flatMap(({ step, rule, text, would, detected }) => [
-      '',
-      `${step} ${paint('bold', rule)}${detected ? ' (only detected)' : ''}: ${text}`,
-      ...(would === undefined ? [] : [`  would have passed: ${would}`]),
-    ]),
-  ].join('\n')
-}
-
-export function verdictText(verdict: AuditVerdict, { paint }: Paint): string {
-  const { files, lines, chains, open, torn, troubles } = verdict
-  return [
-    `${lines} lines in ${files.length} file${files.length === 1 ? '' : 's'}, ${chains} chain${chains === 1 ? '' : 's'}`,
-    ...open.map(
-      ({ chain, seq, hash }) =>
-        `chain ${chain} is open at line ${seq}: ${hash.slice(0, 16)} (still written, or killed)`,
-    ),
-    ...(torn > 0 ? [`${torn} line${torn === 1 ? '' : 's'} cut amid being written`] : []),
-    ...troubles.map(({ file, line, text }) => paint('red', `${file}:${line} ${text}`)),
-    troubles.length === 0
-      ? paint('green', 'nothing was changed or removed')
-      : paint('red', 'the log is not as it was written'),
-  ].join('\n')
+/** What the edge wrote last: of a system that runs, lines that were cut off the end are noticed too. */
+async function headNow(input: CommandInput): Promise<string | undefined> {
+  try {
+    return (await clientOf(input).guard.status()).audit.head?.hash
+  } catch (failure) {
+    // Nobody runs it, or it can't say: the log is held against itself alone.
+    if (failure instanceof Failure) return undefined
+    throw failure
+  }
 }

@@ -48,6 +48,7 @@ export class AuditLog {
   #sample = 1
   #file: LineFile | null = null
   #chain: Chain | null = null
+  #head: AuditStatus['head'] = null
   #waiting: Waiting[] = []
   #timer: NodeJS.Timeout | null = null
   #writing: Promise<void> = Promise.resolve()
@@ -85,7 +86,7 @@ export class AuditLog {
   }
 
   status(): AuditStatus {
-    return { file: this.#path, head: this.#chain?.head ?? null, ...this.counts }
+    return { file: this.#path, head: this.#head, ...this.counts }
   }
 
   // --- what is to be written ----------------------------------------------------------------------------------------
@@ -134,6 +135,7 @@ export class AuditLog {
       await this.#makeRoom()
       const chain = this.#chain as Chain
       await this.#file.append(lines.map(({ atMs, body }) => `${chain.line(atMs, body)}\n`).join(''))
+      this.#head = chain.head
       this.#written += lines.length
       this.#broken = false
     } catch (error) {
@@ -168,6 +170,7 @@ export class AuditLog {
     this.#chain = chain
     const body: LineBody = { event: chainBegins, pid: process.pid, ...(torn ? { afterTorn: true } : {}) }
     await this.#file?.append(`${torn ? '\n' : ''}${chain.line(Date.now(), body)}\n`)
+    this.#head = chain.head
   }
 
   async #endChain(): Promise<void> {

@@ -119,6 +119,23 @@ test('every change is noticed: a character, a line that is missing, two that cha
   assert.deepEqual((await verify()).troubles, [])
 })
 
+test('lines that were cut off an open chain show when its last line is known', async t => {
+  const { open, verify, path } = trial(t)
+  const log = await open()
+  for (let i = 0; i < 5; i++) log.record(record(`a-${i}`))
+  while (log.counts.written < 5) await new Promise(resolve => setTimeout(resolve, 5))
+  const { head } = log.status()
+  const known = head?.hash ?? ''
+  assert.deepEqual([head?.seq, (await verifyLog(path, auditFilesMax, known)).troubles], [6, []])
+  assert.equal((await verifyLog(path, auditFilesMax, known.slice(0, 16))).head?.at, `${path}:6`)
+  const lines = readFileSync(path, 'utf8').split('\n')
+  writeFileSync(path, `${lines.slice(0, 4).join('\n')}\n`)
+  assert.deepEqual((await verify()).troubles, [], 'alone it looks whole')
+  const { troubles, head: missing } = await verifyLog(path, auditFilesMax, known)
+  assert.equal(missing?.at, null)
+  assert.match(troubles[0]?.text ?? '', /lines were cut off$/)
+})
+
 test('a line that was cut amid being written starts a chain that says so, and is no trouble', async t => {
   const { open, verify, path } = trial(t)
   const log = await open()

@@ -57,6 +57,8 @@ export interface AuditVerdict {
   /** Lines that were cut amid being written; each followed by a chain that says so. */
   readonly torn: number
   readonly troubles: readonly AuditTrouble[]
+  /** The line that had to be there, where one was named: the text of its hash, and where it is. */
+  readonly head?: { readonly hash: string; readonly at: string | null }
 }
 
 const troublesMax = 100
@@ -66,11 +68,14 @@ interface OpenChain {
   hash: string
 }
 
-/** Holds every line against the one before it in its chain. Files that were put aside and deleted are no trouble. */
-export async function verifyLog(path: string, filesMax: number): Promise<AuditVerdict> {
+/**
+ * Holds every line against the one before it in its chain. Files that were put aside and deleted are no trouble.
+ * @param head the beginning of the hash of a line that has to be there: what was cut off an open chain shows only so
+ */
+export async function verifyLog(path: string, filesMax: number, head = ''): Promise<AuditVerdict> {
   const files = filesOf(path, filesMax)
   // As long as no file had to be deleted the log begins with its first line.
-  const verifier = new Verifier(files.length <= filesMax)
+  const verifier = new Verifier(files.length <= filesMax, head)
   for (const file of files) {
     verifier.begin(file)
     await eachLine(file, (line, whole) => verifier.take(line, whole))
@@ -92,9 +97,12 @@ class Verifier {
   /** The line before was no line of ours. */
   #cut = 0
   readonly #complete: boolean
+  readonly #head: string
+  #headAt: string | null = null
 
-  constructor(complete: boolean) {
+  constructor(complete: boolean, head: string) {
     this.#complete = complete
+    this.#head = head
   }
 
   begin(file: string): void {
@@ -111,6 +119,7 @@ class Verifier {
     else this.#follows(parsed)
     const hash = hashOf(line)
     this.#hashes.add(hash)
+    if (this.#head !== '' && hash.startsWith(this.#head)) this.#headAt = `${this.#file}:${this.#line}`
     if (parsed.event === chainEnds) {
       this.#chains.delete(parsed.chain)
       this.#ended.add(parsed.chain)
@@ -162,13 +171,24 @@ class Verifier {
     if (this.#troubles.length < troublesMax) this.#troubles.push({ file: this.#file, line, text })
   }
 
+  /** The line with that hash was cut off, or its file was deleted as files grew too many. */
+  #missesHead(): void {
+    if (this.#head === '' || this.#headAt !== null) return
+    const older = this.#complete ? '' : ', unless it stood in a file that grew too old'
+    this.#trouble(
+      `is the last line, and the one with the hash ${this.#head.slice(0, 16)} is nowhere: lines were cut off${older}`,
+    )
+  }
+
   verdict(): Omit<AuditVerdict, 'files'> {
+    this.#missesHead()
     return {
       lines: this.#lines,
       chains: this.#count,
       open: [...this.#chains].map(([chain, { seq, hash }]) => ({ chain, seq, hash })),
       torn: this.#torn,
       troubles: this.#troubles,
+      ...(this.#head === '' ? {} : { head: { hash: this.#head, at: this.#headAt } }),
     }
   }
 }

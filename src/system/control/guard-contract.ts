@@ -111,6 +111,11 @@ export const guardContract: Readonly<Record<GuardOperation, RouteContract>> = {
       block: z.string().max(64).refine(isBlockText, 'an address or a CIDR block'),
       forMs: z.int().min(1).max(315_360_000_000).optional().describe('Absent: until it is taken back'),
       reason: z.string().min(1).max(200).optional(),
+      sure: z
+        .boolean()
+        .optional()
+        .describe('Also a block that is wide, or holds this host, a proxy, the operator'),
+      operatorAt: z.string().max(64).optional().describe('Address that the operator works from'),
     }),
     answer: { kind: 'json', schema: accepted, statuses: [200] },
   },

@@ -93,4 +93,8 @@ export interface GuardRulingWish {
   readonly block: string
   readonly forMs?: number | undefined
   readonly reason?: string | undefined
+  /** Also what reaches more than one should: GUARD_RULING_WIDE else. */
+  readonly sure?: boolean | undefined
+  /** Address that the operator works from, as far as it is known. */
+  readonly operatorAt?: string | undefined
 }
