@@ -10,7 +10,8 @@ import { type Site, site, until } from './tools/system-harness.ts'
 
 async function startExample(t: TestContext): Promise<{ shop: Site; api: string }> {
   const shop = site(t)
-  const url = await copyBoxoffice(shop)
+  // Six people here buy hundreds of seats as fast as they can, which is what its guard is there to refuse.
+  const url = await copyBoxoffice(shop, { BOXOFFICE_GUARD: 'off' })
   await shop.begin()
   return { shop, api: `${url}/api` }
 }

@@ -91,7 +91,7 @@ async function json<T>(path: string): Promise<T> {
 test('instances that start at the same moment make the tables once', async () => {
   const { rows } = await sql.query('SELECT file FROM migrations ORDER BY file')
   const files = rows.map(row => row.file)
-  assert.deepEqual(files, ['001-films.sql', '002-film-list.mjs', '003-box-office.sql'])
+  assert.deepEqual(files, ['001-films.sql', '002-film-list.mjs', '003-box-office.sql', '004-premiere.sql'])
   for (const file of files) assert.equal(said.split(`${file} was applied`).length, 2, said)
 })
 

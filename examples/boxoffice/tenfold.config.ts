@@ -1,5 +1,5 @@
-// A ticket shop: pages by `web`; films, seats and orders by `api`, which keeps them in the database `main`. `npm start` in
-// the project's folder runs this file.
+// A ticket shop: pages by `web`; films, seats and orders by `api`, which keeps them in the database `main`; one showing that
+// everybody wants, and signing in for it, by `premiere`. `npm start` in the project's folder runs this file.
 
 import { defineSystem } from 'tenfold'
 
@@ -8,23 +8,105 @@ const port = Number(process.env.BOXOFFICE_PORT ?? 8080)
 const caching = process.env.BOXOFFICE_CACHE !== 'off'
 // Such as redis://127.0.0.1:6379: name and email of who bought are remembered there.
 const redis = process.env.BOXOFFICE_REDIS
+// 'off': everybody passes, to see what that costs: drop/README.md.
+const guarding = process.env.BOXOFFICE_GUARD !== 'off'
+// Such as 2026-12-01T18:00:00Z: who is there before is drawn by lot. Left out: first come, first served, from now on.
+const opens = process.env.BOXOFFICE_PREMIERE_OPENS
+const premiereSeats = Number(process.env.BOXOFFICE_PREMIERE_SEATS ?? 500)
+const seatsEach = 2
 // The first is for a clone of the project alone: see there.
 const node = ['node', '--import', './tenfold-source.mjs']
 
-const page = { to: 'web', compress: true, responseHeaders: { set: { 'x-content-type-options': 'nosniff' } } }
+/** What is asked of who wants a route. */
+const guarded = (policy: string) => (guarding ? { guard: policy } : {})
+const page = { to: 'web', compress: true, ...guarded('pages') }
+
+const guard = {
+  identity: { account: 'cookie:boxoffice' },
+  policies: {
+    // Who looks around meets nothing of this: far more than people click, rules that only record, fields that browsers heed.
+    pages: { limit: '60/s', waf: 'detect', headers: 'basic' },
+    api: { waf: 'detect' },
+    // Seats of every film, by form or JSON. `web` orders at `api` for its visitors, and says for whom: `trustedProxies`.
+    buying: { limit: { rate: '60/min', by: 'ip' }, waf: 'detect', headers: 'basic' },
+    'order-form': {
+      limit: { rate: '60/min', by: 'ip' },
+      sameSite: true,
+      challenge: 'suspicious',
+      waf: 'detect',
+      headers: 'basic',
+    },
+    // An address may stand for a household or an office, not for a farm of accounts.
+    'sign-in': {
+      limit: { rate: '10/h', by: 'ip' },
+      sameSite: true,
+      challenge: 'suspicious',
+      headers: 'basic',
+    },
+    // Every way to a seat of the premiere: its page, the form, JSON.
+    premiere: {
+      limit: [
+        { name: 'address', rate: '240/min', by: 'ip', banAfter: 60 },
+        { name: 'buyer', rate: '60/min', by: 'account' },
+      ],
+      sameSite: true,
+      challenge: 'suspicious',
+      waf: 'detect',
+      headers: 'basic',
+      room: 'premiere',
+      quota: 'premiere',
+    },
+  },
+  rooms: {
+    premiere: {
+      title: 'The last reel',
+      admit: '600/min',
+      active: 200,
+      person: 'account',
+      revokeAfter: ['POST /premiere/orders'],
+      order: opens ? 'lottery' : 'first-come',
+      ...(opens && { opens }),
+    },
+  },
+  quotas: {
+    // What a family behind one address buys, and no more than that.
+    premiere: {
+      keys: [
+        { by: 'account', amount: seatsEach },
+        { by: 'ip', amount: 4 * seatsEach },
+      ],
+      quantity: 'seats',
+      stock: premiereSeats,
+    },
+  },
+} as const
 
 export default defineSystem({
   name: 'boxoffice',
-  control: { listen: 9900 },
+  control: { listen: Number(process.env.BOXOFFICE_CONTROL ?? 9900) },
   edge: {
     // https on any free port, with a certificate of Tenfold's own making for localhost: `tenfold status` shows the address.
     listen: { http: port, https: 0 },
     accessLog: true,
+    // `web`, which asks `api` through us for its visitors. (So who sits at this machine could say that he is another.)
+    trustedProxies: ['127.0.0.1'],
     routes: [
-      { path: '/api/*', to: 'api', rewrite: '/' },
+      {
+        path: '/api/films/:film/screenings/:screening/orders',
+        to: 'api',
+        rewrite: '/films/:film/screenings/:screening/orders',
+        ...guarded('buying'),
+      },
+      { path: '/api/*', to: 'api', rewrite: '/', ...guarded('api') },
       // Style sheet and script, straight from disk (and from memory, once somebody has asked): no instance is needed.
       { path: '/assets/*', files: 'public', compress: true },
       { path: '/films', redirect: '/' },
+      { path: '/sign-in', methods: ['POST'], to: 'premiere', ...guarded('sign-in') },
+      { path: '/sign-in/*', to: 'premiere', ...guarded('pages') },
+      { path: '/premiere', to: 'premiere', compress: true, ...guarded('pages') },
+      { path: '/premiere/orders/:order', methods: ['GET'], to: 'premiere', ...guarded('pages') },
+      // Whatever else it is: nothing of the sale has a way around the room.
+      { path: '/premiere/*', to: 'premiere', ...guarded('premiere') },
       // Pages that are the same for everybody are kept until a row that they are made of changes (`invalidate` below); `web`
       // says how long at most. While no instance answers, what was kept is shown for up to a day.
       {
@@ -40,6 +122,12 @@ export default defineSystem({
           key: { query: { only: ['q', 'genre', 'sort', 'page'] } },
           staleIfError: '1d',
         },
+      },
+      {
+        ...page,
+        path: '/films/:film/screenings/:screening/orders',
+        methods: ['POST'],
+        ...guarded('order-form'),
       },
       // Seats, orders and tickets, never kept: they are somebody's, or change by the second.
       { ...page, path: '/*' },
@@ -63,6 +151,17 @@ export default defineSystem({
       retry: { attempts: 2 },
       env: { BOXOFFICE_CACHE: caching ? 'on' : 'off' },
     },
+    premiere: {
+      command: [...node, 'premiere/server.mjs'],
+      instances: { min: 1, max: 8 },
+      health: { path: '/healthz' },
+      ready: { timeout: '2m' },
+      env: {
+        PREMIERE_SEATS: String(premiereSeats),
+        PREMIERE_EACH: String(seatsEach),
+        ...(opens && { PREMIERE_OPENS: opens }),
+      },
+    },
   },
   databases: {
     // A primary and two replicas. An order that was acknowledged is on two disks; pages read from replicas, and never
@@ -71,7 +170,7 @@ export default defineSystem({
       replicas: 2,
       durability: 'one-replica',
       reads: 'fresh',
-      access: { api: 'owner' },
+      access: { api: 'owner', premiere: 'owner' },
       // Whoever changes a row, by SQL typed by hand too: the edge and every instance of `api` forget what was made of it.
       invalidate: [
         { on: 'films', tags: ['film:{id}', 'films'] },
@@ -79,5 +178,6 @@ export default defineSystem({
       ],
     },
   },
+  ...(guarding && { guard }),
   ...(redis && { caches: { main: { redis, access: ['web'] } } }),
 })

@@ -30,7 +30,7 @@ export function page({ title, body, instance, search = '', script = '' }) {
 <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='8' fill='%23f2b84b'/%3E%3Cpath d='M6 12h20v3a2 2 0 0 0 0 4v3H6v-3a2 2 0 0 0 0-4z' fill='%23181320'/%3E%3C/svg%3E">
 <link rel="stylesheet" href="/assets/style.css">${script && html`<script type="module" src="/assets/seats.js"></script>`}</head>
 <body><a class="skip" href="#main">Skip to the content</a>
-<header class="bar"><a class="brand" href="/"><span aria-hidden="true">●</span> Boxoffice</a>
+<header class="bar"><a class="brand" href="/"><span aria-hidden="true">●</span> Boxoffice</a><a class="event" href="/premiere">The premiere</a>
 <form class="find" action="/" role="search"><input type="search" name="q" placeholder="Title, director or year" aria-label="Search films" value="${search}"><button>Search</button></form></header>
 <main id="main">${body}</main>
 <footer>Film data: the <em>movies</em> set of vega-datasets. Tickets are imaginary. <span class="served">Page by ${instance}</span></footer>

@@ -49,10 +49,11 @@ async function api(path, init) {
 /** For a page that caches keep: as it is in the database now, not as somebody else keeps it. */
 const current = path => api(path, { headers: { 'cache-control': 'no-cache' } })
 
-const post = (path, order) =>
+/** For a visitor: limits count the visitor, and not us. */
+const post = (path, order, visitor) =>
   api(path, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...(visitor && { 'x-forwarded-for': visitor }) },
     body: JSON.stringify(order),
   })
 
@@ -122,7 +123,11 @@ app.post('/films/:film/screenings/:screening/orders', async (request, reply) => 
     key: form.get('key'),
   }
   try {
-    const { order } = await post(`${screeningPath(request.params)}/orders`, values)
+    const { order } = await post(
+      `${screeningPath(request.params)}/orders`,
+      values,
+      request.headers['x-forwarded-for'],
+    )
     const cookie = await visitors.remember(request.headers.cookie, values)
     if (cookie) reply.header('set-cookie', cookie)
     reply.header('cache-control', 'no-store')

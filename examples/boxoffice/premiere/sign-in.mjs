@@ -1,0 +1,73 @@
+// Who somebody is, for the premiere: a signed token (ES256) in a cookie, which the edge verifies by our public keys before
+// it lines anybody up, and which we verify again. The key is one row, shared by all instances. Stores no people.
+// Any address is believed: the example sends no mail. A real shop does, and that is what makes accounts cost something.
+
+import { createHash } from 'node:crypto'
+import { createLocalJWKSet, exportJWK, generateKeyPair, importJWK, jwtVerify, SignJWT } from 'jose'
+
+const algorithm = 'ES256'
+export const issuer = 'https://boxoffice.example'
+export const audience = 'boxoffice'
+export const cookieName = 'boxoffice'
+const secondsMax = 7 * 86_400
+
+/** One address is one account, however it is written. */
+function accountOf(email) {
+  return createHash('sha256').update(email.trim().toLowerCase()).digest('base64url').slice(0, 16)
+}
+
+async function makeKey(client) {
+  const { privateKey } = await generateKeyPair(algorithm, { extractable: true })
+  const jwk = await exportJWK(privateKey)
+  const id = createHash('sha256').update(jwk.x).digest('base64url').slice(0, 12)
+  await client.query('INSERT INTO sign_in_keys (id, private) VALUES ($1, $2)', [id, jwk])
+}
+
+async function firstKey(client) {
+  await client.query('LOCK TABLE sign_in_keys')
+  const found = await client.query('SELECT id, private FROM sign_in_keys ORDER BY made_at LIMIT 1')
+  if (found.rowCount > 0) return found.rows[0]
+  await makeKey(client)
+  return firstKey(client)
+}
+
+function cookieOf(header = '') {
+  const pairs = header.split(';').map(pair => pair.trim().split('='))
+  return pairs.find(([name]) => name === cookieName)?.[1]
+}
+
+export async function createSignIn(database) {
+  const { id, private: jwk } = await database.transaction(firstKey)
+  const { d: _secret, ...open } = jwk
+  const keys = { keys: [{ ...open, kid: id, alg: algorithm, use: 'sig' }] }
+  const known = createLocalJWKSet(keys)
+  const key = await importJWK(jwk, algorithm)
+  return {
+    /** JSON Web Key Set. */
+    keys,
+    /** A field's value. */
+    async cookieFor({ name, email, secure }) {
+      const token = await new SignJWT({ name })
+        .setProtectedHeader({ alg: algorithm, kid: id, typ: 'JWT' })
+        .setIssuer(issuer)
+        .setAudience(audience)
+        .setSubject(accountOf(email))
+        .setIssuedAt()
+        .setExpirationTime(`${secondsMax}s`)
+        .sign(key)
+      const flags = `Path=/; Max-Age=${secondsMax}; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`
+      return `${cookieName}=${token}; ${flags}`
+    },
+    /** `{ account, name }`, or null: nobody whom we signed in. */
+    async personOf(cookies) {
+      const token = cookieOf(cookies)
+      if (!token) return null
+      try {
+        const { payload } = await jwtVerify(token, known, { issuer, audience, algorithms: [algorithm] })
+        return { account: payload.sub, name: payload.name }
+      } catch {
+        return null
+      }
+    },
+  }
+}
