@@ -183,9 +183,22 @@ test('two edges that share Redis sell one stock', async context => {
       const counted = await edge.question<QuotaStatus[] | null>({ kind: 'quotas' }).catch(() => null)
       return counted !== null
     })
+  // It waits until both have told what they know: nothing.
+  await until('it sells', async () => {
+    const none = await buy(edges[0], { user: 'probe', quantity: 9 })
+    return none.status === 409
+  })
   const responses = await together(600, i => buy(edges[i % 2] as GuardedEdge, { user: `user ${i % 40}` }))
   assert.equal(countOf(responses, 200), 50)
   assert.equal(soldBy(edges[0].origin) + soldBy(edges[1].origin), 50)
+  // A server that comes back empty learns from both what they sold, before it sells anything.
+  await redis.kill()
+  await redis.start()
+  await until('it is sold out still', async () => {
+    const late = await buy(edges[1], { user: 'late' })
+    assert.notEqual(late.status, 200)
+    return late.status === 409
+  })
   redis.pause()
   const away = await buy(edges[0], { user: 'late' })
   assert.equal(away.status, 503)

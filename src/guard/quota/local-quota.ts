@@ -3,6 +3,7 @@
 import { JournalFile } from '../../io/journal-file.ts'
 import type { Clock } from '../../kit/clock.ts'
 import {
+  type HeldQuota,
   Quota,
   type QuotaAnswer,
   type QuotaChange,
@@ -52,6 +53,17 @@ export class LocalQuota implements QuotaStore {
     // Nobody goes on with what is not written down.
     for (const { state, id } of answers) if (state === 'held') this.#quota.end(now, wall, id, 'free')
     return wishes.map(() => awayAnswer)
+  }
+
+  /** Reserved elsewhere: kept here too. False: it could not be written down. */
+  adopt(id: number, wish: QuotaWish): boolean {
+    this.#quota.adopt(id, wish)
+    return this.#save()
+  }
+
+  /** Everything that is known here, and what is reserved now. */
+  known(): { readonly changes: Iterable<QuotaChange>; readonly held: Iterable<HeldQuota> } {
+    return { changes: this.#quota.snapshot(), held: this.#quota.held(this.#options.clock.monotonic()) }
   }
 
   end(id: number, ending: QuotaEnding): void {

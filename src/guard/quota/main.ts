@@ -35,7 +35,8 @@ export class MainQuotas implements MainGuardPart {
   }
 
   async take(spec: GuardSpec): Promise<void> {
-    const url = spec.shared === undefined ? '' : `${spec.shared.redis} ${spec.shared.prefix}`
+    const url =
+      spec.shared === undefined ? '' : `${spec.shared.redis} ${spec.shared.prefix} ${spec.shared.edges}`
     const moved = url !== this.#sharedUrl
     for (const [name, { store }] of this.#quotas) {
       if (!moved && spec.quotas[name] !== undefined) continue
@@ -44,10 +45,21 @@ export class MainQuotas implements MainGuardPart {
     }
     if (moved) {
       this.#shared?.close()
-      this.#shared = spec.shared === undefined ? null : new SharedQuotas(spec.shared, this.#surroundings)
+      this.#shared = spec.shared === undefined ? null : this.#openShared(spec.shared)
       this.#sharedUrl = url
     }
     for (const quota of Object.values(spec.quotas)) this.#takeQuota(quota)
+  }
+
+  #openShared(shared: NonNullable<GuardSpec['shared']>): SharedQuotas {
+    const { clock, random, stateDirectory, tell } = this.#surroundings
+    const folder = join(stateDirectory, 'guard', 'quotas')
+    try {
+      return new SharedQuotas(shared, { clock, random, folder, tell })
+    } catch (cause) {
+      const sentence = `The folder of quotas, ${folder}, can't be used: ${(cause as Error).message}.`
+      throw new Failure(quotaFailures.journal, sentence, { cause })
+    }
   }
 
   #takeQuota(quota: CheckedQuota): void {
@@ -62,9 +74,9 @@ export class MainQuotas implements MainGuardPart {
     const { clock, stateDirectory, tell } = this.#surroundings
     const { name } = quota
     const rules = rulesOf(quota)
-    if (this.#shared !== null) return this.#shared.open(name, rules)
     const path = join(stateDirectory, 'guard', 'quotas', `${encodeURIComponent(name)}.jsonl`)
     try {
+      if (this.#shared !== null) return this.#shared.open(name, rules)
       return new LocalQuota({ path, rules, clock, tell: text => tell(`quota ${name}`, text) })
     } catch (cause) {
       const sentence = `The journal of the quota "${name}", ${path}, can't be used: ${(cause as Error).message}.`

@@ -28,9 +28,14 @@ const one = async (store: QuotaStore, asked: QuotaWish): Promise<QuotaAnswer> =>
 
 type Open = (change?: Partial<QuotaRules>) => Promise<QuotaStore>
 
-function openLocal(context: TestContext): Open {
+function folderOf(context: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'tenfold-quotas-'))
   context.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+function openLocal(context: TestContext): Open {
+  const folder = folderOf(context)
   return async (change = {}) => {
     const options = { path: join(folder, 'q.jsonl'), rules: { ...rules, ...change }, clock: systemClock }
     const store = new LocalQuota({ ...options, tell: () => {} })
@@ -39,9 +44,17 @@ function openLocal(context: TestContext): Open {
   }
 }
 
-function sharedQuotas(context: TestContext, redis: RedisServer): SharedQuotas {
-  const shared = { redis: redis.url, prefix: 't:', timeoutMs: 5_000, whenAway: 'local', edges: 2 } as const
-  const quotas = new SharedQuotas(shared, { clock: systemClock, random: seededRandom(3) })
+/** @param edges that a server which began anew waits for. */
+function sharedQuotas(context: TestContext, redis: RedisServer, edges = 1, renewMs = 60_000): SharedQuotas {
+  const shared = { redis: redis.url, prefix: 't:', timeoutMs: 5_000, whenAway: 'local', edges } as const
+  const more = {
+    clock: systemClock,
+    random: seededRandom(3),
+    tell: () => {},
+    folder: folderOf(context),
+    renewMs,
+  }
+  const quotas = new SharedQuotas(shared, more)
   context.after(() => quotas.close())
   return quotas
 }
@@ -251,4 +264,96 @@ test('an order says how many are wanted in one way only', () => {
   assert.equal(textAt(order!, 'payment'), null)
   assert.equal(readOrder(['text/plain'], Buffer.from('{"quantity":1}'), '/'), null)
   assert.equal(readOrder(['application/json', 'text/plain'], Buffer.from('{}'), '/'), null)
+})
+
+for (const [what, saves] of [
+  ['comes back empty', false],
+  ['comes back as it was a while ago', true],
+] as const)
+  test(`a Redis that is killed in the middle of a sale and ${what} sells nothing twice`, async context => {
+    const redis = await startRedis(context)
+    const open = (): QuotaStore => {
+      const store = sharedQuotas(context, redis, 2).open('q', { ...rules, stock: 60, holdMs: 60_000 })
+      context.after(() => store.close())
+      return store
+    }
+    const stores = [open(), open()] as const
+    const sold = new Map<string, number>()
+    let total = 0
+    let buyer = 0
+    /** An order as an instance makes it; what it took is the truth. */
+    const buy = async (store: QuotaStore): Promise<string> => {
+      const name = `buyer ${buyer++ % 30}`
+      const { state, id } = await one(store, wish(name, 1))
+      if (state !== 'held') return state
+      if (id % 4 === 0) {
+        store.end(id, 'free')
+        return 'refused'
+      }
+      sold.set(name, (sold.get(name) ?? 0) + 1)
+      total++
+      store.end(id, 'taken')
+      return 'sold'
+    }
+    const sellsSome = async (): Promise<boolean> =>
+      (await Promise.all(stores.map(buy))).includes('sold') && total > 0
+    await eventually('both have told what they know, and it sells', sellsSome)
+    const open1 = await one(stores[0], wish('slow', 2))
+    assert.equal(open1.state, 'held')
+    if (saves) await redis.ask('SAVE')
+    while (total < 20) for (const store of stores) await buy(store)
+    // Some are under way when it dies.
+    const cut = Array.from({ length: 10 }, (_, i) => buy(stores[i % 2] as QuotaStore))
+    await redis.kill()
+    await Promise.all(cut)
+    await redis.start()
+    await eventually('it sells again', sellsSome)
+    const rounds = async (): Promise<boolean> => {
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, (_, i) => buy(stores[i % 2] as QuotaStore)),
+      )
+      return answers.every(state => state === 'sold-out' || state === 'over')
+    }
+    await eventually('all is sold', rounds)
+    assert.equal(total, 58, 'two are still under way')
+    for (const [name, count] of sold) assert.ok(count <= 4, `${name}: ${count}`)
+    stores[0].end(open1.id, 'taken')
+    await eventually('all is counted', async () => {
+      const { taken, held } = await stores[1].counts()
+      return taken === 60 && held === 0
+    })
+  })
+
+test('an edge whose ledger does not come back is not waited for without end', async context => {
+  const redis = await startRedis(context)
+  const store = sharedQuotas(context, redis, 2).open('q', rules)
+  context.after(() => store.close())
+  await eventually('Redis answers', () =>
+    store.counts().then(
+      () => true,
+      () => false,
+    ),
+  )
+  assert.equal((await one(store, wish('a'))).state, 'away', 'the other one may have sold')
+  await eventually('it sells', async () => (await one(store, wish('a'))).state === 'held', 40_000)
+})
+
+test('what an edge has open holds until its last request has ended, whatever the hold', async context => {
+  const redis = await startRedis(context)
+  const store = sharedQuotas(context, redis, 1, 100).open('q', { ...rules, holdMs: 1 })
+  context.after(() => store.close())
+  await eventually('it sells', async () => (await one(store, wish('probe'))).state === 'held')
+  const shared = wish('d', 2, { idempotency: 'order' })
+  store.setRules({ ...rules, holdMs: 1, idempotent: true })
+  const [first, second] = [await one(store, shared), await one(store, shared)]
+  assert.equal(second.id, first.id)
+  // Nobody heard the end of the first request; the second of the same order is still under way.
+  store.end(first.id, 'unknown')
+  const ends = async (): Promise<number> =>
+    Number(await redis.ask('ZSCORE', 't:{quota:q}:u', String(first.id)))
+  assert.ok((await ends()) > Date.now() + 60_000)
+  await redis.ask('ZADD', 't:{quota:q}:u', String(Date.now() + 30_000), String(first.id))
+  await eventually('it is renewed', async () => (await ends()) > Date.now() + 60_000)
+  store.end(second.id, 'free')
+  await eventually('then it is free after its time', async () => (await store.counts()).held === 1)
 })

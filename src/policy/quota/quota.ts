@@ -61,6 +61,17 @@ export type QuotaChange =
   | { readonly t: 'stock'; readonly n: number }
   | { readonly t: 'done'; readonly i: string; readonly q: number }
 
+export interface HeldQuota {
+  readonly id: number
+  readonly keys: readonly string[]
+  readonly quantity: number
+  readonly idempotency: string
+  /** Requests under way; 0: nobody heard how they ended. */
+  readonly uses: number
+  /** Infinity: as long as its request. */
+  readonly leftMs: number
+}
+
 /** Of keys that have something, and of idempotency keys that are remembered: the oldest of those go. */
 export const keysMax = 2_000_000
 const doneMax = 200_000
@@ -79,6 +90,8 @@ interface Reservation {
   readonly idempotency: string
   /** Requests under way that share it. */
   uses: number
+  /** One of them ended, and nobody heard how. */
+  doubtful: boolean
   until: number
 }
 
@@ -146,7 +159,7 @@ export class Quota {
   }
 
   #add(id: number, keys: readonly string[], quantity: number, idempotency: string, until: number): void {
-    const reservation = { id, keys, quantity, idempotency, uses: 1, until }
+    const reservation = { id, keys, quantity, idempotency, uses: 1, doubtful: false, until }
     this.#held.set(id, reservation)
     if (idempotency !== '') this.#byIdempotency.set(idempotency, reservation)
     for (const name of keys) this.#countOf(name).held += quantity
@@ -160,6 +173,24 @@ export class Quota {
     return count
   }
 
+  /** What was reserved elsewhere, under a number that was given there: kept here as if it had been reserved here. */
+  adopt(id: number, { keys, quantity, idempotency }: QuotaWish): void {
+    const held = this.#held.get(id)
+    if (held !== undefined) {
+      held.uses++
+      return
+    }
+    const names = keys.map(({ name }) => name)
+    this.#add(id, names, quantity, idempotency, Number.POSITIVE_INFINITY)
+    this.changes.push({ t: 'hold', id, k: names, q: quantity, i: idempotency })
+  }
+
+  /** What is reserved now. */
+  *held(now: number): Generator<HeldQuota> {
+    for (const { id, keys, quantity, idempotency, uses, until } of this.#held.values())
+      yield { id, keys, quantity, idempotency, uses, leftMs: Math.max(0, until - toMs(now)) }
+  }
+
   /** One request of a reservation is over. */
   end(now: number, wall: number, id: number, ending: QuotaEnding): void {
     const reservation = this.#held.get(id)
@@ -168,11 +199,17 @@ export class Quota {
     if (ending === 'taken') {
       this.changes.push({ t: 'taken', id, at: toMs(wall) })
       this.#take(reservation, toMs(wall))
-    } else if (ending === 'unknown') reservation.until = toMs(now) + this.rules.holdMs
-    else if (reservation.uses <= 0) {
-      this.changes.push({ t: 'free', id })
-      this.#free(reservation)
+      return
     }
+    if (ending === 'unknown') reservation.doubtful = true
+    // Another request of the same order is still under way.
+    if (reservation.uses > 0) return
+    if (reservation.doubtful) {
+      reservation.until = toMs(now) + this.rules.holdMs
+      return
+    }
+    this.changes.push({ t: 'free', id })
+    this.#free(reservation)
   }
 
   #take(reservation: Reservation, wallMs: number): void {
