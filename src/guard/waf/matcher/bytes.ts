@@ -27,6 +27,21 @@ export function withBothCases(set: ByteSet): ByteSet {
   return both
 }
 
+const oneByteSets: (ByteSet | undefined)[] = []
+
+/** Shared by all patterns, whose literals it stands for: never changed. */
+export function oneByteSet(byte: number, anyCase: boolean): ByteSet {
+  const place = byte * 2 + (anyCase ? 1 : 0)
+  const set = oneByteSets[place] ?? byteSet([byte, byte])
+  oneByteSets[place] ??= anyCase ? withBothCases(set) : set
+  return oneByteSets[place]
+}
+
+/** Equal for equal sets: a key that is made at once. */
+export function textOfSet(set: ByteSet): string {
+  return Buffer.from(set.buffer, set.byteOffset, set.length).latin1Slice()
+}
+
 export function membersOf(set: ByteSet): number[] {
   const members: number[] = []
   for (let byte = 0; byte < 256; byte += 1) if (set[byte] === 1) members.push(byte)

@@ -1,7 +1,7 @@
 // Texts of which at least one must occur wherever a pattern matches, in lower case: most values have none of them, and
 // need no automaton. Only a filter: when in doubt, it says that everything may match.
 
-import { membersOf } from './bytes.ts'
+import { type ByteSet, membersOf } from './bytes.ts'
 import type { Tree } from './syntax.ts'
 
 const textsMax = 400
@@ -26,10 +26,8 @@ export function requiredTexts(tree: Tree): readonly string[] | null {
 
 function factsOf(tree: Tree): Facts {
   switch (tree.kind) {
-    case 'set': {
-      const members = new Set(membersOf(tree.set).map(byte => lowerText(byte)))
-      return members.size > 0 && members.size <= 12 ? { exact: [...members], need: null } : unknown
-    }
+    case 'set':
+      return setFacts(tree.set)
     case 'sequence':
       return sequenceFacts(tree.parts)
     case 'choice':
@@ -43,6 +41,18 @@ function factsOf(tree: Tree): Facts {
     default:
       return nothing
   }
+}
+
+/** Most sets are literals, which all patterns share. */
+const knownSets: WeakMap<ByteSet, Facts> = new WeakMap()
+
+function setFacts(set: ByteSet): Facts {
+  const known = knownSets.get(set)
+  if (known !== undefined) return known
+  const members = new Set(membersOf(set).map(byte => lowerText(byte)))
+  const facts = members.size > 0 && members.size <= 12 ? { exact: [...members], need: null } : unknown
+  knownSets.set(set, facts)
+  return facts
 }
 
 function sequenceFacts(parts: readonly Tree[]): Facts {

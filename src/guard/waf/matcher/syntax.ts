@@ -7,10 +7,10 @@ import {
   anyButNewline,
   anyByte,
   type ByteSet,
-  byteSet,
   escapedSets,
   inverted,
   namedSets,
+  oneByteSet,
   withBothCases,
 } from './bytes.ts'
 
@@ -156,8 +156,7 @@ class Reader {
   }
 
   oneByte(code: number): Tree {
-    const set = byteSet([code, code])
-    return { kind: 'set', set: this.flags.anyCase ? withBothCases(set) : set }
+    return { kind: 'set', set: oneByteSet(code, this.flags.anyCase) }
   }
 
   group(): Tree | null {
