@@ -8,7 +8,7 @@ import type { LineSocket } from '../io/line-socket.ts'
 import { openFilesMax } from '../io/open-files.ts'
 import { portTrouble, udpPortTrouble } from '../io/port-check.ts'
 import { reusePortWorks } from '../io/reuse-port.ts'
-import { startThread, threadPlace, type Worker } from '../io/threads.ts'
+import { keepCompiled, startThread, threadPlace, type Worker } from '../io/threads.ts'
 import { TraceExporter } from '../io/trace-exporter.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Metrics } from '../kit/metrics.ts'
@@ -207,6 +207,7 @@ export class Edge {
     edge.#server = await edge.#openControl()
     await Promise.all(edge.#seats.map((_, index) => edge.#startWorker(index)))
     edge.#started()
+    keepCompiled()
     edge.#tellOfFiles()
     setInterval(() => edge.#prober.tick(), probeTickMs)
     setInterval(() => edge.#sweep(), sweepMs)

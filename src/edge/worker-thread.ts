@@ -1,7 +1,7 @@
 // What runs in a worker thread: one EdgeWorker, told by the main thread what to do. `worker.ts` is a thread without a
 // guard; whoever composes an edge with one has a module of its own that calls this.
 
-import { endAfterFaults, endThread, threadContext } from '../io/threads.ts'
+import { endAfterFaults, endThread, keepCompiled, threadContext } from '../io/threads.ts'
 import { EdgeWorker } from './edge-worker.ts'
 import type { WorkerGuardFactory } from './guard-port.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts'
@@ -11,6 +11,7 @@ export async function runWorkerThread(createGuard: WorkerGuardFactory | null): P
   const worker = await EdgeWorker.create(data, message => port.postMessage(message), createGuard)
   const cut = (): void => worker.cut()
   endAfterFaults(cut)
+  if (data.index === 0) keepCompiled()
   await worker.listen(data.ports)
   port.postMessage({ kind: 'ready', version: data.snapshot.version } satisfies FromWorker)
   port.on('message', (message: ToWorker) => {

@@ -1,5 +1,6 @@
 // Worker threads of our own code: the same module runs from source (.ts) and from the published build (.js).
 
+import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads'
 
 export type { MessagePort }
@@ -18,7 +19,18 @@ export function threadPlace(from: string, name: string): ThreadPlace {
 /** A thread that runs `name` beside the module `from` (its `import.meta.url`). */
 export function startThread(from: string, name: string, data: unknown): Worker {
   const extension = from.endsWith('.ts') ? '.ts' : '.js'
-  return new Worker(new URL(`./${name}${extension}`, from), { workerData: data })
+  return new Worker(new URL(`./${name}${extension}`, from), { workerData: data, env: withCompileCache() })
+}
+
+/** Node gives a thread the process's cache of compiled modules by the environment only. */
+function withCompileCache(): NodeJS.ProcessEnv {
+  const folder = getCompileCacheDir()
+  return folder === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: folder }
+}
+
+/** What this thread has compiled is there for the next process, even if this one is killed. Nothing where there is no cache. */
+export function keepCompiled(): void {
+  if (getCompileCacheDir() !== undefined) flushCompileCache()
 }
 
 export interface ThreadLimits {
