@@ -321,3 +321,27 @@ test('who is on the allow list, and where nobody is suspected, is not asked', as
   await edge.reload(specOf([policyOf('trial', { challenge: 'suspicious' })]))
   assert.equal((await edge.ask({ fields: page })).status, 200)
 })
+
+test('a client that gives wrong answers again and again is told to wait, and others of its address are not', async t => {
+  const edge = await startGuardedEdge(t, specOf(always), { workers: 1, ...behindProxy })
+  const mine = { client: '198.51.100.20', fields: 'User-Agent: bad\r\n' }
+  const { s } = await challenged(edge, mine)
+  const wrong = Buffer.from('{}').toString('base64')
+  const statuses: number[] = []
+  for (let i = 0; i < 40; i++) {
+    const { status, fields } = await edge.ask(answer(s, wrong, mine))
+    statuses.push(status)
+    if (status === 429) assert.ok(Number(fields.get('retry-after')) > 0)
+  }
+  assert.ok(statuses.includes(429) && statuses.includes(403))
+  assert.ok(statuses.every(status => status === 429 || status === 403))
+  const other = { client: '198.51.100.20', fields: 'User-Agent: good\r\n' }
+  assert.match(await cleared(edge, other), /tenfold_clear=/)
+  const many = await Promise.all(
+    Array.from({ length: 700 }, () => edge.ask({ ...other, path: `${base}done?s=x` })),
+  )
+  assert.ok(
+    many.some(({ status }) => status === 429),
+    'pages have a bound too',
+  )
+})

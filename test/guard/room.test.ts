@@ -460,3 +460,25 @@ test('clients that ask for the places of a lottery and do not read them take no 
   // Whole answers would be 560 MB.
   assert.ok(more < 280_000_000, `${more} bytes more`)
 })
+
+test('own answers of a room have a budget: of an address without a place, and of each place', async context => {
+  const edge = await startGuardedEdge(context, specWith(), { routes, workers: 1 })
+  const { cookie } = await enter(edge)
+  const second = await enter(edge)
+  const many = async (path: string, fields = ''): Promise<Map<number, number>> => {
+    const all = await Promise.all(Array.from({ length: 200 }, () => edge.ask({ path: base + path, fields })))
+    const busy = all.find(one => one.status === 429)
+    assert.ok(Number(busy?.fields.get('retry-after')) > 0)
+    assert.match(busy?.body.toString() ?? '', /"code":"ROOM_BUSY"/)
+    return new Map([...Map.groupBy(all, one => one.status)].map(([status, list]) => [status, list.length]))
+  }
+  for (const path of ['/status', '/lottery', '/lottery/places', '/leave']) {
+    const counts = await many(path)
+    assert.ok((counts.get(429) ?? 0) > 0, path)
+  }
+  // Strangers of the same address take nothing from who has a place, nor does one place from another.
+  assert.equal((await edge.ask({ path: `${base}/status`, fields: second.cookie })).status, 200)
+  const own = await many('/status', second.cookie)
+  assert.ok((own.get(200) ?? 0) >= 20)
+  assert.equal((await edge.ask({ path: `${base}/status`, fields: cookie })).status, 200)
+})

@@ -3,6 +3,7 @@
 // address and by how many are under way.
 
 import { fieldId } from '../../wire/fields.ts'
+import { AddressBudget } from '../address-budget.ts'
 import { clientBinding } from '../binding.ts'
 import { noteChallenge } from '../bots/deeds.ts'
 import type { Passage } from '../passage.ts'
@@ -11,7 +12,6 @@ import { queryValue } from '../sources.ts'
 import type { GuardVisit } from '../visit.ts'
 import { answerJson, answerRefusal, challengeField, redirect, wantsPage } from './answers.ts'
 import type { Asset } from './assets.ts'
-import { AddressBudget } from './budget.ts'
 import type { Desk } from './desk.ts'
 import { challengeRefusals } from './failures.ts'
 import { type FormFields, readForm } from './form.ts'
@@ -23,8 +23,11 @@ import { ask } from './service-questions.ts'
 import { waitPage } from './wait.ts'
 
 const formBytesMax = 16_384
-/** In one window of 10 s. */
+/** In one window of 10 s: what costs us work, and pages. */
 const perAddress = 60
+const pagesPerAddress = 300
+/** Wrong answers of one client (address block, browser, TLS library) in a window: no person gives so many. */
+const failuresPerClient = 10
 /** Keys being derived and questions to siteverify, of this worker. */
 const underWayMax = 128
 /** What an app calls its forms; ours begin with `tenfold-`. */
@@ -39,6 +42,8 @@ const isClientsDoing = (reason: string): boolean => !blameless.includes(reason)
 export class ChallengePages {
   readonly #desk: Desk
   readonly #budget = new AddressBudget(perAddress)
+  readonly #pagesBudget = new AddressBudget(pagesPerAddress)
+  readonly #failures = new AddressBudget(failuresPerClient)
   #underWay = 0
 
   constructor(desk: Desk) {
@@ -59,6 +64,7 @@ export class ChallengePages {
     const counted = costs && rest !== 'verify'
     if (costs && this.#underWay >= underWayMax) this.#busy(passage)
     else if (counted && !this.#budget.take(visit.addressKey, this.#desk.nowMs)) this.#busy(passage)
+    else if (!costs && !this.#pagesBudget.take(visit.addressKey, this.#desk.nowMs)) this.#busy(passage)
     else if (reads && rest === 'new') this.#later(passage, this.#new(passage))
     else if (reads && rest === 'page') this.#again(passage)
     else if (reads && rest === 'done') this.#done(passage, visit)
@@ -144,6 +150,8 @@ export class ChallengePages {
   async #pass(passage: Passage, visit: GuardVisit, form: FormFields): Promise<() => void> {
     const desk = this.#desk
     const { serial } = passage
+    const client = clientBinding(passage)
+    if (!this.#failures.has(client, desk.nowMs)) return () => this.#busy(passage)
     const state = readPageState(desk.keys, passage, form.s ?? '', desk.nowMs)
     if (state === null) return () => this.#old(passage)
     const token = form['cf-turnstile-response']
@@ -154,7 +162,10 @@ export class ChallengePages {
     // Meanwhile the client may have gone, and the object may carry another one's request.
     if (serial !== passage.serial) return () => {}
     if (typeof result === 'string') {
-      if (isClientsDoing(result)) noteChallenge(passage, visit, 'failed')
+      if (isClientsDoing(result)) {
+        this.#failures.take(client, desk.nowMs)
+        noteChallenge(passage, visit, 'failed')
+      }
       return () => this.#failed(passage, state, result)
     }
     const by = token !== undefined && desk.turnstile !== null ? 'turnstile' : 'pow'

@@ -2,6 +2,7 @@
 
 import { type Catalogue, defineFailures } from '../../kit/failure.ts'
 import type { RoomState } from '../../policy/room/index.ts'
+import type { PassageRefusal } from '../passage.ts'
 
 export const roomFailures: Catalogue<'page' | 'unknown' | 'journal'> = defineFailures('room', {
   page: {
@@ -37,6 +38,13 @@ const words = (code: string, status: number, pageStatus: number, text: string, w
   text,
   would,
 })
+
+/** The room's own answers have a budget too. */
+export const roomBusy: PassageRefusal = {
+  code: 'ROOM_BUSY',
+  status: 429,
+  text: 'Too many questions about this room come from here.',
+}
 
 /** What somebody is told who does not pass. */
 export const roomWords: Readonly<Record<Exclude<RoomState, 'in'>, RoomWords>> = {

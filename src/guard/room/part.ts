@@ -5,6 +5,7 @@ import type { CheckedGuardPolicy } from '../../file/checked-guard.ts'
 import { codeText } from '../../policy/lottery/lottery.ts'
 import { type RoomAnswer, tokenKind } from '../../policy/room/index.ts'
 import { compileRoutes, type RouteTable } from '../../policy/route.ts'
+import { AddressBudget } from '../address-budget.ts'
 import { Courier } from '../courier.ts'
 import type { GuardedRoute, GuardPart, GuardSpec, GuardStep, GuardSurroundings } from '../part.ts'
 import { type Passage, verdict } from '../passage.ts'
@@ -13,7 +14,7 @@ import { RoomEvents } from './events.ts'
 import { roomWords } from './failures.ts'
 import type { RoomFromWorker, RoomQuestion, RoomToWorker } from './messages.ts'
 import { awayAnswer } from './room-store.ts'
-import type { RoomToken } from './tokens.ts'
+import { noToken, type RoomToken } from './tokens.ts'
 import { type Told, WorkerRoom, wantsPage } from './worker-room.ts'
 
 /** Statuses of an answer that say that what was asked for was done; forms answer with a redirect. */
@@ -21,12 +22,18 @@ export function succeeded(status: number): boolean {
   return (status >= 200 && status < 300) || status === 302 || status === 303
 }
 
+/** Questions of one worker in 10 s: of a place that is signed for, and of an address without one (and of lotteries). */
+const perPlace = 30
+const perStranger = 60
+
 export class RoomPart implements GuardPart {
   readonly name = 'room'
   readonly #surroundings: GuardSurroundings
   readonly #courier: Courier<RoomQuestion, RoomAnswer>
   readonly #events: RoomEvents
   readonly #rooms = new Map<string, WorkerRoom>()
+  readonly #places = new AddressBudget(perPlace)
+  readonly #strangers = new AddressBudget(perStranger)
 
   constructor(surroundings: GuardSurroundings) {
     this.#surroundings = surroundings
@@ -145,12 +152,23 @@ export class RoomPart implements GuardPart {
 
   // --- own answers ----------------------------------------------------------------------------------------------
 
-  page(passage: Passage, name: string, rest: string): boolean {
+  page(passage: Passage, name: string, rest: string, visit: GuardVisit): boolean {
     if (name !== 'room') return false
     const [text = '', ...below] = rest.split('/')
     const room = this.#rooms.get(decodedName(text))
     if (room === undefined) return false
-    return this.#answerOwn(room, passage, below.join('/'))
+    const what = below.join('/')
+    if (this.#isWithinBudget(room, passage, what, visit)) return this.#answerOwn(room, passage, what)
+    room.respondBusy(passage)
+    return true
+  }
+
+  /** Many people wait behind one address: who shows a ticket is counted by its place. */
+  #isWithinBudget(room: WorkerRoom, passage: Passage, what: string, visit: GuardVisit): boolean {
+    const nowMs = this.#surroundings.clock.wall() / 1_000
+    const { id } = what.startsWith('lottery') ? noToken : room.tokens.of(passage)
+    if (id === 0) return this.#strangers.take(visit.addressKey, nowMs)
+    return this.#places.take(`${room.room.name} ${id}`, nowMs)
   }
 
   #answerOwn(room: WorkerRoom, passage: Passage, what: string): boolean {

@@ -13,7 +13,7 @@ import type { Passage } from '../passage.ts'
 import { respondWithBytes } from '../pieces.ts'
 import { sourceValue } from '../sources.ts'
 import type { GuardVisit } from '../visit.ts'
-import { roomWords } from './failures.ts'
+import { roomBusy, roomWords } from './failures.ts'
 import type { RoomInfo } from './messages.ts'
 import { pageText } from './page-file.ts'
 import { codeOfPerson, roomSecrets } from './secrets.ts'
@@ -163,6 +163,17 @@ export class WorkerRoom {
     passage.respond(
       status,
       `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n${after}${this.#fields(passage, answer)}`,
+      body,
+    )
+  }
+
+  /** Of one of the room's own answers, asked for too often. */
+  respondBusy(passage: Passage): void {
+    const { code, status, text } = roomBusy
+    const body = bodyOf(JSON.stringify({ error: { code, message: text, requestId: passage.requestId } }))
+    passage.respond(
+      status,
+      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nRetry-After: 10\r\nCache-Control: no-store\r\nX-Request-Id: ${passage.requestId}\r\n${passage.extraFields}`,
       body,
     )
   }

@@ -13,13 +13,22 @@ export class AddressBudget {
     this.#most = most
   }
 
+  /** Would it get one more? */
+  has(address: string, nowMs: number): boolean {
+    this.#begin(nowMs)
+    return (this.#used.get(address) ?? 0) < this.#most
+  }
+
+  #begin(nowMs: number): void {
+    const window = Math.floor(nowMs / windowMs)
+    if (window === this.#window && this.#used.size < addressesMax) return
+    this.#window = window
+    this.#used.clear()
+  }
+
   /** False: this address has had its share of this window. */
   take(address: string, nowMs: number): boolean {
-    const window = Math.floor(nowMs / windowMs)
-    if (window !== this.#window || this.#used.size >= addressesMax) {
-      this.#window = window
-      this.#used.clear()
-    }
+    this.#begin(nowMs)
     const used = this.#used.get(address) ?? 0
     if (used >= this.#most) return false
     this.#used.set(address, used + 1)
