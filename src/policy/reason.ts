@@ -91,6 +91,14 @@ export const Reason = {
   replicaOut: 136,
   replicaTimeline: 137,
   replicaUnknown: 138,
+  // adaptive concurrency
+  limitLearning: 150,
+  limitUnused: 151,
+  limitRaised: 152,
+  limitLowered: 153,
+  limitFailures: 154,
+  limitProbing: 155,
+  limitProbed: 156,
 } as const
 export type ReasonName = keyof typeof Reason
 export type ReasonCode = (typeof Reason)[ReasonName]
@@ -178,6 +186,13 @@ const words: Readonly<Record<ReasonName, string>> = {
   replicaOut: 'not used for another {a:us}: statements failed there',
   replicaTimeline: 'not used for fresh reads: it is on timeline {a}, the primary on {b}',
   replicaUnknown: 'not used: how far it is is not known yet',
+  limitLearning: 'begins at {a}',
+  limitUnused: 'held at {a}: less than half of it is used, latency {b:us}',
+  limitRaised: 'raised to {a}: latency {b:us}',
+  limitLowered: 'lowered to {a}: latency {b:us}',
+  limitFailures: 'lowered to {a}: {b:share} failed',
+  limitProbing: 'at {a} for a moment, to see the latency without a queue',
+  limitProbed: 'at {a}: without a queue the latency is {b:us}',
 }
 
 const nameOf: ReadonlyMap<number, ReasonName> = new Map(
