@@ -55,6 +55,100 @@ export interface CheckedIdentity {
   readonly session: readonly CheckedSource[]
   /** API key: its holder's name once verified, else its text's hash. */
   readonly key: readonly CheckedSource[]
+  /** What verifies who somebody is, by name; policies require it (`jwt:NAME`). Absent: none. */
+  readonly jwt?: Readonly<Record<string, CheckedJwt>>
+  readonly oidc?: Readonly<Record<string, CheckedOidc>>
+  readonly keys?: Readonly<Record<string, CheckedKeys>>
+  readonly basic?: Readonly<Record<string, CheckedBasic>>
+}
+
+export type JwtAlgorithm =
+  | `${'RS' | 'PS' | 'ES' | 'HS'}${'256' | '384' | '512'}`
+  /** Ed25519 (RFC 8037, RFC 9864). */
+  | 'EdDSA'
+
+/** Where a credential stands in a request. `bearer`: `Authorization: Bearer ...` (RFC 6750). */
+export type CheckedCredentialPlace =
+  | { readonly by: 'bearer' }
+  | { readonly by: 'cookie' | 'header'; readonly name: string }
+
+/** Tokens that others signed (RFC 7519). */
+export interface CheckedJwt {
+  readonly issuer: string
+  /** A token must be for one of these; never empty. */
+  readonly audience: readonly string[]
+  readonly algorithms: readonly JwtAlgorithm[]
+  /** `discover`: the issuer's /.well-known/openid-configuration says. A `file` (JWKS or PEM) is as written. */
+  readonly keys:
+    | { readonly kind: 'discover' }
+    | { readonly kind: 'url'; readonly url: string }
+    | { readonly kind: 'file'; readonly file: string }
+    | { readonly kind: 'secret'; readonly secret: SecretReference }
+  readonly from: CheckedCredentialPlace
+  readonly clockToleranceMs: number
+  /** Tokens older than this (`iat`) are refused, whatever they say themselves. Absent: as long as they say. */
+  readonly ageMaxMs?: number
+  /** How long keys are believed while the issuer is out of reach. */
+  readonly staleMaxMs: number
+  /** Of one fetch of keys, and of a request that waits for one. */
+  readonly timeoutMs: number
+  /** `at+jwt`: only tokens of this type (RFC 8725 3.11). Absent: not asked. */
+  readonly typ?: string
+}
+
+/** Logins at an OpenID provider; the session is a cookie of ours. */
+export interface CheckedOidc {
+  readonly issuer: string
+  readonly clientId: string
+  /** Absent: a public client, by PKCE alone. */
+  readonly clientSecret?: SecretReference
+  /** `openid` is among them. */
+  readonly scopes: readonly string[]
+  /** Claims that are kept in the session, beside `sub`. */
+  readonly claims: readonly string[]
+  /** Origins where people may log in, the first for whoever asks elsewhere: `https://shop.example`. Empty: the host that is asked. */
+  readonly origins: readonly string[]
+  /** A session that nobody uses ends after this, and every session after `absoluteMs`. */
+  readonly idleMs: number
+  readonly absoluteMs: number
+  /** Path where people land who have logged out. */
+  readonly afterLogout: string
+  readonly timeoutMs: number
+  readonly clockToleranceMs: number
+  /** Further parameters of the authorization request: `prompt`, `acr_values`. */
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+/** API keys of ours (`tenfold guard key new`). */
+export interface CheckedKeys {
+  /** As written. */
+  readonly file: string
+  readonly from: readonly CheckedCredentialPlace[]
+}
+
+/** User names and passwords (RFC 7617). */
+export interface CheckedBasic {
+  /** As written. */
+  readonly file: string
+  readonly realm: string
+}
+
+/** One way to say who one is. `name` is '' for `mtls`. */
+export interface CheckedIdentityWay {
+  readonly method: 'jwt' | 'oidc' | 'key' | 'basic' | 'mtls'
+  readonly name: string
+}
+
+/** Who may pass: somebody whom one of these ways verifies, with all scopes and claims. */
+export interface CheckedRequirement {
+  readonly any: readonly CheckedIdentityWay[]
+  readonly scopes: readonly string[]
+  /** Each claim must be, or hold, one of its values. */
+  readonly claims: Readonly<Record<string, readonly string[]>>
+  /** Whoever carries nothing passes unknown; what is carried and wrong is refused all the same. */
+  readonly optional: boolean
+  /** The credential itself reaches the instance too. */
+  readonly forward: boolean
 }
 
 export interface CheckedGuardShared {
@@ -242,6 +336,8 @@ export interface CheckedGuardPolicy {
   readonly name: string
   /** Parts that only record what they would have done. */
   readonly detectOnly: readonly GuardPartName[]
+  /** Absent: nobody is asked who he is. */
+  readonly require?: CheckedRequirement
   readonly limits: readonly CheckedLimit[]
   readonly waf?: CheckedWaf
   readonly uploads?: CheckedUploads
@@ -255,6 +351,8 @@ export interface CheckedGuardPolicy {
   readonly headers?: CheckedSecurityHeaders
   /** Requests that change something must come from our own pages (Sec-Fetch-Site, Origin). */
   readonly sameSite: boolean
+  /** Other origins whose pages may (`https://app.example`); of `sameSite`. */
+  readonly sameSiteOrigins?: readonly string[]
 }
 
 export interface CheckedSecurityHeaders {

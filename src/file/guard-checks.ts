@@ -6,6 +6,7 @@ import type { CheckedGuard, CheckedGuardPolicy, CheckedQuotaSource } from './che
 import type { Findings } from './cross-checks.ts'
 import { fileFailures } from './failures.ts'
 import { never } from './guard-bots.ts'
+import { checkIdentities, isNamed, verifiesClaims } from './identity-checks.ts'
 import { parametersOf } from './patterns.ts'
 import { keyPath } from './plain.ts'
 import type { Problem } from './results.ts'
@@ -16,6 +17,8 @@ type Extra = Pick<Problem, 'allowed' | 'remedy' | 'value'>
 /** Keys of one policy by which requests are counted, with where they stand in the file. */
 interface Counted {
   readonly path: string
+  /** Policies whose requests it counts. */
+  readonly policies: readonly CheckedGuardPolicy[]
   readonly sources: readonly CheckedQuotaSource[]
 }
 
@@ -29,6 +32,7 @@ export function checkGuard(system: CheckedSystem, found: Findings): void {
   for (const policy of Object.values(guard.policies)) checkPolicy(guard, policy, found)
   for (const counted of everyKey(guard)) checkSources(guard, counted, found)
   checkIdentity(guard, found)
+  checkIdentities(system, guard, found)
   checkChallenge(guard, found)
   checkShared(system, guard, found)
   checkStock(guard, found)
@@ -146,12 +150,17 @@ function keysOfPolicy(guard: CheckedGuard, policy: CheckedGuardPolicy): Counted[
   const room = policy.room === undefined ? undefined : guard.rooms[policy.room]
   const quota = policy.quota === undefined ? undefined : guard.quotas[policy.quota]
   return [
-    ...policy.limits.map(({ by }, index) => ({ path: `${path}.limit[${index}].by`, sources: by })),
+    ...policy.limits.map(({ by }, index) => ({
+      path: `${path}.limit[${index}].by`,
+      policies: [policy],
+      sources: by,
+    })),
     ...(room === undefined
       ? []
-      : [{ path: `${keyPath('guard.rooms', room.name)}.person`, sources: room.person }]),
+      : [{ path: `${keyPath('guard.rooms', room.name)}.person`, policies: [policy], sources: room.person }]),
     ...(quota?.keys.map(({ by }, index) => ({
       path: `${keyPath('guard.quotas', quota.name)}.keys[${index}].by`,
+      policies: [policy],
       sources: by,
     })) ?? []),
   ]
@@ -160,16 +169,29 @@ function keysOfPolicy(guard: CheckedGuard, policy: CheckedGuardPolicy): Counted[
 /** Each once, also where several policies share a room or a quota. */
 function everyKey(guard: CheckedGuard): Counted[] {
   const all = Object.values(guard.policies).flatMap(policy => keysOfPolicy(guard, policy))
-  return all.filter(({ path }, index) => all.findIndex(one => one.path === path) === index)
+  return all
+    .filter(({ path }, index) => all.findIndex(one => one.path === path) === index)
+    .map(one => ({
+      ...one,
+      policies: all.filter(({ path }) => path === one.path).flatMap(({ policies }) => policies),
+    }))
 }
 
-function checkSources(guard: CheckedGuard, { path, sources }: Counted, found: Findings): void {
+function checkSources(guard: CheckedGuard, { path, sources, policies }: Counted, found: Findings): void {
   const { identity, geo } = guard
   for (const { by } of sources) {
-    if ((by === 'account' || by === 'session' || by === 'key') && identity[by].length === 0)
+    if ((by === 'account' || by === 'session' || by === 'key') && !isNamed(by, identity, policies))
       conflict(found, path, `is '${by}', and guard.identity does not say where it is found`, {
         remedy: `Write guard: { identity: { ${by}: ${identityExample[by]} } }.`,
       })
+    const unverified = by === 'jwt' ? policies.find(policy => !verifiesClaims(policy)) : undefined
+    if (unverified !== undefined)
+      conflict(
+        found,
+        path,
+        `is a claim of a verified token, and the policy '${unverified.name}' verifies none (require)`,
+        { remedy: "Write require: 'jwt:NAME', or count by something else." },
+      )
     if (by === 'country' && geo?.countryFile === undefined)
       conflict(found, path, "is 'country', and there is no file of countries", {
         remedy: "Write guard: { geo: { country: 'GeoLite2-Country.mmdb' } }.",

@@ -3,8 +3,10 @@
 
 import type { CheckedGuardPolicy, CheckedQuota, GuardPartName } from './checked-guard.ts'
 import { never, risk } from './guard-bots.ts'
+import { anyOrigin } from './guard-credentials.ts'
 import { securityHeaders } from './guard-headers.ts'
 import { limits } from './guard-limits.ts'
+import { requirement } from './guard-require.ts'
 import { type ParsedRoom, quota, room } from './guard-rooms.ts'
 import { uploads, waf } from './guard-waf.ts'
 import { defined, either, into, listOf, strict } from './shapes.ts'
@@ -32,7 +34,29 @@ const detectOnly: Schema<readonly GuardPartName[]> = either(
 
 const named = (about: string): Schema<string> => text(about, 'a name', { lengthMax: 40 })
 
+/** With origins: on. */
+interface SameSite {
+  readonly on: boolean
+  readonly origins?: readonly string[]
+}
+
+const sameSite: Schema<SameSite> = either(
+  'Requests that change something must come from our own pages: others are refused by Sec-Fetch-Site and Origin. Left out: where a cookie says who it is (`require`).',
+  into(flag('Whether.'), (on): SameSite => ({ on })),
+  into(
+    strict(
+      { origins: listOf('Origins whose pages may too.', anyOrigin('An origin.'), 50, 1) },
+      {
+        about: 'With pages of others.',
+        elsewhere: { allow: "Did you mean 'origins'?", hosts: "Did you mean 'origins'?" },
+      },
+    ),
+    ({ origins }): SameSite => ({ on: true, origins: [...new Set(origins)] }),
+  ),
+)
+
 const policyKeys = {
+  require: requirement.optional(),
   limit: limits.prefault([]),
   waf: waf.prefault(true),
   uploads: uploads.optional(),
@@ -53,14 +77,14 @@ const policyKeys = {
     quota,
   ).optional(),
   headers: securityHeaders.optional(),
-  sameSite: flag(
-    'Requests that change something must come from our own pages: others are refused by Sec-Fetch-Site and Origin.',
-  ).prefault(false),
+  sameSite: sameSite.optional(),
   detectOnly: detectOnly.prefault(false),
 }
 
 /** A policy before its name is known, and with what it holds instead of naming it. */
-export interface ParsedPolicy extends Omit<CheckedGuardPolicy, 'name' | 'room' | 'quota'> {
+export interface ParsedPolicy extends Omit<CheckedGuardPolicy, 'name' | 'room' | 'quota' | 'sameSite'> {
+  /** Absent: as its identity comes. */
+  readonly sameSite?: boolean
   readonly room?: string | ParsedRoom
   readonly quota?: string | Omit<CheckedQuota, 'name'>
 }
@@ -85,7 +109,14 @@ export const policy: Schema<ParsedPolicy> = into(
       csrf: "Did you mean 'sameSite'?",
       cors: "'cors' is a key of routes.",
       rules: "'rules' is a key of 'waf'.",
-      identity: "'identity' is a key of 'guard'.",
+      identity: "'identity' is a key of 'guard'; policies have 'require'.",
+      auth: "Did you mean 'require'?",
+      jwt: "'jwt' is a key of guard.identity; write require: 'jwt:NAME'.",
+      oidc: "'oidc' is a key of guard.identity; write require: 'oidc:NAME'.",
+      keys: "'keys' is a key of guard.identity; write require: 'key:NAME'.",
+      basic: "'basic' is a key of guard.identity; write require: 'basic:NAME'.",
+      scopes: "'scopes' is a key of 'require'.",
+      claims: "'claims' is a key of 'require'.",
       dryRun: "Did you mean 'detectOnly'?",
       shed: 'Shedding by class comes with a later version. limits of services bound what waits.',
       path: "Routes name their policy: { path: '/checkout/*', to: '...', guard: 'NAME' }.",
@@ -102,6 +133,7 @@ export const policy: Schema<ParsedPolicy> = into(
       )
     return defined({
       detectOnly: keys.detectOnly,
+      require: keys.require,
       limits: keys.limit,
       waf: keys.waf,
       uploads: keys.uploads,
@@ -110,7 +142,8 @@ export const policy: Schema<ParsedPolicy> = into(
       room: keys.room,
       quota: keys.quota,
       headers: keys.headers,
-      sameSite: keys.sameSite,
+      sameSite: keys.sameSite?.on,
+      sameSiteOrigins: keys.sameSite?.origins,
     }) as ParsedPolicy
   },
 )

@@ -14,18 +14,13 @@ const namePatterns: Readonly<Record<string, RegExp>> = {
   cookie: token,
   query: /^[^\s&=#]+$/,
   path: /^[A-Za-z_][A-Za-z0-9_]*$/,
+  jwt: /^[!-~]+$/,
   field: /^[^\s.]+(?:\.[^\s.]+)*$/,
 }
 
-const requestNames = ['header', 'cookie', 'query', 'path'] as const
+const requestNames = ['header', 'cookie', 'query', 'path', 'jwt'] as const
 /** Parts of one key: more tell nobody apart any better. */
 const partsMax = 5
-
-/** Nobody verifies tokens at the edge yet: a source that never had a value would say nothing. */
-const laterToken: Refused = new Refused(
-  'is a claim of a verified token, which this version cannot verify yet',
-  "Let something that verifies it set a field or a cookie ('header:x-account', 'cookie:sid').",
-)
 
 interface Grammar {
   readonly about: string
@@ -53,7 +48,6 @@ function source<S>({ about, alone, named, address }: Grammar): Schema<S> {
       if (typeof value !== 'string' || value.length > 200) return undefined
       if (address && /^ip(?:\/|$)/.test(value)) return addressSource(value) as S | Refused
       if (alone.includes(value)) return { by: value } as S
-      if (value.startsWith('jwt:')) return laterToken
       return namedSource(value, alone, named) as S | Refused | undefined
     },
   })
@@ -150,7 +144,7 @@ export const identitySources = (about: string): Schema<readonly CheckedSource[]>
     source<CheckedSource>({
       about: 'One source.',
       alone: [],
-      named: ['header', 'cookie', 'query'],
+      named: ['header', 'cookie', 'query', 'jwt'],
       address: false,
     }),
   )

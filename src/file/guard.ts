@@ -1,5 +1,5 @@
 // The key `guard`: who may pass. What holds for the whole system is here; its parts are in guard-policies.ts,
-// guard-limits.ts, guard-waf.ts, guard-headers.ts, guard-bots.ts, guard-challenge.ts and guard-rooms.ts. Rooms and quotas
+// guard-limits.ts, guard-identity.ts, guard-require.ts, guard-waf.ts, guard-headers.ts, guard-bots.ts, guard-challenge.ts and guard-rooms.ts. Rooms and quotas
 // that policies hold themselves get the policy's name.
 
 import { redisUrl } from './caches.ts'
@@ -11,38 +11,20 @@ import type {
   CheckedGuardShared,
   CheckedIdentity,
   CheckedQuota,
+  CheckedRequirement,
   CheckedRoom,
 } from './checked-guard.ts'
 import { bots } from './guard-bots.ts'
 import { challenge, secretOnly } from './guard-challenge.ts'
+import { identity } from './guard-identity.ts'
 import { type ParsedPolicy, policy } from './guard-policies.ts'
 import { type ParsedRoom, quota, room } from './guard-rooms.ts'
-import { identitySources } from './guard-sources.ts'
 import { cidrBlocks } from './network.ts'
 import { share } from './observe.ts'
 import { secretReference, servicePattern } from './services.ts'
 import { defined, either, into, listOf, mapOf, strict } from './shapes.ts'
 import { filePath } from './tls.ts'
 import { choice, duration, type Refused, type Schema, size, text, Refused as Wrong, whole } from './values.ts'
-
-const identity: Schema<CheckedIdentity> = into(
-  strict(
-    {
-      account: identitySources('Where the account is found. Several: the first that has a value.').optional(),
-      session: identitySources('Where the session is found, such as `cookie:sid`.').optional(),
-      key: identitySources('Where API keys are found, such as `header:x-api-key`.').optional(),
-    },
-    {
-      about: 'Who a request is from, for limits, rooms and quotas.',
-      elsewhere: {
-        user: "Did you mean 'account'?",
-        apiKey: "Did you mean 'key'?",
-        ip: 'The address is always known: edge.trustedProxies says who is believed about it.',
-      },
-    },
-  ),
-  ({ account = [], session = [], key = [] }) => ({ account, session, key }),
-)
 
 const redis = either("A URL, or `secret('NAME')`.", redisUrl, secretReference) as Schema<EnvValue>
 
@@ -206,7 +188,7 @@ export const guard: Schema<CheckedGuard> = into(
       challenge: keys.challenge,
       rooms: withNames(held.rooms, one => ({ ...one, person: personOf(one, keys.identity) })),
       quotas: withNames(held.quotas, one => one),
-      policies: withNames(keys.policies, (one, name) => policyOf(one, name)),
+      policies: withNames(keys.policies, (one, name) => policyOf(one, name, keys.identity)),
     }) as CheckedGuard
   },
 )
@@ -251,12 +233,22 @@ function personOf(one: ParsedRoom, { account, session }: CheckedIdentity): Check
 }
 
 function policyOf(
-  { room: into, quota: taken, ...rest }: ParsedPolicy,
+  { room: into, quota: taken, sameSite, ...rest }: ParsedPolicy,
   name: string,
+  identity: CheckedIdentity,
 ): Omit<CheckedGuardPolicy, 'name'> {
   return defined({
     ...rest,
+    sameSite: sameSite ?? comesByCookie(rest.require, identity),
     room: into === undefined || typeof into === 'string' ? into : name,
     quota: taken === undefined || typeof taken === 'string' ? taken : name,
   }) as Omit<CheckedGuardPolicy, 'name'>
+}
+
+/** Browsers send cookies with whatever asks; other credentials only who means to. */
+function comesByCookie(require: CheckedRequirement | undefined, { jwt }: CheckedIdentity): boolean {
+  const ways = require?.any ?? []
+  return ways.some(
+    ({ method, name }) => method === 'oidc' || (method === 'jwt' && jwt?.[name]?.from.by === 'cookie'),
+  )
 }

@@ -1794,6 +1794,27 @@ export type DatabaseInput = {
 
 /** One policy. */
 export type GuardPolicyInput = {
+  /** Who must say, and prove, who they are: `'jwt:staff'`, a list of which one is enough, or an object with scopes and claims. */
+  readonly require?: `jwt:${string}` | `oidc:${string}` | `key:${string}` | `basic:${string}` | 'mtls' | readonly (`jwt:${string}` | `oidc:${string}` | `key:${string}` | `basic:${string}` | 'mtls')[] | {
+    /** Who may pass: whoever one of these verifies. */
+    readonly any: `jwt:${string}` | `oidc:${string}` | `key:${string}` | `basic:${string}` | 'mtls' | readonly (`jwt:${string}` | `oidc:${string}` | `key:${string}` | `basic:${string}` | 'mtls')[]
+    /** Scopes that are all needed. */
+    readonly scopes?: string | readonly string[] | undefined
+    /** Claims that are all needed, with the values that will do. */
+    readonly claims?: { readonly [name: string]: string | readonly string[] } | undefined
+    /**
+     * Whoever carries no credential passes, unknown; a wrong one is refused all the same.
+     * Allowed: true or false.
+     * Default: false.
+     */
+    readonly optional?: boolean | undefined
+    /**
+     * The credential itself reaches the instance too, not only who was verified.
+     * Allowed: true or false.
+     * Default: true.
+     */
+    readonly forward?: boolean | undefined
+  } | undefined
   /**
    * How much may come: a rate ('5/min', of each address), a limit, or several of which each must be kept.
    * Default: [].
@@ -1829,7 +1850,7 @@ export type GuardPolicyInput = {
      * Who is counted: one source, or several that are the key together (`['account', 'ip/24']`). `ip` is the client's address, IPv6 by its prefix; `account`, `session` and `key` are what `guard.identity` says; `path:id` is what `:id` of the route matched.
      * Default: "ip".
      */
-    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}`)[] | undefined
+    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
     /** What a request counts for, by method; '*' is every other: `{ POST: 5, '*': 1 }`. Left out: 1. */
     readonly cost?: { readonly [name: string]: number } | undefined
     /**
@@ -1893,7 +1914,7 @@ export type GuardPolicyInput = {
      * Who is counted: one source, or several that are the key together (`['account', 'ip/24']`). `ip` is the client's address, IPv6 by its prefix; `account`, `session` and `key` are what `guard.identity` says; `path:id` is what `:id` of the route matched.
      * Default: "ip".
      */
-    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}`)[] | undefined
+    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
     /** What a request counts for, by method; '*' is every other: `{ POST: 5, '*': 1 }`. Left out: 1. */
     readonly cost?: { readonly [name: string]: number } | undefined
     /**
@@ -2067,7 +2088,7 @@ export type GuardPolicyInput = {
      */
     readonly order?: 'first-come' | 'lottery' | undefined
     /** Who one person is. Left out: the account, or the session, where `guard.identity` says what they are; else whoever holds the ticket. */
-    readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}`)[] | undefined
+    readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
     /**
      * How long who was let in may stay.
      * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 24h.
@@ -2112,7 +2133,7 @@ export type GuardPolicyInput = {
   /** How much each buyer may have: one of `guard.quotas`, or one of its own, which has the name of the policy. */
   readonly quota?: string | {
     /** Who is counted: short for one of `keys`. */
-    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}`)[] | undefined
+    readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[] | undefined
     /**
      * How much each may have in all: short for one of `keys`.
      * Allowed: a whole number from 1 to 1000000000.
@@ -2121,7 +2142,7 @@ export type GuardPolicyInput = {
     /** Several, of which each must be kept: an account, a payment, an address. */
     readonly keys?: readonly ({
       /** Who is counted, as `by` of limits, and `field:NAME`: a field of the JSON or form body, such as `field:payment.fingerprint`. */
-      readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}`)[]
+      readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[]
       /**
        * How much each may have in all.
        * Allowed: a whole number from 1 to 1000000000.
@@ -2179,12 +2200,11 @@ export type GuardPolicyInput = {
     /** X-Frame-Options. */
     readonly frameOptions?: 'DENY' | 'SAMEORIGIN' | false | undefined
   } | undefined
-  /**
-   * Requests that change something must come from our own pages: others are refused by Sec-Fetch-Site and Origin.
-   * Allowed: true or false.
-   * Default: false.
-   */
-  readonly sameSite?: boolean | undefined
+  /** Requests that change something must come from our own pages: others are refused by Sec-Fetch-Site and Origin. Left out: where a cookie says who it is (`require`). */
+  readonly sameSite?: boolean | {
+    /** Origins whose pages may too. */
+    readonly origins: readonly string[]
+  } | undefined
   /**
    * Parts that only record what they would have done; `true`: all of them.
    * Default: false.
@@ -2221,7 +2241,7 @@ export type RoomInput = {
    */
   readonly order?: 'first-come' | 'lottery' | undefined
   /** Who one person is. Left out: the account, or the session, where `guard.identity` says what they are; else whoever holds the ticket. */
-  readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}`)[] | undefined
+  readonly person?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}`)[] | undefined
   /**
    * How long who was let in may stay.
    * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 24h.
@@ -2267,7 +2287,7 @@ export type RoomInput = {
 /** One quota. */
 export type QuotaInput = {
   /** Who is counted: short for one of `keys`. */
-  readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}`)[] | undefined
+  readonly by?: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[] | undefined
   /**
    * How much each may have in all: short for one of `keys`.
    * Allowed: a whole number from 1 to 1000000000.
@@ -2276,7 +2296,7 @@ export type QuotaInput = {
   /** Several, of which each must be kept: an account, a payment, an address. */
   readonly keys?: readonly ({
     /** Who is counted, as `by` of limits, and `field:NAME`: a field of the JSON or form body, such as `field:payment.fingerprint`. */
-    readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `field:${string}`)[]
+    readonly by: 'ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}` | readonly ('ip' | `ip/${string}` | 'account' | 'session' | 'key' | 'fingerprint' | 'country' | 'asn' | 'route' | 'all' | `header:${string}` | `cookie:${string}` | `query:${string}` | `path:${string}` | `jwt:${string}` | `field:${string}`)[]
     /**
      * How much each may have in all.
      * Allowed: a whole number from 1 to 1000000000.
@@ -2316,14 +2336,164 @@ export type QuotaInput = {
 export type GuardInput = {
   /** What is asked, by name. A route has one by `guard: NAME`; routes without it let everybody pass. */
   readonly policies?: { readonly [name: string]: GuardPolicyInput } | undefined
-  /** Who a request is from, for limits, rooms and quotas. */
+  /** Who a request is from, for limits, rooms and quotas, and what verifies it. */
   readonly identity?: {
-    /** Where the account is found. Several: the first that has a value. */
-    readonly account?: `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
+    /** Where the account is found. Several: the first that has a value. Left out: who was verified, where a policy requires it. */
+    readonly account?: `header:${string}` | `cookie:${string}` | `query:${string}` | `jwt:${string}` | readonly (`header:${string}` | `cookie:${string}` | `query:${string}` | `jwt:${string}`)[] | undefined
     /** Where the session is found, such as `cookie:sid`. */
-    readonly session?: `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
+    readonly session?: `header:${string}` | `cookie:${string}` | `query:${string}` | `jwt:${string}` | readonly (`header:${string}` | `cookie:${string}` | `query:${string}` | `jwt:${string}`)[] | undefined
     /** Where API keys are found, such as `header:x-api-key`. */
-    readonly key?: `header:${string}` | `cookie:${string}` | `query:${string}` | readonly (`header:${string}` | `cookie:${string}` | `query:${string}`)[] | undefined
+    readonly key?: `header:${string}` | `cookie:${string}` | `query:${string}` | `jwt:${string}` | readonly (`header:${string}` | `cookie:${string}` | `query:${string}` | `jwt:${string}`)[] | undefined
+    /** Tokens that others signed, by name: policies have `require: "jwt:NAME"`. */
+    readonly jwt?: { readonly [name: string]: {
+      /**
+       * Who signs: `iss` of a token must be exactly this.
+       * Allowed: a text without spaces, such as 'https://login.example', of at most 2048 characters.
+       */
+      readonly issuer: string
+      /** For whom: `aud` of a token must be, or hold, one of these. */
+      readonly audience: string | readonly string[]
+      /** What may have signed. Left out: RS256, PS256, ES256 and EdDSA; with a 'secret': HS256. */
+      readonly algorithms?: readonly ('RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'HS256' | 'HS384' | 'HS512')[] | undefined
+      /** A URL, or { file: '...' }. Left out: the issuer says where, in /.well-known/openid-configuration. */
+      readonly keys?: string | {
+        /**
+         * A JWKS (RFC 7517), or a public key (PEM), relative to the system file's folder.
+         * Allowed: a path, of at most 4096 characters.
+         */
+        readonly file: string
+      } | undefined
+      /**
+       * Of HS256 and its like, instead of keys: 32 characters at least. Who verifies can sign too: prefer keys.
+       * Allowed: secret('NAME'), with a name of letters, digits and _.
+       */
+      readonly secret?: SecretReference | undefined
+      /**
+       * Where the credential stands: `bearer` is `Authorization: Bearer ...`.
+       * Allowed: 'bearer', 'cookie:NAME' or 'header:NAME', of at most 200 characters.
+       * Default: "bearer".
+       */
+      readonly from?: 'bearer' | `cookie:${string}` | `header:${string}` | undefined
+      /**
+       * By how much clocks may differ.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 5m.
+       * Default: "30s".
+       */
+      readonly clockTolerance?: Duration | undefined
+      /**
+       * Older tokens (`iat`) are refused, whatever they say of themselves.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 365d.
+       */
+      readonly maxAge?: Duration | undefined
+      /**
+       * How long keys are believed while the issuer is out of reach.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 7d.
+       * Default: "24h".
+       */
+      readonly staleMax?: Duration | undefined
+      /**
+       * Of one fetch of keys.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 100ms to 30s.
+       * Default: "5s".
+       */
+      readonly timeout?: Duration | undefined
+      /**
+       * Only tokens of this type, such as `at+jwt` (RFC 9068): an ID token is then no key to an API.
+       * Allowed: a media type without application/, of at most 100 characters.
+       */
+      readonly typ?: string | undefined
+    } } | undefined
+    /** Logins at OpenID providers, by name: `require: "oidc:NAME"`. */
+    readonly oidc?: { readonly [name: string]: {
+      /**
+       * The provider; what else is needed it says itself.
+       * Allowed: a URL that begins with https:// (http:// on loopback), such as 'https://login.example', of at most 2048 characters.
+       */
+      readonly issuer: string
+      /**
+       * Our name there.
+       * Allowed: a text without spaces, of at most 500 characters.
+       */
+      readonly clientId: string
+      /**
+       * Our password there. Left out: a public client, by PKCE alone.
+       * Allowed: secret('NAME'), with a name of letters, digits and _.
+       */
+      readonly clientSecret?: SecretReference | undefined
+      /**
+       * What is asked for; `openid` always is, `offline_access` lets sessions outlive the first token.
+       * Default: ["openid","profile","email"].
+       */
+      readonly scopes?: readonly string[] | undefined
+      /**
+       * Claims of the ID token that the session keeps, for rules and instances; `sub` always is kept.
+       * Default: ["name","email","email_verified"].
+       */
+      readonly claims?: readonly string[] | undefined
+      /**
+       * Where people log in: its callback has to be known to the provider. Left out: the host that is asked.
+       * Default: [].
+       */
+      readonly origins?: readonly string[] | undefined
+      /**
+       * A session that nobody uses ends after this.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 30d.
+       * Default: "1h".
+       */
+      readonly idle?: Duration | undefined
+      /**
+       * Every session ends after this.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1m to 90d.
+       * Default: "12h".
+       */
+      readonly absolute?: Duration | undefined
+      /**
+       * Where people land who have logged out.
+       * Allowed: a path that begins with /, of at most 1024 characters.
+       * Default: "/".
+       */
+      readonly afterLogout?: string | undefined
+      /**
+       * Of each request to the provider.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 100ms to 30s.
+       * Default: "5s".
+       */
+      readonly timeout?: Duration | undefined
+      /**
+       * By how much clocks may differ.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0s to 5m.
+       * Default: "30s".
+       */
+      readonly clockTolerance?: Duration | undefined
+      /** Further parameters of the login's address, such as `prompt` or `acr_values`. */
+      readonly parameters?: { readonly [name: string]: string } | undefined
+    } } | undefined
+    /** API keys that are verified, by name: `require: "key:NAME"`. */
+    readonly keys?: { readonly [name: string]: string | {
+      /**
+       * Hashes of the keys, as `tenfold guard key new` writes them, relative to the system file's folder.
+       * Allowed: a path, of at most 4096 characters.
+       */
+      readonly file: string
+      /**
+       * Where keys stand.
+       * Default: ["header:x-api-key","bearer"].
+       */
+      readonly from?: 'bearer' | `cookie:${string}` | `header:${string}` | readonly ('bearer' | `cookie:${string}` | `header:${string}`)[] | undefined
+    } } | undefined
+    /** User names and passwords, by name: `require: "basic:NAME"`. */
+    readonly basic?: { readonly [name: string]: {
+      /**
+       * Lines of NAME:HASH, as `tenfold guard password` writes them, relative to the system file's folder.
+       * Allowed: a path, of at most 4096 characters.
+       */
+      readonly file: string
+      /**
+       * What browsers show.
+       * Allowed: a text of plain ASCII without quotes, of at most 200 characters.
+       */
+      readonly realm?: string | undefined
+    } } | undefined
   } | undefined
   /**
    * Who is never banned, limited by address, scored or challenged. Asked before every ban.

@@ -42,6 +42,10 @@ function guardSecrets({ guard }: CheckedSystem): SecretReference[] {
     typeof redis === 'string' ? undefined : redis,
     guard?.secret,
     guard?.challenge.turnstile?.secret,
+    ...Object.values(guard?.identity.jwt ?? {}).map(({ keys }) =>
+      keys.kind === 'secret' ? keys.secret : undefined,
+    ),
+    ...Object.values(guard?.identity.oidc ?? {}).map(({ clientSecret }) => clientSecret),
   ]
   return all.filter(one => one !== undefined)
 }

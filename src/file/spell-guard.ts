@@ -20,6 +20,7 @@ import { instantText } from './guard-rooms.ts'
 import { sourceText } from './guard-sources.ts'
 import type { GuardInput } from './input.generated.ts'
 import { defined } from './shapes.ts'
+import { spellIdentity, spellRequirement } from './spell-identity.ts'
 import { ms, msOf } from './spell-values.ts'
 
 export function spellGuard(one: CheckedGuard): GuardInput {
@@ -30,6 +31,7 @@ export function spellGuard(one: CheckedGuard): GuardInput {
       account: someSources(account),
       session: someSources(session),
       key: someSources(key),
+      ...spellIdentity(one.identity),
     }),
     allow: one.allow,
     ban: one.ban,
@@ -97,6 +99,7 @@ function spellTurnstile({
 function policy(one: CheckedGuardPolicy): object {
   const { uploads } = one
   return defined({
+    require: one.require && spellRequirement(one.require),
     limit: one.limits.map(limit),
     waf: one.waf ? waf(one.waf) : false,
     uploads: uploads && { types: uploads.types, max: uploads.bytesMax, count: uploads.countMax },
@@ -105,7 +108,7 @@ function policy(one: CheckedGuardPolicy): object {
     room: one.room,
     quota: one.quota,
     headers: one.headers && headers(one.headers),
-    sameSite: one.sameSite,
+    sameSite: one.sameSiteOrigins ? { origins: one.sameSiteOrigins } : one.sameSite,
     detectOnly: one.detectOnly,
   })
 }

@@ -4,6 +4,7 @@
 import { resolve } from 'node:path'
 import {
   type CheckedGuard,
+  type CheckedIdentity,
   type CheckedSystem,
   fileFailures,
   guardUrl,
@@ -72,9 +73,10 @@ function withAbsolutePaths(
   const at = (file: string): string => resolve(baseDirectory, file)
   const maybe = <K extends string>(key: K, file: string | undefined): { [P in K]?: string } =>
     (file === undefined ? {} : { [key]: at(file) }) as { [P in K]?: string }
-  const { audit, bots, geo, rooms, policies } = guard
+  const { audit, bots, geo, identity, rooms, policies } = guard
   return {
     ...guard,
+    identity: identityAt(identity, at),
     audit: { ...audit, file: audit.file === null ? auditPath(audit, stateDirectory) : at(audit.file) },
     bots: {
       ...bots,
@@ -95,6 +97,19 @@ function withAbsolutePaths(
         ? {}
         : { waf: { ...waf, rules: waf.rules === 'builtin' ? waf.rules : waf.rules.map(at) } }),
     })),
+  }
+}
+
+function identityAt(identity: CheckedIdentity, at: (file: string) => string): CheckedIdentity {
+  const { jwt, keys, basic } = identity
+  const placed = <T extends { readonly file: string }>(one: T): T => ({ ...one, file: at(one.file) })
+  return {
+    ...identity,
+    ...(jwt && {
+      jwt: mapped(jwt, one => (one.keys.kind === 'file' ? { ...one, keys: placed(one.keys) } : one)),
+    }),
+    ...(keys && { keys: mapped(keys, placed) }),
+    ...(basic && { basic: mapped(basic, placed) }),
   }
 }
 
