@@ -97,7 +97,7 @@ export function guardHandlers(handled: HandledGuard): GuardHandlers {
   }
 }
 
-function roomOf(question: { readonly room?: unknown }): string {
+function roomOf(question: { readonly kind: string; readonly room?: unknown }): string {
   return String(question.room ?? '')
 }
 
