@@ -1,7 +1,7 @@
 // Where rules find values: each collection as a list of named values. Filled from the request as it becomes known.
 
 import type { WafAnswer, WafBody, WafField, WafRequest } from '../transaction.ts'
-import { urlDecodeUni } from '../transformations/decode.ts'
+import { transformations, transformText } from '../transformations/index.ts'
 import { Value } from './value.ts'
 
 export interface Entry {
@@ -168,6 +168,12 @@ export class Entries {
 }
 
 const none: readonly Entry[] = []
+const urlDecoding = transformations.urldecodeuni!
+
+function urlDecodeUni(text: string): string {
+  return /[%+]/.test(text) ? transformText(urlDecoding, text) : text
+}
+
 const decodedAgainMax = 2
 const encoded = /%(?:[0-9A-Fa-f]{2}|[uU][0-9A-Fa-f]{4})/
 

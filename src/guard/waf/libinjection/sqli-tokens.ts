@@ -15,9 +15,15 @@ export interface Token {
 /** Of a token's text; longer ones are cut, as words of the table are shorter. */
 const textMax = 31
 const spaces = ' \t\n\v\f\r\xa0\0'
-const wordEnds = ' []{}<>:\\?=@!#~+-*/&|^%(),\';\t\n\v\f\r"\xa0\0'
-const variableEnds = " <>:\\?=@!#~+-*/&|^%(),';\t\n\v\f\r'`\"\0"
+const wordEnds = bytesOf(' []{}<>:\\?=@!#~+-*/&|^%(),\';\t\n\v\f\r"\xa0\0')
+const variableEnds = bytesOf(" <>:\\?=@!#~+-*/&|^%(),';\t\n\v\f\r'`\"\0")
 const letters = 'abcdefghjiklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ\0'
+
+function bytesOf(characters: string): Uint8Array {
+  const table = new Uint8Array(256)
+  for (let at = 0; at < characters.length; at += 1) table[characters.charCodeAt(at)] = 1
+  return table
+}
 
 /** The type of a word of the table, or ''. */
 export function wordType(text: string): string {
@@ -82,8 +88,14 @@ export class Tokens {
       this.count += 1
       return true
     }
-    while (this.at < this.text.length) {
-      this.at = this.#read(this.text[this.at]!)
+    const { text } = this
+    while (this.at < text.length) {
+      const code = text.charCodeAt(this.at)
+      if (code <= 32 || code === 127 || code === 160) {
+        this.at += 1
+        continue
+      }
+      this.at = this.#read(text[this.at]!)
       if (token.type !== '') {
         this.count += 1
         return true
@@ -95,8 +107,6 @@ export class Tokens {
   #read(character: string): number {
     const reader = readers[character.charCodeAt(0)]!
     switch (reader) {
-      case 'white':
-        return this.at + 1
       case 'operator1':
         return this.#one('o')
       case 'operator2':
@@ -395,9 +405,9 @@ function span(text: string, from: number, accepted: string): number {
   return Math.max(0, at - from)
 }
 
-function spanNot(text: string, from: number, refused: string): number {
+function spanNot(text: string, from: number, refused: Uint8Array): number {
   let at = from
-  while (at < text.length && !refused.includes(text[at]!)) at += 1
+  while (at < text.length && refused[text.charCodeAt(at)] === 0) at += 1
   return Math.max(0, at - from)
 }
 
@@ -406,7 +416,6 @@ const readers: readonly string[] = Array.from({ length: 256 }, (_, code) => read
 
 function readerOf(code: number): string {
   const character = String.fromCharCode(code)
-  if (code <= 32 || code === 127 || code === 160) return 'white'
   if ('!&*:<=>|'.includes(character)) return 'operator2'
   if ('%+^~'.includes(character)) return 'operator1'
   if ('(),;{}'.includes(character)) return 'char'

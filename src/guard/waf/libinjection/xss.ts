@@ -60,24 +60,33 @@ function isScript(text: string, start: HtmlStart): boolean {
   return false
 }
 
-/** Browsers pass over NUL. */
-function plain(text: string): string {
-  return text.replaceAll('\0', '').replace(/[a-z]+/g, one => one.toUpperCase())
+/** Of the longest name in the tables, and one more: longer ones are none of them. */
+const nameMax = 15
+
+/** In upper case, without NUL, which browsers pass over; at most `most` characters. */
+function plain(text: string, most: number): string {
+  if (text.length <= most && !/[^A-Z:-]/.test(text)) return text
+  let out = ''
+  for (let at = 0; at < text.length && out.length < most; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code !== 0) out += code >= 0x61 && code <= 0x7a ? String.fromCharCode(code - 0x20) : text[at]
+  }
+  return out
 }
 
 function isBadTag(name: string): boolean {
   if (name.length < 3) return false
-  return tags.has(plain(name)) || /^(?:svg|xsl)/i.test(name)
+  return tags.has(plain(name, nameMax)) || /^(?:svg|xsl)/i.test(name)
 }
 
 function attributeKind(name: string): AttributeKind {
   if (name.length < 2) return 'none'
   if (name.length >= 5) {
     if (/^on/i.test(name)) return 'always'
-    const begin = plain(name.slice(0, 5))
+    const begin = plain(name.slice(0, 5), 5)
     if (begin === 'XMLNS' || begin === 'XLINK') return 'always'
   }
-  const upper = plain(name)
+  const upper = plain(name, nameMax)
   return Object.hasOwn(attributes, upper) ? attributes[upper]! : 'none'
 }
 
@@ -142,6 +151,6 @@ function isBadComment(text: string): boolean {
   if (text.includes('`')) return true
   if (text.length > 3 && (/^\[if/i.test(text) || /^xml/i.test(text))) return true
   if (text.length <= 5) return false
-  const begin = plain(text.slice(0, 6))
+  const begin = plain(text.slice(0, 6), 6)
   return begin === 'IMPORT' || begin === 'ENTITY'
 }

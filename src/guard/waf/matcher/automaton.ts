@@ -37,7 +37,9 @@ export class Automaton {
   readonly #anchored: boolean
   #table: Int32Array = new Int32Array(0)
   #states: State[] = []
-  #rows: Map<string, number> = new Map()
+  /** The newest state by the hash of its instructions, and the one before it with the same hash. */
+  #rows: Map<number, number> = new Map()
+  #older: number[] = []
   readonly #seen: Int32Array
   #seenMark = 0
   readonly #stack: number[] = []
@@ -92,15 +94,19 @@ export class Automaton {
       { ids: new Int32Array(0), flags: 0 },
     ]
     this.#rows.clear()
+    this.#older = [-1, -1]
     this.#table = new Int32Array(this.#width * 8).fill(unknown)
     this.#table.fill(deadRow, 0, this.#width)
     this.#table.fill(this.#width * matchRow, this.#width, this.#width * 2)
   }
 
-  #row(ids: number[], flags: number): number {
-    const key = `${String.fromCharCode(...ids.slice(0, 4000))}${ids.length > 4000 ? ids.slice(4000).join() : ''}/${flags}`
-    const known = this.#rows.get(key)
-    if (known !== undefined) return known
+  #row(ids: readonly number[] | Int32Array, flags: number): number {
+    let hash = flags
+    for (let at = 0; at < ids.length; at += 1) hash = (Math.imul(hash, 31) + ids[at]!) | 0
+    const newest = this.#rows.get(hash) ?? -1
+    for (let row = newest; row >= 0; row = this.#older[row]!) {
+      if (isState(this.#states[row]!, ids, flags)) return row
+    }
     const row = this.#states.length
     if ((row + 1) * this.#width > this.#table.length) {
       const larger = new Int32Array(this.#table.length * 2).fill(unknown)
@@ -108,7 +114,8 @@ export class Automaton {
       this.#table = larger
     }
     this.#states.push({ ids: Int32Array.from(ids), flags })
-    this.#rows.set(key, row)
+    this.#older[row] = newest
+    this.#rows.set(hash, row)
     return row
   }
 
@@ -118,7 +125,7 @@ export class Automaton {
     let state = this.#states[row]!
     if ((this.#states.length + 1) * this.#width > cellsMax) {
       this.#clear()
-      from = this.#row([...state.ids], state.flags)
+      from = this.#row(state.ids, state.flags)
       state = this.#states[from]!
     }
     const byte = this.#samples[kind]!
@@ -166,7 +173,7 @@ export class Automaton {
 
   #consumed(byte: number): number {
     if (byte < 0) return deadRow
-    const { next, first, sets, start } = this.#program
+    const { next, first, sets, start, runs } = this.#program
     this.#seenMark += 1
     const ids: number[] = []
     for (const at of this.#found) {
@@ -174,12 +181,21 @@ export class Automaton {
       const to = next[at]!
       if (this.#seen[to] === this.#seenMark) continue
       this.#seen[to] = this.#seenMark
-      ids.push(to)
+      if (runs[to] === 0) ids.push(to)
+      else this.#keepLongest(ids, to, runs[to]!)
     }
     if (!this.#anchored && this.#seen[start] !== this.#seenMark) ids.push(start)
     if (ids.length === 0) return deadRow
     ids.sort((a, b) => a - b)
     return this.#row(ids, this.#flagsAfter(byte))
+  }
+
+  /** Of the ways through one bounded repetition, the one that may go on longest allows what all others do. */
+  #keepLongest(ids: number[], to: number, run: number): void {
+    const { runs } = this.#program
+    const at = ids.findIndex(id => runs[id] === run)
+    if (at < 0) ids.push(to)
+    else if (to > ids[at]!) ids[at] = to
   }
 
   #flagsAfter(byte: number): number {
@@ -199,6 +215,12 @@ export class Automaton {
     }
     return true
   }
+}
+
+function isState(state: State, ids: readonly number[] | Int32Array, flags: number): boolean {
+  if (state.flags !== flags || state.ids.length !== ids.length) return false
+  for (let at = 0; at < ids.length; at += 1) if (state.ids[at] !== ids[at]) return false
+  return true
 }
 
 /** `flags`: what is before; `byte`: what comes, -1 the end. */
@@ -221,19 +243,22 @@ export function holds(assert: number, flags: number, byte: number): boolean {
 function byteClasses(program: Program, asserts: boolean): { classes: Uint8Array; samples: number[] } {
   const sets = asserts ? [...program.sets, isWordByte, new Uint8Array(256).fill(1, 0x0a, 0x0b)] : program.sets
   const classes = new Uint8Array(256)
+  let count = 1
+  for (const set of sets) count = splitClasses(classes, count, set)
   const samples: number[] = []
-  const known = new Map<string, number>()
-  for (let byte = 0; byte < 256; byte += 1) {
-    let text = ''
-    for (const set of sets) text += set[byte]
-    let kind = known.get(text)
-    if (kind === undefined) {
-      kind = samples.length
-      known.set(text, kind)
-      samples.push(byte)
-    }
-    classes[byte] = kind
-  }
+  for (let byte = 0; byte < 256; byte += 1) if (classes[byte] === samples.length) samples.push(byte)
   samples.push(-1)
   return { classes, samples }
+}
+
+/** Each class becomes two where the set holds only some of it. Numbered by their first bytes. Gives how many there are. */
+function splitClasses(classes: Uint8Array, count: number, set: Uint8Array): number {
+  const numbers = new Int16Array(count * 2).fill(-1)
+  let next = 0
+  for (let byte = 0; byte < 256; byte += 1) {
+    const half = classes[byte]! * 2 + set[byte]!
+    if (numbers[half]! < 0) numbers[half] = next++
+    classes[byte] = numbers[half]!
+  }
+  return next
 }

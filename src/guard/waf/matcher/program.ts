@@ -1,7 +1,7 @@
 // A tree as a program for a nondeterministic automaton: what the lazy automaton and the backtracker both run. Four
 // numbers an instruction. Repetitions with bounds are written out.
 
-import type { ByteSet } from './bytes.ts'
+import { type ByteSet, textOfSet } from './bytes.ts'
 import { type AssertKind, PatternError, type Tree } from './syntax.ts'
 
 /** `look` has its own little program at `first`, which ends with `match`. */
@@ -39,6 +39,11 @@ export interface Program {
   readonly sets: readonly ByteSet[]
   readonly start: number
   readonly groups: number
+  /**
+   * Of each instruction that begins what is left of a bounded repetition (`a{0,9}`): which repetition, from 1 on; else 0.
+   * The one with the higher number allows all that a lower one of the same repetition does.
+   */
+  readonly runs: Int32Array
 }
 
 /** More would make each step over a byte too dear. */
@@ -51,9 +56,12 @@ class Writer {
   first: number[] = []
   second: number[] = []
   sets: ByteSet[] = []
-  setsByText: Map<string, number> = new Map()
+  /** By themselves, and by what they hold. */
+  setsKnown: Map<ByteSet | string, number> = new Map()
   /** Without what an automaton can't decide: it then matches more, never less. */
   relaxed: boolean
+  runs: Map<number, number> = new Map()
+  runCount = 0
 
   constructor(relaxed: boolean) {
     this.relaxed = relaxed
@@ -71,12 +79,12 @@ class Writer {
   }
 
   setIndex(set: ByteSet): number {
-    const text = set.join('')
-    const known = this.setsByText.get(text)
-    if (known !== undefined) return known
-    this.sets.push(set)
-    this.setsByText.set(text, this.sets.length - 1)
-    return this.sets.length - 1
+    const same = this.setsKnown.get(set)
+    if (same !== undefined) return same
+    const text = textOfSet(set)
+    const index = this.setsKnown.get(text) ?? this.sets.push(set) - 1
+    this.setsKnown.set(set, index).set(text, index)
+    return index
   }
 
   /** Writes backwards: the instruction after `tree` is known. Gives the first one of it. */
@@ -123,9 +131,12 @@ class Writer {
       this.first[loop] = greedy ? after : body
       start = loop
     } else {
+      this.runCount += 1
+      const run = this.runCount
       for (let count = least; count < most; count += 1) {
         const body = this.write(part, start)
         start = greedy ? this.add(code.split, body, after) : this.add(code.split, after, body)
+        this.runs.set(start, run)
       }
     }
     for (let count = 0; count < least; count += 1) start = this.write(part, start)
@@ -153,6 +164,8 @@ class Writer {
 export function writeProgram(tree: Tree, groups: number, relaxed: boolean): Program {
   const writer = new Writer(relaxed)
   const start = writer.write(tree, writer.add(code.match, 0))
+  const runs = new Int32Array(writer.codes.length)
+  for (const [at, run] of writer.runs) runs[at] = run
   return {
     codes: Uint8Array.from(writer.codes),
     next: Int32Array.from(writer.next),
@@ -161,6 +174,7 @@ export function writeProgram(tree: Tree, groups: number, relaxed: boolean): Prog
     sets: writer.sets,
     start,
     groups,
+    runs,
   }
 }
 

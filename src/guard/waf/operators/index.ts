@@ -47,8 +47,8 @@ function textual(name: string, test: (text: string, parameter: string) => boolea
   })
 }
 
-function groupTexts(pattern: Pattern, value: Value, scene: Scene): readonly string[] {
-  const groups = pattern.groups(value.bytes, value.length, scene.work)
+function groupTexts(pattern: Pattern, value: Value, scene: Scene, end: number): readonly string[] {
+  const groups = pattern.groups(value.bytes, value.length, scene.work, end)
   if (groups === null) return []
   const texts: string[] = []
   for (let at = 0; at + 1 < groups.length && at < 20; at += 2) {
@@ -59,14 +59,22 @@ function groupTexts(pattern: Pattern, value: Value, scene: Scene): readonly stri
 
 const rx: Make = (parameter, needs) => {
   if (parameter.includes('%{')) return patternWithMacros(parameter)
-  const { pattern, list } = needs.registry.pattern(parameter)
+  const { registry } = needs
+  const { pattern, lists } = registry.pattern(parameter)
+  // Of the last match: what is captured is asked for right after it.
+  let end = 0
   return {
     name: 'rx',
     test: (value, scene) => {
-      if (list >= 0 && !value.holds(needs.registry.phrases, list, scene.work)) return false
-      return pattern.test(value.bytes, value.length, scene.work)
+      for (let index = 0; index < lists.length; index += 1) {
+        const list = lists[index]!
+        if (list >= 0 && !value.holds(registry.phrases, list, scene.work)) continue
+        end = pattern.endOf(pattern.pieces[index]!, value.bytes, value.length, scene.work)
+        if (end >= 0) return true
+      }
+      return false
     },
-    captures: (value, scene) => groupTexts(pattern, value, scene),
+    captures: (value, scene) => groupTexts(pattern, value, scene, end),
   }
 }
 
@@ -92,7 +100,7 @@ function patternWithMacros(parameter: string): Operator {
     test: (value, scene) => patternFor(scene)?.test(value.bytes, value.length, scene.work) ?? false,
     captures: (value, scene) => {
       const pattern = patternFor(scene)
-      return pattern === null ? [] : groupTexts(pattern, value, scene)
+      return pattern === null ? [] : groupTexts(pattern, value, scene, value.length)
     },
   }
 }
@@ -107,22 +115,15 @@ function usablePattern(source: string): Pattern | null {
 }
 
 function phraseOperator(name: string, phrases: readonly string[], needs: OperatorNeeds): Operator {
-  const wanted = phrases.filter(phrase => phrase !== '')
-  const list = needs.registry.addPhrases(wanted)
-  const whole = needs.registry.addWhole(wanted)
+  const { registry } = needs
+  const list = registry.addPhrases(phrases.filter(phrase => phrase !== ''))
   return {
     name,
-    // Most values have no beginning of a phrase; only the others are walked over for whole ones.
-    test: (value, scene) => {
-      if (!value.holds(needs.registry.phrases, list, scene.work)) return false
-      const found = new Uint32Array(1)
-      whole().scan(value.bytes, value.length, found, scene.work)
-      return found[0] !== 0
-    },
-    captures: value => {
-      const text = value.text.toLowerCase()
-      const found = wanted.find(phrase => text.includes(phrase.toLowerCase()))
-      return found === undefined ? [] : [found]
+    test: (value, scene) => value.holds(registry.phrases, list, scene.work),
+    captures: (value, scene) => {
+      scene.work.spend(value.length * 2)
+      const found = registry.phrases.first(value.bytes, value.length, list)
+      return found === null ? [] : [value.text.slice(...found)]
     },
   }
 }
@@ -150,6 +151,16 @@ function addresses(name: string, list: readonly string[]): Operator {
   return { name, test: value => holds(value.text) }
 }
 
+function injection(name: string, detect: (text: string) => string): Operator {
+  const answer = (value: Value, scene: Scene): string =>
+    value.remembered(name, text => (scene.work.spend(text.length * injectionSteps) ? detect(text) : ''))
+  return {
+    name,
+    test: (value, scene) => answer(value, scene) !== '',
+    captures: (value, scene) => [answer(value, scene)],
+  }
+}
+
 function never(name: string): Make {
   return () => ({ name, never: true, test: () => false })
 }
@@ -158,15 +169,8 @@ const operators: Readonly<Record<string, Make>> = {
   beginswith: textual('beginsWith', (text, parameter) => text.startsWith(parameter)),
   contains: textual('contains', (text, parameter) => text.includes(parameter)),
   containsword: textual('containsWord', containsWord),
-  detectsqli: () => ({
-    name: 'detectSQLi',
-    test: (value, scene) => scene.work.spend(value.length * injectionSteps) && detectSqli(value.text) !== '',
-    captures: value => [detectSqli(value.text)],
-  }),
-  detectxss: () => ({
-    name: 'detectXSS',
-    test: (value, scene) => scene.work.spend(value.length * injectionSteps) && detectXss(value.text),
-  }),
+  detectsqli: () => injection('detectSQLi', detectSqli),
+  detectxss: () => injection('detectXSS', text => (detectXss(text) ? 'xss' : '')),
   endswith: textual('endsWith', (text, parameter) => text.endsWith(parameter)),
   eq: numeric('eq', (left, right) => left === right),
   ge: numeric('ge', (left, right) => left >= right),
@@ -191,11 +195,18 @@ const operators: Readonly<Record<string, Make>> = {
   unconditionalmatch: () => ({ name: 'unconditionalMatch', test: () => true }),
   validatebyterange: parameter => {
     const allowed = byteRange(parameter)
-    return { name: 'validateByteRange', test: value => value.bytes.some(byte => allowed[byte] === 0) }
+    return { name: 'validateByteRange', test: (value, scene) => hasOther(value, allowed, scene) }
   },
   validateurlencoding: () => ({ name: 'validateUrlEncoding', test: value => urlEncodingIsBad(value.text) }),
   validateutf8encoding: () => ({ name: 'validateUtf8Encoding', test: value => utf8IsBad(value.text) }),
   within: textual('within', (text, parameter) => parameter.includes(text)),
+}
+
+function hasOther(value: Value, allowed: Uint8Array, scene: Scene): boolean {
+  scene.work.spend(value.length)
+  const { bytes, length } = value
+  for (let at = 0; at < length; at += 1) if (allowed[bytes[at]!] === 0) return true
+  return false
 }
 
 /** Operators that CRS has and that never match here, by choice. */

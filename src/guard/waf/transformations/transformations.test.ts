@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { transformations } from './index.ts'
+import { traitsOf, transformations, transformText } from './index.ts'
 
 const vectors: Readonly<Record<string, readonly (readonly [input: string, output: string])[]>> = {
   base64Decode: [
@@ -119,7 +119,7 @@ const vectors: Readonly<Record<string, readonly (readonly [input: string, output
 for (const [name, cases] of Object.entries(vectors)) {
   test(`${name} makes of each text what rule sets expect`, () => {
     for (const [input, output] of cases) {
-      assert.equal(transformations[name.toLowerCase()]!(input), output, JSON.stringify(input))
+      assert.equal(transformText(transformations[name.toLowerCase()]!, input), output, JSON.stringify(input))
     }
   })
 }
@@ -134,9 +134,23 @@ test('every transformation has vectors, under each of its spellings', () => {
 })
 
 test('long texts of one kind of byte are transformed whole, whatever the bytes', () => {
-  for (const [name, transform] of Object.entries(transformations)) {
+  for (const [name, transformation] of Object.entries(transformations)) {
     for (const unit of ['%', '\\', '&', '/*', '../', ' ', '\0', '\xc3', '&#', '%u', '0x', '--', '<!--']) {
-      assert.equal(typeof transform(unit.repeat(8192)), 'string', `${name} of ${unit}`)
+      assert.equal(typeof transformText(transformation, unit.repeat(8192)), 'string', `${name} of ${unit}`)
+    }
+  }
+})
+
+test('a text without any of the traits that a transformation needs stays as it is', () => {
+  for (const [name, transformation] of Object.entries(transformations)) {
+    if (transformation.needs === 0) continue
+    for (let byte = 0; byte < 256; byte += 1) {
+      for (const around of ['', 'x', '1']) {
+        const text = `${around}${String.fromCharCode(byte).repeat(2)}${around}`
+        const bytes = Buffer.from(text, 'latin1')
+        if ((traitsOf(bytes, bytes.length) & transformation.needs) !== 0) continue
+        assert.equal(transformText(transformation, text), text, `${name} of ${byte}`)
+      }
     }
   }
 })
