@@ -14,6 +14,7 @@ const guarding = process.env.BOXOFFICE_GUARD !== 'off'
 const opens = process.env.BOXOFFICE_PREMIERE_OPENS
 const premiereSeats = Number(process.env.BOXOFFICE_PREMIERE_SEATS ?? 500)
 const seatsEach = 2
+const admitPerMinute = Number(process.env.BOXOFFICE_PREMIERE_ADMIT ?? 600)
 // The first is for a clone of the project alone: see there.
 const node = ['node', '--import', './tenfold-source.mjs']
 
@@ -60,7 +61,7 @@ const guard = {
   rooms: {
     premiere: {
       title: 'The last reel',
-      admit: '600/min',
+      admit: `${admitPerMinute}/min`,
       active: 200,
       person: 'account',
       revokeAfter: ['POST /premiere/orders'],

@@ -81,6 +81,7 @@ app.post('/sign-in', { schema: signingIn }, async (request, reply) => {
 
 app.get('/premiere', async (request, reply) => {
   const [free, person] = await Promise.all([house.free(), signIn.personOf(request.headers.cookie)])
+  if (!wantsPage(request)) return reply.header('cache-control', 'no-store').send({ free, total })
   return show(reply, premierePage({ free, total, person, opensAt, each }))
 })
 
