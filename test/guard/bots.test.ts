@@ -17,6 +17,7 @@ import type { GuardSpec } from '../../src/guard/part.ts'
 import { createAuthority, writePair } from '../tools/certificates.ts'
 import type { EdgeSetup } from '../tools/edge-harness.ts'
 import { answering, ok } from '../tools/raw-origin.ts'
+import { cleared, routes } from './challenges.ts'
 import { type AskedRequest, type GuardedEdge, policyOf, specOf, startGuardedEdge } from './harness.ts'
 
 const run = promisify(execFile)
@@ -351,4 +352,39 @@ test('a file of crawlers or keys that can not be used is refused with the snapsh
   ])
     await assert.rejects(edge.reload(specOf(policies, { bots: { ...bots, ...change } })), /bad\.json/)
   assert.equal((await edge.ask({ fields: chromeFields })).status, 200)
+})
+
+test('a page of another site that loads a honeypot makes nobody risky, and going there does', async t => {
+  const spec = specOf([policyOf('trial', { risk: thresholds, challenge: 'suspicious' })], {
+    bots: { ...specOf().bots, honeypots: ['/trap'], honeypotFields: ['website'] },
+  })
+  const edge = await start(t, spec)
+  const page = (path = '/'): Promise<number> =>
+    edge.ask({ path, fields: chromeFields }).then(({ status }) => status)
+  const loads = chromeFields.replace(/Accept: .*/, 'Accept: image/avif,image/webp,*/*;q=0.8')
+  for (const sent of ['', 'Referer: https://evil.example/page\r\n', 'Sec-Fetch-Site: cross-site\r\n'])
+    await edge.ask({ path: '/trap', fields: loads + sent })
+  const form = `${chromeFields}Content-Type: application/x-www-form-urlencoded\r\nOrigin: https://evil.example\r\n`
+  await edge.ask({ method: 'POST', fields: form, body: 'website=x' })
+  assert.equal(await page(), 200)
+  assert.equal(await page('/trap'), 403)
+  assert.equal(await page(), 403)
+})
+
+test('row 25: whatever one does behind an address, the others are challenged at most, and get in by passing it', async t => {
+  const spec = specOf([policyOf('trial', { risk: thresholds, challenge: 'suspicious' })], {
+    bots: { ...specOf().bots, honeypots: ['/trap'], honeypotFields: ['website'] },
+  })
+  const edge = await start(t, spec, { routes })
+  const form = `${chromeFields}Content-Type: application/x-www-form-urlencoded\r\n`
+  await edge.ask({ method: 'POST', fields: form, body: 'website=x' })
+  await edge.ask({ path: '/trap', fields: chromeFields })
+  for (let i = 0; i < 400; i++) await edge.ask({ fields: chromeFields })
+  const other = { fields: chromeFields }
+  const asked = await edge.ask(other)
+  assert.match(asked.body.toString(), /class="tenfold|altcha/i)
+  const record = await edge.explained(asked.fields.get('x-request-id') ?? '')
+  assert.deepEqual([record.risk, record.findings.at(-1)?.step], [75, 'challenge'])
+  const cookie = await cleared(edge, { fields: chromeFields.replace(/Accept: .*\r\n/, '') })
+  assert.equal((await edge.ask({ fields: `${chromeFields}Cookie: ${cookie}\r\n` })).status, 200)
 })

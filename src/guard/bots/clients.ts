@@ -65,6 +65,11 @@ export class Clients {
     return start
   }
 
+  /** Into `hash`. */
+  hashNetwork(asn: string): void {
+    hashKey(this.#subjects, `network ${asn}`, this.hash)
+  }
+
   /** Into `hash`: the account, or the session; false: neither is known. */
   hashSubject({ account, session }: GuardVisit): boolean {
     if (account === '' && session === '') return false

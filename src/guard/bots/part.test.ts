@@ -121,7 +121,8 @@ test('what others of a client did counts half for a session that was there befor
   for (let i = 0; i < 4; i++) assert.equal(at(i * 5, 'known'), 0)
   assert.equal(at(20, 'bad', '/trap'), 60)
   assert.equal(at(21, 'known'), 30)
-  assert.equal(at(21, 'new'), 60)
+  // Never so much that it would wait for ever (60).
+  assert.equal(at(21, 'new'), 59)
   assert.equal(at(21, 'bad'), 60)
   assert.equal(at(20 + 3_601, 'new'), 0)
 })
@@ -132,6 +133,51 @@ test('challenges that a client failed are remembered through the part that gives
   assert.equal(visit.hooks, hooks)
   for (let i = 0; i < 3; i++) noteChallenge(passage, visit, 'failed')
   assert.deepEqual(enter(app).visit.riskReasons, ['it failed challenges lately'])
+})
+
+test('what a client without a session of its own did is a challenge at most, whatever it adds up to', async t => {
+  const { enter, hooks } = await trialOf(t)
+  const { passage, visit } = enter({ ...app, target: '/trap' })
+  assert.equal(visit.risk, 60)
+  for (let i = 0; i < 10; i++) {
+    noteChallenge(passage, visit, 'failed')
+    noteChallenge(passage, visit, 'passed')
+  }
+  const neighbour = enter(app).visit
+  assert.deepEqual([neighbour.risk, neighbour.wantsChallenge, neighbour.queueForEver], [59, true, false])
+  assert.equal(hooks, visit.hooks)
+})
+
+test('a honeypot that another site leads a browser to counts against nobody', async t => {
+  const { enter } = await trialOf(t)
+  const browser = 'User-Agent: Mozilla/5.0 (X11; rv:115.0) Gecko/20100101 Firefox/115.0\r\n'
+  const image = `${browser}Accept: image/*\r\nAccept-Language: en\r\nAccept-Encoding: gzip\r\n`
+  for (const sent of [
+    'Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n',
+    'Referer: https://evil.example/\r\n',
+    '',
+  ])
+    enter({ fields: image + sent, target: '/trap' })
+  const names = (fields: string): readonly string[] => enter({ fields }).visit.riskReasons
+  assert.ok(!names(image).some(reason => reason.includes('led to')))
+  enter({ fields: `${image.replace('image/*', 'text/html')}`, target: '/trap' })
+  assert.ok(names(image).some(reason => reason.includes('led to')))
+})
+
+test('an account that uses clearances got elsewhere is told by their number, and so is a busy network', async t => {
+  const { enter } = await trialOf(t)
+  const { passage, visit } = enter(app, 'farm')
+  for (let i = 0; i < 8; i++) noteChallenge(passage, visit, 'used')
+  assert.equal(enter(app, 'other').visit.risk, 0)
+  const texts = enter(app, 'farm').visit.riskReasons
+  assert.deepEqual(texts, ['it passed more challenges than one client needs'])
+  for (let i = 0; i < 305; i++) {
+    const one = enter({ ...app, address: `198.51.100.${i % 250}` })
+    noteChallenge(one.passage, one.visit, 'passed')
+  }
+  const far = enter({ ...app, address: '203.0.113.9' }).visit
+  assert.deepEqual([far.risk, far.riskReasons.length], [10, 1])
+  assert.equal(enter({ ...app, address: '192.0.2.66' }).visit.riskReasons.length, 1, 'another network')
 })
 
 test('a hidden field is seen in each kind of form when it is filled in, and is no field when it is empty', () => {

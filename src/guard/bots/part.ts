@@ -26,16 +26,23 @@ import type { GuardVisit } from '../visit.ts'
 import { Clients, type KnownAgent } from './clients.ts'
 import { CookieStep } from './cookie-step.ts'
 import { CrawlerCheck, crawlerProof } from './crawler-check.ts'
-import { recordDeeds } from './deeds.ts'
+import { type ChallengeOutcome, recordDeeds } from './deeds.ts'
 import { botRefusals } from './failures.ts'
 import { formBytesMax, isFilledIn, isForm } from './honeypot-fields.ts'
 import { KeyDirectories } from './key-directories.ts'
 import { type BotLists, readLists } from './lists.ts'
 import { botMemory } from './main-part.ts'
 import { SharedNonces } from './nonces.ts'
-import { asksForPage, emptyShape, fillShape } from './request-shape.ts'
+import { asksForPage, emptyShape, fillShape, isFramed } from './request-shape.ts'
 import { Signers } from './signers.ts'
 
+const challengeDeeds = {
+  asked: deed.askedChallenge,
+  failed: deed.failedChallenge,
+  passed: deed.passedChallenge,
+} as const
+/** What may be another client's doing adds up to this at most, and never to more than a challenge. */
+const othersMax = 75
 /** Requests that wait because they were slowed, in one worker. */
 const slowedMax = 512
 
@@ -69,10 +76,15 @@ export class BotsPart implements GuardPart {
       new SharedNonces(memory[botMemory.nonces] as SharedArrayBuffer, this.#secret),
       clock,
     )
-    recordDeeds(surroundings.hooks, (passage, visit, outcome) => {
-      const what = outcome === 'failed' ? deed.failedChallenge : deed.passedChallenge
-      this.remember(passage, visit, what)
-    })
+    recordDeeds(surroundings.hooks, (passage, visit, outcome) => this.#challenged(passage, visit, outcome))
+  }
+
+  #challenged(passage: Passage, visit: GuardVisit, outcome: ChallengeOutcome): void {
+    if (outcome === 'used') this.#rememberSubject(passage, visit, deed.passedChallenge)
+    else this.remember(passage, visit, challengeDeeds[outcome])
+    if (outcome !== 'passed') return
+    const network = this.networkRowOf(passage, visit)
+    if (network >= 0) this.history.did(network, deed.passedChallenge, timeOf(passage))
   }
 
   async prepare(spec: GuardSpec): Promise<void> {
@@ -115,6 +127,15 @@ export class BotsPart implements GuardPart {
     return this.history.row(clients.hash.low, clients.hash.high, timeOf(passage))
   }
 
+  /** The row of its autonomous system; -1: nobody knows it. */
+  networkRowOf(passage: Passage, visit: GuardVisit): number {
+    const asn = visit.hooks.asn?.(passage.address)
+    if (asn === undefined) return -1
+    const { clients } = this
+    clients.hashNetwork(asn)
+    return this.history.row(clients.hash.low, clients.hash.high, timeOf(passage))
+  }
+
   /** Its visit, where this part was asked about it: only requests of guarded routes have one. */
   visitOf(passage: Passage): GuardVisit | null {
     const { visit } = passage
@@ -127,10 +148,13 @@ export class BotsPart implements GuardPart {
 
   /** Of its client, and of its account or session. */
   remember(passage: Passage, visit: GuardVisit, what: number): void {
-    const now = timeOf(passage)
-    this.history.did(this.rowOf(passage, visit, this.knownOf(passage)), what, now)
+    this.history.did(this.rowOf(passage, visit, this.knownOf(passage)), what, timeOf(passage))
+    this.#rememberSubject(passage, visit, what)
+  }
+
+  #rememberSubject(passage: Passage, visit: GuardVisit, what: number): void {
     const subject = this.subjectRowOf(passage, visit)
-    if (subject >= 0) this.history.did(subject, what, now)
+    if (subject >= 0) this.history.did(subject, what, timeOf(passage))
   }
 
   async close(): Promise<void> {
@@ -146,10 +170,14 @@ function timeOf(passage: Passage): number {
   return Math.floor(passage.startedAt / 1_000) >>> 0
 }
 
-/** What counts in full, and what only its address, browser and TLS library have in common with others: half. */
+/**
+ * What counts in full; what its address, browser and TLS library did, which may be others'; and of that what counts half,
+ * because its account or session answers for itself.
+ */
 interface Score {
   own: number
-  shared: number
+  others: number
+  halved: boolean
 }
 
 class BotsStep implements GuardStep {
@@ -160,7 +188,7 @@ class BotsStep implements GuardStep {
   readonly #detects: boolean
   /** A waiting room's page asks again by itself, like a clock. */
   readonly #countsPages: boolean
-  readonly #score: Score = { own: 0, shared: 0 }
+  readonly #score: Score = { own: 0, others: 0, halved: false }
 
   constructor(part: BotsPart, policy: CheckedGuardPolicy, _route: GuardedRoute, spec: GuardSpec) {
     this.#part = part
@@ -222,22 +250,23 @@ class BotsStep implements GuardStep {
     const row = part.rowOf(passage, visit, known)
     const clientHash = part.clients.hash.low
     const subject = part.subjectRowOf(passage, visit)
-    const trapped = part.lists?.honeypots.has(passage.path) === true
+    const trapped = part.lists?.honeypots.has(passage.path) === true && !isFramed(passage, known.agent)
     if (trapped) this.#trapped(row, subject, now)
     history.count(row, now, page, hasCookie)
     let own = claim | shapeRisk(shape) | this.#placeRisk(passage, visit)
     // Who has just asked for it did it, whoever it is.
     if (trapped) own |= riskBit.honeypot
     const client = history.risk(row, now)
+    if (subject >= 0) own |= this.#subjectRisk(visit, row, subject, clientHash, now, hasCookie)
     const score = this.#score
-    score.shared = 0
-    if (subject < 0) score.own = own | client
-    else {
-      own |= this.#subjectRisk(visit, row, subject, clientHash, now, hasCookie)
-      const apart = history.isEstablished(subject, now)
-      score.own = apart ? own : own | client
-      score.shared = apart ? client & ~own : 0
-    }
+    score.own = own
+    score.others = (client | this.#networkRisk(passage, visit, now)) & ~own
+    score.halved = subject >= 0 && history.isEstablished(subject, now)
+  }
+
+  #networkRisk(passage: Passage, visit: GuardVisit, now: number): number {
+    const row = this.#part.networkRowOf(passage, visit)
+    return row < 0 ? 0 : this.#part.history.networkRisk(row, now)
   }
 
   #trapped(row: number, subject: number, now: number): void {
@@ -283,15 +312,21 @@ class BotsStep implements GuardStep {
 
   #lookAtFields(passage: Passage, visit: GuardVisit): number {
     const { serial } = passage
-    const { own, shared } = this.#score
+    const { own, others, halved } = this.#score
     passage.holdBody(formBytesMax, body => {
       const type = passage.head.value(fieldId['content-type']) ?? ''
       const score = this.#score
       score.own = own
-      score.shared = shared
-      if (body !== null && isFilledIn(body, type, this.#spec.bots.honeypotFields)) {
+      score.others = others
+      score.halved = halved
+      if (
+        body !== null &&
+        !isFramed(passage, this.#part.knownOf(passage).agent) &&
+        isFilledIn(body, type, this.#spec.bots.honeypotFields)
+      ) {
         this.#part.remember(passage, visit, deed.field)
         score.own |= riskBit['honeypot-field']
+        score.others &= ~score.own
       }
       const answer = this.#answer(passage, visit)
       if (answer !== verdict.pending) visit.resume(serial, answer)
@@ -302,12 +337,11 @@ class BotsStep implements GuardStep {
   // --- the answer ---------------------------------------------------------------------------------------------
 
   #answer(passage: Passage, visit: GuardVisit): number {
-    const { own, shared } = this.#score
-    if ((own | shared) === 0) return verdict.pass
-    for (const { points, text } of reasonsOf(own)) visit.addRisk(points, text)
-    for (const { points, text } of reasonsOf(shared & ~own))
-      visit.addRisk(Math.floor(points / 2), `${text} (others of its address did)`)
+    const { own, others } = this.#score
+    if ((own | others) === 0) return verdict.pass
     const risk = this.#policy.risk!
+    for (const { points, text } of reasonsOf(own)) visit.addRisk(points, text)
+    this.#addOthers(visit, Math.min(othersMax, risk.queueAt - 1, risk.refuseAt - 1))
     const answer = riskAnswerOf(visit.risk, risk)
     if (answer === riskAnswer.allow) return verdict.pass
     if (answer === riskAnswer.refuse)
@@ -322,6 +356,15 @@ class BotsStep implements GuardStep {
     if (queues) visit.queueForEver = true
     visit.wantsChallenge = true
     return verdict.pass
+  }
+
+  /** Nobody is refused, or waits for ever, for what a neighbour may have done. */
+  #addOthers(visit: GuardVisit, upTo: number): void {
+    const { others, halved } = this.#score
+    for (const { points, text } of reasonsOf(others)) {
+      const added = Math.min(halved ? Math.floor(points / 2) : points, upTo - visit.risk)
+      if (added > 0) visit.addRisk(added, halved ? `${text} (others of its address did)` : text)
+    }
   }
 
   #finding(

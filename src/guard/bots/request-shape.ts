@@ -1,6 +1,6 @@
 // What `policy/risk` looks at in one request, gathered from its head by interned names. One object, filled anew.
 
-import type { Agent, RequestShape } from '../../policy/risk/index.ts'
+import { type Agent, couldBeFramed, type RequestShape } from '../../policy/risk/index.ts'
 import { fieldId } from '../../wire/fields.ts'
 import type { RequestHead } from '../../wire/head.ts'
 import type { Passage } from '../passage.ts'
@@ -55,6 +55,20 @@ export function fillShape(shape: RequestShape, passage: Passage, agent: Agent): 
 
 function text(head: RequestHead, id: number): string {
   return head.value(id) ?? ''
+}
+
+/** Could another site, or another user of this one, have made it ask? */
+export function isFramed(passage: Passage, agent: Agent): boolean {
+  const { head } = passage
+  return couldBeFramed({
+    family: agent.family,
+    fetchSite: text(head, fieldId['sec-fetch-site']),
+    fetchDest: text(head, fieldId['sec-fetch-dest']),
+    referer: text(head, fieldId.referer),
+    origin: text(head, fieldId.origin),
+    accept: text(head, fieldId.accept),
+    authority: head.authority,
+  })
 }
 
 /** Does it ask for a page, as a click or a reload does? What claims no browser asks for pages with every GET. */

@@ -29,6 +29,8 @@ import { Turnstile } from './turnstile.ts'
 
 /** Who waited instead of computing is asked again sooner. */
 const waitedLifeMsMax = 600_000
+/** Later uses of a clearance are not looked at. */
+const noticedForMs = 300_000
 
 export class Desk {
   readonly clock: Clock
@@ -137,6 +139,17 @@ export class Desk {
       id: passage.requestId,
     })
     return { cookie: clearanceCookie(token, passage.client?.tls != null, lifeMs), token, lifeMs }
+  }
+
+  /**
+   * Who logs in after the challenge: it counts for that account too, once. Farms solve for many; the account that collects
+   * what they solve is seen by its number.
+   */
+  noticeUse(passage: Passage, visit: GuardVisit, clearance: Clearance): void {
+    const { id, account, issuedAtMs } = clearance
+    if (account !== '' || visit.account === '' || this.nowMs - issuedAtMs > noticedForMs) return
+    if (this.spent.spendHere('used', id, issuedAtMs + noticedForMs, this.nowMs))
+      noteChallenge(passage, visit, 'used')
   }
 
   close(): void {

@@ -4,6 +4,7 @@
 import type { CheckedGuardPolicy } from '../../file/checked-guard.ts'
 import { fieldId } from '../../wire/fields.ts'
 import { clientBinding } from '../binding.ts'
+import { noteChallenge } from '../bots/deeds.ts'
 import { addEdits } from '../edits.ts'
 import type { GuardStep } from '../part.ts'
 import { type Passage, verdict } from '../passage.ts'
@@ -27,10 +28,12 @@ export function challengeStep(desk: Desk, policy: CheckedGuardPolicy): GuardStep
       const found = desk.clearanceOf(passage, visit)
       const cleared = typeof found !== 'string' && visit.risk <= found.risk + riskSlack
       visit.cleared = cleared
+      if (cleared) desk.noticeUse(passage, visit, found as Clearance)
       if (!cleared && !visit.allowed && (always || visit.wantsChallenge)) {
         const why = typeof found === 'string' ? found : 'risk'
         const answer = visit.refuse(finding(why, visit, always), challengeRefusals.required, detectOnly)
         if (answer === verdict.refuse) {
+          noteChallenge(passage, visit, 'asked')
           present(desk, passage, visit)
           return verdict.taken
         }

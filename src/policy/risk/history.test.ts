@@ -64,11 +64,10 @@ test('what a client was caught at counts for an hour; challenges count from a nu
   history.did(row, deed.field, start)
   for (let i = 0; i < 3; i++) history.did(row, deed.failedChallenge, start + i)
   for (let i = 0; i < 7; i++) history.did(row, deed.passedChallenge, start + i)
-  assert.deepEqual(namesOf(history.risk(row, start + 59 * minute)), [
-    'honeypot',
-    'honeypot-field',
-    'failed-challenges',
-  ])
+  const all = ['honeypot', 'honeypot-field', 'failed-challenges']
+  assert.deepEqual(namesOf(history.risk(row, start + 15 * minute)), all)
+  // What is counted wears off.
+  assert.deepEqual(namesOf(history.risk(row, start + 59 * minute)), all.slice(0, 2))
   history.did(row, deed.passedChallenge, start + 10)
   assert.ok(namesOf(history.risk(row, start + 20)).includes('many-challenges'))
   assert.deepEqual(namesOf(history.risk(row, start + hour + second)), [])
@@ -114,4 +113,53 @@ test('a full set gives the place of who was silent longest, and forgets all of h
   assert.equal(history.risk(ninth, start + 10), 0)
   assert.equal(history.row(1, 1, start + 11), first)
   assert.deepEqual(namesOf(history.risk(first, start + 11)), ['honeypot'])
+})
+
+test('challenges that are passed evenly over hours are no farm, many within one hour are', () => {
+  const history = tableOf()
+  const [person, farm] = [history.row(1, 1, start), history.row(2, 2, start)]
+  for (let i = 0; i < 100; i++) history.did(person, deed.passedChallenge, start + i * 15 * minute)
+  assert.deepEqual(namesOf(history.risk(person, start + 99 * 15 * minute)), [])
+  for (let i = 0; i < 10; i++) history.did(farm, deed.passedChallenge, start + i * 2 * minute)
+  assert.deepEqual(namesOf(history.risk(farm, start + 20 * minute)), ['many-challenges'])
+})
+
+test('who is asked for proof again and again and never gives any is told; who solves one is not', () => {
+  const history = tableOf()
+  const row = history.row(1, 1, start)
+  for (let i = 0; i < 100; i++) history.did(row, deed.askedChallenge, start + i)
+  assert.deepEqual(namesOf(history.risk(row, start + second)), [], 'what a page loads is asked once')
+  for (let i = 1; i < 25; i++) history.did(row, deed.askedChallenge, start + i * 2 * second)
+  assert.deepEqual(namesOf(history.risk(row, start + minute)), ['ignored-challenges'])
+  history.did(row, deed.passedChallenge, start + minute)
+  assert.deepEqual(namesOf(history.risk(row, start + minute)), [])
+})
+
+test('a network from which hundreds of challenges an hour are passed is told', () => {
+  const history = tableOf()
+  const row = history.row(1, 1, start)
+  for (let i = 0; i < 290; i++) history.did(row, deed.passedChallenge, start + i)
+  assert.equal(history.networkRisk(row, start + second), 0)
+  for (let i = 0; i < 20; i++) history.did(row, deed.passedChallenge, start + i)
+  assert.deepEqual(namesOf(history.networkRisk(row, start + second)), ['busy-network'])
+  assert.equal(history.networkRisk(row, start + 10 * minute), 0)
+})
+
+test('a flood of new clients takes the places of each other, not of who is known or was caught', () => {
+  const history = tableOf(8)
+  for (let i = 1; i <= 3; i++)
+    for (let ask = 0; ask < 3; ask++) history.count(history.row(i, i, start), start, false, true)
+  history.did(history.row(4, 4, start), deed.trap, start)
+  for (let i = 0; i < 10_000; i++) {
+    const now = start + 1 + Math.floor(i / 10)
+    history.count(history.row(100 + i, 7, now), now, true, false)
+  }
+  const now = start + 2 * second
+  for (let i = 1; i <= 3; i++)
+    assert.equal(history.isEstablished(history.row(i, i, now), now + 9 * second), true)
+  assert.deepEqual(namesOf(history.risk(history.row(4, 4, now), now)), ['honeypot'])
+  // Who has been silent for an hour makes room like everybody.
+  const later = start + 2 * hour
+  for (let i = 0; i < 8; i++) history.count(history.row(50_000 + i, 7, later), later, false, false)
+  assert.equal(history.isEstablished(history.row(1, 1, later), later), false)
 })

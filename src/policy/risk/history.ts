@@ -1,13 +1,13 @@
-// What is remembered of clients, in rows of 26 numbers over plain or shared memory: how often and how evenly they ask,
+// What is remembered of clients, in rows of 27 numbers over plain or shared memory: how often and how evenly they ask,
 // whether they return cookies, what they were caught at. Bounded: a set of eight rows takes a new client in place of the one
-// that was silent longest. Holds hashes only, never an address or a name.
+// that was silent longest, first of all one that was hardly there. Holds hashes only, never an address or a name.
 //
 // Times are milliseconds of one monotonic clock modulo 2^32; differences are right for 49 days. Rows are written by
 // several threads without locks: the last writer wins, and a lost count changes no decision that is not one of degree.
 
 import { riskBit } from './reasons.ts'
 
-const columns = 26
+const columns = 27
 const ways = 8
 /** Rows that a table has by default: 128 K clients in 14 MB. */
 export const historyRows = 131_072
@@ -38,6 +38,8 @@ const at = {
   peersLow: 22,
   peersHigh: 23,
   peersFrom: 24,
+  asked: 25,
+  askedAt: 26,
 } as const
 
 const minuteMs = 60_000
@@ -52,6 +54,11 @@ const evenPages = 12
 const evenGapMinMs = 400
 const failedFrom = 3
 const passedFrom = 8
+/** A page that stays open asks again and again; who solves one in between begins anew. */
+const askedFrom = 20
+const askedGapMs = 1_000
+/** Of all clients of a network. */
+const networkPassedFrom = 300
 const cookielessFrom = 12
 /** Of 64 places that are hashed to: some 36 accounts, 9 addresses. */
 const manyAccounts = 28
@@ -61,7 +68,7 @@ const establishedMs = 10_000
 const establishedRequests = 3
 
 /** One thing that a client was caught at, or has done. */
-export const deed = { trap: 0, field: 1, failedChallenge: 2, passedChallenge: 3 } as const
+export const deed = { trap: 0, field: 1, failedChallenge: 2, passedChallenge: 3, askedChallenge: 4 } as const
 
 export class ClientHistory {
   readonly #cells: Int32Array
@@ -82,13 +89,27 @@ export class ClientHistory {
     for (let row = from; row < from + ways * columns; row += columns) {
       if (cells[row + at.keyLow] === low && cells[row + at.keyHigh] === high) return row
       const free = cells[row + at.keyLow] === 0 && cells[row + at.keyHigh] === 0
-      const silentFor = free ? 2 ** 32 : since(cells[row + at.last]!, now)
+      const silentFor = free ? 3 * 2 ** 32 : this.#dispensable(row, now)
       if (silentFor > oldestFor) {
         oldest = row
         oldestFor = silentFor
       }
     }
     return this.#begin(oldest, low, high, now)
+  }
+
+  /**
+   * The greater, the sooner another one takes its place: silence in milliseconds; of those that were there lately, ones that
+   * asked a few times and did nothing go first. So a flood of new clients pushes out itself, not who is known.
+   */
+  #dispensable(row: number, now: number): number {
+    const cells = this.#cells
+    const silentFor = since(cells[row + at.last]!, now)
+    const known =
+      cells[row + at.requests]! >= establishedRequests ||
+      cells[row + at.traps]! + cells[row + at.field]! + cells[row + at.failed]! + cells[row + at.passed]! !==
+        0
+    return known && silentFor < hourMs ? silentFor : silentFor + 2 ** 32
   }
 
   #begin(row: number, low: number, high: number, now: number): number {
@@ -151,15 +172,27 @@ export class ClientHistory {
       cells[row + at.traps]!++
     } else if (what === deed.field) cells[row + at.field] = now | 0 || 1
     else if (what === deed.failedChallenge) this.#tally(row, at.failed, at.failedAt, now)
-    else this.#tally(row, at.passed, at.passedAt, now)
+    else if (what === deed.askedChallenge) {
+      // What a page loads together is asked once.
+      const lately = cells[row + at.asked] !== 0 && since(cells[row + at.askedAt]!, now) < askedGapMs
+      if (!lately) this.#tally(row, at.asked, at.askedAt, now)
+    } else {
+      this.#tally(row, at.passed, at.passedAt, now)
+      cells[row + at.asked] = 0
+    }
+    cells[row + at.last] = now | 0
   }
 
-  /** A count that begins again after an hour without another. */
+  /** A count of about the last hour: what was counted before wears off as time passes. */
   #tally(row: number, counter: number, time: number, now: number): void {
     const cells = this.#cells
-    if (since(cells[row + time]!, now) > hourMs) cells[row + counter] = 0
-    cells[row + counter]!++
+    cells[row + counter] = this.#lately(row, counter, time, now) + 1
     cells[row + time] = now | 0
+  }
+
+  #lately(row: number, counter: number, time: number, now: number): number {
+    const passed = since(this.#cells[row + time]!, now)
+    return passed >= hourMs ? 0 : Math.ceil((this.#cells[row + counter]! * (hourMs - passed)) / hourMs)
   }
 
   /** This row was seen together with another one (an account with an address, an address with an account). */
@@ -220,11 +253,15 @@ export class ClientHistory {
     if (cells[row + at.traps]! > 0 && since(cells[row + at.trap]!, now) < hourMs) bits |= riskBit.honeypot
     if (cells[row + at.field] !== 0 && since(cells[row + at.field]!, now) < hourMs)
       bits |= riskBit['honeypot-field']
-    if (cells[row + at.failed]! >= failedFrom && since(cells[row + at.failedAt]!, now) < hourMs)
-      bits |= riskBit['failed-challenges']
-    if (cells[row + at.passed]! >= passedFrom && since(cells[row + at.passedAt]!, now) < hourMs)
-      bits |= riskBit['many-challenges']
+    if (this.#lately(row, at.failed, at.failedAt, now) >= failedFrom) bits |= riskBit['failed-challenges']
+    if (this.#lately(row, at.passed, at.passedAt, now) >= passedFrom) bits |= riskBit['many-challenges']
+    if (this.#lately(row, at.asked, at.askedAt, now) >= askedFrom) bits |= riskBit['ignored-challenges']
     return bits
+  }
+
+  /** Of the row of a network, in which all challenges that were passed from it are counted. */
+  networkRisk(row: number, now: number): number {
+    return this.#lately(row, at.passed, at.passedAt, now) >= networkPassedFrom ? riskBit['busy-network'] : 0
   }
 
   #peers(row: number): number {
@@ -252,8 +289,10 @@ export function historyBytes(rows: number): number {
   return rows * columns * 4
 }
 
+/** Requests are told in the order of their ends: one that began a little before what is remembered is not 49 days later. */
 function since(then: number, now: number): number {
-  return (now - then) >>> 0
+  const passed = (now - then) >>> 0
+  return passed > 2 ** 32 - 10 * minuteMs ? 0 : passed
 }
 
 function ones(word: number): number {

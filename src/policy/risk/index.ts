@@ -3,6 +3,7 @@
 export { type Agent, type AgentFamily, agentOf } from './agent.ts'
 export { type RiskThresholds, riskAnswer, riskAnswerOf } from './answer.ts'
 export { type Crawler, type CrawlerPurpose, crawlerOf, isHostOf, knownCrawlers } from './crawlers.ts'
+export { couldBeFramed, type RequestOrigin } from './framed.ts'
 export { ClientHistory, deed, historyBytes, historyRows } from './history.ts'
 export {
   type RiskName,

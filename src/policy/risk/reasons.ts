@@ -42,6 +42,8 @@ const table = [
   ['no-cookies', 15, 'it never returned a cookie that it was given'],
   ['failed-challenges', 25, 'it failed challenges lately'],
   ['many-challenges', 25, 'it passed more challenges than one client needs'],
+  ['ignored-challenges', 25, 'it is asked for proof again and again and never gives any'],
+  ['busy-network', 10, 'hundreds of challenges an hour are passed from its network'],
   ['many-accounts', 15, 'many accounts are used from this client'],
   ['many-addresses', 25, 'its account is used from many addresses'],
   ['young-account', 5, 'its account was never seen before today'],
