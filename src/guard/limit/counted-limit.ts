@@ -24,14 +24,22 @@ import type { TableRule } from './limit-table.ts'
 /** A rule with where its keys begin. `whole`: all parts of the key were there; else the address counts, with less. */
 export interface CountedRule extends TableRule {
   readonly start: HashStart
-  /** Hashes of long texts, which come again with each request of a client. */
-  readonly hashes: Map<string, KeyHash>
+  /** Hashes of the keys that were asked for lately. */
+  readonly known: KnownKeys
+  /** How many `known` holds, parts counted. */
+  kept: number
   /** Of the key in Redis, before the hash. */
   readonly sharedName: string
   /** For RateLimit-Policy. */
   readonly policyItem: string
   readonly limitItemStart: string
   readonly amount: number
+}
+
+/** By the text of the next part; the last part's texts have the hash. */
+interface KnownKeys {
+  readonly parts: Map<string, KnownKeys>
+  readonly hashes: Map<string, KeyHash>
 }
 
 export interface CountedLimit {
@@ -56,10 +64,8 @@ const unitOf: Readonly<Record<CheckedLimit['kind'], QuotaUnit>> = {
   concurrency: 'concurrent-requests',
 }
 const strikesPerMs = 60_000
-/** Characters; shorter ones are hashed as fast as they are looked up. */
-const longFrom = 32
-/** Of one rule; beyond it the memory begins anew. */
-const hashesMax = 1_024
+/** Of one rule. */
+const keptMax = 2_048
 
 export type HashSecret = readonly [number, number]
 
@@ -120,7 +126,8 @@ function countedRule(
     rule,
     overflow,
     start: hashStart(secret, whole),
-    hashes: new Map(),
+    known: { parts: new Map(), hashes: new Map() },
+    kept: 0,
     sharedName: whole.replaceAll('\0', ':'),
     policyItem: policyItem(name, numbers.amount, numbers.perMs, unit),
     limitItemStart: limitItemStart(name),
@@ -136,40 +143,71 @@ function meaningOf({ algorithm, ticks, perTicks, perUs, unit }: LimitRule): stri
 
 /** Which rule a request falls under; `key` is filled in. */
 export function ruleFor(limit: CountedLimit, passage: Passage, visit: GuardVisit, key: KeyHash): CountedRule {
-  const text = keyText(limit.checked.by, passage, visit)
-  if (text === undefined) {
+  const known = knownKey(limit, passage, visit)
+  if (known === null) {
     hashKey(limit.missing.start, visit.addressKey, key)
     return limit.missing
   }
-  hashText(limit.whole, text, key)
+  key.low = known.low
+  key.high = known.high
   return limit.whole
 }
 
-/** As `hashKey`, whose time grows with the text. */
-function hashText({ start, hashes }: CountedRule, text: string, key: KeyHash): void {
-  if (text.length < longFrom) {
-    hashKey(start, text, key)
-    return
+/** The key's hash, remembered by its parts: no text is put together for a client who was here before. Null: a part is missing. */
+function knownKey({ checked, whole }: CountedLimit, passage: Passage, visit: GuardVisit): KeyHash | null {
+  const { by } = checked
+  const last = by.length - 1
+  let at = whole.known
+  for (let i = 0; i < last; i++) {
+    const value = sourceValue(by[i]!, passage, visit)
+    if (value === undefined) return null
+    at = at.parts.get(value) ?? newPart(whole, at, value)
   }
-  const known = hashes.get(text)
-  if (known !== undefined) {
-    key.low = known.low
-    key.high = known.high
-    return
-  }
-  hashKey(start, text, key)
-  if (hashes.size >= hashesMax) hashes.clear()
-  // A copy: a slice would keep the whole head that it was cut from alive.
-  hashes.set(` ${text}`.slice(1), { low: key.low, high: key.high })
+  const value = sourceValue(by[last]!, passage, visit)
+  if (value === undefined) return null
+  return at.hashes.get(value) ?? newHash(whole, by, at, value, passage, visit)
 }
 
-/** All parts with their lengths, so that no two keys read alike; undefined: one is missing. */
-function keyText(by: readonly CheckedSource[], passage: Passage, visit: GuardVisit): string | undefined {
-  if (by.length === 1) return sourceValue(by[0]!, passage, visit)
+function newPart(rule: CountedRule, at: KnownKeys, value: string): KnownKeys {
+  const next: KnownKeys = { parts: new Map(), hashes: new Map() }
+  if (mayKeep(rule)) at.parts.set(copyOf(value), next)
+  return next
+}
+
+function newHash(
+  rule: CountedRule,
+  by: readonly CheckedSource[],
+  at: KnownKeys,
+  value: string,
+  passage: Passage,
+  visit: GuardVisit,
+): KeyHash {
+  const hash: KeyHash = { low: 0, high: 0 }
+  hashKey(rule.start, by.length === 1 ? value : keyText(by, passage, visit), hash)
+  if (mayKeep(rule)) at.hashes.set(copyOf(value), hash)
+  return hash
+}
+
+/** Beyond the bound the memory begins anew. */
+function mayKeep(rule: CountedRule): boolean {
+  rule.kept++
+  if (rule.kept <= keptMax) return true
+  rule.known.parts.clear()
+  rule.known.hashes.clear()
+  rule.kept = 0
+  return false
+}
+
+/** A slice would keep the whole head that it was cut from alive. */
+function copyOf(value: string): string {
+  return ` ${value}`.slice(1)
+}
+
+/** All parts with their lengths, so that no two keys read alike. None is missing. */
+function keyText(by: readonly CheckedSource[], passage: Passage, visit: GuardVisit): string {
   let text = ''
   for (const source of by) {
-    const value = sourceValue(source, passage, visit)
-    if (value === undefined) return undefined
+    const value = sourceValue(source, passage, visit) ?? ''
     text += `${value.length}:${value}`
   }
   return text

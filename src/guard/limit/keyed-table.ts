@@ -52,6 +52,8 @@ export class KeyedTable {
   readonly #keyInts: Int32Array
   readonly #keys: BigInt64Array
   readonly #states: BigInt64Array
+  /** The same memory, for reads that make no BigInt. */
+  readonly #stateInts: Int32Array
   readonly #heads: Int32Array
   readonly #proposals: BigInt64Array
   readonly #word = new BigInt64Array(1)
@@ -89,6 +91,7 @@ export class KeyedTable {
     next(headInts * 4)
     this.#keyInts = new Int32Array(buffer, at, entries * 2)
     this.#keys = new BigInt64Array(buffer, next(entries * 8), entries)
+    this.#stateInts = new Int32Array(buffer, at, entries * 2)
     this.#states = new BigInt64Array(buffer, next(entries * 8), entries)
     this.#proposals = new BigInt64Array(
       buffer,
@@ -211,8 +214,39 @@ export class KeyedTable {
     return false
   }
 
+  // --- in halves: as above without a BigInt, which costs more than all else of a decision ---------------------------------
+  // Read one after the other they may be of two states. What is exchanged is proved by the exchange; who decides without
+  // one asks `holds`.
+
+  lowHalf(entry: number): number {
+    return this.#stateInts[entry * 2]!
+  }
+
+  highHalf(entry: number): number {
+    return this.#stateInts[entry * 2 + 1]!
+  }
+
+  halfFits(highHalf: number, high: number): boolean {
+    return highHalf >>> 20 === tieOf(high)
+  }
+
+  stateOfHalves(lowHalf: number, highHalf: number): number {
+    return (highHalf & stateHighMask) * 4_294_967_296 + (lowHalf >>> 0)
+  }
+
+  holds(entry: number, lowHalf: number, highHalf: number): boolean {
+    return Atomics.load(this.#states, entry) === this.#pair(lowHalf, highHalf)
+  }
+
+  /** As `exchange`. */
+  exchangeHalves(entry: number, lowHalf: number, highHalf: number, state: number): boolean {
+    return this.exchange(entry, this.#pair(lowHalf, highHalf), state)
+  }
+
   /** Never lowers it: who raises it less must not undo what another thread needs. */
   raiseIdleAt(entry: number, at: number): void {
+    // Usually somebody has, a moment ago: it only grows.
+    if (this.idleAt[entry]! >= at) return
     for (;;) {
       const now = Atomics.load(this.idleAt, entry)
       if (now >= at || Atomics.compareExchange(this.idleAt, entry, now, at) === now) return

@@ -48,6 +48,8 @@ export class LimitStep implements GuardStep {
   readonly name = 'limit'
   readonly #limits: readonly CountedLimit[]
   readonly #shell: LimitShell
+  /** RateLimit-Policy of a request that all of them count. */
+  readonly #policies: string
   readonly #open = new Map<GuardVisit, Open>()
   /** Reused by requests that are decided at once; a request that waits takes it with it. */
   #spare: Asked[] | null = null
@@ -55,6 +57,10 @@ export class LimitStep implements GuardStep {
   constructor(limits: readonly CountedLimit[], shell: LimitShell) {
     this.#limits = limits
     this.#shell = shell
+    this.#policies = limits
+      .filter(({ soft }) => !soft)
+      .map(({ whole }) => whole.policyItem)
+      .join(', ')
   }
 
   enter(passage: Passage, visit: GuardVisit): number {
@@ -180,7 +186,7 @@ export class LimitStep implements GuardStep {
     for (const asked of list) {
       if (asked.limit.strikes !== null && !asked.skipped && asked.out.allowed) this.#forgive(asked, visit)
     }
-    passage.extraFields += fieldsOf(list)
+    passage.extraFields += fieldsOf(list, this.#policies)
     if (!this.#open.has(visit)) this.#spare = list
     return verdict.pass
   }
@@ -193,7 +199,7 @@ export class LimitStep implements GuardStep {
     if (!soft && limit.strikes !== null) this.#strike(asked, visit)
     if (answer !== verdict.pass) {
       this.#giveBack(list, visit)
-      passage.extraFields += fieldsOf([asked])
+      passage.extraFields += fieldsOf([asked], '')
     }
     return answer
   }
@@ -287,14 +293,25 @@ function newAsked(limit: CountedLimit): Asked {
   }
 }
 
-/** RateLimit-Policy and RateLimit of those that counted and are enforced. */
-function fieldsOf(list: readonly Asked[]): string {
-  let policies = ''
+/**
+ * RateLimit-Policy and RateLimit of those that counted and are enforced.
+ * @param usual what RateLimit-Policy says where all of them counted by their whole keys
+ */
+function fieldsOf(list: readonly Asked[], usual: string): string {
+  let isUsual = usual !== ''
   let limits = ''
   for (const { skipped, limit, rule, out } of list) {
-    if (skipped || limit.soft) continue
-    policies += policies === '' ? rule.policyItem : `, ${rule.policyItem}`
-    limits += `${limits === '' ? '' : ', '}${limitItem(rule.limitItemStart, out)}`
+    if (limit.soft) continue
+    if (skipped || rule !== limit.whole) isUsual = false
+    if (!skipped) limits += `${limits === '' ? '' : ', '}${limitItem(rule.limitItemStart, out)}`
   }
-  return policies === '' ? '' : `RateLimit-Policy: ${policies}\r\nRateLimit: ${limits}\r\n`
+  if (limits === '') return ''
+  return `RateLimit-Policy: ${isUsual ? usual : policiesOf(list)}\r\nRateLimit: ${limits}\r\n`
+}
+
+function policiesOf(list: readonly Asked[]): string {
+  return list
+    .filter(({ skipped, limit }) => !skipped && !limit.soft)
+    .map(({ rule }) => rule.policyItem)
+    .join(', ')
 }

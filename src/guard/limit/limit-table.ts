@@ -81,17 +81,22 @@ export class LimitTable {
         high = overflow.high
         continue
       }
-      const word = table.load(entry)
-      if (!table.fits(word, high)) {
+      const lowHalf = table.lowHalf(entry)
+      const highHalf = table.highHalf(entry)
+      if (!table.halfFits(highHalf, high)) {
         table.place(low, high, now)
         continue
       }
-      const state = (table.idleAt[entry] as number) <= now ? 0 : table.stateOf(word)
+      const isIdle = (table.idleAt[entry] as number) <= now
+      const state = isIdle ? 0 : table.stateOfHalves(lowHalf, highHalf)
       const after = limitNext(rule, state, nowUs, cost, share, out)
-      if (!out.allowed) return false
+      if (!out.allowed) {
+        if (table.holds(entry, lowHalf, highHalf)) return false
+        continue
+      }
       // Before the exchange: a thread that dies between leaves an entry that stays too long, never one that goes too soon.
       table.raiseIdleAt(entry, now + 2 + Math.ceil(out.resetAfterUs / idleUnitUs))
-      if (table.exchange(entry, word, after)) return true
+      if (table.exchangeHalves(entry, lowHalf, highHalf, after)) return true
     }
     refuseAll(rule, out)
     return false

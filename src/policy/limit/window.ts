@@ -13,6 +13,11 @@ const low = 2 ** 20
 /** Threads differ by microseconds: a state that seems further ahead is one that should have been forgotten. */
 const aheadMax = 2
 
+/** `value % of` for a power of two, exactly: `%` of numbers beyond 31 bits is a call of the C library's. */
+function rest(value: number, of: number): number {
+  return value - Math.floor(value / of) * of
+}
+
 /** What a state means now: reused, because decisions make no garbage. */
 const read = { window: 0, left: 0, before: 0, within: 0 }
 
@@ -20,14 +25,14 @@ const read = { window: 0, left: 0, before: 0, within: 0 }
 function readState(rule: LimitRule, state: number, nowUs: number): void {
   const { perUs } = rule
   const now = Math.floor(nowUs / perUs)
-  const distance = state === 0 ? 0 : (now - Math.floor(state / high) + numbers) % numbers
+  const distance = state === 0 ? 0 : rest(now - Math.floor(state / high) + numbers, numbers)
   const ahead = distance >= numbers - aheadMax ? numbers - distance : 0
   const age = ahead > 0 ? 0 : distance
   read.window = now + ahead
   read.left = ahead > 0 ? perUs : perUs - (nowUs - now * perUs)
-  const counts = state % high
+  const counts = rest(state, high)
   const sliding = rule.algorithm === 'sliding'
-  const within = sliding ? counts % low : counts
+  const within = sliding ? rest(counts, low) : counts
   const before = sliding ? Math.floor(counts / low) : 0
   read.within = age === 0 ? within : 0
   read.before = age === 0 ? before : age === 1 && sliding ? within : 0
@@ -36,7 +41,7 @@ function readState(rule: LimitRule, state: number, nowUs: number): void {
 function stateOf(rule: LimitRule, within: number): number {
   const most = rule.algorithm === 'sliding' ? low - 1 : high - 1
   const count = within < 0 ? 0 : Math.min(within, most)
-  return (read.window % numbers) * high + (rule.algorithm === 'sliding' ? read.before * low : 0) + count
+  return rest(read.window, numbers) * high + (rule.algorithm === 'sliding' ? read.before * low : 0) + count
 }
 
 /** As `gcraNext`. */
@@ -88,7 +93,7 @@ export function windowDebit(rule: LimitRule, state: number, nowUs: number, cost:
 
 /** @param thenUs of the decision that is undone: when its window is over there is nothing to give back. */
 export function windowRefund(rule: LimitRule, state: number, thenUs: number, cost: number): number {
-  const window = Math.floor(thenUs / rule.perUs) % numbers
+  const window = rest(Math.floor(thenUs / rule.perUs), numbers)
   if (Math.floor(state / high) !== window) return state
   readState(rule, state, thenUs)
   return stateOf(rule, read.within - Math.ceil(cost / rule.unit))
