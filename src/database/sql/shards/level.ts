@@ -21,6 +21,8 @@ export class Level {
   /** Its rows are asked for each row of an outer query, by the key of that row. */
   correlated = false
   readonly outputs: Output[] = []
+  /** Key columns that an outer join may have made NULL: such rows are on every shard. */
+  readonly nullable: Set<number> = new Set()
   /** `a.*`: columns that only the catalogue could count. */
   readonly stars: Item[] = []
 

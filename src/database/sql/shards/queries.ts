@@ -94,6 +94,7 @@ export abstract class QueryWalk {
     }
     const parts = list(body, 'fromClause').map(node => this.from(node, scope))
     for (const part of parts) this.meet(level, part.level)
+    for (const node of scope.nullable) level.nullable.add(node)
     this.conditions(field(body, 'whereClause'), scope, level, everySide)
     this.show(level, list(body, 'targetList'), scope)
     for (const key of [
@@ -147,6 +148,7 @@ export abstract class QueryWalk {
     const appended = text(body, 'op') === 'SETOP_UNION' && truth(body, 'all')
     level.sources.push(...left.sources, ...right.sources)
     level.correlated = left.correlated && right.correlated
+    for (const node of [...left.nullable, ...right.nullable]) level.nullable.add(node)
     left.outputs.forEach((output, i) => {
       const other = right.outputAt(i)
       const both = output.column !== null && typeof other !== 'string'
@@ -190,7 +192,9 @@ export abstract class QueryWalk {
               return (
                 nodes?.includes(one.first + column) === true &&
                 typeof there !== 'string' &&
-                there.includes(other.first + column)
+                there.includes(other.first + column) &&
+                !left.nullable.has(one.first + column) &&
+                !right.nullable.has(other.first + column)
               )
             }),
           ),
@@ -266,6 +270,7 @@ export abstract class QueryWalk {
       else level.spread = inner.spread
       if (inner.spread === 'partitioned' && !inner.complete && !inner.correlated) level.mix(inner.why)
     })
+    for (const node of inner.nullable) scope.nullable.add(node)
     return this.#item(new QueryItem(alias, inner, renamed), level, scope)
   }
 
@@ -283,6 +288,8 @@ export abstract class QueryWalk {
           : kind === 'JOIN_FULL'
             ? { pinned: new Set(), reached: new Set(), meets: [leftItems, rightItems] }
             : { pinned: new Set([...leftItems, ...rightItems]), reached: null }
+    if (kind !== 'JOIN_RIGHT' && kind !== 'JOIN_INNER') markNullable(right, scope)
+    if (kind !== 'JOIN_LEFT' && kind !== 'JOIN_INNER') markNullable(left, scope)
     for (const name of words(body, 'usingClause')) {
       scope.merged.add(name)
       this.#using(name, left, right, sides, scope)
@@ -463,7 +470,9 @@ export abstract class QueryWalk {
       const found = parts === null ? null : scope.resolve(parts)
       return found === null || found.outer ? [] : [...found.column]
     })
-    return level.sources.some(use => nodesOf(use).every(node => nodes.includes(node)))
+    return level.sources.some(use =>
+      nodesOf(use).every(node => nodes.includes(node) && !level.nullable.has(node)),
+    )
   }
 
   #aggregates(body: Tree): boolean {
@@ -519,6 +528,10 @@ function holds(column: KeyColumn, items: ReadonlySet<Item> | null): boolean {
 function itemNodes(item: Item): readonly number[] {
   if (item instanceof UseItem) return nodesOf(item.use)
   return item instanceof QueryItem ? item.level.sources.flatMap(nodesOf) : []
+}
+
+function markNullable({ items }: Part, scope: Scope): void {
+  for (const item of items) for (const node of itemNodes(item)) scope.nullable.add(node)
 }
 
 function nodesOf(use: Use): number[] {

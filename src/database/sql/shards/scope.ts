@@ -86,6 +86,8 @@ export class Scope {
   /** Columns that a JOIN ... USING made one. */
   readonly merged: Set<string> = new Set()
   readonly queries: Map<string, Level> = new Map()
+  /** Key columns that an outer join may make NULL here. */
+  readonly nullable: Set<number> = new Set()
 
   constructor(parent: Scope | null) {
     this.parent = parent

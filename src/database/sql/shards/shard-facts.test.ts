@@ -234,6 +234,11 @@ const spreads: readonly (readonly [string, string])[] = [
     'SELECT region, count(*) FROM visits GROUP BY region',
     'partitioned: it groups by something else than the key',
   ],
+  // Keys that an outer join made NULL are on every shard.
+  [
+    'SELECT l.customer, count(*) FROM orders o LEFT JOIN lines l ON l.customer = o.customer GROUP BY l.customer',
+    'partitioned: it groups by something else than the key',
+  ],
   // Rows of different shards meet.
   ['SELECT * FROM orders o JOIN tickets t ON t.film = o.film', 'mixed'],
   ['SELECT * FROM orders o JOIN tickets t ON t.seat = o.customer', 'mixed'],
