@@ -6,6 +6,7 @@ import type { CheckedGuard, CheckedGuardPolicy, CheckedQuotaSource } from './che
 import type { Findings } from './cross-checks.ts'
 import { fileFailures } from './failures.ts'
 import { never } from './guard-bots.ts'
+import { checkDrop } from './guard-drop-checks.ts'
 import { checkIdentities, isNamed, verifiesClaims } from './identity-checks.ts'
 import { parametersOf } from './patterns.ts'
 import { keyPath } from './plain.ts'
@@ -36,6 +37,7 @@ export function checkGuard(system: CheckedSystem, found: Findings): void {
   checkChallenge(guard, found)
   checkShared(system, guard, found)
   checkStock(guard, found)
+  checkDrop(system, guard, found)
 }
 
 function conflict(found: Findings, path: string, message: string, extra: Extra = {}): void {

@@ -171,7 +171,9 @@ class ComposedSystem implements RunningSystem {
     })
     this.#warnings = [
       parts.user.warning,
-      ...loaded.warnings.map(one => `${one.path}: ${one.message}`),
+      ...loaded.warnings.map(
+        one => `${one.path}${one.value === undefined ? '' : `: ${one.value}`} ${one.message}`,
+      ),
     ].filter(text => text !== '')
     for (const warning of this.#warnings) this.#tell('warning', 'file', warning)
     parts.ports = openDatabasePorts(parts.state.path, freshRandom())
