@@ -22,14 +22,30 @@ export const wafRefusals: Readonly<Record<'refused' | 'bad' | 'tooMuch', Passage
 const findingsMax = 16
 
 export function findingsOf(judgement: WafJudgement): Omit<Finding, 'detected'>[] {
-  const found = judgement.matches.slice(0, findingsMax).map(match => ({
+  const found: Omit<Finding, 'detected'>[] = judgement.matches.slice(0, findingsMax).map(match => ({
     step: 'waf',
     rule: match.rule,
     text: sentenceOf(match),
+    ...wouldOf([match]),
   }))
   const rest = judgement.matches.length - findingsMax
   if (rest > 0) found.push({ step: 'waf', rule: 'waf:more', text: `${rest} further rules matched.` })
   return found
+}
+
+/** The line of the system file that would have let it pass: for who knows that it is no attack. */
+function wouldOf(matches: readonly WafMatch[]): { would?: string } {
+  const lines = [...new Set(matches.map(exclusionOf))].filter(line => line !== '').slice(0, findingsMax)
+  if (lines.length === 0) return {}
+  return {
+    would: `The same without what was found, or waf.exclude: [${lines.map(one => `'${one}'`).join(', ')}]`,
+  }
+}
+
+/** As narrow as it goes. Names that the client made strange are not repeated, and scores are no field. */
+function exclusionOf({ rule, variable }: WafMatch): string {
+  if (/^(?:TX|&|$)/.test(variable)) return ''
+  return /^[A-Z_]+(?::[\w.[\]-]{1,64})?$/.test(variable) ? `${rule};${variable}` : rule
 }
 
 function sentenceOf({ message, variable, excerpt }: WafMatch): string {
@@ -62,7 +78,7 @@ export function verdictOf(
       step: 'waf',
       rule: refused.rule,
       text: `${refused.message || 'The rule refuses it'}.${because}`,
-      would: 'The same without what these rules found, or with them in waf.exclude.',
+      ...wouldOf(judgement.matches),
     },
     refusal: refused.status === 400 ? wafRefusals.bad : wafRefusals.refused,
   }

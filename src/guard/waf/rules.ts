@@ -80,9 +80,10 @@ export class RuleBook {
   readonly #settings: TransactionSettings
 
   constructor(set: RuleSet, settings: RuleSettings) {
-    this.plan = planRules(set.loaded, set.registry, { exclude: settings.exclude })
+    const held = heldVariables(settings)
+    this.plan = planRules(set.loaded, set.registry, { exclude: settings.exclude, held })
     this.#settings = {
-      held: heldVariables(settings),
+      held,
       // The setup file of the Core Rule Set says this; without it all requests would be refused.
       given: new Map([['crs_setup_version', '400']]),
       endsAtRefusal: settings.endsAtRefusal,

@@ -1,12 +1,13 @@
 // A policy's rules as the engine runs them: by phase, without what the policy excludes, jumps and transformations
 // resolved. Made off the way of requests; the compiled operators are shared by all policies of the same files.
 
+import { Work } from '../matcher/work.ts'
 import type { Operator } from '../operators/operator.ts'
 import type { Registry } from '../operators/registry.ts'
 import { isInIds, type LoadedRules, withTargets } from '../seclang/load.ts'
 import type { Actions, Disruption, Item, Rule, Target } from '../seclang/rule.ts'
 import { readTarget } from '../seclang/targets.ts'
-import { type Chain, Chains } from './value.ts'
+import { type Chain, Chains, Value } from './value.ts'
 
 export interface PlannedRule {
   readonly id: string
@@ -30,6 +31,8 @@ export interface PlannedRule {
 export interface PlanSettings {
   /** Rules that are off: `942100`, `942100-942190`, `tag:attack-sqli`, or `941100;ARGS:bio` for one variable. */
   readonly exclude: readonly string[]
+  /** Variables of TX that no rule changes: what asks only them is decided here. */
+  readonly held: ReadonlyMap<string, string>
 }
 
 export interface RulePlan {
@@ -108,7 +111,7 @@ function spelled(target: Target): string {
 
 export function planRules(loaded: LoadedRules, registry: Registry, settings: PlanSettings): RulePlan {
   const planning = new Planning(loaded.defaults)
-  const items = applyExclusions(loaded.items, settings.exclude)
+  const items = withoutDecided(applyExclusions(loaded.items, settings.exclude), settings.held)
   const phases: PlannedRule[][] = [[], [], [], [], [], []]
   const byName = new Map<string, { rule: PlannedRule; phase: number }[]>()
   let ruleCount = 0
@@ -131,6 +134,51 @@ export function planRules(loaded: LoadedRules, registry: Registry, settings: Pla
   }
   const looksAtAnswers = phases[4]!.some(rule => rule.targets.some(one => one.collection === 'RESPONSE_BODY'))
   return { phases, registry, targetLists: planning.listCount, ruleCount, looksAtAnswers }
+}
+
+/**
+ * Half of the Core Rule Set are the rules of higher paranoia levels, and those that jump over them. `@lt 2` of the level
+ * never changes: such a rule goes, and with it what it jumps over.
+ */
+function withoutDecided(items: readonly Item[], held: ReadonlyMap<string, string>): readonly Item[] {
+  const skipping = new Map<number, string>()
+  const kept: Item[] = []
+  for (const item of items) {
+    if (item.kind === 'marker') {
+      for (const [phase, name] of skipping) if (name === item.name) skipping.delete(phase)
+      kept.push(item)
+      continue
+    }
+    const { phase, skipAfter } = item.actions
+    if (skipping.has(phase)) continue
+    const decided = decision(item, held)
+    if (decided === null || (decided && !onlyJumps(item))) kept.push(item)
+    else if (decided) skipping.set(phase, skipAfter)
+  }
+  return kept
+}
+
+function onlyJumps({ actions }: Rule): boolean {
+  const { skipAfter, changes, controls, disruption } = actions
+  return skipAfter !== '' && changes.length + controls.length === 0 && disruption === 'pass' && !actions.logs
+}
+
+/** Null: only a request can tell. */
+function decision(rule: Rule, held: ReadonlyMap<string, string>): boolean | null {
+  const [target, ...others] = rule.targets
+  if (target?.collection !== 'TX' || target.count || target.pattern !== null || others.length > 0) return null
+  const text = held.get(target.key)
+  if (text === undefined || rule.operator === null || rule.without.length > 0) return null
+  if (rule.actions.transformations.length > 0 || (rule.chained.length > 0 && rule.actions.changes.length > 0))
+    return null
+  let fixed = true
+  const expand = (parameter: string): string => {
+    if (parameter.includes('%{')) fixed = false
+    return parameter
+  }
+  const matches = rule.operator.test(new Value(text), { work: new Work(1e6), expand }) !== rule.negated
+  if (!fixed || (matches && rule.chained.length > 0)) return null
+  return matches
 }
 
 function skipName(rule: Rule): string {

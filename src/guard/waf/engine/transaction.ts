@@ -67,6 +67,8 @@ class Transaction implements WafTransaction, Scene {
   #removes = false
   #matched: { entry: Entry; value: Value } | null = null
   #matchedAll: Entry[] = []
+  /** What the rule itself found, not the rest of its chain: what an exclusion would have to name. */
+  #found: Entry | null = null
   #rule: PlannedRule | null = null
   #forceBody = false
   #tooMany = false
@@ -174,6 +176,7 @@ class Transaction implements WafTransaction, Scene {
   #holds(rule: PlannedRule): boolean {
     this.#rule = rule
     this.#matchedAll = []
+    this.#found = null
     if (!this.#matchesOne(rule, rule)) return false
     for (const one of rule.chained) if (!this.#matchesOne(one, rule)) return false
     this.#rule = rule
@@ -196,6 +199,7 @@ class Transaction implements WafTransaction, Scene {
       if (value === null) continue
       any = true
       this.#matched = { entry, value: entry.value }
+      if (rule === first) this.#found = entry
       if (this.#matchedAll.length < limits.matches) this.#matchedAll.push(entry)
       if (rule.actions.capture && !rule.negated) this.#capture(rule, value)
       this.#act(rule)
@@ -352,7 +356,7 @@ class Transaction implements WafTransaction, Scene {
     const last = rule.chained.at(-1)?.actions
     if (!actions.logs || (actions.message === '' && !refuses(rule))) return
     if (this.#matches.length >= limits.matches) return
-    const entry = this.#matched?.entry ?? null
+    const entry = this.#found ?? this.#matched?.entry ?? null
     this.#matches.push({
       rule: rule.id,
       message: this.expand(actions.message || (last?.message ?? '')),

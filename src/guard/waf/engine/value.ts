@@ -158,4 +158,9 @@ export class Value {
     }
     return (this.#phrases[id >>> 5]! & (1 << (id & 31))) !== 0
   }
+
+  holdsAll(phrases: Phrases, ids: readonly number[], work: Work): boolean {
+    for (let at = 0; at < ids.length; at += 1) if (!this.holds(phrases, ids[at]!, work)) return false
+    return true
+  }
 }

@@ -1,5 +1,5 @@
-// Texts of which at least one must occur wherever a pattern matches, in lower case: most values have none of them, and
-// need no automaton. Only a filter: when in doubt, it says that everything may match.
+// Lists of texts, in lower case, of which each must have one that occurs wherever a pattern matches: most values lack one,
+// and need no automaton. Only a filter: when in doubt, it says that everything may match.
 
 import { type ByteSet, membersOf } from './bytes.ts'
 import type { Tree } from './syntax.ts'
@@ -8,26 +8,33 @@ const textsMax = 400
 const exactMax = 48
 const lengthMax = 24
 
-/** `exact`: the tree matches these texts and no others. `need`: each match holds one of them. Null: can't be said. */
+/** Lists that must all have a text in a match: the second often rules out what the first lets by. */
+const listsMax = 3
+
+/** `exact`: the tree matches these texts and no others; null: can't be said. `needs`: each match holds one of each list. */
 interface Facts {
   readonly exact: readonly string[] | null
-  readonly need: readonly string[] | null
+  readonly needs: readonly (readonly string[])[]
 }
 
-const nothing: Facts = { exact: [''], need: null }
-const unknown: Facts = { exact: null, need: null }
+const nothing: Facts = { exact: [''], needs: [] }
+const unknown: Facts = { exact: null, needs: [] }
 
-/** Null: it must always be asked. */
-export function requiredTexts(tree: Tree): readonly string[] | null {
-  const facts = factsOf(tree)
-  const best = better(facts.need, useful(facts.exact))
-  return best === null ? null : withoutLonger(best)
+/** Empty: it must always be asked. */
+export function requiredTexts(tree: Tree): readonly (readonly string[])[] {
+  return needsOf(factsOf(tree)).map(withoutLonger)
+}
+
+function needsOf(facts: Facts): readonly (readonly string[])[] {
+  return best(facts.needs, useful(facts.exact))
 }
 
 function factsOf(tree: Tree): Facts {
   switch (tree.kind) {
-    case 'set':
-      return setFacts(tree.set)
+    case 'set': {
+      const members = new Set(membersOf(tree.set).map(byte => lowerText(byte)))
+      return members.size > 0 && members.size <= 12 ? { exact: [...members], needs: [] } : unknown
+    }
     case 'sequence':
       return sequenceFacts(tree.parts)
     case 'choice':
@@ -43,22 +50,10 @@ function factsOf(tree: Tree): Facts {
   }
 }
 
-/** Most sets are literals, which all patterns share. */
-const knownSets: WeakMap<ByteSet, Facts> = new WeakMap()
-
-function setFacts(set: ByteSet): Facts {
-  const known = knownSets.get(set)
-  if (known !== undefined) return known
-  const members = new Set(membersOf(set).map(byte => lowerText(byte)))
-  const facts = members.size > 0 && members.size <= 12 ? { exact: [...members], need: null } : unknown
-  knownSets.set(set, facts)
-  return facts
-}
-
 function sequenceFacts(parts: readonly Tree[]): Facts {
   let run: readonly string[] = ['']
   let whole = true
-  let need: readonly string[] | null = null
+  let needs: readonly (readonly string[])[] = []
   for (const part of parts) {
     const facts = factsOf(part)
     const joined = facts.exact === null ? null : product(run, facts.exact)
@@ -66,41 +61,45 @@ function sequenceFacts(parts: readonly Tree[]): Facts {
       run = joined
       continue
     }
-    need = better(need, useful(run))
-    need = better(need, facts.need)
-    need = better(need, useful(facts.exact))
+    needs = best([...needs, ...facts.needs], useful(run))
+    needs = best(needs, useful(facts.exact))
     run = facts.exact ?? ['']
     whole = false
   }
-  if (whole) return { exact: run, need: null }
-  return { exact: null, need: better(need, useful(run)) }
+  if (whole) return { exact: run, needs: [] }
+  return { exact: null, needs: best(needs, useful(run)) }
 }
 
+/** What each alternative needs first, together; and so on as long as all have one. */
 function choiceFacts(parts: readonly Facts[]): Facts {
   if (parts.every(part => part.exact !== null)) {
     const exact = [...new Set(parts.flatMap(part => part.exact!))]
-    if (exact.length <= textsMax) return { exact, need: null }
+    if (exact.length <= textsMax) return { exact, needs: [] }
   }
-  const needs = parts.map(part => better(part.need, useful(part.exact)))
-  if (needs.some(need => need === null)) return unknown
-  const need = [...new Set(needs.flatMap(one => one!))]
-  return { exact: null, need: need.length <= textsMax ? need : null }
+  const all = parts.map(needsOf)
+  const count = Math.min(...all.map(needs => needs.length))
+  const needs: (readonly string[])[] = []
+  for (let index = 0; index < count; index += 1) {
+    const together = [...new Set(all.flatMap(one => one[index]!))]
+    if (together.length <= textsMax) needs.push(together)
+  }
+  return { exact: null, needs }
 }
 
 function repeatFacts(tree: Extract<Tree, { kind: 'repeat' }>): Facts {
   const inner = factsOf(tree.part)
   if (tree.least === 0) {
     if (tree.most === 1 && inner.exact !== null && inner.exact.length < exactMax) {
-      return { exact: [...new Set(['', ...inner.exact])], need: null }
+      return { exact: [...new Set(['', ...inner.exact])], needs: [] }
     }
     return unknown
   }
   if (tree.least === tree.most && tree.least <= 4 && inner.exact !== null) {
     let exact: readonly string[] | null = ['']
     for (let count = 0; count < tree.least && exact !== null; count += 1) exact = product(exact, inner.exact)
-    if (exact !== null) return { exact, need: null }
+    if (exact !== null) return { exact, needs: [] }
   }
-  return { exact: null, need: better(inner.need, useful(inner.exact)) }
+  return { exact: null, needs: needsOf(inner) }
 }
 
 function product(left: readonly string[], right: readonly string[]): readonly string[] | null {
@@ -119,13 +118,17 @@ function product(left: readonly string[], right: readonly string[]): readonly st
 /** Null when one of them is empty, or so common that looking for it saves nothing. */
 function useful(texts: readonly string[] | null): readonly string[] | null {
   if (texts === null || texts.length === 0 || texts.length > textsMax) return null
-  return texts.every(text => text.length > 1 || /^[^a-z0-9 ]$/.test(text)) ? texts : null
+  return texts.every(text => text.length > 1 || /^[^a-z0-9]$/.test(text)) ? texts : null
 }
 
-function better(one: readonly string[] | null, other: readonly string[] | null): readonly string[] | null {
-  if (one === null) return other
-  if (other === null) return one
-  return worth(other) > worth(one) ? other : one
+/** The best few, no list twice. */
+function best(
+  lists: readonly (readonly string[])[],
+  another: readonly string[] | null,
+): readonly (readonly string[])[] {
+  const all = another === null ? lists : [...lists, another]
+  const different = new Map(all.map(list => [[...list].sort().join('\n'), list]))
+  return [...different.values()].sort((a, b) => worth(b) - worth(a)).slice(0, listsMax)
 }
 
 /** Long texts first, few of them second. */

@@ -14,12 +14,12 @@ export { PatternError }
 /** Bytes around a match's end in which its begin is looked for, times instructions. */
 const placeBitsMax = 1 << 20
 /** Alternatives with an automaton of their own; more share. */
-const piecesMax = 12
+const piecesMax = 32
 
 /** Some alternatives of a pattern. */
 export class Piece {
-  /** One of these (lower case) occurs in every match; null: it must always be asked. */
-  readonly required: readonly string[] | null
+  /** In every match occurs one text (lower case) of each of these lists; none: it must always be asked. */
+  readonly required: readonly (readonly string[])[]
   readonly #tree: Tree
   #automaton: Automaton | null = null
 
@@ -100,8 +100,8 @@ function piecesOf(tree: Tree): readonly Piece[] {
   const single = alternativesOf(tree).map(one => new Piece(one))
   if (single.length === 1) return single
   const trees = alternativesOf(tree)
-  const always = trees.filter((_, index) => single[index]!.required === null)
-  const filtered = trees.filter((_, index) => single[index]!.required !== null)
+  const always = trees.filter((_, index) => single[index]!.required.length === 0)
+  const filtered = trees.filter((_, index) => single[index]!.required.length > 0)
   const size = Math.ceil(filtered.length / piecesMax)
   const pieces: Piece[] = []
   for (let at = 0; at < filtered.length; at += size) {

@@ -67,8 +67,7 @@ const rx: Make = (parameter, needs) => {
     name: 'rx',
     test: (value, scene) => {
       for (let index = 0; index < lists.length; index += 1) {
-        const list = lists[index]!
-        if (list >= 0 && !value.holds(registry.phrases, list, scene.work)) continue
+        if (!value.holdsAll(registry.phrases, lists[index]!, scene.work)) continue
         end = pattern.endOf(pattern.pieces[index]!, value.bytes, value.length, scene.work)
         if (end >= 0) return true
       }

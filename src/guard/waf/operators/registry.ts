@@ -5,8 +5,8 @@ import { PhraseBuilder, type Phrases } from '../matcher/phrases.ts'
 
 export interface FilteredPattern {
   readonly pattern: Pattern
-  /** Of each of its pieces: phrases of which one occurs in each match; -1: it must always be asked. */
-  readonly lists: readonly number[]
+  /** Of each of its pieces: lists of phrases, of which each has one that occurs in each match. */
+  readonly lists: readonly (readonly number[])[]
 }
 
 export class Registry {
@@ -28,7 +28,7 @@ export class Registry {
     const known = this.#patterns.get(source)
     if (known !== undefined) return known
     const pattern = new Pattern(source)
-    const lists = pattern.pieces.map(({ required }) => (required === null ? -1 : this.#filter(required)))
+    const lists = pattern.pieces.map(({ required }) => required.map(texts => this.#filter(texts)))
     const made = { pattern, lists }
     this.#patterns.set(source, made)
     return made
