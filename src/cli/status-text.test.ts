@@ -73,6 +73,15 @@ const status: StatusView = {
       mode: 'panic: 0 of 1 healthy',
       instances: { min: 1, max: 2, wanted: 2, ready: 1 },
       pending: 3,
+      places: {
+        limit: 31,
+        used: 28,
+        reason: 'raised to 31: latency 12 ms',
+        baselineMs: 10,
+        recentMs: 12,
+        waitMs: 4.2,
+        shed: { sheddable: 120, normal: 3, critical: 0 },
+      },
       trouble: 'degraded: 1 of 2 ready',
       members: [member],
     },
@@ -83,6 +92,7 @@ const status: StatusView = {
       mode: 'normal',
       instances: null,
       pending: 0,
+      places: null,
       trouble: '',
       members: [],
     },
@@ -109,19 +119,23 @@ test('a status says what listens, what serves and why what does not serve does n
     'web  1 of 2 ready (min 1, max 2)  round-robin  panic: 0 of 1 healthy  3 pending',
   ])
   assert.match(lines[5] ?? '', /^reload {3}refused at \d\d:\d\d:\d\d: name cannot change live$/)
-  assert.equal(lines[11], '  degraded: 1 of 2 ready')
-  assert.match(lines[12] ?? '', /^ {2}MEMBER {2}STATE +TRAFFIC +ADDRESS +PID/)
+  assert.equal(
+    lines[11],
+    '  limit 31 (raised to 31: latency 12 ms)  28 used  wait 4 ms  shed 120 sheddable, 3 normal',
+  )
+  assert.equal(lines[12], '  degraded: 1 of 2 ready')
+  assert.match(lines[13] ?? '', /^ {2}MEMBER {2}STATE +TRAFFIC +ADDRESS +PID/)
   assert.match(
-    lines[13] ?? '',
+    lines[14] ?? '',
     /^ {2}web-1 +ready\* +ejected +127\.0\.0\.1:4000 +9 +- +1 +12% +64 MB +40 +5 +2 +1\.5 ms +ejected: 5 failures in a row, back in 8 s$/,
   )
-  assert.match(lines.slice(14).join('\n'), /api {2}0 addresses {2}random\n {2}no members/)
+  assert.match(lines.slice(15).join('\n'), /api {2}0 addresses {2}random\n {2}no members/)
   assert.match(lines.at(-1) ?? '', /web\/web-1 {2}ejected: 5 failures in a row$/)
 })
 
 test('on a narrow terminal only the reason is cut', () => {
   const lines = statusText(status, { ...plain, columns: 130 }).split('\n')
-  const row = lines[13] ?? ''
+  const row = lines[14] ?? ''
   assert.ok(row.length <= 130)
   assert.match(row, /ejected: .*…$/)
 })

@@ -3,7 +3,7 @@
 
 import { stripVTControlCharacters } from 'node:util'
 import { bytesText, durationText } from '../kit/duration.ts'
-import type { MemberView, ServiceView, StatusView, SystemEvent } from '../system/index.ts'
+import type { MemberView, PlacesView, ServiceView, StatusView, SystemEvent } from '../system/index.ts'
 import { databaseLines, routerLines } from './database-text.ts'
 import { type Column, type Terminal, tableLines } from './terminal.ts'
 
@@ -155,16 +155,27 @@ function serviceLines(service: ServiceView, paint: Paint, columns: number): stri
   const mode = service.mode === 'normal' ? '' : `  ${paint('yellow', service.mode)}`
   const pending = service.pending === 0 ? '' : `  ${service.pending} pending`
   const head = `${paint('bold', service.name)}  ${short ? paint('yellow', count) : count}  ${service.balance}${mode}${pending}`
+  const { places } = service
+  const limited = places === null ? [] : [`  ${placesText(places)}`]
   const trouble = service.trouble === '' ? [] : [`  ${paint('yellow', service.trouble)}`]
-  if (service.members.length === 0) return [head, ...trouble, `  ${paint('yellow', 'no members')}`]
+  if (service.members.length === 0)
+    return [head, ...limited, ...trouble, `  ${paint('yellow', 'no members')}`]
   const rows = service.members.map(member => memberCells(member, paint))
   const [titles, ...lines] = tableLines(memberColumns, rows)
   return [
     head,
+    ...limited,
     ...trouble,
     `  ${paint('dim', titles as string)}`,
     ...lines.map((line, index) => `  ${cutWhy(line, rows[index] ?? [], columns - 2)}`),
   ]
+}
+
+/** `limit 31 (raised to 31: latency 12 ms)  28 used  wait 4 ms  shed 120 sheddable, 3 normal`. */
+function placesText({ limit, used, reason, waitMs, shed }: PlacesView): string {
+  const refused = Object.entries(shed).flatMap(([name, count]) => (count > 0 ? [`${count} ${name}`] : []))
+  const wait = waitMs < 1 ? '' : `  wait ${Math.round(waitMs)} ms`
+  return `limit ${limit} (${reason})  ${used} used${wait}${refused.length > 0 ? `  shed ${refused.join(', ')}` : ''}`
 }
 
 /** The reason is the last cell and has no colour: what a line is too long is taken from its end. */

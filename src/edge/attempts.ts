@@ -16,6 +16,7 @@ import {
   retryBudgetAllows,
   triesAgain,
 } from '../policy/retry.ts'
+import { Importance, type ImportanceCode, importanceNames } from '../policy/shed/index.ts'
 import { framing } from '../wire/http1/index.ts'
 import { memberSlots, sumOver, upstreamSlots } from './cells.ts'
 import type { CompiledRoute } from './compile.ts'
@@ -23,6 +24,7 @@ import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { type ClientFailure, clientFailures } from './failures.ts'
 import type { MemberGroup } from './group.ts'
+import { countAnswer, giveBackPlace, type Places } from './places.ts'
 import { keyOf } from './request-key.ts'
 import { requestText } from './request-text.ts'
 import type { HedgeSpec, RetrySpec } from './snapshot.ts'
@@ -77,6 +79,8 @@ export class Attempts {
   #budgeted = 0
   #staleUsed = false
   #roomMade = false
+  /** The body is still to come: a place is held once it has. */
+  #owesPlace = false
   /** Slots of members that failed this request. */
   #tried: number[] | null = null
   #text = ''
@@ -122,11 +126,25 @@ export class Attempts {
 
   #choose(): void {
     const group = this.#currentGroup()
-    // Those who wait already come first.
-    const member = group.waiting !== null && group.waiting.count > 0 ? -1 : this.#pick(group)
+    const member = this.#mayGo(group) ? this.#pick(group) : -1
     if (member >= 0) this.#attempt(group, member, false)
     else if (group.anyInRotation) this.#waitForPlace(group)
     else this.#exchange.refuse(clientFailures.noMember, 'Retry-After: 1\r\n')
+  }
+
+  /** Those who wait already come first; where the limit is adaptive, those of its class and above. */
+  #mayGo({ waiting, places }: MemberGroup): boolean {
+    if (places === null) return waiting === null || waiting.count === 0
+    const { now } = this.#worker
+    const { importance } = this
+    places.asked(importance, now)
+    return places.hasRoom(importance, now) && waiting?.isBehind(importance, places) !== true
+  }
+
+  /** What the request is worth where not all can be served. What nobody waits for is worth least. */
+  get importance(): ImportanceCode {
+    const { background, visit } = this.#exchange
+    return background ? Importance.sheddable : (visit?.importance ?? Importance.normal)
   }
 
   #pick(group: MemberGroup): number {
@@ -171,13 +189,33 @@ export class Attempts {
     const { limits } = group.spec
     const waiting = sumOver(cells.upstreamWorker.pending, cells.workers, upstreamSlots, group.slot)
     const reason = admission(false, waiting, limits)
-    if (isRefusal(reason)) {
+    const { places } = group
+    const queue = pending.of(group.spec.name)
+    places?.wasFull(now)
+    if (isRefusal(reason) && (places === null || !queue.makeRoom(this.importance))) {
       this.why = reason
-      this.#exchange.refuse(clientFailures.busy, `Retry-After: ${retryAfterSeconds(limits, random)}\r\n`)
+      if (places !== null) this.#shed(group, 'As many requests wait for the service already as may.')
+      else this.#exchange.refuse(clientFailures.busy, `Retry-After: ${retryAfterSeconds(limits, random)}\r\n`)
       return
     }
     this.waitingUntil = now + limits.pendingTimeoutMs * 1000
-    pending.enter(group.spec.name, this)
+    if (places === null) queue.enter(this)
+    else queue.enterLine(this, this.importance)
+  }
+
+  /** It waits for a place of an adaptive limit. */
+  get inLine(): boolean {
+    return this.waitingUntil > 0 && this.group?.places != null
+  }
+
+  /** There are more requests than places, and this one is not among those that matter most. */
+  #shed(group: MemberGroup, why: string): void {
+    const { importance } = this
+    group.places?.shed(importance)
+    const text = `${why} It counts as ${importanceNames[importance]}.`
+    this.#exchange.visit?.shed?.(clientFailures.overloaded, text)
+    const seconds = retryAfterSeconds(group.spec.limits, this.#worker.random)
+    this.#exchange.refuse(clientFailures.overloaded, `Retry-After: ${seconds}\r\n`)
   }
 
   /** The pending queue offers a place: false when there was none to take. */
@@ -190,7 +228,12 @@ export class Attempts {
   }
 
   waitedTooLong(): void {
-    const { limits } = (this.group as MemberGroup).spec
+    const group = this.group as MemberGroup
+    if (group.places !== null) {
+      this.#shed(group, 'It waited for a place at the service, and others did who matter more or came later.')
+      return
+    }
+    const { limits } = group.spec
     const seconds = retryAfterSeconds(limits, this.#worker.random)
     this.#exchange.refuse(clientFailures.waitedTooLong, `Retry-After: ${seconds}\r\n`)
   }
@@ -222,6 +265,12 @@ export class Attempts {
       if (!hedge) this.#waitForPlace(group)
       return
     }
+    const { places } = group
+    if (places !== null && !places.take(this.importance, this.#worker.now)) {
+      cells.memberWorker.inFlight[row]!--
+      if (!hedge) this.#waitForPlace(group)
+      return
+    }
     cells.memberWorker.chosenBy[row] = this.why
     if (!hedge) this.#count++
     this.member = member
@@ -229,6 +278,7 @@ export class Attempts {
     const connection = pool.take(fresh)
     connection.row = row
     connection.member = member
+    if (places !== null) this.#takePlace(connection, places)
     const { watcher } = exchange
     if (watcher !== null) {
       watcher.attempt(exchange, connection)
@@ -247,6 +297,46 @@ export class Attempts {
     }
     const { hedge: spec } = this.#route
     if (spec !== null && !hedge && this.#second === null) this.#planHedge(group, spec)
+  }
+
+  /** A body that is still to come may be slow, which is not the instance's doing: the place is held from its end on. */
+  #takePlace(connection: UpstreamConnection, places: Places): void {
+    this.#owesPlace = this.#streams
+    if (this.#streams) places.giveBack()
+    connection.placeRow = this.#streams ? -1 : places.row
+    connection.placeAt = this.#worker.now
+  }
+
+  /** The instance has been given the whole request. */
+  sent(connection: UpstreamConnection): void {
+    if (!this.#owesPlace || connection !== this.primary) return
+    this.#owesPlace = false
+    this.#worker.refresh()
+    this.group?.places?.hold(connection, this.#worker.now)
+  }
+
+  /** The head of its answer is there, or it passes bytes from here on: the place is free. */
+  answered(connection: UpstreamConnection): void {
+    const { cells, now } = this.#worker
+    countAnswer(cells, connection, now)
+    this.#leavePlace(connection)
+  }
+
+  #leavePlace(connection: UpstreamConnection): void {
+    const { placeRow } = connection
+    connection.placeRow = -1
+    giveBackPlace(this.#worker.cells, placeRow)
+    this.group?.freed()
+  }
+
+  /** The connection is let go of before its answer: the instance may be at work on it for as long as on others. */
+  gaveUp(connection: UpstreamConnection): void {
+    const abandonedMs = connection.unsent ? 0 : (this.group?.places?.abandonedUs ?? 0) / MS
+    const { cells } = this.#worker
+    const { placeRow } = connection
+    connection.placeRow = -1
+    if (abandonedMs >= 1) setTimeout(() => giveBackPlace(cells, placeRow), abandonedMs).unref()
+    else giveBackPlace(cells, placeRow)
   }
 
   #wantsUpgrade(): boolean {
@@ -300,6 +390,8 @@ export class Attempts {
     const allowed = this.#budgetAllows(group)
     if (decideHedge(0, true, true, this.#second !== null, allowed) !== Reason.hedge) return
     const { now, random } = this.#worker
+    // A second attempt is for when there is room to spare.
+    if (group.places?.hasRoom(Importance.sheddable, now) === false) return
     const member = group.pick(now, this.#key, random, [group.memberSlot(first.member)])
     if (member < 0) return
     this.#countRetry(group, Reason.hedge, false)
@@ -341,6 +433,8 @@ export class Attempts {
       (begun || end !== attemptEnd.lost || !reused)
     )
       this.observe(connection, true)
+    if (group.places !== null && (end === attemptEnd.timeout || (end === attemptEnd.lost && !reused)))
+      this.#worker.cells.upstreamWorker.overloads[group.row]!++
     if (connection === this.#second) {
       this.#second = null
       if (this.primary !== null) return
@@ -385,6 +479,11 @@ export class Attempts {
     const { member, row } = connection
     const { group } = this
     const now = this.#worker.now
+    // A head with 502 to 504: fast, and nothing that a latency could be learnt from.
+    if (failed && connection.placeRow >= 0) {
+      this.#worker.cells.upstreamWorker.overloads[connection.placeRow]!++
+      this.#leavePlace(connection)
+    }
     if (group !== null && member < group.count && group.memberRow(member) === row)
       group.observe(member, failed, now - connection.sentAt, now)
   }
@@ -422,6 +521,8 @@ export class Attempts {
   /** True: this status is tried again, and its response dropped. */
   triesStatusAgain(connection: UpstreamConnection, status: number): boolean {
     const retry = this.#retry
+    // Errors are often fast, and say nothing of how long the work takes.
+    if (status >= 500 && connection.placeRow >= 0) this.#leavePlace(connection)
     if (!retry.onStatus.includes(status)) return false
     const group = this.group as MemberGroup
     this.#fill(AttemptEnd.status, !this.#streams)
@@ -439,6 +540,8 @@ export class Attempts {
 
   /** With two attempts under way the first answer wins; the other connection is given up. */
   takeWinner(connection: UpstreamConnection): void {
+    this.#owesPlace = false
+    if (connection.placeRow >= 0) this.answered(connection)
     if (this.#hedgeTimer !== null) {
       clearTimeout(this.#hedgeTimer)
       this.#hedgeTimer = null
@@ -476,6 +579,7 @@ export class Attempts {
     this.primary = this.#second = this.group = this.#tried = this.#timer = this.#hedgeTimer = null
     this.member = this.stickyMember = -1
     this.why = this.retryWhy = this.retries = this.#count = this.#budgeted = 0
+    this.#owesPlace = false
     this.#staleUsed = this.#roomMade = this.#streams = this.#bodyBegun = this.#keyReady = false
     this.#text = this.#bodyText = ''
     this.waitingUntil = 0

@@ -48,11 +48,40 @@ const memberWorkerFields = {
   bytesRateAtUs: 'f64',
 } as const
 
+/** One row an upstream slot; the main thread alone writes it (`limiters.ts`), but for `criticalAtUs`: last writer wins. */
+const upstreamFields = {
+  /** Attempts that may wait for an answer at once; 0 = not known yet. */
+  limit: 'i32',
+  /** A code of policy/reason with its two numbers. */
+  why: 'i32',
+  whyA: 'f64',
+  whyB: 'f64',
+  /** Latency without a queue, and lately; 0 = unknown. */
+  baselineUs: 'f64',
+  recentUs: 'f64',
+  /** When a critical request came last. */
+  criticalAtUs: 'f64',
+} as const
+
 /** One row a worker and upstream slot. */
 const upstreamWorkerFields = {
   active: 'i32',
   retriesActive: 'i32',
   pending: 'i32',
+  /** Only of upstreams whose limit is adaptive (`places.ts`): attempts that wait for the head of an answer. */
+  awaiting: 'i32',
+  /** Answers to these, the sums of the logarithms of their latencies (microseconds) and of the squares; failures. */
+  answers: 'f64',
+  latencyLogs: 'f64',
+  latencyLogSquares: 'f64',
+  overloads: 'f64',
+  /** When somebody found no place last. */
+  fullAtUs: 'f64',
+  /** Average wait for a place, of those who got one and those who did not. */
+  waitUs: 'f64',
+  shedSheddable: 'f64',
+  shedNormal: 'f64',
+  shedCritical: 'f64',
   /** Answers of its instances, those that were tried again included. */
   status1xx: 'f64',
   status2xx: 'f64',
@@ -137,6 +166,7 @@ const commonFields = {
 
 const memberLayout: Layout<typeof memberFields> = layoutOf(memberFields)
 const memberWorkerLayout: Layout<typeof memberWorkerFields> = layoutOf(memberWorkerFields)
+const upstreamLayout: Layout<typeof upstreamFields> = layoutOf(upstreamFields)
 const upstreamWorkerLayout: Layout<typeof upstreamWorkerFields> = layoutOf(upstreamWorkerFields)
 const routeWorkerLayout: Layout<typeof routeWorkerFields> = layoutOf(routeWorkerFields)
 const canaryLayout: Layout<typeof canaryFields> = layoutOf(canaryFields)
@@ -149,6 +179,7 @@ export interface EdgeCells {
   readonly member: Columns<typeof memberFields>
   readonly health: HealthCells
   readonly memberWorker: Columns<typeof memberWorkerFields>
+  readonly upstream: Columns<typeof upstreamFields>
   readonly upstreamWorker: Columns<typeof upstreamWorkerFields>
   readonly routeWorker: Columns<typeof routeWorkerFields>
   readonly canary: Columns<typeof canaryFields>
@@ -195,6 +226,7 @@ export function createEdgeCells(workers: number): EdgeCells {
   buffers.push(createHistograms(workers * canaryRows, { shared: true }).buffer as SharedArrayBuffer)
   buffers.push(new SharedArrayBuffer(canaryLayout.bytes(canarySlots)))
   buffers.push(new SharedArrayBuffer(canaryWorkerLayout.bytes(workers * canaryRows)))
+  buffers.push(new SharedArrayBuffer(upstreamLayout.bytes(upstreamSlots)))
   return attachEdgeCells({ workers, buffers })
 }
 
@@ -214,6 +246,7 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
   const canaryLatency = attachHistograms(buffer(10), workers * canaryRows)
   const canary = canaryLayout.attach(buffer(11), canarySlots)
   const canaryWorker = canaryWorkerLayout.attach(buffer(12), workers * canaryRows)
+  const upstream = upstreamLayout.attach(buffer(13), upstreamSlots)
   const zeroOfAll = (cells: Cells<never>, slots: number, slot: number): void => {
     for (let row = slot; row < workers * slots; row += slots) cells.zero(row)
   }
@@ -223,6 +256,7 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
     member: member.at,
     health,
     memberWorker: memberWorker.at,
+    upstream: upstream.at,
     upstreamWorker: upstreamWorker.at,
     routeWorker: routeWorker.at,
     canary: canary.at,
@@ -246,6 +280,7 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
       }
     },
     zeroUpstream: slot => {
+      upstream.zero(slot)
       zeroOfAll(upstreamWorker as unknown as Cells<never>, upstreamSlots, slot)
       for (let row = slot; row < workers * upstreamSlots; row += upstreamSlots) upstreamLatency.zero(row)
     },
@@ -268,6 +303,8 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
         upstreamWorker.at.active[row] = 0
         upstreamWorker.at.retriesActive[row] = 0
         upstreamWorker.at.pending[row] = 0
+        upstreamWorker.at.awaiting[row] = 0
+        upstreamWorker.at.waitUs[row] = 0
       }
       routeWorker.at.active.fill(0, index * routeSlots, (index + 1) * routeSlots)
       worker.at.connections[index] = 0

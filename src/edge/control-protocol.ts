@@ -211,7 +211,25 @@ export interface UpstreamStatus {
   readonly pending: number
   /** `normal`, or why not: `panic: 2 of 5 healthy`. */
   readonly mode: string
+  /** Null: its limit is not adaptive. */
+  readonly places: PlacesStatus | null
   readonly members: readonly MemberStatus[]
+}
+
+/** Of an upstream whose limit is adaptive. */
+export interface PlacesStatus {
+  /** Requests that may wait for an answer at once, and those that do. */
+  readonly limit: number
+  readonly used: number
+  /** Why the limit is what it is: `raised to 31: latency 12 ms`. */
+  readonly reason: string
+  /** Latency without a queue, and lately; 0 = not known yet. */
+  readonly baselineMs: number
+  readonly recentMs: number
+  /** What requests wait for a place, on average. */
+  readonly waitMs: number
+  /** Refused because there was no place, by class; since the process began. */
+  readonly shed: { readonly sheddable: number; readonly normal: number; readonly critical: number }
 }
 
 export interface MemberStatus {

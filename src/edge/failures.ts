@@ -78,6 +78,7 @@ type ClientFailureName =
   | 'upgradeToHttp2'
   | 'busy'
   | 'waitedTooLong'
+  | 'overloaded'
   | 'connectFailed'
   | 'connectionLost'
   | 'badResponse'
@@ -102,6 +103,7 @@ type ClientFailureName =
   | 'misdirected'
   | 'notStored'
   | 'holdsFull'
+  | 'gateFailed'
 
 /** What the edge itself answers, beside the codec's refusals (`wire/http1`). */
 export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> = {
@@ -122,6 +124,11 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
   noRoom: client(503, 'no-room', 'This server has no room for further connections.'),
   busy: client(503, 'busy', 'The service is busy.'),
   waitedTooLong: client(503, 'waited-too-long', 'The service is busy.'),
+  overloaded: client(
+    503,
+    'overloaded',
+    'The service has more to do than it can. Please try again in a moment.',
+  ),
   connectFailed: client(502, 'instance-unreachable', 'The service could not be reached.'),
   connectionLost: client(502, 'instance-lost', 'The service did not answer.'),
   badResponse: client(502, 'bad-response', 'The service gave an answer that is not valid HTTP.'),
@@ -153,5 +160,6 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
   notStored: client(504, 'not-stored', 'This is not stored here, and the client wants nobody else asked.'),
   hookBusy: client(503, 'hook-busy', 'The service is busy.'),
   holdsFull: client(503, 'holds-full', 'Too many request bodies are being looked at at the moment.'),
+  gateFailed: client(503, 'gate-failed', 'Whether this may pass could not be decided.'),
   decodedTooLarge: client(413, 'decoded-too-large', 'The request body is too large when it is decoded.'),
 }

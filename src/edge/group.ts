@@ -13,6 +13,8 @@ import { type Rotation, rotation, type TierHealth } from '../policy/panic.ts'
 import { Reason } from '../policy/reason.ts'
 import { warmth } from '../policy/slow-start.ts'
 import { type EdgeCells, memberSlots, sumOver, upstreamSlots } from './cells.ts'
+import type { PendingQueue } from './pending.ts'
+import { Places } from './places.ts'
 import { memberKey, type SnapshotSlots } from './slots.ts'
 import type { MemberSpec, UpstreamSpec } from './snapshot.ts'
 
@@ -28,6 +30,8 @@ export class MemberGroup implements Group {
   readonly usesKey: boolean
   /** A policy reads byte rates. */
   readonly countsBytes: boolean
+  /** Of an upstream whose limit is adaptive; null: it has none. */
+  readonly places: Places | null
   readonly #cells: EdgeCells
   readonly #worker: number
   readonly #slots: Int32Array
@@ -64,6 +68,8 @@ export class MemberGroup implements Group {
     this.countsBytes = spec.balance.kind === 'least-bandwidth'
     this.#cells = cells
     this.#worker = worker
+    const { adaptive } = spec.limits
+    this.places = adaptive === undefined ? null : new Places(spec, adaptive, this.slot, this.row, cells)
     this.#slots = Int32Array.from(
       spec.members,
       member => slots.members.get(memberKey(spec.name, member.id, member.epoch)) as number,
@@ -292,7 +298,7 @@ export class MemberGroup implements Group {
   }
 
   /** Requests of this upstream that wait for a place; null until one does. Kept over snapshots (`pending.ts`). */
-  waiting: { readonly count: number; wake(): void } | null = null
+  waiting: PendingQueue | null = null
 
   /** A request of this upstream ended: somebody who waits may have its place. */
   freed(): void {

@@ -4,9 +4,11 @@
 
 import type { ThreadPlace } from '../io/threads.ts'
 import type { Metrics } from '../kit/metrics.ts'
+import type { ImportanceCode } from '../policy/shed/index.ts'
 import type { CompiledAction } from './action.ts'
 import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
+import type { ClientFailure } from './failures.ts'
 import type { Gate } from './gate.ts'
 import type { ResponseStep } from './response-sink.ts'
 import type { EdgeSnapshot, RouteSpec } from './snapshot.ts'
@@ -15,6 +17,10 @@ import type { EdgeSnapshot, RouteSpec } from './snapshot.ts'
 export interface Visit {
   /** Before the exchange forgets everything; its status, bytes and addresses are still there. */
   over(exchange: Exchange, aborted: boolean): void
+  /** What the request is worth where not all can be served; asked when it wants a place. Absent: normal. */
+  readonly importance?: ImportanceCode
+  /** It was refused for that: a sentence, for who explains it. */
+  shed?(refusal: ClientFailure, why: string): void
 }
 
 /** In each worker thread. */

@@ -639,7 +639,8 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
   #halfClosed(): void {
     const { exchange, worker } = this
     if (exchange === null) return
-    if (exchange.streamsEvents) this.#halfRequest()
+    // Who closes while it stands in a line has most probably left, and others wait behind it.
+    if (exchange.streamsEvents || exchange.attempts.inLine) this.#halfRequest()
     else {
       this.#inputEnded = true
       this.#outSeen = exchange.bytesOut

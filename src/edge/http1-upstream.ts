@@ -43,6 +43,8 @@ export class Http1Upstream extends Timed implements StreamHandler, UpstreamConne
   member = -1
   /** Row of the member in the worker's cells, while busy. */
   row = 0
+  placeRow = -1
+  placeAt = 0
   startedAt = 0
   connectedAt = 0
   sentAt = 0
@@ -168,6 +170,7 @@ export class Http1Upstream extends Timed implements StreamHandler, UpstreamConne
 
   bodyEnd(trailers: readonly string[] | null): void {
     this.#requestDone = true
+    this.exchange?.attempts.sent(this)
     if (this.#state !== place.busy) return
     if (this.#chunkedOut && !this.stream.write(lastChunk(trailers))) this.#blocked = true
     if (!this.#inBody) this.#armResponse()
@@ -394,6 +397,7 @@ export class Http1Upstream extends Timed implements StreamHandler, UpstreamConne
       this.#ownBuffer = null
     }
     worker.cells.memberWorker.inFlight[this.row]!--
+    if (this.placeRow >= 0) exchange.attempts.gaveUp(this)
     exchange.attempts.group?.freed()
   }
 
@@ -410,6 +414,7 @@ export class Http1Upstream extends Timed implements StreamHandler, UpstreamConne
   }
 
   becomeTunnel(tunnel: Tunnel): void {
+    if (this.placeRow >= 0) this.exchange?.attempts.answered(this)
     this.#state = place.tunnel
     this.#tunnel = tunnel
     this.worker.wheel.set(this, Infinity)

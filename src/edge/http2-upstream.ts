@@ -44,6 +44,8 @@ export class Http2Upstream extends Timed implements UpstreamConnection {
   exchange: Exchange | null = null
   member = -1
   row = 0
+  placeRow = -1
+  placeAt = 0
   startedAt = 0
   connectedAt = 0
   sentAt = 0
@@ -162,6 +164,7 @@ export class Http2Upstream extends Timed implements UpstreamConnection {
   bodyEnd(trailers: readonly string[] | null): void {
     this.#requestDone = true
     this.#outTrailers = trailers
+    this.exchange?.attempts.sent(this)
     if (this.#stream !== null && canWrite(this.#stream)) this.#stream.end()
     if (this.#state === place.busy && !this.#inBody) this.#armResponse()
   }
@@ -297,6 +300,7 @@ export class Http2Upstream extends Timed implements UpstreamConnection {
     worker.wheel.remove(this)
     this.#session.done(this)
     worker.cells.memberWorker.inFlight[this.row]!--
+    if (this.placeRow >= 0) exchange.attempts.gaveUp(this)
     exchange.attempts.group?.freed()
   }
 

@@ -6,11 +6,24 @@ import { createMetrics, type Metrics, type Sample } from '../kit/metrics.ts'
 import { type HealthState, healthReason, healthStateNames } from '../policy/health.ts'
 import { rotation, rotationText } from '../policy/panic.ts'
 import { reasonText } from '../policy/reason.ts'
+import { importanceNames } from '../policy/shed/index.ts'
 import { type EdgeCells, memberSlots, routeSlots, sumOver, upstreamSlots } from './cells.ts'
 import { listenerRouteId, plainListeners, unroutedId } from './compile.ts'
-import type { CachedRouteStatus, EdgeStatus, MemberStatus, UpstreamStatus } from './control-protocol.ts'
+import type {
+  CachedRouteStatus,
+  EdgeStatus,
+  MemberStatus,
+  PlacesStatus,
+  UpstreamStatus,
+} from './control-protocol.ts'
 import { memberKey, type SnapshotSlots } from './slots.ts'
-import { type EdgeSnapshot, type MemberSpec, mirrorRouteId, type UpstreamSpec } from './snapshot.ts'
+import {
+  type AdaptiveSpec,
+  type EdgeSnapshot,
+  type MemberSpec,
+  mirrorRouteId,
+  type UpstreamSpec,
+} from './snapshot.ts'
 import type { StoreCounts } from './store/contract.ts'
 
 const statuses = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
@@ -94,9 +107,32 @@ export class Report {
         healthy: members.filter(member => member.state === 'healthy' || member.state === 'unchecked').length,
         pending: sumOver(upstreamWorker.pending, workers, upstreamSlots, slot),
         mode: this.#mode(upstream, members),
+        places: upstream.limits.adaptive === undefined ? null : this.#places(slot, upstream.limits.adaptive),
         members,
       }
     })
+  }
+
+  #places(slot: number, { limitStart }: AdaptiveSpec): PlacesStatus {
+    const { upstream, upstreamWorker, workers } = this.#cells
+    const sum = (column: Float64Array | Int32Array): number => sumOver(column, workers, upstreamSlots, slot)
+    let waitUs = 0
+    for (let row = slot; row < workers * upstreamSlots; row += upstreamSlots)
+      waitUs = Math.max(waitUs, upstreamWorker.waitUs[row] as number)
+    const { why, whyA, whyB, baselineUs, recentUs } = upstream
+    return {
+      limit: (upstream.limit[slot] as number) || limitStart,
+      used: sum(upstreamWorker.awaiting),
+      reason: reasonText(why[slot] as number, whyA[slot], whyB[slot]),
+      baselineMs: (baselineUs[slot] as number) / 1000,
+      recentMs: (recentUs[slot] as number) / 1000,
+      waitMs: Math.round(waitUs) / 1000,
+      shed: {
+        sheddable: sum(upstreamWorker.shedSheddable),
+        normal: sum(upstreamWorker.shedNormal),
+        critical: sum(upstreamWorker.shedCritical),
+      },
+    }
   }
 
   #mode(upstream: UpstreamSpec, members: readonly MemberStatus[]): string {
@@ -237,6 +273,7 @@ export class Report {
         ]),
     )
     this.#upstreamMetrics(metrics, current)
+    this.#placesMetrics(metrics, current)
     this.#mirrorMetrics(metrics, current)
     this.#memberMetrics(metrics, current)
     this.#hookMetrics(metrics, current)
@@ -302,6 +339,43 @@ export class Report {
       { name: 'edge_upstream_in_flight', help: 'Requests that have an attempt.', labels: ['upstream'] },
       () =>
         perUpstream((slot, upstream) => [{ labels: { upstream }, value: sum(upstreamWorker.active, slot) }]),
+    )
+  }
+
+  /** Only of upstreams whose limit is adaptive. */
+  #placesMetrics(metrics: Metrics, current: () => Current): void {
+    const labels = ['upstream']
+    const each = (read: (places: PlacesStatus) => number) =>
+      function* (this: Report): Iterable<Sample> {
+        const { snapshot, slots } = current()
+        for (const { name, limits } of snapshot.upstreams) {
+          if (limits.adaptive === undefined) continue
+          const places = this.#places(slots.upstreams.get(name) as number, limits.adaptive)
+          yield { labels: { upstream: name }, value: read(places) }
+        }
+      }.bind(this)
+    const gauges = [
+      ['edge_upstream_limit', 'Requests that may wait for an answer at once.', one => one.limit],
+      ['edge_upstream_places_used', 'Requests that wait for an answer.', one => one.used],
+      ['edge_upstream_baseline_seconds', 'Latency without a queue.', one => one.baselineMs / 1000],
+      ['edge_upstream_recent_seconds', 'Latency lately.', one => one.recentMs / 1000],
+      ['edge_upstream_wait_seconds', 'What requests wait for a place.', one => one.waitMs / 1000],
+    ] as const satisfies readonly (readonly [string, string, (places: PlacesStatus) => number])[]
+    for (const [name, help, read] of gauges) metrics.pull('gauge', { name, help, labels }, each(read))
+    metrics.pull(
+      'counter',
+      {
+        name: 'edge_shed_total',
+        help: 'Requests refused because the upstream had no place for them, by class.',
+        labels: ['upstream', 'class'],
+      },
+      () =>
+        importanceNames.flatMap(name =>
+          [...each(places => places.shed[name])()].map(({ labels: of, value }) => ({
+            labels: { ...of, class: name },
+            value,
+          })),
+        ),
     )
   }
 

@@ -478,6 +478,24 @@ export interface CircuitSpec {
   /** Requests that may wait for a place, per upstream, and how long. */
   readonly pendingMax: number
   readonly pendingTimeoutMs: number
+  /** A limit that follows the latency, over all members and workers together. Absent: none. */
+  readonly adaptive?: AdaptiveSpec
+}
+
+export interface AdaptiveSpec {
+  /** Requests that wait for an answer at once. */
+  readonly limitMin: number
+  readonly limitMax: number
+  readonly limitStart: number
+  /** Latency may be this multiple of what it is without a queue. */
+  readonly tolerance: number
+  /** Between two measurements of the latency without a queue, under load. */
+  readonly probeMs: number
+  /** How long a request waits for a place while the line stands, and how long it is not empty until it stands. */
+  readonly queueTargetMs: number
+  readonly queueIntervalMs: number
+  /** Share of the places that is held for critical requests while some come. */
+  readonly reserveShare: number
 }
 
 export interface RetrySpec {

@@ -1,5 +1,5 @@
 // Passive health's slow half: a sweep over windows of what real traffic showed (policy/outlier), returns and
-// forgiveness. Runs on the edge's main thread; reads the workers' sums, writes members' standing.
+// forgiveness; and adaptive limits. Runs on the edge's main thread; reads the workers' sums, writes members' standing.
 
 import type { Clock } from '../kit/clock.ts'
 import { HealthState, type ProbeVerdict, probeVerdict } from '../policy/health.ts'
@@ -10,6 +10,7 @@ import {
   sweepOutliers,
 } from '../policy/outlier.ts'
 import { type EdgeCells, memberSlots, sumOver } from './cells.ts'
+import { Limiters } from './limiters.ts'
 import { memberKey, type SnapshotSlots } from './slots.ts'
 import type { EdgeSnapshot, UpstreamSpec } from './snapshot.ts'
 
@@ -27,15 +28,18 @@ export class Sweeper {
   readonly #tell: (subject: string, text: string) => void
   readonly #windows = new Map<number, Window>()
   readonly #held = new Map<number, number>()
+  readonly #limiters: Limiters
 
   constructor(cells: EdgeCells, clock: Clock, tell: (subject: string, text: string) => void) {
     this.#cells = cells
     this.#clock = clock
     this.#tell = tell
+    this.#limiters = new Limiters(cells)
   }
 
   sweep(snapshot: EdgeSnapshot, slots: SnapshotSlots): void {
     const now = this.#clock.monotonic()
+    this.#limiters.move(snapshot, slots, now)
     for (const upstream of snapshot.upstreams) this.#sweepUpstream(upstream, slots, now)
     const live = new Set(slots.members.values())
     for (const slot of this.#windows.keys()) if (!live.has(slot)) this.#windows.delete(slot)

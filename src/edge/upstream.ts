@@ -35,6 +35,9 @@ export interface UpstreamConnection {
   /** Index of the member in the exchange's group, and its row in the worker's cells, while busy. Set by the attempt. */
   member: number
   row: number
+  /** Row of the upstream whose place it holds (`places.ts`), or -1; and since when. Set by the attempt. */
+  placeRow: number
+  placeAt: number
   /** Microseconds: the attempt took it; the connection was there; the request was given to the system. */
   readonly startedAt: number
   readonly connectedAt: number

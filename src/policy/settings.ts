@@ -68,6 +68,24 @@ export interface CircuitSettings {
   /** Requests that may wait for a place, per upstream, and how long. */
   readonly pendingMax: number
   readonly pendingTimeoutMs: number
+  /** A limit that follows the latency, over all members together. Absent: none. */
+  readonly adaptive?: AdaptiveSettings
+}
+
+export interface AdaptiveSettings {
+  /** Requests at once that wait for an answer, over all members and workers. */
+  readonly limitMin: number
+  readonly limitMax: number
+  readonly limitStart: number
+  /** Latency may be this multiple of what it is without a queue; above 1. */
+  readonly tolerance: number
+  /** Between two measurements of the latency without a queue. */
+  readonly probeMs: number
+  /** How long a request may wait for a place while the line stands, and how long it may not be empty before it does. */
+  readonly queueTargetMs: number
+  readonly queueIntervalMs: number
+  /** Share of the places that is held for critical requests while there are any, 0..0.5. */
+  readonly reserveShare: number
 }
 
 export interface RetrySettings {

@@ -89,6 +89,7 @@ function serviceView(
         ? null
         : { ...service.instances, wanted: service.wanted, ready: service.ready },
     pending: upstream?.pending ?? 0,
+    places: upstream?.places ?? null,
     trouble: service.state === 'ready' ? '' : `${service.state}: ${service.reason}`,
     members: service.members.map(member => memberView(member, upstream)),
   }

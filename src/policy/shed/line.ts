@@ -58,6 +58,20 @@ class ClassLine<T> {
     this.newest = node
   }
 
+  /** Where it was: only the oldest and the newest are ever offered a place. */
+  putBack(node: Node<T>): void {
+    if (this.oldest === null || this.newest === null) this.oldest = this.newest = node
+    else if (node.sinceUs <= this.oldest.sinceUs) {
+      node.newer = this.oldest
+      this.oldest.older = node
+      this.oldest = node
+    } else {
+      node.older = this.newest
+      this.newest.newer = node
+      this.newest = node
+    }
+  }
+
   remove(node: Node<T>): void {
     if (node.older === null) this.oldest = node.newer
     else node.older.newer = node.newer
@@ -85,6 +99,15 @@ export class WaitingLine<T> {
     node.waits = false
     this.#lines[node.importance].remove(node)
     this.count--
+  }
+
+  /** Who has just left, because a place was offered, could not take it: waits on as if nothing had been. */
+  putBack(waiting: Waiting<T>): void {
+    const node = waiting as Node<T>
+    if (node.waits) return
+    node.waits = true
+    this.#lines[node.importance].putBack(node)
+    this.count++
   }
 
   /** Who is served next: of the highest class that anybody waits in. */

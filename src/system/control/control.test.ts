@@ -135,6 +135,7 @@ const status: StatusView = {
       mode: 'normal',
       instances: { min: 1, max: 2, wanted: 1, ready: 1 },
       pending: 0,
+      places: null,
       trouble: '',
       members: [
         {

@@ -69,6 +69,20 @@ export const serviceSchema: z.ZodType<ServiceView> = z.strictObject({
   mode: z.string().describe('normal, or why not: "panic: 2 of 5 healthy"'),
   instances: z.strictObject({ min: z.int(), max: z.int(), wanted: z.int(), ready: z.int() }).nullable(),
   pending: z.number().describe('Requests that wait for a place'),
+  places: z
+    .strictObject({
+      limit: z.number().describe('Requests that may wait for an answer at once'),
+      used: z.number().describe('Requests that wait for one'),
+      reason: z.string().describe('Why the limit is what it is'),
+      baselineMs: z.number().describe('Latency without a queue; 0 = not known yet'),
+      recentMs: z.number(),
+      waitMs: z.number().describe('What requests wait for a place, on average'),
+      shed: z
+        .strictObject({ sheddable: z.number(), normal: z.number(), critical: z.number() })
+        .describe('Refused for want of a place, by class'),
+    })
+    .nullable()
+    .describe('Null: the limit of the service is not adaptive'),
   trouble: z.string().describe('What hinders the service as a whole; empty when nothing does'),
   members: z.array(memberSchema),
 })

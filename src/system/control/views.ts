@@ -44,6 +44,17 @@ export interface TrafficView {
   readonly chosenBy: string
 }
 
+export interface PlacesView {
+  readonly limit: number
+  readonly used: number
+  /** `raised to 31: latency 12 ms`. */
+  readonly reason: string
+  readonly baselineMs: number
+  readonly recentMs: number
+  readonly waitMs: number
+  readonly shed: { readonly sheddable: number; readonly normal: number; readonly critical: number }
+}
+
 export interface ServiceView {
   readonly name: string
   readonly kind: 'command' | 'addresses'
@@ -58,6 +69,8 @@ export interface ServiceView {
   } | null
   /** Requests that wait for a place. */
   readonly pending: number
+  /** Null: its limit is not adaptive. */
+  readonly places: PlacesView | null
   /** What hinders the service as a whole, e.g. a name that does not resolve; empty when nothing does. */
   readonly trouble: string
   readonly members: readonly MemberView[]
