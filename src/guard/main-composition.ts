@@ -8,11 +8,12 @@ import { type AuditCounts, AuditLog } from './audit/audit-log.ts'
 import type { GuardedSnapshot } from './composition.ts'
 import { AddressCounts, createAddressCounts } from './connections/address-counts.ts'
 import { connectionsMemory } from './connections/connections.ts'
-import type { GuardFromWorker, GuardStart, GuardToWorker, RequestRecord } from './messages.ts'
+import type { BanEntry, GuardFromWorker, GuardStart, GuardToWorker, RequestRecord } from './messages.ts'
 import type { GuardEvent, GuardRuling, GuardSpec, MainGuardPart, MainPartSurroundings } from './part.ts'
 import { wantedParts } from './parts.ts'
 import { Recent } from './recent.ts'
 import { matcherOf, RuleBans } from './rulings/rule-bans.ts'
+import { verifiedAccounts } from './subjects.ts'
 import { Tally } from './tally.ts'
 
 export interface MainCompositionOptions {
@@ -50,9 +51,16 @@ export class MainComposition {
       clock: hostClock,
       folder: options.stateDirectory,
       failed: text => options.tell('guard', text),
-      changed: bans => options.send({ kind: 'bans', bans }),
+      changed: bans => this.#bansChanged(bans),
       told: (event, text, id) => this.#event({ event, part: 'ban', text, ...(id === '' ? {} : { id }) }),
     })
+  }
+
+  #bansChanged(bans: readonly BanEntry[]): void {
+    this.#options.send({ kind: 'bans', bans })
+    const accounts = verifiedAccounts(bans.flatMap(({ key, untilMs }) => (untilMs > 0 ? [key] : [])))
+    if (accounts.length === 0) return
+    for (const part of this.#parts.values()) part.accountsBanned?.(accounts)
   }
 
   static async open(options: MainCompositionOptions): Promise<MainComposition> {

@@ -138,6 +138,8 @@ export interface MainGuardPart {
   take?(spec: GuardSpec): Promise<void>
   heard?(worker: number, message: unknown): void
   workerDied?(worker: number): void
+  /** Verified accounts that were banned just now: what they hold ends. Those that a client only names are none of these. */
+  accountsBanned?(accounts: readonly string[]): void
   /** Questions of the control protocol that are this part's; undefined: not mine. */
   ask?(question: { readonly kind: string }): Promise<unknown> | undefined
   /** For `tenfold guard status`: a few figures by name. Never a secret or a whole key. */

@@ -1,6 +1,7 @@
 // Whom a ban is about: who was verified, wherever they come from; who only says so, together with the address that they
 // come from, so that nobody can have somebody else banned by sending their name.
 
+import { parseBlock } from '../policy/address.ts'
 import { unknownAddress } from './address-key.ts'
 import type { BanWish } from './messages.ts'
 import type { RequestVisit } from './request-visit.ts'
@@ -17,6 +18,16 @@ export function subjectsOf(visit: RequestVisit): string[] {
     else subjects.push(`${kind}:${name}@${visit.addressKey}`)
   }
   return subjects
+}
+
+/** The accounts among keys of bans that were verified. */
+export function verifiedAccounts(keys: readonly string[]): string[] {
+  return keys.flatMap(key => {
+    if (!key.startsWith('account:')) return []
+    const at = key.lastIndexOf('@')
+    const named = at >= 0 && parseBlock(key.slice(at + 1)) !== null
+    return named ? [] : [key.slice('account:'.length)]
+  })
 }
 
 /** Null: nobody is known well enough. */

@@ -32,6 +32,16 @@ const waitedLifeMsMax = 600_000
 /** Later uses of a clearance are not looked at. */
 const noticedForMs = 300_000
 
+/** Of the main thread. */
+export interface ChallengeToWorker {
+  readonly kind: 'banned'
+  readonly accounts: readonly string[]
+  readonly atMs: number
+}
+
+/** Banned accounts whose former clearances are worth nothing; the oldest are forgotten. */
+const bannedMax = 10_000
+
 export class Desk {
   readonly clock: Clock
   readonly spent: Spent
@@ -40,6 +50,8 @@ export class Desk {
   readonly #pace: Pace
   readonly #counts: ChallengeCounts
   readonly #maker: string
+  /** When, by keyed name. */
+  readonly #banned = new Map<string, number>()
   #spec: GuardSpec
   keys: ChallengeKeys
   turnstile: Turnstile | null = null
@@ -107,7 +119,27 @@ export class Desk {
   clearanceOf(passage: Passage, visit: GuardVisit | null): Clearance | ClearanceFailure {
     const found = readClearance(this.keys, passage, visit, this.nowMs)
     if (typeof found === 'string') return found
+    if (this.#isOfBanned(found, visit)) return 'revoked'
     return this.spent.isFresh('clearance', found.id, found.expiresAtMs) ? found : 'revoked'
+  }
+
+  hear({ accounts, atMs }: ChallengeToWorker): void {
+    for (const account of accounts) {
+      const name = nameFor(this.keys, 'account', account)
+      this.#banned.delete(name)
+      this.#banned.set(name, atMs)
+    }
+    for (const name of this.#banned.keys()) {
+      if (this.#banned.size <= bannedMax) break
+      this.#banned.delete(name)
+    }
+  }
+
+  /** Got before the account was banned: it has to be got anew after the ban. */
+  #isOfBanned({ account, issuedAtMs }: Clearance, visit: GuardVisit | null): boolean {
+    if (this.#banned.size === 0) return false
+    const names = [account, nameFor(this.keys, 'account', visit?.account ?? '')]
+    return names.some(name => (this.#banned.get(name) ?? Number.NEGATIVE_INFINITY) >= issuedAtMs)
   }
 
   /** `Set-Cookie`, and the token for clients that keep no cookies. */

@@ -5,7 +5,7 @@ import type { Assets } from './assets.ts'
 import { loadAssets } from './assets.ts'
 import { checkSpec } from './check-spec.ts'
 import { sumOfCounts } from './counts.ts'
-import { Desk } from './desk.ts'
+import { type ChallengeToWorker, Desk } from './desk.ts'
 import { createLink } from './link.ts'
 import { challengeMemory, memoryNames } from './memory.ts'
 import { ChallengePages } from './pages.ts'
@@ -35,6 +35,7 @@ export function createPart(surroundings: GuardSurroundings): GuardPart {
       pages.page(passage, rest, visit)
       return true
     },
+    hear: message => desk?.hear(message as ChallengeToWorker),
     close: async () => {
       desk?.close()
       link.close()
@@ -53,6 +54,12 @@ export function createMainPart(surroundings: MainPartSurroundings): MainGuardPar
     },
     workerDied: worker =>
       new SpentTable(memory[memoryNames.spent] as SharedArrayBuffer, 0).release(worker + 1),
+    accountsBanned: accounts =>
+      surroundings.send({
+        kind: 'banned',
+        accounts,
+        atMs: surroundings.clock.wall() / 1_000,
+      } satisfies ChallengeToWorker),
     status: () => sumOfCounts(memory[memoryNames.counts] as SharedArrayBuffer),
   }
 }

@@ -84,6 +84,30 @@ test('only who is suspected is asked, and told how to pass; the visit knows who 
   assert.deepEqual(deeds, ['asked', 'passed'])
 })
 
+test('clearances of an account are worth nothing once it is banned, until it passes anew; those of others are', async t => {
+  const { desk, clock } = await trial(t, 'always')
+  const passage = new FakePassage({})
+  const as = (account: string, cookie = ''): RequestVisit => {
+    const shown = new FakePassage(cookie === '' ? {} : { fields: `Cookie: tenfold_clear=${cookie}\r\n` })
+    const visit = visitFor(shown, { hooks: { country: null, asn: null } })
+    if (account !== '') visit.setIdentity('account', account)
+    return visit
+  }
+  const clear = (account: string): string => desk.clear(passage, as(account), 'pow', 0).token
+  const of = (account: string, cookie: string): unknown =>
+    desk.clearanceOf(new FakePassage({ fields: `Cookie: tenfold_clear=${cookie}\r\n` }), as(account, cookie))
+  const [ada, bob, nobody] = [clear('ada'), clear('bob'), clear('')]
+  clock.advance(1_000_000)
+  desk.hear({ kind: 'banned', accounts: ['ada'], atMs: desk.nowMs })
+  assert.equal(of('ada', ada), 'revoked')
+  assert.equal(of('', ada), 'revoked', 'also where she does not say who she is')
+  assert.equal(of('ada', nobody), 'revoked', 'and what she got before she said it')
+  assert.equal(typeof of('', nobody), 'object')
+  assert.equal(typeof of('bob', bob), 'object')
+  clock.advance(1_000_000)
+  assert.equal(typeof of('ada', clear('ada')), 'object')
+})
+
 test('row 18: a clearance covers the risk at which it was got and a little more, so nobody solves cheaply for later', async t => {
   const { ask, clear } = await trial(t)
   const cheap = clear('pow', 0)

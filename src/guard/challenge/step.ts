@@ -50,7 +50,7 @@ const reasons: Readonly<Record<ClearanceFailure, string>> = {
   'other-client': 'The clearance is of another client: address block, browser or TLS library differ.',
   'other-account': 'The clearance was got by another account.',
   risk: 'The risk has grown since the challenge was passed.',
-  revoked: 'The clearance was used up.',
+  revoked: 'The clearance was used up, or its account was banned since.',
 }
 
 function finding(

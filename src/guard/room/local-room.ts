@@ -138,6 +138,12 @@ export class LocalRoom implements RoomStore {
     return done
   }
 
+  async revokePerson(code: number): Promise<boolean> {
+    const done = this.#room.revokePerson(code, this.#options.clock.monotonic())
+    this.#save()
+    return done
+  }
+
   async counts(): Promise<RoomCounts> {
     return this.#room.counts(this.#options.clock.monotonic())
   }

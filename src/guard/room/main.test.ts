@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { eventually } from '../../../test/tools/redis-server.ts'
 import type { CheckedRoom } from '../../file/checked-guard.ts'
 import { systemClock } from '../../kit/clock.ts'
 import { Failure } from '../../kit/failure.ts'
@@ -12,6 +13,7 @@ import { MainQuotas } from '../quota/main.ts'
 import { specOf } from '../testing/spec.ts'
 import { roomFailures } from './failures.ts'
 import { MainRooms } from './main.ts'
+import { codeOfPerson, roomSecrets } from './secrets.ts'
 
 const room: CheckedRoom = {
   name: 'sale',
@@ -20,8 +22,8 @@ const room: CheckedRoom = {
   order: 'first-come',
   person: [],
   title: 'Sale',
-  sessionMs: 1_000,
-  graceMs: 1_000,
+  sessionMs: 60_000,
+  graceMs: 60_000,
   grantMs: 1_000,
   revokeAfter: [],
   placesMax: 10,
@@ -91,4 +93,43 @@ test('while Redis is away, figures and lotteries wait and nothing falls over', a
   await assert.rejects(rooms.ask({ kind: 'rooms' }) as Promise<unknown>, /away/)
   rooms.heard(0, { kind: 'info' })
   assert.deepEqual(rooms.status(), { sale: null })
+})
+
+test('an account that is banned loses its place where persons are accounts, and only there', async context => {
+  const around = surroundings(context)
+  const events: string[] = []
+  const rooms = new MainRooms({ ...around, audit: ({ text }) => events.push(text) })
+  context.after(() => rooms.close())
+  const spec = specOf([], {
+    rooms: {
+      sale: { ...room, person: [{ by: 'account' }] },
+      open: { ...room, name: 'open', person: [{ by: 'session' }] },
+    },
+  })
+  await rooms.take(spec)
+  const ask = (name: string) => {
+    const { people } = roomSecrets(spec.secretKey, name)
+    const code = codeOfPerson(people, ['ada'])
+    const asked = {
+      kind: 'enter',
+      token: 0,
+      id: 0,
+      nonce: 0,
+      code,
+      draw: 1,
+      binding: 1,
+      direct: true,
+    } as const
+    rooms.heard(1, { kind: 'asks', first: 1, asks: [{ room: name, ask: { ...asked, forever: false } }] })
+  }
+  ask('sale')
+  ask('open')
+  const active = async () => {
+    const all = (await rooms.ask({ kind: 'rooms' })) as { readonly name: string; readonly active: number }[]
+    return Object.fromEntries(all.map(one => [one.name, one.active]))
+  }
+  await eventually('both are in', async () => JSON.stringify(await active()) === '{"sale":1,"open":1}')
+  rooms.accountsBanned(['ada', 'somebody else'])
+  await eventually('one is out', async () => JSON.stringify(await active()) === '{"sale":0,"open":1}')
+  assert.deepEqual(events, ['sale: a banned account'])
 })

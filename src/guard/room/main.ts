@@ -11,7 +11,7 @@ import { LocalRoom } from './local-room.ts'
 import type { RoomFromWorker, RoomInfo, RoomQuestion, RoomToWorker } from './messages.ts'
 import { pageText } from './page-file.ts'
 import { awayAnswer, type RoomStore } from './room-store.ts'
-import { commitmentOf, drawOf, lotterySeed } from './secrets.ts'
+import { codeOfPerson, commitmentOf, drawOf, lotterySeed, roomSecrets } from './secrets.ts'
 import { SharedRooms } from './shared-rooms.ts'
 
 interface Held {
@@ -139,6 +139,28 @@ export class MainRooms implements MainGuardPart {
       room: room.name,
       commitment: commitmentOf(seed),
       seed: store.drawn ? seed.toString('hex') : '',
+    }
+  }
+
+  /** Their places and admissions end, where a person is an account. */
+  accountsBanned(accounts: readonly string[]): void {
+    for (const held of this.#rooms.values()) {
+      const { name, person } = held.room
+      if (person.length !== 1 || person[0]?.by !== 'account') continue
+      const { people } = roomSecrets(this.#secretKey, name)
+      for (const account of accounts)
+        held.store.revokePerson(codeOfPerson(people, [account])).then(
+          revoked => {
+            if (revoked)
+              this.#surroundings.audit({
+                event: 'room-revoked',
+                part: 'room',
+                text: `${name}: a banned account`,
+              })
+          },
+          // Redis is away: nobody is let in then, and the ban itself holds.
+          () => {},
+        )
     }
   }
 

@@ -276,7 +276,7 @@ if kind == 'mode' then
   return answer('counts')
 end
 if kind == 'revoke' then
-  local x = load(askedId)
+  local x = load(code == 0 and askedId or tonumber(redis.call('HGET', c, text(code)) or 0))
   if x then remove(x) end
   return answer(x and 'revoked' or 'gone')
 end

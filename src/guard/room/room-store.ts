@@ -9,6 +9,8 @@ export interface RoomStore {
   setMode(mode: RoomMode): Promise<void>
   /** False: there is no such place. */
   revoke(id: number): Promise<boolean>
+  /** Of a person's code: False: has no place. */
+  revokePerson(code: number): Promise<boolean>
   counts(): Promise<RoomCounts>
   /** Which opening its draw belongs to, and whether it has been drawn. */
   readonly edition: number

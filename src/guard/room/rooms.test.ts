@@ -231,6 +231,20 @@ for (const [kind, opener] of kinds) {
     assert.equal((await desk.store.counts()).active, 0)
   })
 
+  test(`the place of a person of a room ${kind} can be ended, inside and in line, and nobody else's`, async context => {
+    const desk = await (await opener(context))({ activeMax: 1 })
+    const [inside, waiting, other] = await desk.ask({ code: 7 }, { code: 8 }, { code: 9 })
+    assert.deepEqual([inside!.state, waiting!.state, other!.ahead], ['in', 'waiting', 1])
+    assert.equal(await desk.store.revokePerson(8), true)
+    assert.equal(await desk.store.revokePerson(8), false)
+    assert.equal((await desk.one({ kind: 'look', token: tokenKind.ticket, id: other!.id })).ahead, 0)
+    assert.equal(await desk.store.revokePerson(7), true)
+    assert.equal((await desk.one({ token: tokenKind.ticket, id: other!.id, code: 9 })).state, 'in')
+    const session = { token: tokenKind.session, id: inside!.id, nonce: inside!.nonce, code: 7 }
+    assert.equal((await desk.one({ ...session, direct: false })).state, 'waiting')
+    assert.equal(await desk.store.revokePerson(0), false)
+  })
+
   test(`the lottery of a room ${kind} makes the order that its seed says`, async context => {
     const opensAtMs = Date.now() + 1_500
     const desk = await (await opener(context))({ opensAtMs, lottery: true, activeMax: 1 })

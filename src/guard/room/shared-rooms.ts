@@ -192,6 +192,10 @@ class SharedRoom implements RoomStore {
     return ((await this.#run({ kind: 'revoke', id })).state as string) === 'revoked'
   }
 
+  async revokePerson(code: number): Promise<boolean> {
+    return ((await this.#run({ kind: 'revoke', code })).state as string) === 'revoked'
+  }
+
   async counts(): Promise<RoomCounts> {
     return (await this.#run({ kind: 'counts' })).counts
   }

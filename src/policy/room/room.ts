@@ -182,6 +182,12 @@ export class Room {
     return true
   }
 
+  /** The place of a person, whatever it is. */
+  revokePerson(code: number, now: number): boolean {
+    const place = this.#byCode.get(code)
+    return place !== undefined && this.revoke(place.id, now)
+  }
+
   // --- places ---------------------------------------------------------------------------------------------------
 
   /** The place that a request may speak for: by its token, else by its person. */
