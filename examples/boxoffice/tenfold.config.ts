@@ -24,6 +24,7 @@ const page = { to: 'web', compress: true, ...guarded('pages') }
 
 const guard = {
   identity: { account: 'cookie:boxoffice' },
+  bots: { dataCentres: { files: ['data-centres.txt'] } },
   policies: {
     // Who looks around meets nothing of this: far more than people click, rules that only record, fields that browsers heed.
     pages: { limit: '60/s', waf: 'detect', headers: 'basic' },
@@ -51,6 +52,8 @@ const guard = {
         { name: 'buyer', rate: '60/min', by: 'account' },
       ],
       sameSite: true,
+      // Less is asked of people who look at films.
+      risk: { challenge: 40 },
       challenge: 'suspicious',
       waf: 'detect',
       headers: 'basic',

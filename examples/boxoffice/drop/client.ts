@@ -245,7 +245,7 @@ async function readAnswer(response: IncomingMessage): Promise<Answer> {
   socket.destroy()
   const { statusCode: status = 0, headers: head } = response
   const text = textOf(Buffer.concat(pieces), head['content-encoding'])
-  return { status, head, text, code: status < 400 ? '' : codeOf(text) }
+  return { status, head, text, code: status < 400 ? '' : codeOf(head, text) }
 }
 
 function textOf(bytes: Buffer, coding: string | undefined): string {
@@ -253,8 +253,13 @@ function textOf(bytes: Buffer, coding: string | undefined): string {
   return (coding === 'gzip' ? gunzipSync(bytes) : bytes).toString()
 }
 
-/** JSON has it in `error.code`; pages write it somewhere, in capitals. */
-function codeOf(text: string): string {
+/** JSON has it in `error.code`; pages of the edge write it somewhere, in capitals; challenges and the line say so in a field. */
+function codeOf(head: IncomingMessage['headers'], text: string): string {
   const json = /"code":\s*"([A-Z_]+)"/.exec(text)?.[1]
-  return json ?? /\b[A-Z]+(?:_[A-Z]+)+\b/.exec(text)?.[0] ?? ''
+  if (json !== undefined) return json
+  if (head['tenfold-challenge'] !== undefined) return 'CHALLENGE_REQUIRED'
+  if (head['tenfold-room'] !== undefined)
+    return `ROOM_${String(head['tenfold-room']).toUpperCase().replace('-', '_')}`
+  if (head['x-refused'] !== undefined) return String(head['x-refused'])
+  return /\b[A-Z]+(?:_[A-Z]+)+\b/.exec(text)?.[0] ?? ''
 }

@@ -5,6 +5,7 @@ import { type Bot, type KindOfBot, kindsOfBots } from './bots.ts'
 import { type Answer, Client, type ClientOptions, Lane } from './client.ts'
 import type { Life } from './line.ts'
 import { live } from './people.ts'
+import { Solver } from './solver.ts'
 
 export interface CrowdOptions {
   readonly url: string
@@ -17,6 +18,8 @@ export interface CrowdOptions {
   readonly seed: number
   /** After the opening. */
   readonly endAfterMs: number
+  /** After the last seat was sold, everybody is told within this time. */
+  readonly tellingMs: number
   /** The house is sold out: what an operator does then. */
   readonly onSoldOut: () => Promise<void>
   readonly onProgress?: (text: string) => void
@@ -43,8 +46,10 @@ export interface Outcome {
   /** From the opening until the last seat was sold; null: some were left. */
   readonly soldOutAfterMs: number | null
   readonly requests: number
-  /** Request ids of refusals by the guard, some thousands at most. */
-  readonly refusalIds: readonly string[]
+  /** Proofs of work. */
+  readonly solved: number
+  /** Request ids of refusals by the guard, some of each kind. */
+  readonly refusalIds: Readonly<Record<string, readonly string[]>>
 }
 
 const lateShare = 0.2
@@ -54,9 +59,7 @@ const shareOfHouseholds = 0.2
 const perHousehold = 3
 const peopleAtOnce = 150
 const botsAtOnce = 250
-const idsMax = 5_000
-/** After the last seat everybody is told within this time. */
-const tellingMs = 12_000
+const idsMax = 20
 
 /** Mulberry32: good enough to draw who comes when. */
 export function randomOf(seed: number): () => number {
@@ -73,6 +76,9 @@ export function randomOf(seed: number): () => number {
 const addressOf = (block: number, index: number): string =>
   `127.${block + Math.floor(index / 64_000)}.${Math.floor(index / 250) % 256}.${(index % 250) + 1}`
 
+/** Not refused: told to wait, or to come in. */
+const waits = new Set(['ROOM_WAITING', 'ROOM_EARLY', 'ROOM_BEFORE', 'ROOM_GRANTED'])
+
 interface Counting {
   seats: number
   winners: number
@@ -84,9 +90,10 @@ export class Crowd {
   readonly #options: CrowdOptions
   readonly #random: () => number
   readonly #ended = new AbortController()
-  readonly #lanes = { people: new Lane(peopleAtOnce), bots: new Lane(botsAtOnce), solving: new Lane(1) }
+  readonly #lanes = { people: new Lane(peopleAtOnce), bots: new Lane(botsAtOnce) }
+  readonly #solver = new Solver()
   readonly #waitsMs: number[] = []
-  readonly #ids = new Set<string>()
+  readonly #ids: Record<string, string[]> = {}
   #requests = 0
   #soldOutAfterMs: number | null = null
 
@@ -129,7 +136,8 @@ export class Crowd {
       waitsMs: this.#waitsMs.sort((a, b) => a - b),
       soldOutAfterMs: this.#soldOutAfterMs,
       requests: this.#requests,
-      refusalIds: [...this.#ids],
+      solved: this.#solver.solved,
+      refusalIds: this.#ids,
     }
   }
 
@@ -198,7 +206,7 @@ export class Crowd {
       random,
       over: () => this.#ended.signal.aborted,
       sleep: ms => this.#sleep(ms),
-      solving: work => this.#lanes.solving.run(work),
+      solve: challenge => this.#solver.solve(challenge),
       refused: answer => this.#refused(counting, answer),
     }
   }
@@ -227,15 +235,15 @@ export class Crowd {
     const name = code === '' ? `HTTP_${status}` : code
     counting.refusals[name] = (counting.refusals[name] ?? 0) + 1
     const id = head['x-request-id']
-    // Of the guard: what the shop answered itself names the instance, and who waits in line is not refused.
-    const waits = head['tenfold-room'] !== undefined
-    if (typeof id === 'string' && head['x-served-by'] === undefined && !waits && this.#ids.size < idsMax)
-      this.#ids.add(id)
+    // What the shop answered itself names the instance; who waits in line is not refused.
+    if (typeof id !== 'string' || head['x-served-by'] !== undefined || waits.has(code)) return
+    const ids = (this.#ids[name] ??= [])
+    if (ids.length < idsMax) ids.push(id)
   }
 
   /** Until the last seat is gone and everybody was told, or time is up. */
   async #watch(sold: () => readonly [number, number]): Promise<void> {
-    const { opensAt, endAfterMs, onSoldOut, onProgress, progressMs = 1_000 } = this.#options
+    const { opensAt, endAfterMs, tellingMs, onSoldOut, onProgress, progressMs = 1_000 } = this.#options
     let toldAt = 0
     const watcher = new Client({
       url: new URL(this.#options.url),
@@ -264,6 +272,7 @@ export class Crowd {
       await this.#sleep(1_000)
     }
     this.#ended.abort()
+    await this.#solver.end()
   }
 }
 

@@ -1,8 +1,7 @@
 // The way to a seat as a browser goes it: a page, perhaps a sum to solve, perhaps a line to wait in, then a form. People and
 // those bots that imitate them go it alike; what differs is how long they think, and what they want.
 
-import { type Challenge, solveChallenge } from 'altcha-lib'
-import { deriveKey } from 'altcha-lib/algorithms/pbkdf2'
+import type { Challenge, Solution } from 'altcha-lib'
 import type { Answer, Client } from './client.ts'
 
 export type Way = 'in' | 'sold-out' | 'refused' | 'over'
@@ -18,8 +17,8 @@ export interface Life {
   /** From 0 to 1. */
   readonly random: () => number
   readonly solves: boolean
-  /** Sums are solved one after the other: a machine has only so many cores. */
-  readonly solving: <T>(work: () => Promise<T>) => Promise<T>
+  /** Null: nobody solves any more. */
+  readonly solve: (challenge: Challenge) => Promise<Solution | null>
 }
 
 interface Room {
@@ -61,7 +60,7 @@ export async function comeIn(client: Client, life: Life): Promise<Way> {
     if (answer.status === 303) return 'refused'
     if (answer.status >= 400 || answer.status === 0) life.refused(answer)
     if (answer.status === 403 && answer.head['tenfold-challenge'] !== undefined) {
-      if (!life.solves || !(await solve(client, life))) return 'refused'
+      if (!life.solves || !(await solve(client, life, seatsPath))) return 'refused'
     } else if (answer.status === 401 || answer.status === 403) return 'refused'
     else if (room !== undefined && answer.status === 200) {
       const way = await wait(client, life)
@@ -88,13 +87,20 @@ async function wait(client: Client, life: Life): Promise<Way> {
 }
 
 /** The proof of work that a page asks for. */
-export async function solve(client: Client, life: Life): Promise<boolean> {
-  const asked = toldBy(await client.ask(seatsPath, { script: true })).challenge
+export async function solve(
+  client: Client,
+  life: Life,
+  path: string,
+  form?: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  const wish = form === undefined ? { script: true } : { script: true, form }
+  const asked = toldBy(await client.ask(path, wish)).challenge
   if (asked === undefined) return true
   const given = await client.ask(asked.url, { script: true })
   if (given.status !== 200) return false
   const challenge = JSON.parse(given.text) as Challenge
-  const solution = await life.solving(() => solveChallenge({ challenge, deriveKey }))
+  const solution = await life.solve(challenge)
+  if (solution === null) return false
   const altcha = Buffer.from(JSON.stringify({ challenge, solution })).toString('base64')
   const fields = { s: asked.answer.fields.s, altcha }
   const passed = await client.ask(passPath, { method: 'POST', json: fields, script: true })

@@ -2,7 +2,7 @@
 // solve what they are asked to solve, and take a moment over the form.
 
 import type { Client } from './client.ts'
-import { buy, comeIn, type Life } from './line.ts'
+import { buy, comeIn, type Life, solve } from './line.ts'
 
 /** What became of somebody. */
 export interface Fate {
@@ -25,8 +25,12 @@ export interface Person {
 export async function signIn(client: Client, life: Life, name: string): Promise<boolean> {
   const form = { name, email: `${name}@people.example`, next: '/premiere' }
   const answer = await client.ask('/sign-in', { form })
-  if (answer.status !== 303) life.refused(answer)
-  return answer.status === 303
+  if (answer.status === 303) return true
+  life.refused(answer)
+  if (!life.solves || answer.head['tenfold-challenge'] === undefined) return false
+  return (
+    (await solve(client, life, '/sign-in', form)) && (await client.ask('/sign-in', { form })).status === 303
+  )
 }
 
 const between = (life: Life, fromMs: number, toMs: number): number => fromMs + life.random() * (toMs - fromMs)

@@ -50,6 +50,7 @@ const rows: readonly Row[] = [
   ['sold out after', ({ outcome }) => seconds(outcome.soldOutAfterMs)],
   ['wait of people who came to the form: median', ({ outcome }) => seconds(quantile(outcome.waitsMs, 0.5))],
   ['... 95th percentile', ({ outcome }) => seconds(quantile(outcome.waitsMs, 0.95))],
+  ['proofs of work that were solved', ({ outcome }) => String(outcome.solved)],
   ['requests', ({ outcome }) => outcome.requests.toLocaleString('en')],
 ]
 

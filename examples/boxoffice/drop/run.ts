@@ -40,6 +40,7 @@ const queueMsMin = 25_000
 /** So many newcomers a second sign in, look and line up. */
 const newcomersPerSecond = 120
 const endAfterMs = 240_000
+const tellingMs = 12_000
 const progressMs = 5_000
 
 async function drop(guard: 'on' | 'off'): Promise<Run> {
@@ -63,6 +64,7 @@ async function drop(guard: 'on' | 'off'): Promise<Run> {
       lined: guard === 'on',
       seed: Number(values.seed),
       endAfterMs,
+      tellingMs,
       onSoldOut: async () => {
         if (guard === 'on') await shop.tenfold('guard', 'rooms', 'premiere', 'sold-out')
       },

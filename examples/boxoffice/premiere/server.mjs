@@ -8,7 +8,7 @@ import { migrate } from '../api/migrate.mjs'
 import { errorPage, page } from '../web/pages.mjs'
 import { createHouse, seatName, seatsPerOrder } from './house.mjs'
 import { premierePage, seatsPage, signInPage, ticketsPage } from './pages.mjs'
-import { createSignIn } from './sign-in.mjs'
+import { cookieOf, createSignIn } from './sign-in.mjs'
 
 const instance = process.env.TENFOLD_INSTANCE ?? `premiere (${process.pid})`
 const databaseUrl = process.env.DATABASE_URL
@@ -43,8 +43,24 @@ function show(reply, content, status = 200) {
   return reply.type('text/html; charset=utf-8').send(page({ ...content, instance }))
 }
 
+/** What somebody wants to be called: a courtesy, and theirs to choose, so nothing signs it. */
+const nameCookie = 'boxoffice-name'
+function nameOf(cookies) {
+  try {
+    return decodeURIComponent(cookieOf(cookies, nameCookie) ?? '').slice(0, 100) || 'guest'
+  } catch {
+    return 'guest'
+  }
+}
+
+/** `{ account, name }`, or null. */
+async function personOf({ headers: { cookie } }) {
+  const account = await signIn.accountOf(cookie)
+  return account === null ? null : { account, name: nameOf(cookie) }
+}
+
 async function buyerOf(request) {
-  const person = await signIn.personOf(request.headers.cookie)
+  const person = await personOf(request)
   if (!person) throw new Refusal(401, 'SIGN_IN', 'Please sign in first.')
   return person
 }
@@ -73,20 +89,23 @@ const signingIn = {
 app.post('/sign-in', { schema: signingIn }, async (request, reply) => {
   const secure = request.headers['x-forwarded-proto'] === 'https'
   reply.headers({
-    'set-cookie': await signIn.cookieFor({ ...request.body, secure }),
+    'set-cookie': [
+      await signIn.cookieFor({ email: request.body.email, secure }),
+      `${nameCookie}=${encodeURIComponent(request.body.name)}; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax`,
+    ],
     'cache-control': 'no-store',
   })
   return reply.redirect(ownPath(request.body.next), 303)
 })
 
 app.get('/premiere', async (request, reply) => {
-  const [free, person] = await Promise.all([house.free(), signIn.personOf(request.headers.cookie)])
+  const [free, person] = await Promise.all([house.free(), personOf(request)])
   if (!wantsPage(request)) return reply.header('cache-control', 'no-store').send({ free, total })
   return show(reply, premierePage({ free, total, person, opensAt, each }))
 })
 
 app.get('/premiere/seats', async (request, reply) => {
-  const person = await signIn.personOf(request.headers.cookie)
+  const person = await personOf(request)
   if (!person) return reply.header('cache-control', 'no-store').redirect('/sign-in?next=/premiere', 303)
   return show(reply, seatsPage({ free: await house.free(), person, key: randomUUID(), each }))
 })
@@ -121,7 +140,7 @@ app.get('/premiere/orders/:order', async (request, reply) => {
 
 function answered(request, reply, { status, code, message }) {
   if (!wantsPage(request)) return reply.code(status).send({ error: { code, message } })
-  return show(reply, errorPage(status, message), status)
+  return show(reply.header('x-refused', code), errorPage(status, message), status)
 }
 app.setNotFoundHandler((request, reply) =>
   answered(request, reply, { status: 404, code: 'NOT_FOUND', message: 'There is no such page.' }),
