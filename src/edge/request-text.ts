@@ -141,8 +141,16 @@ export function clientAddress(exchange: Exchange): string {
     exchange.head
       .find('x-forwarded-for')
       ?.split(',')
-      .map(part => part.trim()) ?? []
+      .map(part => withoutPort(part.trim())) ?? []
   const blocks = (exchange.snapshot as CompiledSnapshot).trustedProxies
   for (const address of list.reverse()) if (!isInBlocks(address, blocks)) return address
   return list.at(-1) ?? client.remoteAddress
+}
+
+const addressWithPort = /^(?:\[([^\]]+)\]|(\d+(?:\.\d+){3}))(?::\d+)?$/
+
+/** `192.0.2.7:4711`, `[2001:db8::1]:4711`: some balancers add the port, which tells clients apart that are one. */
+function withoutPort(part: string): string {
+  const found = addressWithPort.exec(part)
+  return found === null ? part : (found[1] ?? (found[2] as string))
 }

@@ -129,6 +129,21 @@ test('while Redis is dead each edge lets its share through, and they count toget
   })
 })
 
+test('a Redis that was emptied knows nothing: an edge still refuses what it knows, and one amount more passes at most', async t => {
+  const two = await twoEdges(t, [limitOf()])
+  const client = '198.51.100.1'
+  assert.equal(await both(two, client, 90), 60)
+  await two.redis.ask('FLUSHALL')
+  // Both edges were told of the refusal before, and hold it against him without asking.
+  assert.equal(await both(two, client, 60), 0)
+  // Somebody who was counted and not refused: what he had used is forgotten by Redis, not by the edges.
+  const other = '198.51.100.2'
+  assert.equal(await both(two, other, 24), 48)
+  await two.redis.ask('FLUSHALL')
+  const more = await both(two, other, 120)
+  assert.ok(more >= 12 && more <= 60, `${more} passed`)
+})
+
 test('a Redis that does not answer delays some requests and then nobody; nothing fails', async t => {
   const two = await twoEdges(t, [limitOf()])
   assert.equal(await both(two, '198.51.100.1', 6), 12)
