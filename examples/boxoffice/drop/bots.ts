@@ -1,7 +1,7 @@
 // Bots, of ten kinds that sell tickets on. None of them sleeps longer than it must; each stops when it is all over, or when it
 // has sent `asksMax` requests. What they know of the shop is what anybody can read.
 
-import type { Answer, Client, ClientOptions } from './client.ts'
+import { type Answer, type Client, type ClientOptions, ordersPath } from './client.ts'
 import { buy, comeIn, type Life, laterMs, seatsPath, toldBy } from './line.ts'
 import { signIn } from './people.ts'
 
@@ -9,7 +9,6 @@ const asksMax = 120
 /** The most that one order may have: no bot wants less. */
 const wants = 4
 const startAheadMs = 1_000
-const ordersPath = '/premiere/orders'
 
 export interface Bot {
   readonly client: Client

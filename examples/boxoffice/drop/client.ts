@@ -4,23 +4,26 @@
 import { type IncomingMessage, request as send } from 'node:http'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 
+export const ordersPath = '/premiere/orders'
 const answerTimeoutMs = 30_000
 const bodyBytesMax = 256 * 1024
 
-/** So many requests at once; others wait for their turn in the order in which they came. */
+/** So many requests at once; others wait for their turn in the order in which they came, orders before everything else. */
 export class Lane {
-  readonly #waiting: (() => void)[] = []
+  readonly #orders: (() => void)[] = []
+  readonly #others: (() => void)[] = []
   #free: number
   constructor(width: number) {
     this.#free = width
   }
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(work: () => Promise<T>, isOrder: boolean): Promise<T> {
+    const waiting = isOrder ? this.#orders : this.#others
     if (this.#free > 0) this.#free--
-    else await new Promise<void>(resolve => this.#waiting.push(resolve))
+    else await new Promise<void>(resolve => waiting.push(resolve))
     try {
       return await work()
     } finally {
-      const next = this.#waiting.shift()
+      const next = this.#orders.shift() ?? this.#others.shift()
       if (next === undefined) this.#free++
       else next()
     }
@@ -70,7 +73,7 @@ export class Client {
 
   async ask(path: string, wish: Wish = {}): Promise<Answer> {
     this.onAsk()
-    const answer = await this.options.lane.run(() => this.#send(path, wish))
+    const answer = await this.options.lane.run(() => this.#send(path, wish), path === ordersPath)
     if (this.keepsCookies) this.#keep(answer.head['set-cookie'] ?? [])
     return answer
   }

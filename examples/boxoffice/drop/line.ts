@@ -2,7 +2,7 @@
 // those bots that imitate them go it alike; what differs is how long they think, and what they want.
 
 import type { Challenge, Solution } from 'altcha-lib'
-import type { Answer, Client } from './client.ts'
+import { type Answer, type Client, ordersPath } from './client.ts'
 
 export type Way = 'in' | 'sold-out' | 'refused' | 'over'
 
@@ -110,7 +110,7 @@ export async function solve(
 /** Seats that were got: 0 when they were refused. */
 export async function buy(client: Client, life: Life, seats: number): Promise<number> {
   const key = crypto.randomUUID()
-  const answer = await client.ask('/premiere/orders', { form: { seats: String(seats), key } })
+  const answer = await client.ask(ordersPath, { form: { seats: String(seats), key } })
   if (answer.status === 303) return seats
   if (answer.status >= 400 || answer.status === 0) life.refused(answer)
   return 0
