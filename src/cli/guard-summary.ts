@@ -25,11 +25,12 @@ function listed(routes: readonly string[]): string {
 }
 
 function asked(policy: CheckedGuardPolicy): string[] {
-  const { limits, waf, uploads, risk, challenge, room, quota, headers, sameSite, detectOnly } = policy
+  const { limits, waf, uploads, risk, challenge, shed, room, quota, headers, sameSite, detectOnly } = policy
   const parts: readonly (readonly [string, string | false | undefined])[] = [
     ['limit', limits.length > 0 && `limit ${limits.map(one => one.name).join(' + ')}`],
     ['sameSite', sameSite && 'sameSite'],
     ['bots', risk && 'risk'],
+    ['shed', shed && `shed ${shed}`],
     ['challenge', challenge && `challenge ${challenge}`],
     ['waf', (waf || uploads) && [waf && `waf ${waf.mode}`, uploads && 'uploads'].filter(Boolean).join(', ')],
     ['room', room && `room ${room}`],

@@ -10,6 +10,7 @@ export type GuardPartName =
   | 'limit'
   | 'sameSite'
   | 'bots'
+  | 'shed'
   | 'challenge'
   | 'waf'
   | 'room'
@@ -308,6 +309,8 @@ export interface CheckedRoom {
   readonly title: string
   /** HTML file instead of ours, as written; `{position}`, `{estimate}`, `{title}` are filled in. */
   readonly page?: string
+  /** Path of this site where one signs in: linked where a place needs an account. */
+  readonly signIn?: string
   readonly placesMax: number
 }
 
@@ -344,6 +347,8 @@ export interface CheckedGuardPolicy {
   readonly risk?: CheckedRisk
   /** `always`, or of those whose risk is high enough. Absent: nobody is challenged. */
   readonly challenge?: 'suspicious' | 'always'
+  /** What its requests are worth when not all can be served. Absent: `normal`, and never refused by load. */
+  readonly shed?: 'critical' | 'normal' | 'sheddable'
   /** Names of `rooms` and `quotas`. */
   readonly room?: string
   readonly quota?: string

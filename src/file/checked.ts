@@ -443,6 +443,20 @@ export interface CheckedCircuit {
   readonly inFlightMax: number
   readonly pendingMax: number
   readonly pendingTimeoutMs: number
+  /** Absent: the limit does not follow the latency. */
+  readonly adaptive?: CheckedAdaptive
+}
+
+/** As policy/settings' AdaptiveSettings. */
+export interface CheckedAdaptive {
+  readonly limitMin: number
+  readonly limitMax: number
+  readonly limitStart: number
+  readonly tolerance: number
+  readonly probeMs: number
+  readonly queueTargetMs: number
+  readonly queueIntervalMs: number
+  readonly reserveShare: number
 }
 
 export interface CheckedRetry {

@@ -61,6 +61,18 @@ const revocation: Schema<CheckedRoom['revokeAfter'][number]> = leaf({
   },
 })
 
+/** Nothing that leads to another host: browsers take `/\\` for `//`. */
+const sitePath = (about: string): Schema<string> =>
+  leaf({
+    about,
+    allowed: "a path of this site such as '/sign-in', of at most 1024 characters",
+    json: { type: 'string', maxLength: 1024, pattern: '^/(?![/\\\\])[!-~]*$' },
+    parse: value =>
+      typeof value === 'string' && value.length <= 1024 && /^\/(?![/\\])[\x21-\x7e]*$/.test(value)
+        ? value
+        : undefined,
+  })
+
 const roomKeys = {
   admit: rate('How many are let in, in which time. Left out: as many as `active` allows.', false).optional(),
   active: whole('How many may be inside at once. Left out: any number.', 1, 10_000_000).optional(),
@@ -89,6 +101,9 @@ const roomKeys = {
   title: text('Shown on the page.', 'a text', { lengthMax: 200 }).prefault('You are in line'),
   page: filePath(
     "HTML instead of Tenfold's page; `{position}`, `{estimate}` and `{title}` are filled in",
+  ).optional(),
+  signIn: sitePath(
+    'Where one signs in, such as `/sign-in`: the page links to it where a place needs an account.',
   ).optional(),
   places: whole('People in line at most; further ones are told to come later.', 1, 10_000_000).prefault(
     1_000_000,
@@ -158,6 +173,7 @@ function roomOf(keys: RoomKeys, perMinute: number): ParsedRoom {
     revokeAfter: keys.revokeAfter,
     title: keys.title,
     page: keys.page,
+    signIn: keys.signIn,
     placesMax: keys.places,
   }) as ParsedRoom
 }

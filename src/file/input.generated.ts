@@ -1239,6 +1239,60 @@ export type ServiceInput = {
      * Default: "5s".
      */
     readonly pendingTimeout?: Duration | undefined
+    /**
+     * A limit over all members that follows the latency: so many requests may wait for an answer at once; who else comes waits for a moment, by class, or gets 503.
+     * Default: false.
+     */
+    readonly adaptive?: boolean | {
+      /**
+       * The least that may wait for an answer at once.
+       * Allowed: a whole number from 1 to 100000.
+       * Default: 4.
+       */
+      readonly min?: number | undefined
+      /**
+       * The most.
+       * Allowed: a whole number from 1 to 1000000.
+       * Default: 1000.
+       */
+      readonly max?: number | undefined
+      /**
+       * What it begins with.
+       * Allowed: a whole number from 1 to 1000000.
+       * Default: 20.
+       */
+      readonly start?: number | undefined
+      /**
+       * The latency may be this multiple of what it is without a queue before the limit shrinks.
+       * Allowed: a number from 1.1 to 10.
+       * Default: 1.5.
+       */
+      readonly tolerance?: number | undefined
+      /**
+       * Between two measurements of the latency without a queue, which take half of the places for a moment.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 5s to 1h.
+       * Default: "30s".
+       */
+      readonly probe?: Duration | undefined
+      /**
+       * How long a request waits for a place once somebody has waited all the time for `interval`. At least half of the latency.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 1m.
+       * Default: "20ms".
+       */
+      readonly target?: Duration | undefined
+      /**
+       * How long a request waits before, and for how long somebody must have waited all the time. At least twice the latency.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 10ms to 1m.
+       * Default: "200ms".
+       */
+      readonly interval?: Duration | undefined
+      /**
+       * Share of the places that is held for critical requests (`shed` of policies) while some come.
+       * Allowed: a number from 0 to 0.5.
+       * Default: 0.2.
+       */
+      readonly reserve?: number | undefined
+    } | undefined
   } | undefined
   /** Second attempts; `false`: none. */
   readonly retry?: false | {
@@ -2059,6 +2113,11 @@ export type GuardPolicyInput = {
   } | undefined
   /** Asks for a proof: `suspicious` only of those whose score is high, `always` of everybody once. */
   readonly challenge?: 'suspicious' | 'always' | false | undefined
+  /**
+   * What its requests are worth when not all can be served: the sheddable are refused first. Risk lowers by a class, an admission by a room makes critical. Left out: normal, and never refused by load.
+   * Allowed: 'critical', 'normal', 'sheddable'.
+   */
+  readonly shed?: 'critical' | 'normal' | 'sheddable' | undefined
   /** The waiting room before it: one of `guard.rooms`, or one of its own, which has the name of the policy. */
   readonly room?: string | {
     /**
@@ -2123,6 +2182,11 @@ export type GuardPolicyInput = {
      * Allowed: a path, of at most 4096 characters.
      */
     readonly page?: string | undefined
+    /**
+     * Where one signs in, such as `/sign-in`: the page links to it where a place needs an account.
+     * Allowed: a path of this site such as '/sign-in', of at most 1024 characters.
+     */
+    readonly signIn?: string | undefined
     /**
      * People in line at most; further ones are told to come later.
      * Allowed: a whole number from 1 to 10000000.
@@ -2209,7 +2273,7 @@ export type GuardPolicyInput = {
    * Parts that only record what they would have done; `true`: all of them.
    * Default: false.
    */
-  readonly detectOnly?: boolean | readonly ('ban' | 'identity' | 'limit' | 'sameSite' | 'bots' | 'challenge' | 'waf' | 'room' | 'quota')[] | undefined
+  readonly detectOnly?: boolean | readonly ('ban' | 'identity' | 'limit' | 'sameSite' | 'bots' | 'shed' | 'challenge' | 'waf' | 'room' | 'quota')[] | undefined
 }
 
 /** One waiting room. */
@@ -2276,6 +2340,11 @@ export type RoomInput = {
    * Allowed: a path, of at most 4096 characters.
    */
   readonly page?: string | undefined
+  /**
+   * Where one signs in, such as `/sign-in`: the page links to it where a place needs an account.
+   * Allowed: a path of this site such as '/sign-in', of at most 1024 characters.
+   */
+  readonly signIn?: string | undefined
   /**
    * People in line at most; further ones are told to come later.
    * Allowed: a whole number from 1 to 10000000.

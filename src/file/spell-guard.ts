@@ -105,6 +105,7 @@ function policy(one: CheckedGuardPolicy): object {
     uploads: uploads && { types: uploads.types, max: uploads.bytesMax, count: uploads.countMax },
     risk: one.risk ? risk(one.risk) : false,
     challenge: one.challenge ?? false,
+    shed: one.shed,
     room: one.room,
     quota: one.quota,
     headers: one.headers && headers(one.headers),
@@ -185,6 +186,7 @@ function room(one: CheckedRoom): object {
     revokeAfter: one.revokeAfter.map(({ method, path }) => `${method} ${path}`),
     title: one.title,
     page: one.page,
+    signIn: one.signIn,
     places: one.placesMax,
   })
 }

@@ -2,6 +2,7 @@
 // the proof that the checked system says no more than the file can (a test checks it again and compares).
 
 import type {
+  CheckedAdaptive,
   CheckedAddress,
   CheckedService,
   CheckedSystem,
@@ -83,6 +84,7 @@ function upstream(one: UpstreamSettings, ready: CommandService['ready'] | undefi
       inFlight: one.limits.inFlightMax,
       pending: one.limits.pendingMax,
       pendingTimeout: ms(one.limits.pendingTimeoutMs),
+      adaptive: one.limits.adaptive === undefined ? false : adaptive(one.limits.adaptive),
     },
     retry: retry(one.retry),
     hedge: hedge && { percentile: hedge.percentile, delayMin: ms(hedge.delayMinMs) },
@@ -98,6 +100,19 @@ function upstream(one: UpstreamSettings, ready: CommandService['ready'] | undefi
     protocol: one.protocol ?? 'http1',
     tls: one.tls ?? false,
   })
+}
+
+function adaptive(one: CheckedAdaptive): object {
+  return {
+    min: one.limitMin,
+    max: one.limitMax,
+    start: one.limitStart,
+    tolerance: one.tolerance,
+    probe: ms(one.probeMs),
+    target: ms(one.queueTargetMs),
+    interval: ms(one.queueIntervalMs),
+    reserve: one.reserveShare,
+  }
 }
 
 function health(

@@ -3,6 +3,7 @@
 
 import { balance } from './balance.ts'
 import type {
+  CheckedAdaptive,
   CheckedBalance,
   CheckedCircuit,
   CheckedHedge,
@@ -12,9 +13,62 @@ import type {
 } from './checked.ts'
 import { type CheckedProbing, health } from './health.ts'
 import { hedge, retry } from './retry.ts'
-import { defined, into, strict } from './shapes.ts'
+import { defined, either, into, strict } from './shapes.ts'
 import { upstreamTls } from './tls.ts'
-import { choice, duration, type Schema, text, token, whole } from './values.ts'
+import { choice, decimal, duration, flag, Refused, type Schema, text, token, whole } from './values.ts'
+
+const adaptiveKeys = {
+  min: whole('The least that may wait for an answer at once.', 1, 100_000).prefault(4),
+  max: whole('The most.', 1, 1_000_000).prefault(1_000),
+  start: whole('What it begins with.', 1, 1_000_000).prefault(20),
+  tolerance: decimal(
+    'The latency may be this multiple of what it is without a queue before the limit shrinks.',
+    1.1,
+    10,
+  ).prefault(1.5),
+  probe: duration(
+    'Between two measurements of the latency without a queue, which take half of the places for a moment.',
+    '5s',
+    '1h',
+  ).prefault('30s'),
+  target: duration(
+    'How long a request waits for a place once somebody has waited all the time for `interval`. At least half of the latency.',
+    '1ms',
+    '1m',
+  ).prefault('20ms'),
+  interval: duration(
+    'How long a request waits before, and for how long somebody must have waited all the time. At least twice the latency.',
+    '10ms',
+    '1m',
+  ).prefault('200ms'),
+  reserve: decimal(
+    'Share of the places that is held for critical requests (`shed` of policies) while some come.',
+    0,
+    0.5,
+  ).prefault(0.2),
+}
+const adaptiveObject: Schema<CheckedAdaptive> = into(
+  strict(adaptiveKeys, { about: 'How it follows.' }),
+  (keys): CheckedAdaptive | Refused => {
+    const { min, max, start } = keys
+    if (min > max) return new Refused(`has 'min' ${min} above 'max' ${max}`, "Swap them, or raise 'max'.")
+    return {
+      limitMin: min,
+      limitMax: max,
+      limitStart: Math.min(max, Math.max(min, start)),
+      tolerance: keys.tolerance,
+      probeMs: keys.probe,
+      queueTargetMs: keys.target,
+      queueIntervalMs: keys.interval,
+      reserveShare: keys.reserve,
+    }
+  },
+)
+const adaptive: Schema<CheckedAdaptive | undefined> = either(
+  'A limit over all members that follows the latency: so many requests may wait for an answer at once; who else comes waits for a moment, by class, or gets 503.',
+  into(flag('With its defaults, or none.'), on => (on ? adaptiveObject.parse({}) : undefined)),
+  adaptiveObject as Schema<CheckedAdaptive | undefined>,
+)
 
 const limits: Schema<CheckedCircuit> = into(
   strict(
@@ -31,6 +85,7 @@ const limits: Schema<CheckedCircuit> = into(
         1024,
       ),
       pendingTimeout: duration('How long a request may wait for a place.', '1ms', '10m').prefault('5s'),
+      adaptive: adaptive.prefault(false),
     },
     { about: 'Circuit limits: what is too much for one member, and who waits.' },
   ),
@@ -39,6 +94,7 @@ const limits: Schema<CheckedCircuit> = into(
     inFlightMax: keys.inFlight,
     pendingMax: keys.pending,
     pendingTimeoutMs: keys.pendingTimeout,
+    ...(keys.adaptive === undefined ? {} : { adaptive: keys.adaptive }),
   }),
 )
 const timeouts: Schema<{ connect: number; response: number; idle: number; upgradeIdle: number }> = strict(

@@ -11,7 +11,7 @@ export interface PartLoader {
   load(): Promise<PartModule>
 }
 
-/** Order: identity, geo (before who counts by it), limit, bots, challenge, body, waf, room, quota, headers. */
+/** Order: identity, geo (before who counts by it), limit, bots, shed, challenge, body, waf, room, quota, headers. */
 export const partLoaders: readonly PartLoader[] = [
   {
     name: 'geo',
@@ -32,6 +32,11 @@ export const partLoaders: readonly PartLoader[] = [
     name: 'bots',
     wanted: policy => policy.risk !== undefined,
     load: () => import('./bots/index.ts'),
+  },
+  {
+    name: 'shed',
+    wanted: ({ shed, limits }) => shed !== undefined || limits.some(({ adaptiveShare }) => adaptiveShare < 1),
+    load: () => import('./shed/index.ts'),
   },
   {
     name: 'challenge',

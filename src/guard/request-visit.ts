@@ -7,6 +7,7 @@
 
 import { randomBytes } from 'node:crypto'
 import type { CheckedIdentity } from '../file/checked-guard.ts'
+import { Importance, type ImportanceCode, importanceNames, importanceOf } from '../policy/shed/index.ts'
 import { addressKey } from './address-key.ts'
 import { guardRefusals } from './failures.ts'
 import { nameOf } from './keys.ts'
@@ -74,6 +75,7 @@ export class RequestVisit implements GuardVisit {
   wantsChallenge = false
   queueForEver = false
   room = ''
+  declared: ImportanceCode | null = null
   /** What refused it; null: nothing did. */
   refusedBy: Finding | null = null
   refusal: PassageRefusal | null = null
@@ -216,6 +218,22 @@ export class RequestVisit implements GuardVisit {
   get risk(): number {
     return this.#risk
   }
+
+  /** What the edge asks when there are more requests than places. */
+  get importance(): ImportanceCode {
+    if (this.declared === null) return Importance.normal
+    return importanceOf(this.declared, this.#risk, this.room !== '')
+  }
+
+  /** By the edge, which had no place for it. */
+  shed(refusal: PassageRefusal, text: string): void {
+    if (this.declared === null) return
+    const rule = `shed:${importanceNames[this.importance]}`
+    this.#detecting = false
+    const would = 'The same request when less is asked of the service, or one that matters more.'
+    this.#decide(this.refuse({ step: 'shed', rule, text, would }, refusal, false))
+  }
+
   get riskReasons(): readonly string[] {
     return this.#reasons ?? noReasons
   }

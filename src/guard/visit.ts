@@ -1,6 +1,7 @@
 // What the guard knows of one request while it lasts: who it is, what each step said, and why. Made for requests of
 // guarded routes only. A step that refuses says so here; the words are made only for whoever looks.
 
+import type { ImportanceCode } from '../policy/shed/index.ts'
 import type { PassageRefusal } from './passage.ts'
 import type { SourceHooks } from './sources.ts'
 
@@ -49,6 +50,8 @@ export interface GuardVisit {
   queueForEver: boolean
   /** Admitted to this room: it belongs to those who are shed last. */
   room: string
+  /** What the policy says that its requests are worth, where it says so (`shed`); null: as all others. */
+  declared: ImportanceCode | null
   readonly findings: readonly Finding[]
   note(finding: Finding): void
   /** Refuses, unless the step only detects: gives the verdict to return. */
