@@ -14,6 +14,15 @@ let heldBytes = 0
 
 type Done = (body: Buffer | null) => void
 
+/** Whoever looks at the body of one request may fail at it: that request alone is refused, and the worker lives. */
+export function tellHolder(exchange: Exchange, serial: number, body: Buffer | null, done: Done): void {
+  try {
+    done(body)
+  } catch (error) {
+    exchange.holdFailed(serial, error)
+  }
+}
+
 export class BodyHold {
   readonly #exchange: Exchange
   readonly #serial: number
@@ -82,6 +91,7 @@ export class BodyHold {
   }
 
   #told(done: Done): void {
-    if (this.#exchange.serial === this.#serial) done(this.#bytes > this.#bytesMax ? null : this.bytes())
+    if (this.#exchange.serial !== this.#serial) return
+    tellHolder(this.#exchange, this.#serial, this.#bytes > this.#bytesMax ? null : this.bytes(), done)
   }
 }

@@ -17,7 +17,7 @@ import {
   withDropped,
 } from '../wire/http1/index.ts'
 import { Attempts } from './attempts.ts'
-import { BodyHold } from './body-hold.ts'
+import { BodyHold, tellHolder } from './body-hold.ts'
 import type { BodyInspector } from './body-inspector.ts'
 import type { ExchangeClient } from './client.ts'
 import type { CompiledRoute, CompiledRules, CompiledSnapshot } from './compile.ts'
@@ -385,7 +385,7 @@ export class Exchange extends Timed {
       queueMicrotask(() => {
         if (serial !== this.serial) return
         const known = tooLong || this.#bodyText.length > bytesMax
-        done(known ? null : Buffer.from(this.#bodyText, 'latin1'))
+        tellHolder(this, serial, known ? null : Buffer.from(this.#bodyText, 'latin1'), done)
       })
       return
     }
@@ -397,6 +397,18 @@ export class Exchange extends Timed {
     }
     client.startBody()
     if (serial === this.serial) client.resumeBody()
+  }
+
+  /** `done` of `holdBody` has thrown. */
+  holdFailed(serial: number, error: unknown): void {
+    if (serial !== this.serial || this.snapshot === null) {
+      // It had answered already: nothing is left to be refused.
+      this.worker.tell('edge', `a request was answered, and then failed: ${(error as Error)?.message}`)
+      return
+    }
+    if (this.visit?.failed(this, error) === true) return
+    if (this.responding) this.#cut(clientFailures.gateFailed.code)
+    else this.refuse(this.refusal ?? clientFailures.gateFailed)
   }
 
   /** The held body is complete: from here on it is known as one that came with its head. */

@@ -237,3 +237,45 @@ test('a decision that comes after the client has gone, or twice, changes nothing
   assert.equal(await (await answer).text(), 'from the origin')
   assert.deepEqual(reached, ['GET /stays'])
 })
+
+test('who fails at a held body refuses that request alone, whether the body came with its head or after it; others are served', async t => {
+  let fails = true
+  const reader: Gate = {
+    name: 'reader',
+    enter: one => {
+      const { serial } = one
+      one.holdBody(1 << 20, () => {
+        if (fails) throw new TypeError('a strange body')
+        one.resumeGate(serial, gateAnswer.pass)
+      })
+      return gateAnswer.pending
+    },
+  }
+  const { url, cells, reached } = await startWorker(t, [reader])
+  const send = async (body: string | ReadableStream<Uint8Array>): Promise<Response> =>
+    fetch(url, {
+      method: 'POST',
+      body,
+      duplex: 'half',
+      headers: { accept: 'application/json' },
+    } as RequestInit)
+  const code = async (answer: Response): Promise<unknown[]> => [
+    answer.status,
+    ((await answer.json()) as { error: { code: string } }).error.code,
+  ]
+  assert.deepEqual(await code(await send('small')), [503, 'gate-failed'])
+  const pieces = new ReadableStream<Uint8Array>({
+    async start(out) {
+      for (const piece of ['in ', 'pieces']) {
+        out.enqueue(Buffer.from(piece))
+        await new Promise(resolve => setTimeout(resolve, 5))
+      }
+      out.close()
+    },
+  })
+  assert.deepEqual(await code(await send(pieces)), [503, 'gate-failed'])
+  assert.deepEqual(reached, [])
+  fails = false
+  assert.equal(await (await send('plain')).text(), 'from the origin')
+  assert.equal(cells.worker.exchanges[0], 0)
+})

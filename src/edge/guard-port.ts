@@ -21,6 +21,8 @@ export interface Visit {
   readonly importance?: ImportanceCode
   /** It was refused for that: a sentence, for who explains it. */
   shed?(refusal: ClientFailure, why: string): void
+  /** What was to look at a held body has thrown. True: it has decided; else `exchange.refusal` says what the client is told. */
+  failed(exchange: Exchange, error: unknown): boolean
 }
 
 /** In each worker thread. */

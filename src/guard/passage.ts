@@ -74,7 +74,10 @@ export interface Passage {
   extraFields: string
   /** Others may have set some: `addEdits` of edits.ts joins them. */
   requestEdits: PassageEdits | null
-  visit: { over(passage: Passage, aborted: boolean): void } | null
+  visit: {
+    over(passage: Passage, aborted: boolean): void
+    failed(passage: Passage, error: unknown): boolean
+  } | null
   /** Of the answer, once there is one. */
   readonly status: number
   readonly bytesIn: number

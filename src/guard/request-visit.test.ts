@@ -157,3 +157,22 @@ test('a step that throws after others have waited refuses; one that throws at th
   ending.over(other, true)
   assert.deepEqual([left, ending.findings.map(({ rule }) => rule)], [['second'], ['first:fault']])
 })
+
+test('a step that throws at a held body refuses, or has detected and lets pass; a page of ours that does is refused', () => {
+  const error = new Error('a strange body')
+  const closed = asked([pass, wait, pass])
+  closed.begin()
+  assert.equal(closed.visit.failed(closed.passage, error), true)
+  assert.deepEqual([closed.passage.resumed, closed.visit.refusedBy?.rule], [[verdict.refuse], 'step-1:fault'])
+  assert.equal(closed.passage.refusal?.code, 'GUARD_FAULT')
+  const open = asked([wait, pass], [0])
+  open.begin()
+  assert.equal(open.visit.failed(open.passage, error), true)
+  assert.deepEqual(
+    [open.passage.resumed, open.visit.findings.map(({ rule, detected }) => [rule, detected])],
+    [[verdict.pass], [['step-0:fault', true]]],
+  )
+  const page = asked([])
+  assert.equal(page.visit.failed(page.passage, error), false)
+  assert.deepEqual([page.passage.refusal?.code, page.visit.outcome], ['GUARD_FAULT', verdict.refuse])
+})

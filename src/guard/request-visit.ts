@@ -140,7 +140,7 @@ export class RequestVisit implements GuardVisit {
       return step.enter(this.#passage, this)
     } catch (error) {
       this.#early = undecided
-      return this.refuse(faultOf(step, error), guardRefusals.fault, step.detects === true)
+      return this.refuse(faultOf(step.name, error), guardRefusals.fault, step.detects === true)
     }
   }
 
@@ -165,6 +165,24 @@ export class RequestVisit implements GuardVisit {
     } else passage.resumeGate(serial, this.#decide(answer))
   }
 
+  /**
+   * What a step, or a page of ours, does with a held body has thrown: as if the step had in `enter`. False: nothing
+   * waits, and `passage.refusal` says what the client is told.
+   */
+  failed(passage: Passage, error: unknown): boolean {
+    const planned = this.#plan.steps[this.#at]
+    if (this.#over || !this.#waiting || planned === undefined) {
+      this.#detecting = false
+      this.#decide(this.refuse(faultOf('guard', error), guardRefusals.fault, false))
+      return false
+    }
+    const { step, detectOnly } = planned
+    this.#detecting = detectOnly
+    const { serial } = passage
+    this.resume(serial, this.refuse(faultOf(step.name, error), guardRefusals.fault, step.detects === true))
+    return true
+  }
+
   over(passage: Passage, aborted: boolean): void {
     if (this.#over) return
     const { steps } = this.#plan
@@ -178,7 +196,7 @@ export class RequestVisit implements GuardVisit {
     try {
       step?.over?.(this.#passage, this, aborted)
     } catch (error) {
-      this.note({ ...faultOf(step as GuardStep, error), detected: true })
+      this.note({ ...faultOf((step as GuardStep).name, error), detected: true })
     }
   }
 
@@ -309,7 +327,7 @@ export class RequestVisit implements GuardVisit {
   }
 }
 
-function faultOf({ name }: GuardStep, error: unknown): Omit<Finding, 'detected'> {
+function faultOf(name: string, error: unknown): Omit<Finding, 'detected'> {
   const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   return {
     step: name,
