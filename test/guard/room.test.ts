@@ -482,3 +482,42 @@ test('own answers of a room have a budget: of an address without a place, and of
   assert.ok((own.get(200) ?? 0) >= 20)
   assert.equal((await edge.ask({ path: `${base}/status`, fields: cookie })).status, 200)
 })
+
+test('who has to sign in first is led there, and who sent a form goes back to the page that it was on', async context => {
+  const identity = { account: [{ by: 'header', name: 'x-user' } as const], session: [], key: [] }
+  const spec = specWith(
+    {
+      ...{ person: [{ by: 'account' }], order: 'lottery', opensAt: Date.now() + 600_000 },
+      signIn: '/sign-in?a&b',
+    },
+    { identity },
+  )
+  const edge = await startGuardedEdge(context, spec, { routes })
+  const nobody = await enter(edge)
+  assert.equal(nobody.response.status, 403)
+  assert.match(nobody.response.body.toString(), /<a href="\/sign-in\?a&amp;b">Sign in<\/a>/)
+  const form = (referer: string): Promise<RawResponse> =>
+    edge.ask({
+      method: 'POST',
+      path: '/orders',
+      body: 'a=b',
+      fields: `${html}X-User: ada\r\nReferer: ${referer}\r\n`,
+    })
+  const back = (await form('http://shop.example/tickets?x=1')).body.toString()
+  assert.match(back, /http-equiv="refresh" content="\d+;url=\/tickets\?x=1"/)
+  assert.match(back, /to="\/tickets\?x=1"/)
+  for (const evil of [
+    'http://evil.example/tickets',
+    'http://shop.example//evil.example/',
+    'http://shop.example/</script>"',
+  ])
+    assert.match(
+      (await form(evil)).body.toString(),
+      /to="(?:\/|\/\\u003c\/script>\\"|\/\\u003c\/script>%22)"/,
+    )
+  await edge.question({ kind: 'room-mode', room: 'sale', mode: 'sold-out' })
+  assert.match(
+    (await form('http://shop.example/tickets')).body.toString(),
+    /<a href="\/tickets">Back to where you were<\/a>/,
+  )
+})

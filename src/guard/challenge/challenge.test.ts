@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AddressBudget } from '../address-budget.ts'
 import { clientBinding } from '../binding.ts'
+import { refererTarget, safeTarget } from '../targets.ts'
 import { FakePassage } from '../testing/fake-passage.ts'
 import { specOf } from '../testing/spec.ts'
 import { pagePolicy, wantsPage } from './answers.ts'
@@ -12,14 +13,7 @@ import { readForm } from './form.ts'
 import { readHuman, readJwt, writeHuman, writeJwt } from './human-header.ts'
 import { challengeKeys } from './keys.ts'
 import { Pace, paceBytes } from './pace.ts'
-import {
-  readPageState,
-  readTicket,
-  refererTarget,
-  safeTarget,
-  writePageState,
-  writeTicket,
-} from './page-token.ts'
+import { readPageState, readTicket, writePageState, writeTicket } from './page-token.ts'
 import { languageFor, languages, textsOf } from './texts.ts'
 
 const now = 1_900_000_000_000

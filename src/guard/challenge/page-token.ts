@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { clientBinding } from '../binding.ts'
 import { signToken, verifyToken } from '../keys.ts'
 import type { Passage } from '../passage.ts'
+import { safeTarget } from '../targets.ts'
 import type { ChallengeKeys } from './keys.ts'
 
 export interface PageState {
@@ -29,22 +30,6 @@ export interface WaitTicket extends PageState {
 const pageLifeMs = 3_600_000
 /** After its time has come a ticket is good for so long. */
 const ticketLifeMs = 300_000
-const targetCharsMax = 1_024
-
-/**
- * A path on this host and nothing else: `//host`, `/\host` and control characters lead elsewhere in browsers.
- * @param target path and query as forwarded.
- */
-export function safeTarget(target: string): string {
-  return target.length <= targetCharsMax && /^\/(?![/\\])[\x21-\x7e]*$/.test(target) ? target : '/'
-}
-
-/** The page that sent a form, where it is one of ours. */
-export function refererTarget(referer: string | undefined, authority: string): string {
-  const match = /^https?:\/\/([^/?#]+)(\/[^#]*)?/i.exec(referer ?? '')
-  if (match === null || match[1]?.toLowerCase() !== authority.toLowerCase()) return '/'
-  return safeTarget(match[2] ?? '/')
-}
 
 export function writePageState(
   keys: ChallengeKeys,

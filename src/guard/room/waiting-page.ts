@@ -19,6 +19,10 @@ export interface PageFacts {
   readonly commitment: string
   /** The person's code in the lottery. */
   readonly code: string
+  /** Path to go on at, for what can't be loaded again (a form); '' = this address. */
+  readonly to: string
+  /** Path at which one signs in; '' = not told. */
+  readonly signIn: string
 }
 
 const escapes: Readonly<Record<string, string>> = {
@@ -93,12 +97,12 @@ export function waitingPage(facts: PageFacts): string {
   const inLine = answer.state === 'waiting' || answer.state === 'early'
   const seconds = Math.max(1, Math.ceil(facts.askAgainMs / 1_000))
   const refresh = stays.has(answer.state)
-    ? `<noscript><meta http-equiv="refresh" content="${seconds}"></noscript>`
+    ? `<noscript><meta http-equiv="refresh" content="${seconds}${facts.to === '' ? '' : `;url=${escapeHtml(facts.to)}`}"></noscript>`
     : ''
   const figures = inLine
     ? `<dl><div><dt>Your place</dt><dd id="place">${escapeHtml(positionText(answer))}</dd></div><div><dt>Your wait</dt><dd id="wait">${escapeHtml(estimateText(facts))}</dd></div></dl><div class="bar" aria-hidden="true"><i></i></div>`
     : ''
-  const again = stays.has(answer.state) ? '' : '<p><a href="">Try again</a></p>'
+  const again = stays.has(answer.state) ? '' : wayOn(facts)
   const draw =
     facts.commitment === '' || !inLine
       ? ''
@@ -122,10 +126,17 @@ ${figures}
 ${again}${draw}
 <footer>Request ${escapeHtml(facts.requestId)}</footer>
 </main>
-${stays.has(answer.state) ? `<script nonce="${nonce}">${script(facts.base, facts.askAgainMs, answer.state)}</script>` : ''}
+${stays.has(answer.state) ? `<script nonce="${nonce}">${script(facts.base, facts.askAgainMs, answer.state, facts.to)}</script>` : ''}
 </body>
 </html>
 `
+}
+
+function wayOn({ answer, signIn, to }: PageFacts): string {
+  if (answer.state === 'person' && signIn !== '') return `<p><a href="${escapeHtml(signIn)}">Sign in</a></p>`
+  return to === ''
+    ? '<p><a href="">Try again</a></p>'
+    : `<p><a href="${escapeHtml(to)}">Back to where you were</a></p>`
 }
 
 const style = `:root{color-scheme:light dark;--back:#f6f7f9;--card:#fff;--text:#16191d;--soft:#565d66;--line:#dfe3e8;--main:#2456c9}
@@ -140,12 +151,12 @@ details{margin-top:1rem;color:var(--soft)}summary{cursor:pointer}code{overflow-w
 footer{margin-top:1.75rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.8rem;overflow-wrap:anywhere}`
 
 /** Asks when it is told to, shows what has changed, and goes in. Who is near the front is told at once (events). */
-const script = (base: string, firstMs: number, state: string): string => `(()=>{
-const base=${JSON.stringify(base)};let state=${JSON.stringify(state)},events=null;
+const script = (base: string, firstMs: number, state: string, to: string): string => `(()=>{
+const base=${JSON.stringify(base)},to=${JSON.stringify(to).replaceAll('<', '\\u003c')};let state=${JSON.stringify(state)},events=null;
 const put=(id,text)=>{const at=document.getElementById(id);if(at&&text!==undefined&&at.textContent!==text)at.textContent=text};
 const again=ms=>setTimeout(ask,ms);
 const show=now=>{put('place',now.positionText);put('wait',now.estimateText);
-if(now.state!=='waiting'&&now.state!=='early'&&now.state!=='before'||now.state!==state){location.reload();return false}
+if(now.state!=='waiting'&&now.state!=='early'&&now.state!=='before'||now.state!==state){if(to)location.replace(to);else location.reload();return false}
 state=now.state;put('said',now.message);put('next',now.nextText);return true};
 const listen=()=>{events=new EventSource(base+'/events');events.onmessage=one=>{const now=JSON.parse(one.data);if(!show(now))events.close()};
 events.onerror=()=>{events.close();events=null;again(5000)}};

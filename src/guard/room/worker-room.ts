@@ -12,6 +12,7 @@ import { guardPath } from '../part.ts'
 import type { Passage } from '../passage.ts'
 import { respondWithBytes } from '../pieces.ts'
 import { sourceValue } from '../sources.ts'
+import { refererTarget } from '../targets.ts'
 import type { GuardVisit } from '../visit.ts'
 import { roomBusy, roomWords } from './failures.ts'
 import type { RoomInfo } from './messages.ts'
@@ -133,15 +134,14 @@ export class WorkerRoom {
   #respondPage(passage: Passage, visit: GuardVisit, answer: Told): void {
     const facts = this.facts(passage, answer, visit.nonce)
     const words = roomWords[answer.state]
-    const reads = passage.head.method === 'GET' || passage.head.method === 'HEAD'
-    const status = reads ? words.pageStatus : words.status
+    const status = reads(passage) ? words.pageStatus : words.status
     const own = this.#page
     const body = bodyOf(own === null ? waitingPage(facts) : ownPage(own, facts))
     const seconds = Math.max(1, Math.ceil(facts.askAgainMs / 1_000))
     const policy =
       own === null
         ? `Content-Security-Policy: default-src 'none'; style-src 'nonce-${facts.nonce}'; script-src 'nonce-${facts.nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n`
-        : `Refresh: ${seconds}\r\n`
+        : `Refresh: ${seconds}${facts.to === '' ? '' : `; url=${facts.to}`}\r\n`
     const after = status >= 400 ? `Retry-After: ${seconds}\r\n` : ''
     passage.respond(
       status,
@@ -247,6 +247,8 @@ export class WorkerRoom {
       graceMs: room.graceMs,
       commitment: this.info.commitment,
       code: answer.code === 0 ? '' : codeText(answer.code),
+      to: reads(passage) ? '' : refererTarget(passage.head.find('referer'), passage.head.authority),
+      signIn: room.signIn ?? '',
     }
   }
 }
@@ -271,6 +273,8 @@ export interface RoomView {
   readonly eventsUrl: string
   readonly lottery?: { readonly commitment: string; readonly code: string }
 }
+
+const reads = ({ head }: Passage): boolean => head.method === 'GET' || head.method === 'HEAD'
 
 export function upgrades(passage: Passage): boolean {
   return passage.head.firstOf(fieldId.upgrade) >= 0
