@@ -78,7 +78,8 @@ export class AuditLog {
     await this.#file?.close()
     this.#file = file
     this.#path = path
-    await this.#beginChain()
+    // A full disk keeps nobody from serving: the chain begins with the first line that can be written.
+    await this.#beginChain().catch(error => this.#tellOnce(error as NodeJS.ErrnoException))
   }
 
   get counts(): AuditCounts {
@@ -133,23 +134,28 @@ export class AuditLog {
     }
     try {
       await this.#makeRoom()
-      const chain = this.#chain as Chain
+      const chain = this.#chain ?? (await this.#beginChain())
       await this.#file.append(lines.map(({ atMs, body }) => `${chain.line(atMs, body)}\n`).join(''))
       this.#head = chain.head
       this.#written += lines.length
       this.#broken = false
     } catch (error) {
-      await this.#lost(lines.length, error as NodeJS.ErrnoException)
+      this.#lost(lines.length, error as NodeJS.ErrnoException)
     }
   }
 
   /** The disk is full, or gone: a part of the lines may be there, so that what follows is another chain. */
-  async #lost(count: number, { code, message }: NodeJS.ErrnoException): Promise<void> {
+  #lost(count: number, error: NodeJS.ErrnoException): void {
     this.#dropped += count
     this.#untoldDrops += count
-    if (!this.#broken) this.#tell(`the audit log can't be written: ${code ?? message}`)
+    this.#chain = null
+    this.#tellOnce(error)
+  }
+
+  #tellOnce({ code, message }: NodeJS.ErrnoException): void {
+    if (!this.#broken)
+      this.#tell(`the audit log can't be written: ${code ?? message}; requests go on without it`)
     this.#broken = true
-    await this.#beginChain().catch(() => {})
   }
 
   async #makeRoom(): Promise<void> {
@@ -163,14 +169,16 @@ export class AuditLog {
     this.#file = next
   }
 
-  async #beginChain(): Promise<void> {
+  /** Rejects, and leaves no chain, when its first line can't be written. */
+  async #beginChain(): Promise<Chain> {
     const { line: last, torn } = await tailOf(this.#path)
     const line = last === '' && !torn ? (await tailOf(`${this.#path}.1`)).line : last
     const chain = new Chain(randomBytes(6).toString('hex'), line === '' ? '' : hashOf(line))
-    this.#chain = chain
     const body: LineBody = { event: chainBegins, pid: process.pid, ...(torn ? { afterTorn: true } : {}) }
     await this.#file?.append(`${torn ? '\n' : ''}${chain.line(Date.now(), body)}\n`)
+    this.#chain = chain
     this.#head = chain.head
+    return chain
   }
 
   async #endChain(): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFileSync,
@@ -168,6 +168,38 @@ test('a process that is killed loses no line that it wrote, and the next one goe
   assert.equal(verdict.open.length, 1, 'the chain of the one that was killed has no end')
   assert.ok(verdict.lines >= 2_000, String(verdict.lines))
   assert.ok(readFileSync(path, 'utf8').includes('"id":"after"'))
+})
+
+test('a disk that is full is told once, from the first line on; when there is room again the log goes on and fits', async t => {
+  const { folder, path, verify } = trial(t)
+  const full = (bytes: string, pid: number): void => {
+    const { status } = spawnSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:unlimited`])
+    assert.equal(status, 0, 'prlimit of util-linux')
+  }
+  // No file may grow at all, then to 10,000 bytes, then as far as it likes: EFBIG stands for ENOSPC.
+  const writer = join(import.meta.dirname, 'fixtures/writer.ts')
+  const child = spawn('prlimit', ['--fsize=0:unlimited', process.execPath, writer, folder])
+  t.after(() => child.kill('SIGKILL'))
+  let told = ''
+  child.stderr.on('data', text => (told += String(text)))
+  child.stdout.resume()
+  const until = async (what: string, holds: () => boolean): Promise<void> => {
+    const limit = performance.now() + 60_000
+    while (!holds()) {
+      assert.ok(performance.now() < limit, `${what}: ${told}`)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  }
+  const bytes = (): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  await until('it to be told', () => /can't be written: EFBIG; requests go on/.test(told))
+  full('10000', child.pid as number)
+  await until('the file to be full again', () => bytes() === 10_000)
+  full('unlimited', child.pid as number)
+  await until('the log to go on', () => bytes() > 100_000)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  assert.match(readFileSync(path, 'utf8'), /"event":"dropped","count":\d+/)
+  assert.deepEqual((await verify()).troubles, [])
 })
 
 test('a log that has grown is put aside, as many as are kept, and its chain goes on over the files', async t => {
