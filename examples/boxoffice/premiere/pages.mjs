@@ -12,7 +12,7 @@ function wayIn({ free, person, opensAt }) {
   const when = opensAt
     ? html`<p class="soft">Seats are given out from ${clock.format(opensAt)}. Those who are here before are drawn by lot; nobody gains by being early.</p>`
     : ''
-  return html`${when}<p class="ways"><a class="button" href="/premiere/seats">Get tickets</a></p>
+  return html`${when}<p class="ways"><a class="button" href="${person ? '/premiere/seats' : '/sign-in?next=/premiere/seats'}">Get tickets</a></p>
 <p class="soft small">${person ? html`Signed in as ${person.name}.` : html`You will be asked to <a href="/sign-in?next=/premiere">sign in</a> first.`}</p>`
 }
 
