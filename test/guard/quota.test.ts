@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { CheckedQuota } from '../../src/file/checked-guard.ts'
+import type { CheckedQuota, CheckedRoom } from '../../src/file/checked-guard.ts'
 import type { GuardSpec } from '../../src/guard/part.ts'
 import type { QuotaStatus } from '../../src/guard/quota/main.ts'
 import { until } from '../tools/edge-harness.ts'
@@ -203,4 +203,36 @@ test('two edges that share Redis sell one stock', async context => {
   const away = await buy(edges[0], { user: 'late' })
   assert.equal(away.status, 503)
   redis.resume()
+})
+
+test('a room whose stock is sold says so to everybody in line, and opens again when there is more', async context => {
+  const room: CheckedRoom = {
+    ...{
+      name: 'sale',
+      activeMax: 100,
+      perMinute: 600_000,
+      order: 'first-come',
+      person: [],
+      sessionMs: 600_000,
+    },
+    ...{ graceMs: 300_000, grantMs: 300_000, revokeAfter: [], title: 'Sale', placesMax: 1_000 },
+  }
+  const spec = (stock: number): GuardSpec =>
+    specOf([policyOf('trial', { quota: 'tickets', room: 'sale' })], {
+      quotas: { tickets: { ...tickets, stock } },
+      rooms: { sale: room },
+    })
+  const edge = await startGuardedEdge(context, spec(2))
+  const html = 'Accept: text/html\r\n'
+  const entered = await edge.ask({ fields: html })
+  assert.equal(entered.status, 200)
+  const cookie = `Cookie: ${entered.fields.get('set-cookie')?.split(';')[0]}\r\n`
+  const mode = async () => (await edge.question<{ mode: string }[]>({ kind: 'rooms' }))[0]?.mode
+  assert.equal((await buy(edge, { fields: cookie })).status, 200)
+  assert.equal(await mode(), 'open')
+  assert.equal((await buy(edge, { user: 'bob', fields: cookie })).status, 200)
+  await until('the room says so', async () => (await mode()) === 'sold-out')
+  assert.match((await edge.ask({ fields: html })).body.toString(), /Everything is sold out/)
+  await edge.reload(spec(3))
+  await until('it opens again', async () => (await mode()) === 'open')
 })

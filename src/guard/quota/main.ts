@@ -5,6 +5,7 @@ import type { CheckedQuota } from '../../file/checked-guard.ts'
 import { Failure } from '../../kit/failure.ts'
 import type { QuotaAnswer, QuotaEnding, QuotaRules, QuotaWish } from '../../policy/quota/quota.ts'
 import type { GuardSpec, MainGuardPart, MainPartSurroundings } from '../part.ts'
+import { tellStock } from '../stock.ts'
 import { quotaFailures } from './failures.ts'
 import { LocalQuota } from './local-quota.ts'
 import type { QuotaFromWorker, QuotaQuestion, QuotaToWorker } from './messages.ts'
@@ -32,6 +33,12 @@ export class MainQuotas implements MainGuardPart {
 
   constructor(surroundings: MainPartSurroundings) {
     this.#surroundings = surroundings
+    tellStock(surroundings.memory, quota => this.#isSoldOut(quota))
+  }
+
+  async #isSoldOut(name: string): Promise<boolean> {
+    const quota = this.#quotas.get(name)
+    return quota !== undefined && quota.stock > 0 && (await quota.store.counts()).taken >= quota.stock
   }
 
   async take(spec: GuardSpec): Promise<void> {

@@ -6,6 +6,7 @@ import type { CheckedRoom } from '../../file/checked-guard.ts'
 import { Failure } from '../../kit/failure.ts'
 import type { RoomAnswer, RoomCounts, RoomMode, RoomRules } from '../../policy/room/index.ts'
 import type { GuardSpec, MainGuardPart, MainPartSurroundings } from '../part.ts'
+import { isSoldOut } from '../stock.ts'
 import { roomFailures } from './failures.ts'
 import { LocalRoom } from './local-room.ts'
 import type { RoomFromWorker, RoomInfo, RoomQuestion, RoomToWorker } from './messages.ts'
@@ -13,6 +14,8 @@ import { pageText } from './page-file.ts'
 import { awayAnswer, type RoomStore } from './room-store.ts'
 import { codeOfPerson, commitmentOf, drawOf, lotterySeed, roomSecrets } from './secrets.ts'
 import { SharedRooms } from './shared-rooms.ts'
+
+const stockEveryMs = 1_000
 
 interface Held {
   readonly store: RoomStore
@@ -36,12 +39,18 @@ export class MainRooms implements MainGuardPart {
   readonly name = 'room'
   readonly #surroundings: MainPartSurroundings
   readonly #rooms = new Map<string, Held>()
+  /** Quotas of the policies that lead into a room. */
+  #sales: ReadonlyMap<string, readonly string[]> = new Map()
+  /** Rooms whose quotas were sold out when last looked at. */
+  readonly #soldOut = new Set<string>()
+  readonly #timer: NodeJS.Timeout
   #secretKey = ''
   #shared: SharedRooms | null = null
   #sharedUrl = ''
 
   constructor(surroundings: MainPartSurroundings) {
     this.#surroundings = surroundings
+    this.#timer = setInterval(() => void this.#lookAtStock(), stockEveryMs).unref()
   }
 
   async take(spec: GuardSpec): Promise<void> {
@@ -61,6 +70,7 @@ export class MainRooms implements MainGuardPart {
     // A worker that can't read a page would end: what is wrong with it is said here, and the snapshot refused.
     for (const { page, name } of Object.values(spec.rooms)) if (page !== undefined) pageText(page, name)
     for (const room of Object.values(spec.rooms)) this.#takeRoom(room)
+    this.#sales = salesOf(spec)
     this.#tellInfo()
   }
 
@@ -140,6 +150,27 @@ export class MainRooms implements MainGuardPart {
       commitment: commitmentOf(seed),
       seed: store.drawn ? seed.toString('hex') : '',
     }
+  }
+
+  /** Nobody waits for what is sold: once everything is, the room says so; when there is more, it opens again. */
+  async #lookAtStock(): Promise<void> {
+    for (const [name, quotas] of this.#sales)
+      try {
+        const sold = await Promise.all(quotas.map(quota => isSoldOut(this.#surroundings.memory, quota)))
+        await this.#followStock(name, !sold.includes(false))
+      } catch {
+        // Redis is away, or the room is gone: looked at again.
+      }
+  }
+
+  async #followStock(name: string, sold: boolean): Promise<void> {
+    if (sold === this.#soldOut.has(name)) return
+    const { mode } = await this.#heldOf(name).store.counts()
+    // What an operator has said stays.
+    if (sold && mode === 'open') await this.#setMode(name, 'sold-out')
+    if (!sold && mode === 'sold-out') await this.#setMode(name, 'open')
+    if (sold) this.#soldOut.add(name)
+    else this.#soldOut.delete(name)
   }
 
   /** Their places and admissions end, where a person is an account. */
@@ -234,9 +265,18 @@ export class MainRooms implements MainGuardPart {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#timer)
     for (const { store } of this.#rooms.values()) store.close()
     this.#shared?.close()
   }
+}
+
+function salesOf({ policies, quotas }: GuardSpec): Map<string, readonly string[]> {
+  const sales = new Map<string, readonly string[]>()
+  for (const { room, quota } of Object.values(policies))
+    if (room !== undefined && quota !== undefined && quotas[quota]?.stock !== undefined)
+      sales.set(room, [...(sales.get(room) ?? []), quota])
+  return sales
 }
 
 export function rulesOf(room: CheckedRoom): RoomRules {
