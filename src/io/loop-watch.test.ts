@@ -7,11 +7,9 @@ test('a loop that is held up is told as late and busy, one that waits as idle', 
   const stop = watchLoop(sample => void samples.push(sample))
   const end = performance.now() + 20_000
   const some = (holds: (sample: LoopSample) => boolean): boolean => samples.some(holds)
+  const late = (one: LoopSample): boolean => one.delayUs > 150_000 && one.utilisation > 0.3
   // Alternately, until both were seen: what else runs here has its share.
-  while (
-    performance.now() < end &&
-    !(some(one => one.delayUs > 150_000) && some(one => one.utilisation < 0.5))
-  ) {
+  while (performance.now() < end && !(some(late) && some(one => one.utilisation < 0.5))) {
     const until = performance.now() + 300
     while (samples.length % 2 === 0 && performance.now() < until);
     await new Promise(resolve => setTimeout(resolve, 250))

@@ -35,8 +35,8 @@ export function smoothedLoad(before: number, load: number): number {
 const ramps: Readonly<Record<ImportanceCode, { readonly from: number; readonly to: number }>> = {
   [Importance.sheddable]: { from: 0.5, to: 0.75 },
   [Importance.normal]: { from: 0.7, to: 0.95 },
-  // Beyond what is refused by class nothing is left but to refuse some of these too; never all.
-  [Importance.critical]: { from: 0.95, to: 1.5 },
+  // Never: connection limits and the places of services bound them.
+  [Importance.critical]: { from: 2, to: 3 },
 }
 /** A score of 100 counts as so much more load. */
 const riskWeight = 0.2
