@@ -176,3 +176,16 @@ test('a step that throws at a held body refuses, or has detected and lets pass; 
   assert.equal(page.visit.failed(page.passage, error), false)
   assert.deepEqual([page.passage.refusal?.code, page.visit.outcome], ['GUARD_FAULT', verdict.refuse])
 })
+
+test('an answer says its id where something was noted and the request passed, and else nothing', () => {
+  const quiet = asked([pass])
+  quiet.begin()
+  assert.equal(quiet.passage.extraFields, '')
+  const noting: Enter = (_passage, visit) => {
+    visit.note({ step: 'waf', rule: '942100', text: 'SQL', detected: true })
+    return verdict.pass
+  }
+  const noted = asked([noting])
+  assert.equal(noted.begin(), verdict.pass)
+  assert.equal(noted.passage.extraFields, `X-Request-Id: ${noted.passage.requestId}\r\n`)
+})

@@ -121,7 +121,15 @@ export class RequestVisit implements GuardVisit {
       if (answer !== verdict.pass) return this.#decide(answer)
       this.#at++
     }
+    this.#tellId()
     return this.#decide(verdict.pass)
+  }
+
+  /** Of a request that passes though something was noted: `tenfold guard explain` asks for it. Refusals say it anyway. */
+  #tellId(): void {
+    if (this.#findings === null) return
+    const { requestId } = this.#passage
+    this.#passage.extraFields += `X-Request-Id: ${requestId}\r\n`
   }
 
   #ask({ step, detectOnly }: PlannedStep): number {

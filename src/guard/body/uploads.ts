@@ -28,7 +28,7 @@ export function judgeUploads(
     return bodyRefusal(
       'uploadsTooMany',
       'upload:count',
-      `The upload has ${real.length} files.`,
+      `The upload has ${real.length} files, of at most ${uploads.countMax}.`,
       `At most ${uploads.countMax} files.`,
     )
   for (const file of real) {
@@ -44,7 +44,7 @@ function judgeFile(file: BodyFile, text: string, uploads: CheckedUploads): BodyR
     return bodyRefusal(
       'uploadTooLarge',
       'upload:size',
-      `A file has ${to - from} bytes.`,
+      `A file has ${to - from} bytes, of at most ${uploads.bytesMax}.`,
       `At most ${uploads.bytesMax} bytes a file.`,
     )
   const type = canonicalType(file.type)
