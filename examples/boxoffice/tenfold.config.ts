@@ -67,6 +67,7 @@ const guard = {
       admit: `${admitPerMinute}/min`,
       active: 200,
       person: 'account',
+      signIn: '/sign-in',
       revokeAfter: ['POST /premiere/orders'],
       order: opens ? 'lottery' : 'first-come',
       ...(opens && { opens }),
@@ -98,7 +99,7 @@ export default defineSystem({
       {
         path: '/api/films/:film/screenings/:screening/orders',
         to: 'api',
-        rewrite: '/films/:film/screenings/:screening/orders',
+        rewrite: '/films/',
         ...guarded('buying'),
       },
       { path: '/api/*', to: 'api', rewrite: '/', ...guarded('api') },
