@@ -276,10 +276,14 @@ export function compileSnapshot(
   }
 }
 
-/** What says who a client's certificate names comes from us, or from nobody. */
-function identityDropped({ tls }: EdgeSnapshot): number[] {
-  return tls?.clientCertificates === undefined ? [] : identityNames.map(name => fieldId[name])
+/** What says who a client's certificate names, or what the guard says of a client, comes from us, or from nobody. */
+function identityDropped({ tls, guard }: EdgeSnapshot): number[] {
+  const byTls = tls?.clientCertificates === undefined ? [] : identityNames.map(name => fieldId[name])
+  return guard === undefined ? byTls : [...byTls, ...guardNames.map(name => fieldId[name])]
 }
+
+/** Their spellings with other characters are refused everywhere (wire/http1/head.ts), and trailers of these names dropped. */
+const guardNames = ['tenfold-identity', 'tenfold-human', 'tenfold-nonce'] as const
 
 /** What an instance says about CORS is not what the route says. */
 function withoutCors(rules: HeaderRules | undefined): HeaderRules {

@@ -14,6 +14,16 @@ export interface PartLoader {
 /** Order: identity, geo (before who counts by it), limit, bots, shed, challenge, body, waf, room, quota, headers. */
 export const partLoaders: readonly PartLoader[] = [
   {
+    name: 'identity',
+    wanted: policy => policy.require !== undefined,
+    load: () => import('./identity/index.ts'),
+  },
+  {
+    name: 'login',
+    wanted: ({ require }) => require?.any.some(({ method }) => method === 'oidc') === true,
+    load: () => import('./identity/login/index.ts'),
+  },
+  {
     name: 'geo',
     wanted: (_policy, spec) => spec.geo !== undefined,
     load: () => import('./geo/index.ts'),

@@ -36,6 +36,7 @@ export function compileGuard(system: CheckedSystem, context: GuardContext): Guar
   const { turnstile, ...asked } = challenge
   return {
     ...rest,
+    identity: withSecrets(rest.identity, context.secrets),
     secretKey: secretKeyOf(guard, context),
     ...(shared === undefined ? {} : { shared: { ...shared, redis: redisOf(shared.redis, context.secrets) } }),
     challenge: {
@@ -48,6 +49,36 @@ export function compileGuard(system: CheckedSystem, context: GuardContext): Guar
     production: system.environment === 'production',
     hosts: hostsServed(system.edge.routes, system.edge.tls),
   }
+}
+
+/** Texts in place of their names, as the guard's parts take them. */
+function withSecrets(identity: CheckedIdentity, secrets: SecretValues): CheckedIdentity {
+  const { jwt, oidc } = identity
+  const textOf = (secret: { readonly secret: string }): never => (secrets[secret.secret] ?? '') as never
+  return {
+    ...identity,
+    ...(jwt && {
+      jwt: mapped(jwt, one =>
+        one.keys.kind === 'secret'
+          ? { ...one, keys: { ...one.keys, secret: longSecret(one.keys.secret, secrets) } }
+          : one,
+      ),
+    }),
+    ...(oidc && {
+      oidc: mapped(oidc, one =>
+        one.clientSecret ? { ...one, clientSecret: textOf(one.clientSecret) } : one,
+      ),
+    }),
+  }
+}
+
+function longSecret({ secret }: { readonly secret: string }, secrets: SecretValues): never {
+  const told = secrets[secret] ?? ''
+  if (told.length >= secretCharsMin) return told as never
+  throw new Failure(
+    fileFailures.secretShort,
+    `The secret ${secret} (for guard.identity.jwt) has ${told.length} characters, and ${secretCharsMin} are the least.`,
+  )
 }
 
 const redisOf = (redis: NonNullable<CheckedGuard['shared']>['redis'], secrets: SecretValues): string =>
@@ -138,7 +169,10 @@ export function secretsOfGuard(spec: GuardSpec | null): string[] {
   const redis = spec.shared?.redis ?? ''
   const password = /^[a-z]+:\/\/[^:@/]*:(.+)@/.exec(redis)?.[1]
   const { turnstile } = spec.challenge
+  const { jwt = {}, oidc = {} } = spec.identity
   return [
+    ...Object.values(jwt).flatMap(({ keys }) => (keys.kind === 'secret' ? [String(keys.secret)] : [])),
+    ...Object.values(oidc).flatMap(({ clientSecret }) => (clientSecret ? [String(clientSecret)] : [])),
     spec.secretKey,
     humanKey(spec.secretKey),
     ...(redis.includes('@') ? [redis] : []),

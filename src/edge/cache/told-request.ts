@@ -35,6 +35,9 @@ class ToldRequest implements Fields {
     if (requestEdits === null) return isGone ? undefined : head.find(name)
     const came = isGone || requestEdits.drop.includes(name) ? undefined : head.find(name)
     const added = addedBy(requestEdits, name)
+    // Whoever the guard has identified is somebody (RFC 9111 3.5), by whatever credential it was.
+    if (name === 'authorization' && came === undefined && added === undefined)
+      return addedBy(requestEdits, 'tenfold-identity')
     if (added === undefined) return came
     return came === undefined ? added : `${came}, ${added}`
   }

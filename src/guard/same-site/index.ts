@@ -18,10 +18,11 @@ export function createPart(): GuardPart {
 
 function sameSiteStep(policy: CheckedGuardPolicy): GuardStep {
   const detectOnly = policy.detectOnly.includes('sameSite')
+  const friends: ReadonlySet<string> = new Set(policy.sameSiteOrigins)
   return {
     name: 'sameSite',
     enter: ({ head }: Passage, visit: GuardVisit): number => {
-      const wrong = changesSomething(head) ? foreignOrigin(head) : null
+      const wrong = changesSomething(head) && !isFriend(head, friends) ? foreignOrigin(head) : null
       if (wrong === null) return verdict.pass
       return visit.refuse(
         { step: 'sameSite', rule: wrong.rule, text: wrong.text, would },
@@ -47,6 +48,12 @@ const upgradeId = fieldId.upgrade
 /** A WebSocket begins with a GET, with the cookies of whoever opens it, from whatever page. */
 const changesSomething = (head: RequestHead): boolean =>
   !safeMethods.has(head.method) || head.firstOf(upgradeId) !== -1
+
+/** Browsers write origins in one way (RFC 6454 6.2), and several are none. */
+function isFriend(head: RequestHead, friends: ReadonlySet<string>): boolean {
+  const origin = friends.size === 0 ? undefined : head.find('origin')
+  return origin !== undefined && friends.has(origin)
+}
 
 interface Foreign {
   readonly rule: string
