@@ -72,6 +72,7 @@ type ClientFailureName =
   | 'badChunk'
   | 'headTimeout'
   | 'bodyTimeout'
+  | 'bodyTooSlow'
   | 'loop'
   | 'noMember'
   | 'noRoom'
@@ -114,6 +115,7 @@ export const clientFailures: Readonly<Record<ClientFailureName, ClientFailure>> 
   badChunk: client(400, 'bad-chunk', 'The chunked request body is malformed.'),
   headTimeout: client(408, 'head-timeout', 'The request head did not arrive in time.'),
   bodyTimeout: client(408, 'body-timeout', 'The request body did not arrive in time.'),
+  bodyTooSlow: client(408, 'body-too-slow', 'The request body came too slowly.'),
   loop: client(508, 'loop', 'The request has passed here before.'),
   noMember: client(503, 'no-instance', 'The service is not available at the moment.'),
   upgradeToHttp2: client(

@@ -27,6 +27,7 @@ import {
   responseDrop,
 } from '../wire/http1/index.ts'
 import { connectionPreface } from '../wire/http2/index.ts'
+import { type BodyPace, paceOf } from './body-pace.ts'
 import type { ExchangeClient } from './client.ts'
 import type { ClientHello } from './client-hello.ts'
 import type { CompiledRules } from './compile.ts'
@@ -81,6 +82,7 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
   #bodyLeft = 0
   #bodyOpen = false
   #bodyPaused = false
+  #pace: BodyPace | null = null
   #decoder: ChunkedDecoder | null = null
   #ownBuffer: Buffer | null = null
   #lent: Buffer[] | null = null
@@ -289,6 +291,7 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
   startBody(): void {
     if (!this.#bodyOpen || !this.#bodyPaused) return
     this.#bodyPaused = false
+    this.#pace = this.exchange === null ? null : paceOf(this.exchange)
     if (this.#ownBuffer === null) {
       this.#ownBuffer = this.worker.buffers.take()
       this.stream.readInto(this.#ownBuffer)
@@ -307,7 +310,9 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
    */
   pauseBody(): void {
     this.stream.pause()
-    if (this.#bodyOpen) this.worker.wheel.set(this, Infinity)
+    if (!this.#bodyOpen) return
+    this.#pace?.waits(this.worker.now)
+    this.worker.wheel.set(this, Infinity)
   }
 
   resumeBody(): void {
@@ -320,13 +325,18 @@ export class Http1Client extends Timed implements StreamHandler, ExchangeClient 
 
   #armBody(): void {
     const { worker } = this
+    this.#pace?.reads(worker.now)
     worker.wheel.set(this, worker.now + worker.snapshot.spec.limits.bodyTimeoutMs * 1000)
   }
 
   #readBody(bytes: Buffer, from: number, to: number): void {
     if (this.#bodyFraming === framing.length) this.#readLengthBody(bytes, from, to)
     else this.#readChunkedBody(bytes, from, to)
-    if (this.#bodyOpen && !this.stream.paused) this.#armBody()
+    if (!this.#bodyOpen || this.stream.paused) return
+    const { exchange } = this
+    if (exchange !== null && this.#pace?.isSlow(this.worker.now, exchange.bytesIn) === true)
+      exchange.requestBodyBad(clientFailures.bodyTooSlow)
+    else this.#armBody()
   }
 
   #readLengthBody(bytes: Buffer, from: number, to: number): void {

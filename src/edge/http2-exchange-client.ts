@@ -20,6 +20,7 @@ import {
   trailerFields,
   trailerLines,
 } from '../wire/http2/index.ts'
+import { type BodyPace, paceOf } from './body-pace.ts'
 import type { ExchangeClient, TunnelSide } from './client.ts'
 import type { ClientHello } from './client-hello.ts'
 import type { CompiledRules } from './compile.ts'
@@ -37,6 +38,8 @@ const smallBytes = 4_096
 const malformedTrouble = 4
 /** RFC 6455 4.2.2. */
 const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
+/** Bytes of an answer that waits in memory, on average over the time to send: drops would hold it for hours. */
+const takenPerSecondMin = 240
 const noTrailers = { waitForTrailers: false, sendDate: false }
 const withTrailers = { waitForTrailers: true, sendDate: false }
 const headOnly = { endStream: true, sendDate: false }
@@ -59,6 +62,7 @@ export class Http2ExchangeClient extends Timed implements ExchangeClient, Tunnel
   #trailers: string[] | null = null
   #bodyOpen = false
   #bodyPaused = true
+  #pace: BodyPace | null | undefined
   /** The answer: fields that are not sent yet, text behind them. */
   #head: string[] | null = null
   #headSent = false
@@ -213,11 +217,19 @@ export class Http2ExchangeClient extends Timed implements ExchangeClient, Tunnel
     if (this.#exchange !== null && this.#bodyOpen && !this.#bodyPaused && this.#early.length === 0) {
       this.#armBody()
       this.#exchange.requestBody(bytes, 0, bytes.length)
+      this.#checkPace()
       return
     }
     this.#early.push(bytes)
     this.#earlyBytes += bytes.length
     if (this.#list === null || this.#earlyBytes > replayBytesMax) this.#stream.pause()
+  }
+
+  #checkPace(): void {
+    const exchange = this.#exchange
+    if (exchange === null || !this.#bodyOpen || this.#bodyPaused) return
+    if (this.#pace?.isSlow(this.worker.now, exchange.bytesIn) === true)
+      exchange.requestBodyBad(clientFailures.bodyTooSlow)
   }
 
   #inputEnd(): void {
@@ -238,6 +250,7 @@ export class Http2ExchangeClient extends Timed implements ExchangeClient, Tunnel
 
   pauseBody(): void {
     this.#bodyPaused = true
+    this.#pace?.waits(this.worker.now)
     this.#stream.pause()
     if (this.#bodyOpen) this.worker.wheel.set(this, Infinity)
   }
@@ -245,6 +258,8 @@ export class Http2ExchangeClient extends Timed implements ExchangeClient, Tunnel
   resumeBody(): void {
     if (!this.#bodyOpen || !this.#bodyPaused) return
     this.#bodyPaused = false
+    if (this.#pace === undefined && this.#exchange !== null) this.#pace = paceOf(this.#exchange)
+    this.#pace?.reads(this.worker.now)
     this.#armBody()
     while (this.#early.length > 0 && !this.#bodyPaused && this.#exchange !== null) {
       const bytes = this.#early.shift() as Buffer
@@ -460,7 +475,8 @@ export class Http2ExchangeClient extends Timed implements ExchangeClient, Tunnel
       return
     }
     const left = this.#stream.bufferSize
-    if (this.#over && left !== this.#leftSeen) {
+    const { sendTimeoutMs } = this.worker.snapshot.spec.limits
+    if (this.#over && this.#leftSeen - left >= (sendTimeoutMs / 1000) * takenPerSecondMin) {
       this.#leftSeen = left
       this.#armSend()
       return
