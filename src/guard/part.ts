@@ -92,6 +92,8 @@ export interface GuardSurroundings {
   readonly memory: Readonly<Record<string, SharedArrayBuffer>>
   /** Sources that a part alone can tell: it sets its own in `prepare`. */
   readonly hooks: SourceHooks
+  /** How loaded the service behind a route is, 0..1, as far as the edge knows it. Absent: nobody knows. */
+  readonly routeLoad?: (routeId: string) => number
   /** To the same part in the main thread; bounded, and dropped (counted) when too many wait. */
   send(part: string, message: unknown): void
   tell(subject: string, text: string): void

@@ -16,6 +16,8 @@ export interface GuardedWorker {
   readonly index: number
   readonly clock: Clock
   readonly random: Random
+  /** Of those who wait for a place at a service. */
+  readonly pending?: { loadOf(routeId: string): number }
   endConnections(holds: (address: string) => boolean): void
   tell(subject: string, text: string): void
 }
@@ -62,6 +64,7 @@ export class WorkerGuardHost {
       random,
       memory: this.#memory,
       hooks: this.#hooks,
+      routeLoad: routeId => this.#worker.pending?.loadOf(routeId) ?? 0,
       send: (part, message) => void this.#outbox.push({ kind: 'part', part, message }),
       tell: (subject, text) => this.#worker.tell(subject, text),
       audit: event => void this.#outbox.push({ kind: 'event', event }),

@@ -40,6 +40,8 @@ interface Open {
 export interface LimitShell {
   readonly cells: LimitCells
   readonly worker: number
+  /** Of the service behind the route, 0..1. Absent: not known. */
+  readonly serviceLoad?: () => number
   /** Null: this edge counts alone. */
   readonly shared: SharedLimits | null
 }
@@ -99,7 +101,8 @@ export class LimitStep implements GuardStep {
   }
 
   #load(): number {
-    return this.#shell.cells.load.read(this.#shell.worker)
+    const { cells, worker, serviceLoad } = this.#shell
+    return Math.max(cells.load.read(worker), serviceLoad?.() ?? 0)
   }
 
   // --- this edge's own tables -----------------------------------------------------------------------------------------

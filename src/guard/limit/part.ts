@@ -4,7 +4,7 @@
 import type { CheckedGuardPolicy } from '../../file/checked-guard.ts'
 import type { RedisLink } from '../../io/redis/link.ts'
 import { deriveKey } from '../keys.ts'
-import type { GuardPart, GuardSpec, GuardStep, GuardSurroundings } from '../part.ts'
+import type { GuardedRoute, GuardPart, GuardSpec, GuardStep, GuardSurroundings } from '../part.ts'
 import { countedLimit, type HashSecret } from './counted-limit.ts'
 import { LimitStep } from './limit-step.ts'
 import { LimitCells } from './memory.ts'
@@ -45,7 +45,7 @@ export class LimitPart implements GuardPart {
       wanted === undefined || this.#link === null ? null : new SharedLimits(wanted, this.#link, this.#cells)
   }
 
-  step(policy: CheckedGuardPolicy, _route: unknown, spec: GuardSpec): GuardStep | null {
+  step(policy: CheckedGuardPolicy, route: GuardedRoute, spec: GuardSpec): GuardStep | null {
     if (policy.limits.length === 0) return null
     const secret = hashSecret(spec.secretKey)
     const place = {
@@ -57,6 +57,7 @@ export class LimitPart implements GuardPart {
     return new LimitStep(limits, {
       cells: this.#cells,
       worker: this.#surroundings.index,
+      serviceLoad: () => this.#surroundings.routeLoad?.(route.id) ?? 0,
       shared: this.#shared,
     })
   }
