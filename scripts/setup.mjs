@@ -48,7 +48,6 @@ const programs = {
     pgbouncer: 'pgbouncer',
     varnishd: 'varnish',
     'redis-server': 'redis-server',
-    w3m: 'w3m',
     sqlmap: 'sqlmap',
     wapiti: 'wapiti',
     '/usr/share/games/fortunes/fortunes': 'fortunes',
