@@ -5,6 +5,7 @@ import type { PassageRefusal } from './passage.ts'
 
 // Of the parts, for the reference page.
 export { challengeFailures } from './challenge/failures.ts'
+export { identityFailures } from './identity/failures.ts'
 
 export const guardFailures: Catalogue<
   | 'rulingInvalid'
