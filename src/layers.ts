@@ -104,7 +104,7 @@ export const layers: readonly Layer[] = [
   },
   {
     name: 'guard',
-    owns: 'who may pass: limits, attacks, bots, challenges, waiting rooms, quotas',
+    owns: 'who may pass: identity, limits, attacks, bots, challenges, waiting rooms, quotas',
     imports: decided,
     pure: false,
     builtins: harmless,
@@ -120,8 +120,8 @@ export const layers: readonly Layer[] = [
   },
   {
     name: 'app',
-    owns: "libraries for inside a user's own services: cache, sessions",
-    imports: ['kit', 'policy', 'io'],
+    owns: "libraries for inside a user's own services: cache, sessions, who is asking",
+    imports: ['kit', 'wire', 'policy', 'io'],
     pure: false,
     builtins: [...harmless, 'v8'],
     packages: ['redis'],

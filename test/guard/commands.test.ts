@@ -128,6 +128,10 @@ test('what can not be is said in a sentence and changes nothing; a ban is about 
     assert.match(error, said)
   }
   assert.equal((await guard('unban', '203.0.113.5')).code, 1)
+  const nobody = JSON.parse((await guard('unban', '203.0.113.5', '--json')).out) as {
+    error: { code: string }
+  }
+  assert.equal(nobody.error.code, 'GUARD_RULING_MISSING')
   const refused = JSON.parse((await guard('ban', '10.0.0.0/7', '--json')).out) as { error: { code: string } }
   assert.equal(refused.error.code, 'GUARD_RULING_WIDE')
   const { rulings } = JSON.parse((await guard('--json')).out) as GuardView
