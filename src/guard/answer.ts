@@ -14,6 +14,8 @@ export interface AnswerPassage extends Passage {
   sinkFailed(error: string): void
   /** Nothing of the instance's answer is wanted; nothing went out yet. */
   giveUpAnswer(): void
+  /** The request once more, with the edits of now; only of one without a body. Nothing went out yet. */
+  askAgain(): void
   /** The instance may send more again. */
   resumeResponse(): void
   /** An answer of our own instead, after `giveUpAnswer`: with the id of the request. */

@@ -33,6 +33,15 @@ const leaks: Record<string, string> = {
 const chunked = (body: string): string =>
   `HTTP/1.1 500 Oops\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
 
+function partOf(path: string, range: string | undefined): string {
+  const all = leaks['/passwd'] as string
+  const type = path === '/film' ? 'Content-Type: video/mp4\r\n' : 'Content-Type: text/html\r\n'
+  const asked = /^bytes=(\d+)-(\d+)$/.exec(range ?? '')
+  if (asked === null) return ok(all, type)
+  const part = all.slice(Number(asked[1]), Number(asked[2]) + 1)
+  return `HTTP/1.1 206 Partial Content\r\n${type}Content-Range: bytes ${asked[1]}-${asked[2]}/${all.length}\r\nContent-Length: ${part.length}\r\n\r\n${part}`
+}
+
 async function start(
   t: Parameters<typeof startGuardedEdge>[0],
   change: Partial<CheckedWaf> = {},
@@ -52,6 +61,17 @@ async function start(
         return Buffer.concat([Buffer.from(head), packed])
       }
       if (leak !== undefined) return ok(leak, 'Content-Type: text/html; charset=utf-8\r\n')
+      if (path === '/pieces' || path === '/film') return partOf(path, request.fields.get('range'))
+      if (path === '/untyped') return ok(leaks['/node'])
+      if (path === '/packed') {
+        const packed = gzipSync(leaks['/node'] + 'x'.repeat(200_000))
+        return Buffer.concat([
+          Buffer.from(
+            `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\nContent-Length: ${packed.length}\r\n\r\n`,
+          ),
+          packed,
+        ])
+      }
       if (path === '/asked')
         return ok(request.fields.get('accept-encoding') ?? '', 'Content-Type: text/plain\r\n')
       if (path === '/binary') return ok(leaks['/key'], 'Content-Type: application/octet-stream\r\n')
@@ -79,6 +99,22 @@ test('an answer with a leak is kept back whole, whatever its framing and encodin
       assert.equal(record.outcome, 'refused')
       assert.match(record.findings.map(finding => finding.rule).join(), /90005\d0/)
     }
+})
+
+test('a leak is not read in ranges, nor in a long packed answer, nor where the type is missing; a film has its ranges', async () => {
+  const { ask, origin } = shared
+  const before = origin.requests.length
+  const range = 'Range: bytes=2-9\r\nIf-Range: "a"\r\n'
+  assert.equal((await ask({ path: '/pieces', fields: range })).status, 502)
+  const asked = origin.requests.slice(before).map(({ fields }) => fields.get('range'))
+  assert.deepEqual(asked, ['bytes=2-9', undefined], 'the part that came was dropped for the whole')
+  const form = 'Content-Type: application/x-www-form-urlencoded\r\n'
+  const posted = await ask({ method: 'POST', path: '/pieces', fields: range + form, body: 'a=b' })
+  assert.equal(posted.status, 502)
+  assert.equal((await ask({ path: '/packed' })).status, 502)
+  assert.equal((await ask({ path: '/untyped' })).status, 502)
+  const film = await ask({ path: '/film', fields: range })
+  assert.deepEqual([film.status, film.body.toString()], [206, 'ot:x:0:0'])
 })
 
 test('where rules only detect, a leak is noted and the answer arrives as it is', async t => {

@@ -31,8 +31,6 @@ export function unpackBody(
   bytesMax: number,
   done: (unpacked: Unpacked) => void,
 ): void {
-  // RFC 9110 8.4.1.2: some send deflate without its zlib header.
-  const bare = coding === 'deflate' && ((body[0] ?? 8) & 15) !== 8
   const pieces: Buffer[] = []
   let bytes = 0
   let given = false
@@ -43,7 +41,7 @@ export function unpackBody(
     stream.destroy()
     done(unpacked)
   }
-  const stream = unpackStream(bare ? 'raw-deflate' : coding, {
+  const stream = unpackStream(isBare(coding, body) ? 'raw-deflate' : coding, {
     bytes: piece => {
       bytes += piece.length
       if (bytes > bytesMax) finish('too large')
@@ -57,6 +55,45 @@ export function unpackBody(
     given = true
     if (!over) stream.end()
   })
+}
+
+/**
+ * What a body begins with, at most about `bytesMax`; as much as could be read where it ends early or is broken. For who
+ * looks at a part of it anyway. `done` is called once, later.
+ */
+export function unpackBeginning(
+  coding: UnpackCoding,
+  body: Buffer,
+  bytesMax: number,
+  done: (beginning: Buffer) => void,
+): void {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  let over = false
+  const finish = (): void => {
+    if (over) return
+    over = true
+    stream.destroy()
+    done(Buffer.concat(pieces))
+  }
+  const stream = unpackStream(isBare(coding, body) ? 'raw-deflate' : coding, {
+    bytes: piece => {
+      const wanted = piece.subarray(0, bytesMax - bytes)
+      pieces.push(wanted)
+      bytes += wanted.length
+      if (bytes >= bytesMax) finish()
+    },
+    end: finish,
+    failed: finish,
+  })
+  stream.write(body, () => {
+    if (!over) stream.end()
+  })
+}
+
+/** RFC 9110 8.4.1.2: some send deflate without its zlib header. */
+function isBare(coding: UnpackCoding, body: Buffer): boolean {
+  return coding === 'deflate' && ((body[0] ?? 8) & 15) !== 8
 }
 
 /** Shorter runs come by chance in what is packed; in large bodies longer ones too. */

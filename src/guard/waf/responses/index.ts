@@ -5,7 +5,7 @@
 import type { CheckedGuardPolicy, CheckedWaf } from '../../../file/checked-guard.ts'
 import { framing, type Http1ResponseHead } from '../../../wire/http1/index.ts'
 import type { AnswerPassage, AnswerSink, AnswerStep } from '../../answer.ts'
-import { codingOf, unpackBody } from '../../body/coding.ts'
+import { codingOf, unpackBeginning } from '../../body/coding.ts'
 import { addEdits } from '../../edits.ts'
 import type { GuardPart, GuardSurroundings } from '../../part.ts'
 import { verdict } from '../../passage.ts'
@@ -31,9 +31,13 @@ const plainAnswers = {
   name: 'responses',
   enter: (passage: Parameters<typeof addEdits>[0]) => {
     addEdits(passage, ['accept-encoding'], 'Accept-Encoding: identity\r\n')
+    // Defined for GET only (RFC 9110 14.2); and what has a body can't be asked twice.
+    if (passage.head.method !== 'GET' || passage.client?.bodyOpen === true) addEdits(passage, wholeOnly, '')
     return verdict.pass
   },
 }
+
+const wholeOnly = ['range', 'if-range']
 
 class LeakStep implements AnswerStep {
   readonly #waf: CheckedWaf
@@ -50,6 +54,7 @@ class LeakStep implements AnswerStep {
     const visit = passage.visit as GuardVisit | null
     const transaction = visit === null ? undefined : transactionOf(visit)
     if (visit === null || transaction === undefined) return this.#pass(passage, head)
+    if (!this.#detects && this.#isPieceOfText(passage, head, transaction)) return new WholeInstead(passage)
     const judge: AnswerJudge = {
       transaction,
       visit,
@@ -68,11 +73,7 @@ class LeakStep implements AnswerStep {
       }
       if (coding === '') judgeText(body.latin1Slice())
       else if (coding === null) done(null)
-      else
-        unpackBody(coding, body, this.#waf.responseBytesMax, plain =>
-          // What can't be unpacked within the bound is no text that a client reads either, or it is long.
-          typeof plain === 'string' ? done(null) : judgeText(plain.latin1Slice()),
-        )
+      else unpackBeginning(coding, body, this.#waf.responseBytesMax, plain => judgeText(plain.latin1Slice()))
     })
   }
 
@@ -80,10 +81,48 @@ class LeakStep implements AnswerStep {
     return this.#behind === null ? null : this.#behind.begin(passage, head)
   }
 
+  /** A leak that is asked for in ranges shows itself in none of them. What is no text has its ranges. */
+  #isPieceOfText(passage: AnswerPassage, head: Http1ResponseHead, transaction: WafTransaction): boolean {
+    if (head.status !== 206 || passage.requestEdits?.drop.includes('range') === true) return false
+    const type = head.find('content-type') ?? ''
+    return /^multipart\//i.test(type) || transaction.wantsAnswerBody(type)
+  }
+
   #isLookedAt(passage: AnswerPassage, head: Http1ResponseHead, transaction: WafTransaction): boolean {
     if (head.framing === framing.none || passage.head.method === 'HEAD') return false
-    const type = head.find('content-type') ?? ''
+    // Without a type browsers guess, and a stack trace is as well read.
+    const type = head.find('content-type') ?? 'text/plain'
     return !/^text\/event-stream/i.test(type) && transaction.wantsAnswerBody(type)
+  }
+}
+
+/** In place of a part of a text: the whole of it is asked for, and judged. */
+class WholeInstead implements AnswerSink {
+  #passage: AnswerPassage | null
+
+  constructor(passage: AnswerPassage) {
+    this.#passage = passage
+    // Whoever gave the head is not done with it.
+    setImmediate(() => {
+      if (this.#passage === null) return
+      passage.refreshClock()
+      addEdits(passage, wholeOnly, '')
+      passage.askAgain()
+    })
+  }
+
+  text(): void {}
+
+  bytes(): boolean {
+    return true
+  }
+
+  end(): void {}
+
+  drained(): void {}
+
+  cancel(): void {
+    this.#passage = null
   }
 }
 
