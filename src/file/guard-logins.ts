@@ -16,7 +16,7 @@ export const oidc: Schema<CheckedOidc> = into(
         'OIDC_SECRET',
       ).optional(),
       scopes: listOf(
-        'What is asked for; `openid` always is, `offline_access` lets sessions outlive the first token.',
+        'What is asked for; `openid` always is. `offline_access` is of no use: refresh tokens are not kept.',
         text('A scope.', 'a text without spaces', { pattern: /^[!-~]+$/, lengthMax: 200 }),
         50,
       ).prefault(['openid', 'profile', 'email']),

@@ -2490,7 +2490,7 @@ export type GuardInput = {
        */
       readonly clientSecret?: SecretReference | undefined
       /**
-       * What is asked for; `openid` always is, `offline_access` lets sessions outlive the first token.
+       * What is asked for; `openid` always is. `offline_access` is of no use: refresh tokens are not kept.
        * Default: ["openid","profile","email"].
        */
       readonly scopes?: readonly string[] | undefined

@@ -20,7 +20,8 @@ export const partLoaders: readonly PartLoader[] = [
   },
   {
     name: 'login',
-    wanted: ({ require }) => require?.any.some(({ method }) => method === 'oidc') === true,
+    // Also where nobody is asked for: browsers send sessions to every route, and no service may have one.
+    wanted: (_policy, { identity }) => identity.oidc !== undefined,
     load: () => import('./identity/login/index.ts'),
   },
   {

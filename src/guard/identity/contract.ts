@@ -43,6 +43,8 @@ export interface IdentityVerifier {
   ): IdentityAnswer | 'pending'
   /** `WWW-Authenticate` of a 401 without its name: `Bearer realm="api"`; null: this kind has none. */
   challenge(fault: IdentityFault | null): string | null
+  /** Where people can log in: told in the body of a 401. */
+  readonly loginPath?: string
   /**
    * A browser that asks for a page and carries nothing of this kind: an answer of its own instead of the 401 (a redirect
    * to the login). True when it has answered.

@@ -55,10 +55,16 @@ function cookieOf(head: RequestHead, name: string): Carried {
   return found
 }
 
-/** The field `Cookie` without one of its cookies; '' when nothing else is in it. */
+/** Sessions of logins and logins under way: who has one can use it at the edge, and services have no use for it. */
+const ownCookie = /^(?:__Host-)?tenfold_(?:session|login)_/
+
+export const hasOwnCookies = (head: RequestHead): boolean =>
+  (head.find('cookie') ?? '').split(';').some(part => ownCookie.test(nameOf(part)))
+
+/** The field `Cookie` without these cookies and those of logins; '' when nothing else is in it. */
 export function cookiesWithout(head: RequestHead, names: ReadonlySet<string>): string {
   const parts = (head.find('cookie') ?? '').split(';').map(part => part.trim())
-  return parts.filter(part => part !== '' && !names.has(nameOf(part))).join('; ')
+  return parts.filter(part => part !== '' && !names.has(nameOf(part)) && !ownCookie.test(part)).join('; ')
 }
 
 const nameOf = (part: string): string => (part.split('=', 1)[0] as string).trim()

@@ -7,7 +7,7 @@ import type { Clock } from '../../kit/clock.ts'
 import { identityField, writeIdentity } from '../../wire/identity-header.ts'
 import type { Passage } from '../passage.ts'
 import type { VerifiedIdentity } from './contract.ts'
-import { cookiesWithout } from './credentials.ts'
+import { cookiesWithout, hasOwnCookies } from './credentials.ts'
 
 /** @param key as instances have it in TENFOLD_GUARD_KEY. */
 export function instanceField(
@@ -45,12 +45,14 @@ export function credentialNames(
   return { fields: [...fields], cookies }
 }
 
-/** The request without these cookies: what is dropped, and what comes in its place. */
+/** The request without these cookies and those of logins: what is dropped, and what comes in its place. */
 export function withoutCookies(
   passage: Passage,
   cookies: ReadonlySet<string>,
 ): { drop: readonly string[]; add: string } {
-  if (cookies.size === 0 || passage.head.find('cookie') === undefined) return { drop: [], add: '' }
-  const rest = cookiesWithout(passage.head, cookies)
+  const { head } = passage
+  if (head.find('cookie') === undefined || (cookies.size === 0 && !hasOwnCookies(head)))
+    return { drop: [], add: '' }
+  const rest = cookiesWithout(head, cookies)
   return { drop: ['cookie'], add: rest === '' ? '' : `Cookie: ${rest}\r\n` }
 }

@@ -121,7 +121,7 @@ export class IdentityStep implements GuardStep {
       for (const verifier of this.#tools.verifiers)
         if (verifier.invite?.(passage, visit) === true) return verdict.taken
     const text = 'The request carries no credential of those that this route takes.'
-    return this.#refuse(visit, 'missing', text, identityRefusals.missing, this.#challenges(null))
+    return this.#refuse(visit, 'missing', text, this.#told(identityRefusals.missing), this.#challenges(null))
   }
 
   #lacking(visit: GuardVisit, { kind, name }: NonNullable<Found['lacks']>): number {
@@ -143,7 +143,21 @@ export class IdentityStep implements GuardStep {
       return this.#refuse(visit, fault.reason, fault.text, identityRefusals.outage, 'Retry-After: 2\r\n')
     if (!innocent.has(fault.reason) && this.#tools.failures.isTooMany(visit.addressKey))
       visit.ban('identity:failures', 'Too many wrong credentials within a minute.')
-    return this.#refuse(visit, fault.reason, fault.text, identityRefusals.invalid, this.#challenges(fault))
+    return this.#refuse(
+      visit,
+      fault.reason,
+      fault.text,
+      this.#told(identityRefusals.invalid),
+      this.#challenges(fault),
+    )
+  }
+
+  /** With the addresses at which people log in. */
+  #told(refusal: PassageRefusal): PassageRefusal {
+    const paths = this.#tools.verifiers.flatMap(({ loginPath }) => loginPath ?? [])
+    return paths.length === 0
+      ? refusal
+      : { ...refusal, text: `${refusal.text} Log in at ${paths.join(' or ')}.` }
   }
 
   /** RFC 9110 11.6.1: each way once. */

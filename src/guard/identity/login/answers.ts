@@ -53,7 +53,7 @@ export const loginWords: Readonly<
 }
 
 const common =
-  'Cache-Control: no-store, private\r\nX-Robots-Tag: noindex\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nVary: Cookie\r\n'
+  'Cache-Control: no-store, private\r\nX-Robots-Tag: noindex\r\nX-Content-Type-Options: nosniff\r\nVary: Cookie\r\n'
 
 export function redirect(passage: Passage, to: string, more = ''): void {
   answer(passage, 302, `Location: ${to}\r\n${more}`, '')
@@ -74,7 +74,8 @@ export function say(passage: Passage, what: LoginWords, nonce: string, retry = '
 
 export function askLogout(passage: Passage, action: string, nonce: string): void {
   const form = `<form method="post" action="${escaped(action)}"><button class="button">Log out</button></form>`
-  page(passage, 200, 'Log out?', form, nonce, '')
+  // With `no-referrer` browsers say of the form that it comes from `null`.
+  page(passage, 200, 'Log out?', form, nonce, '', 'same-origin')
 }
 
 const style = `:root{color-scheme:light dark}body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1.5rem}h1{font-size:1.6rem}.button{font:inherit;display:inline-block;padding:.6rem 1.2rem;border:0;border-radius:.5rem;background:#1d4ed8;color:#fff;text-decoration:none;cursor:pointer}small{color:#6b7280}`
@@ -86,6 +87,7 @@ function page(
   html: string,
   nonce: string,
   more: string,
+  referrer: Referrer = 'no-referrer',
 ): void {
   const body = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title>
@@ -93,12 +95,20 @@ function page(
 <body><main><h1>${title}</h1>${html}<p><small>${escaped(passage.requestId)}</small></p></main></body></html>
 `
   const policy = `Content-Security-Policy: default-src 'none'; style-src 'nonce-${nonce}'; base-uri 'none'; frame-ancestors 'none'\r\n`
-  answer(passage, status, `Content-Type: text/html; charset=utf-8\r\n${policy}${more}`, body)
+  answer(passage, status, `Content-Type: text/html; charset=utf-8\r\n${policy}${more}`, body, referrer)
 }
 
-function answer(passage: Passage, status: number, fields: string, body: string): void {
+type Referrer = 'no-referrer' | 'same-origin'
+
+function answer(
+  passage: Passage,
+  status: number,
+  fields: string,
+  body: string,
+  referrer: Referrer = 'no-referrer',
+): void {
   const bytes = Buffer.from(body).latin1Slice()
-  const id = `X-Request-Id: ${passage.requestId}\r\n`
+  const id = `Referrer-Policy: ${referrer}\r\nX-Request-Id: ${passage.requestId}\r\n`
   passage.respond(
     status,
     `${fields}Content-Length: ${bytes.length}\r\n${common}${id}${passage.extraFields}`,

@@ -3,14 +3,19 @@
 
 import { AddressBudget } from '../../address-budget.ts'
 import { SpentTable, spentTableBytes } from '../../challenge/spent-table.ts'
+import { addEdits } from '../../edits.ts'
 import type {
   GuardPart,
   GuardSpec,
+  GuardStep,
   GuardSurroundings,
   MainGuardPart,
   MainPartSurroundings,
 } from '../../part.ts'
+import { verdict } from '../../passage.ts'
 import type { IdentityVerifier } from '../contract.ts'
+import { withoutCookies } from '../instance-field.ts'
+import { verifiersOf } from '../verifiers.ts'
 import { loginWords, say } from './answers.ts'
 import { Login } from './login.ts'
 import type { LoginSpec } from './login-spec.ts'
@@ -37,6 +42,17 @@ export function createPart(surroundings: GuardSurroundings): GuardPart {
   return loginsOf(surroundings)
 }
 
+/** Where the step of identities has not done it already: sessions and logins under way never reach a service. */
+const cookieStep: GuardStep = {
+  name: 'login',
+  enter: passage => {
+    if (passage.requestEdits?.drop.includes('cookie') === true) return verdict.pass
+    const { drop, add } = withoutCookies(passage, new Set())
+    if (drop.length > 0) addEdits(passage, drop, add)
+    return verdict.pass
+  },
+}
+
 function createLogins(surroundings: GuardSurroundings): Logins {
   const { clock, memory, index } = surroundings
   const budget = new AddressBudget(pagesPerAddress)
@@ -58,8 +74,11 @@ function createLogins(surroundings: GuardSurroundings): Logins {
           return [name, { login, made }]
         }),
       )
+      const known = verifiersOf(surroundings)
+      for (const way of known.keys()) if (way.startsWith('oidc:')) known.delete(way)
+      for (const [name, { login }] of logins) known.set(`oidc:${name}`, login)
     },
-    step: () => null,
+    step: () => cookieStep,
     verifier: name => logins.get(name)?.login ?? null,
     page: (passage, name, rest, visit) => {
       if (name !== 'login') return false

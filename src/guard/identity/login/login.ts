@@ -100,9 +100,13 @@ export class Login implements IdentityVerifier {
     return cookieField(name, text, Math.ceil(lifeMs / 1_000), place.secure)
   }
 
+  get loginPath(): string {
+    return `${this.#base}start`
+  }
+
   /** Programs learn from it where people log in. */
   challenge(): string {
-    return `Tenfold-Login realm="${this.source}", uri="${this.#base}start"`
+    return `Tenfold-Login realm="${this.source}", uri="${this.loginPath}"`
   }
 
   invite(passage: Passage): boolean {
