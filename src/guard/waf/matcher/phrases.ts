@@ -1,31 +1,22 @@
 // Which of many phrases occur in these bytes, whatever their case. One walk over a value answers for every list of
-// phrases and for the filters of all patterns: at each place small sets of the first bytes of all phrases say whether
-// one may begin here; only then a tree of the phrases is followed. Most places cost three looks into 24 KB.
+// phrases and for the filters of all patterns: at each place two bytes choose a word, and the third one a bit of it, which
+// says whether a phrase may begin here; only then a tree of the phrases is followed. Most places cost one look.
 //
-// The sets are hashed, so they say `maybe` too often, never too rarely; the tree is exact.
+// The bit is one of 32 for 256 third bytes, so it says `maybe` too often, never too rarely; the tree is exact.
 
 import type { Work } from './work.ts'
 
 /** Nodes of the tree; phrases beyond are an error at load. */
 const nodesMax = 400_000
-/** Of phrases of four bytes and more, how many bytes a set looks at; shorter ones are in sets of their own. */
-const longBytes = 4
-const shortBytes = 3
-/** Bits of a set, as a power of two. */
-const setBits = 16
-
 /** Collects phrases; `id` says which list they belong to. */
 export class PhraseBuilder {
   readonly #children: Map<number, number>[] = [new Map()]
   readonly #ids: number[][] = [[]]
-  readonly #texts: Set<string> = new Set()
 
   add(phrase: string, id: number): void {
     let node = 0
-    let text = ''
     for (let index = 0; index < phrase.length; index += 1) {
       const byte = lower(phrase.charCodeAt(index) & 0xff)
-      text += String.fromCharCode(byte)
       let next = this.#children[node]!.get(byte)
       if (next === undefined) {
         if (this.#children.length >= nodesMax) throw new Error(`more than ${nodesMax} bytes of phrases`)
@@ -38,23 +29,20 @@ export class PhraseBuilder {
     }
     if (node === 0) return
     if (!this.#ids[node]!.includes(id)) this.#ids[node]!.push(id)
-    this.#texts.add(text.slice(0, longBytes))
   }
 
   build(idCount: number): Phrases {
-    return new Phrases(this.#children, this.#ids, [...this.#texts], idCount)
+    return new Phrases(this.#children, this.#ids, idCount)
   }
 }
 
 export class Phrases {
   /** Words of a result: bit `id` of it says that a phrase of that list occurs. */
   readonly words: number
-  /** A bit for each four bytes with which a longer phrase begins. */
-  readonly #longs: Uint32Array = new Uint32Array(1 << (setBits - 5))
-  /** For each phrase of three bytes. */
-  readonly #shorts: Uint32Array = new Uint32Array(1 << (setBits - 5))
-  /** For each two bytes that are a phrase: exact. */
-  readonly #pairs: Uint32Array = new Uint32Array(1 << 11)
+  /** By the first two bytes of phrases: a bit for each third one, modulo 32; all of them where two are a phrase. */
+  readonly #thirds: Int32Array = new Int32Array(1 << 16)
+  /** By two bytes: the node they lead to. */
+  readonly #pairNodes: Int32Array = new Int32Array(1 << 16).fill(-1)
   /** Bytes that are phrases by themselves, and their nodes. */
   readonly #singles: readonly (readonly [byte: number, node: number])[]
   readonly #seen: Uint8Array = new Uint8Array(256)
@@ -68,14 +56,8 @@ export class Phrases {
   readonly #told: Int32Array
   #walk = 0
 
-  constructor(
-    children: readonly Map<number, number>[],
-    ids: readonly number[][],
-    beginnings: readonly string[],
-    idCount: number,
-  ) {
+  constructor(children: readonly Map<number, number>[], ids: readonly number[][], idCount: number) {
     this.words = (idCount + 31) >>> 5
-    for (const text of beginnings) this.#addBeginning(text)
     const size = 1 << (33 - Math.clz32(children.length))
     this.#edges = new Int32Array(size).fill(-1)
     this.#targets = new Int32Array(size)
@@ -87,35 +69,27 @@ export class Phrases {
     }
     this.#lists = Int32Array.from(ids.flat())
     this.#told = new Int32Array(children.length)
+    this.#addBeginnings(children, ids)
     this.#singles = [...children[0]!].filter(([, node]) => ids[node]!.length > 0)
   }
 
   /** Sets bits in `found`, which is not cleared before. */
   scan(bytes: Uint8Array, length: number, found: Uint32Array, work: Work): void {
     this.#walk += 1
-    const longs = this.#longs
-    const shorts = this.#shorts
-    const pairs = this.#pairs
+    const thirds = this.#thirds
     const seen = this.#seen.fill(0)
-    let four = 0
+    let pair = 0
     let walked = 0
     for (let at = 0; at < length; at += 1) {
       const byte = lowered[bytes[at]!]!
       seen[byte] = 1
-      four = (four << 8) | byte
-      const long = Math.imul(four, spread) >>> (32 - setBits)
-      if ((longs[long >>> 5]! & (1 << (long & 31))) !== 0 && at > 2) {
-        walked += this.#follow(bytes, at - 3, length, found)
+      if (((thirds[pair]! >>> (byte & 31)) & 1) !== 0 && at > 1) {
+        walked += this.#follow(this.#pairNodes[pair]!, bytes, at, length, found)
       }
-      const short = Math.imul(four << 8, spread) >>> (32 - setBits)
-      if ((shorts[short >>> 5]! & (1 << (short & 31))) !== 0) {
-        if (at > 1) walked += this.#follow(bytes, at - 2, length, found)
-      }
-      const pair = four & 0xffff
-      if ((pairs[pair >>> 5]! & (1 << (pair & 31))) !== 0 && at > 0) {
-        walked += this.#follow(bytes, at - 1, length, found)
-      }
+      pair = ((pair << 8) | byte) & 0xffff
     }
+    const last = this.#pairNodes[pair]!
+    if (last >= 0 && length > 1) this.#follow(last, bytes, length, length, found)
     for (const [byte, node] of this.#singles) if (seen[byte] === 1) this.#tell(node, found)
     work.spend(length + walked)
   }
@@ -134,16 +108,18 @@ export class Phrases {
     return null
   }
 
-  /** Gives the steps it made. */
-  #follow(bytes: Uint8Array, from: number, length: number, found: Uint32Array): number {
-    let node = 0
+  /** From the node of the two bytes before `from`. Gives the steps it made. */
+  #follow(begin: number, bytes: Uint8Array, from: number, length: number, found: Uint32Array): number {
+    let node = begin
     let at = from
-    for (; at < length; at += 1) {
-      node = this.#next(node, lowered[bytes[at]!]!)
-      if (node < 0) break
+    for (;;) {
       if (this.#begins[node] !== this.#begins[node + 1]) this.#tell(node, found)
+      if (at >= length) break
+      node = this.#next(node, lowered[bytes[at]!]!)
+      at += 1
+      if (node < 0) break
     }
-    return at - from
+    return at - from + 1
   }
 
   #tell(node: number, found: Uint32Array): void {
@@ -172,24 +148,19 @@ export class Phrases {
     this.#targets[place] = child
   }
 
-  #addBeginning(text: string): void {
-    const bytes = Buffer.from(text, 'latin1')
-    if (bytes.length >= longBytes) mark(this.#longs, bytes.readInt32BE(0))
-    else if (bytes.length === shortBytes) mark(this.#shorts, bytes.readUIntBE(0, 3) << 8)
-    else if (bytes.length === 2) {
-      const pair = bytes.readUInt16BE(0)
-      this.#pairs[pair >>> 5]! |= 1 << (pair & 31)
+  #addBeginnings(children: readonly Map<number, number>[], ids: readonly number[][]): void {
+    for (const [first, afterFirst] of children[0]!) {
+      for (const [second, node] of children[afterFirst]!) {
+        const pair = (first << 8) | second
+        this.#pairNodes[pair] = node
+        if (ids[node]!.length > 0) this.#thirds[pair] = -1
+        else for (const third of children[node]!.keys()) this.#thirds[pair]! |= 1 << (third & 31)
+      }
     }
   }
 }
 
-const spread = 0x9e3779b1 | 0
 const lowered: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => lower(byte))
-
-function mark(set: Uint32Array, bytes: number): void {
-  const place = Math.imul(bytes, spread) >>> (32 - setBits)
-  set[place >>> 5]! |= 1 << (place & 31)
-}
 
 function scattered(edge: number): number {
   const mixed = Math.imul(edge ^ (edge >>> 15), 0x2c1b3c6d)
