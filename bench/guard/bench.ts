@@ -35,12 +35,12 @@ function report(results: ReadonlyMap<string, readonly Figures[]>): string {
 
 async function measure(options: BenchOptions, place: Place): Promise<string> {
   const chosen = choosePeers(peers, options)
-  // Differences are small: more rounds than elsewhere, shorter ones.
+  // Differences are small: more rounds than elsewhere, shorter ones, and none before V8 has compiled the guard's code.
   const effort = options.quick ? effortOf(options, 2) : { rounds: 15, seconds: 2 }
   const setting = { folder: place.folder, seconds: effort.seconds }
   const small = loads[0]!
   const results = await withPeers(chosen, place, async runners => {
-    await alternate(runners, 2, 'warming up', peer => measureLoad(peer, small, setting))
+    await alternate(runners, 6, 'warming up', peer => measureLoad(peer, small, setting))
     return alternate(runners, options.quick ? 5 : effort.rounds, 'small', peer =>
       measureLoad(peer, small, setting),
     )
