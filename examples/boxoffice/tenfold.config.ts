@@ -22,8 +22,35 @@ const node = ['node', '--import', './tenfold-source.mjs']
 const guarded = (policy: string) => (guarding ? { guard: policy } : {})
 const page = { to: 'web', compress: true, ...guarded('pages') }
 
+/** Every way to a seat of the premiere. */
+const sale = {
+  limit: [
+    { name: 'address', rate: '240/min', by: 'ip', banAfter: 60 },
+    { name: 'buyer', rate: '60/min', by: 'account' },
+  ],
+  sameSite: true,
+  // Less is asked of people who look at films.
+  risk: { challenge: 40 },
+  challenge: 'suspicious',
+  waf: 'detect',
+  headers: 'basic',
+  room: 'premiere',
+} as const
+
 const guard = {
-  identity: { account: 'cookie:boxoffice' },
+  // What `premiere` signs when somebody signs in is verified here, by keys that it publishes. An account is its `sub`.
+  identity: {
+    jwt: {
+      shop: {
+        issuer: 'https://boxoffice.example',
+        audience: 'boxoffice',
+        algorithms: ['EdDSA'],
+        keys: `http://127.0.0.1:${port}/sign-in/keys`,
+        from: 'cookie:boxoffice',
+      },
+    },
+    account: 'jwt:sub',
+  },
   bots: { dataCentres: { files: ['data-centres.txt'] } },
   policies: {
     // Who looks around meets nothing of this: far more than people click, rules that only record, fields that browsers heed.
@@ -45,20 +72,14 @@ const guard = {
       challenge: 'suspicious',
       headers: 'basic',
     },
-    // Every way to a seat of the premiere: its page, the form, JSON.
-    premiere: {
-      limit: [
-        { name: 'address', rate: '240/min', by: 'ip', banAfter: 60 },
-        { name: 'buyer', rate: '60/min', by: 'account' },
-      ],
+    // Who is not signed in comes as far as the room, whose page leads to the sign-in. A made-up cookie is no way in.
+    'premiere-form': { ...sale, require: { any: 'jwt:shop', optional: true } },
+    'premiere-orders': { ...sale, require: 'jwt:shop', quota: 'premiere' },
+    tickets: {
+      limit: '60/s',
+      require: { any: 'jwt:shop', optional: true },
       sameSite: true,
-      // Less is asked of people who look at films.
-      risk: { challenge: 40 },
-      challenge: 'suspicious',
-      waf: 'detect',
       headers: 'basic',
-      room: 'premiere',
-      quota: 'premiere',
     },
   },
   rooms: {
@@ -109,9 +130,10 @@ export default defineSystem({
       { path: '/sign-in', methods: ['POST'], to: 'premiere', ...guarded('sign-in') },
       { path: '/sign-in/*', to: 'premiere', ...guarded('pages') },
       { path: '/premiere', to: 'premiere', compress: true, ...guarded('pages') },
-      { path: '/premiere/orders/:order', methods: ['GET'], to: 'premiere', ...guarded('pages') },
+      { path: '/premiere/orders/:order', methods: ['GET'], to: 'premiere', ...guarded('tickets') },
+      { path: '/premiere/seats', methods: ['GET'], to: 'premiere', ...guarded('premiere-form') },
       // Whatever else it is: nothing of the sale has a way around the room.
-      { path: '/premiere/*', to: 'premiere', ...guarded('premiere') },
+      { path: '/premiere/*', to: 'premiere', ...guarded('premiere-orders') },
       // Pages that are the same for everybody are kept until a row that they are made of changes (`invalidate` below); `web`
       // says how long at most. While no instance answers, what was kept is shown for up to a day.
       {

@@ -72,7 +72,7 @@ export function randomOf(seed: number): () => number {
   }
 }
 
-/** People live in 127.16.0.0/12, bots of the n-th kind in 127.(64 + n).0.0/16. Never 127.0.0.1, which is the shop's. */
+/** People live in 127.16.0.0/12, bots of kind n (from 0) in 127.(64 + n).0.0/16. Never 127.0.0.1, which is the shop's. */
 const addressOf = (block: number, index: number): string =>
   `127.${block + Math.floor(index / 64_000)}.${Math.floor(index / 250) % 256}.${(index % 250) + 1}`
 
