@@ -276,26 +276,38 @@ export const commands: readonly CommandDefinition[] = [
   },
   {
     name: 'guard',
-    summary: 'Look at who is refused and why; ban, allow, unban; verify the audit log',
+    summary:
+      'Look at who is refused and why; ban, allow, unban; verify the audit log; API keys and passwords',
     details:
-      '`status` counts since the edge process began: requests by policy, findings by rule (refused, or only detected), bans in force. `ban` and `allow` take effect at once in every edge process, for open connections too, and last over restarts; an allowance is asked before every ban. `unban` takes back what was said of an address or block, and ends bans that rules gave inside of it. `explain` shows why a request was refused, or would have been, by the id on its page. `verify` reads the audit log and says whether a line was changed or removed; exit code 1 when one was. `rooms` shows waiting rooms and quotas, and opens, pauses, closes or sells out one; `lottery` says whether a line was drawn as its room had promised (exit code 1: it was not), from what the room publishes, without asking it. Bans for good belong into the file: `guard.ban`, `guard.allow`.',
+      '`status` counts since the edge process began: requests by policy, findings by rule (refused, or only detected), bans in force. `ban` and `allow` take effect at once in every edge process, for open connections too, and last over restarts; an allowance is asked before every ban. `unban` takes back what was said of an address or block, and ends bans that rules gave inside of it. `explain` shows why a request was refused, or would have been, by the id on its page. `verify` reads the audit log and says whether a line was changed or removed; exit code 1 when one was. `rooms` shows waiting rooms and quotas, and opens, pauses, closes or sells out one; `lottery` says whether a line was drawn as its room had promised (exit code 1: it was not), from what the room publishes, without asking it. Bans for good belong into the file: `guard.ban`, `guard.allow`. `key new NAME` makes an API key in the file of `guard.identity.keys`, and shows it once; `key list` shows whose there are, `key revoke ID` takes one back: edges know within a few seconds, and the system need not run. `password USER` asks for a password, or reads it from a pipe, and prints a line for a file of `guard.identity.basic`.',
     arguments: [
       {
         name: 'action',
         text: 'Left out: status',
-        choices: ['status', 'ban', 'allow', 'unban', 'explain', 'verify', 'rooms', 'lottery'],
+        choices: [
+          'status',
+          'ban',
+          'allow',
+          'unban',
+          'explain',
+          'verify',
+          'rooms',
+          'lottery',
+          'key',
+          'password',
+        ],
         optional: true,
         neverFile: true,
       },
       {
         name: 'what',
-        text: 'ban, allow, unban: an address (192.0.2.7), a block (192.0.2.0/24, 2001:db8::/48); explain: the id of a request; rooms: the name of one; lottery: a file of places',
+        text: 'ban, allow, unban: an address (192.0.2.7), a block (192.0.2.0/24, 2001:db8::/48); explain: the id of a request; rooms: the name of one; lottery: a file of places; key: new, list or revoke; password: the user',
         optional: true,
         neverFile: true,
       },
       {
         name: 'mode',
-        text: 'rooms NAME: open, paused, closed or sold-out',
+        text: 'rooms NAME: open, paused, closed or sold-out; key new, list: a name of guard.identity.keys; key revoke: the id of a key',
         optional: true,
         neverFile: true,
       },
@@ -314,6 +326,10 @@ export const commands: readonly CommandDefinition[] = [
       { flags: '--commitment <hex>', text: 'lottery: what was published before the draw' },
       { flags: '--seed <hex>', text: 'lottery: what was published after it' },
       { flags: '--code <code>', text: 'lottery: whose place to tell' },
+      { flags: '--holder <name>', text: 'key new: whose it is (default: NAME); limits by key count by it' },
+      { flags: '--scopes <list>', text: 'key new: what it may do, such as orders:read,orders:write' },
+      { flags: '--expires <when>', text: 'key new: after a duration (90d) or at a date (default: never)' },
+      { flags: '--print', text: 'key new: print it also where no terminal is' },
     ],
     examples: [
       ['guard', 'who was refused by which rule, who is banned'],
@@ -324,8 +340,12 @@ export const commands: readonly CommandDefinition[] = [
       ['guard verify', 'the audit log is as it was written'],
       ['guard rooms', 'who waits, who is inside, what was sold'],
       ['guard rooms drop sold-out', 'nobody is let in any more; those who wait are told'],
+      ['guard key new partners --holder acme --scopes orders:read --expires 90d', 'a key, shown once'],
+      ['guard key revoke 5f2c9a1e42d7', 'nobody is believed by it any more'],
+      ['guard password ann >> ops.passwords', 'a line for a file of guard.identity.basic'],
       ['guard lottery places.txt --commitment 5f...e1 --seed 0c...77', 'was the draw as promised?'],
     ],
+    takesEnvironment: true,
     load: async () => (await import('./commands/guard.ts')).guard,
   },
   {

@@ -41,6 +41,7 @@ type Names =
   | 'pairInvalid'
   | 'cacheUnasked'
   | 'guardUnasked'
+  | 'keysUnknown'
   | 'sharedCacheUnknown'
 
 export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', {
@@ -79,7 +80,7 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     status: 409,
   },
   busy: {
-    when: 'A change is asked for while another one (reload, rollback, restart, scale) is under way.',
+    when: 'A change is asked for while another one (reload, rollback, restart, scale; of API keys: another command) is under way.',
     advice: 'Wait until the other one has ended and try again.',
     status: 409,
     retry: true,
@@ -231,6 +232,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     when: 'Something is asked of the guard, and the running file has none.',
     advice: 'Give the file a `guard` with a policy, name it at a route, and reload.',
     status: 422,
+  },
+  keysUnknown: {
+    when: '`tenfold guard key` names keys that the file does not have in `guard.identity.keys`, or an id that no key has.',
+    advice: '`tenfold guard key list` shows the keys, and whose they are.',
+    status: 404,
   },
   sharedCacheUnknown: {
     when: '`tenfold cache` names a shared cache that the running file does not have in `caches`.',

@@ -8,6 +8,7 @@ import type { ControlClient } from './control/client.ts'
 import { connectTo as connect, stateDirectoryAt } from './control/connect.ts'
 import type { Finding } from './doctor.ts'
 import type { PairQuestion } from './keepalived.ts'
+import type { KeysView, KeyView, KeyWish, SystemPlace } from './key-files.ts'
 import type { LoadedSystem, LoadOptions } from './load.ts'
 import { holderAlive, readLock } from './lock.ts'
 import type { RunningSystem, StartOptions } from './running-system.ts'
@@ -20,6 +21,7 @@ export type { ControlClient, DoneLine, ProgressLine } from './control/client.ts'
 export type * from './control/views.ts'
 export type { Finding } from './doctor.ts'
 export { remedyOf, systemFailures } from './failures.ts'
+export type { KeysView, KeyView } from './key-files.ts'
 export type { LoadedSystem, LoadFailureDetails } from './load.ts'
 export type { RunningSystem, StartOptions } from './running-system.ts'
 export { tenfoldVersion } from './version.ts'
@@ -102,6 +104,28 @@ export async function stopLeftovers(where: Whereabouts, options: { now: boolean 
 export async function verifyAudit(where: Whereabouts, head?: string): Promise<AuditVerdict> {
   const { verifyAuditOf } = await import('./verify-audit.ts')
   return verifyAuditOf(stateDirectoryAt(where), head)
+}
+
+/** A new API key in the file that the system names; the key itself is given this once. */
+export async function addKey(
+  place: SystemPlace,
+  name: string,
+  wish: KeyWish,
+): Promise<{ readonly key: string; readonly stored: KeyView; readonly file: string }> {
+  return (await import('./key-files.ts')).addKeyTo(place, name, wish)
+}
+
+export async function listKeys(place: SystemPlace, name?: string): Promise<readonly KeysView[]> {
+  return (await import('./key-files.ts')).keysIn(place, name)
+}
+
+export async function revokeKey(place: SystemPlace, id: string): Promise<KeyView> {
+  return (await import('./key-files.ts')).revokeKeyOf(place, id)
+}
+
+/** A line for a file of passwords. */
+export async function passwordEntry(name: string, password: string): Promise<string> {
+  return (await import('../guard/identity/index.ts')).passwordLine(name, password)
 }
 
 /** Deletes all data of a database of a system that is stopped; says what that was. */

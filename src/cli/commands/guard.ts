@@ -1,5 +1,5 @@
 // `tenfold guard [status|ban|allow|unban|explain|verify]`: who is refused and why, and what operators say of addresses.
-// Waiting rooms and lotteries: guard-rooms.ts.
+// Waiting rooms and lotteries: guard-rooms.ts; keys and passwords: guard-key.ts.
 
 import { parseDurationMs } from '../../file/values.ts'
 import { Failure } from '../../kit/failure.ts'
@@ -11,6 +11,7 @@ import type { ExitCode } from '../failure-text.ts'
 import { cliFailures } from '../failures.ts'
 import { explanationText, statusText, verdictText } from '../guard-text.ts'
 import type { Terminal } from '../terminal.ts'
+import { key, password } from './guard-key.ts'
 import { lottery, rooms } from './guard-rooms.ts'
 
 const guardWideCode = 'GUARD_RULING_WIDE'
@@ -21,6 +22,8 @@ export const guard: Action = async input => {
   if (action === 'verify') return verify(input)
   if (action === 'rooms') return rooms(input)
   if (action === 'lottery') return lottery(input)
+  if (action === 'key') return key(input)
+  if (action === 'password') return password(input)
   if (action === 'explain') {
     const id = wanted(input, 'the id of a request')
     return show(input, await clientOf(input).guard.explain(id), explanationText)
