@@ -43,9 +43,10 @@ function page({ status, code, text }: ClientFailure, requestId: string): string 
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escapeHtml(title)}</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1rem;color:#222;background:#fff}
-h1{font-size:1.4rem}small{color:#666}@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}small{color:#999}}</style>
-</head><body><h1>${escapeHtml(title)}</h1><p>${escapeHtml(text)}</p>
-<p><small>Code ${escapeHtml(code)}, request ${escapeHtml(requestId)}</small></p></body></html>
+<style>:root{color-scheme:light dark}body{font:1.0625rem/1.55 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1.5rem;color:#16191d;background:#f6f7f9}
+main{background:#fff;border:1px solid #dfe3e8;border-radius:1rem;padding:2rem}h1{margin:0 0 .75rem;font-size:1.6rem;line-height:1.25}small{color:#565d66;overflow-wrap:anywhere}
+@media(prefers-color-scheme:dark){body{color:#eef1f4;background:#101317}main{background:#191d23;border-color:#2c333b}small{color:#a7b0ba}}</style>
+</head><body><main><h1>${escapeHtml(title)}</h1><p>${escapeHtml(text)}</p>
+<p><small>Code ${escapeHtml(code)}, request ${escapeHtml(requestId)}</small></p></main></body></html>
 `
 }

@@ -14,8 +14,16 @@ export const quotaFailures: Catalogue<'journal'> = defineFailures('quota', {
 export type QuotaRefusal = 'over' | 'soldOut' | 'repeated' | 'away' | 'quantity' | 'body'
 
 export const quotaRefusals: Readonly<Record<QuotaRefusal, PassageRefusal>> = {
-  over: { code: 'QUOTA_OVER', status: 409, text: 'You have as many of these as one may have.' },
-  soldOut: { code: 'QUOTA_SOLD_OUT', status: 409, text: 'There are not so many left.' },
+  over: {
+    code: 'QUOTA_OVER',
+    status: 409,
+    text: 'With this order you would have more of these than one may have. What you have ordered is yours; nothing was added.',
+  },
+  soldOut: {
+    code: 'QUOTA_SOLD_OUT',
+    status: 409,
+    text: 'There are not so many left. Nothing was ordered; fewer may still be there.',
+  },
   repeated: {
     code: 'QUOTA_REPEATED',
     status: 409,

@@ -87,7 +87,7 @@ export const roomWords: Readonly<Record<Exclude<RoomState, 'in'>, RoomWords>> = 
     'This admission is used elsewhere.',
     'A request of the client that was let in.',
   ),
-  gone: words('GONE', 429, 200, 'You have no place in this line.'),
+  gone: words('GONE', 429, 200, 'Your turn is over, or was never here. You can line up again.'),
   away: words(
     'AWAY',
     503,

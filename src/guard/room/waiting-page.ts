@@ -134,8 +134,10 @@ ${stays.has(answer.state) ? `<script nonce="${nonce}">${script(facts.base, facts
 
 function wayOn({ answer, signIn, to }: PageFacts): string {
   if (answer.state === 'person' && signIn !== '') return `<p><a href="${escapeHtml(signIn)}">Sign in</a></p>`
+  // The place that they had is forgotten with this answer: the next load is a new one.
+  const lost = answer.state === 'gone' || answer.state === 'used' || answer.state === 'moved'
   return to === ''
-    ? '<p><a href="">Try again</a></p>'
+    ? `<p><a href="">${lost ? 'Line up again' : 'Try again'}</a></p>`
     : `<p><a href="${escapeHtml(to)}">Back to where you were</a></p>`
 }
 
