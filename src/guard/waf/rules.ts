@@ -11,6 +11,9 @@ import type { WafTransaction } from './transaction.ts'
 /** Steps that rules may compute for one request: about 15 ms of one core at most. */
 export const defaultWorkMax = 12_000_000
 
+/** Steps that a request which is to be refused may cost: then it is not asked what else speaks against it. */
+export const defaultEnoughWork = 400_000
+
 export interface RuleSet {
   readonly loaded: LoadedRules
   readonly registry: Registry
@@ -24,6 +27,7 @@ export interface RuleSettings {
   /** Else all rules are asked, so that detection names all that match. */
   readonly endsAtRefusal: boolean
   readonly workMax?: number
+  readonly enoughWork?: number
 }
 
 /** Of the engine rather than of a rule set: a body that can't be read is no body that passed. */
@@ -90,6 +94,7 @@ export class RuleBook {
       inboundThreshold: settings.inboundThreshold,
       outboundThreshold: settings.outboundThreshold,
       workMax: settings.workMax ?? defaultWorkMax,
+      enoughWork: settings.enoughWork ?? defaultEnoughWork,
     }
   }
 

@@ -10,10 +10,11 @@ import { systemRules } from './systems.ts'
 import { type BuiltinRule, written } from './write.ts'
 
 export const builtinRules: readonly BuiltinRule[] = [
+  // First what costs least: in a dear request one match is enough.
+  ...protocolRules,
   ...databaseRules,
   ...pageRules,
   ...systemRules,
-  ...protocolRules,
   ...answerRules,
 ]
 

@@ -43,6 +43,8 @@ export interface RulePlan {
   readonly ruleCount: number
   /** Names of variables that a rule of the answer's body looks at. */
   readonly looksAtAnswers: boolean
+  /** A rule of phase 2 takes from a score, sets one or lets requests pass: what is reached may be taken back. */
+  readonly lowersScores: boolean
 }
 
 /** What changes while rules run, so lists of it are not kept. */
@@ -133,7 +135,29 @@ export function planRules(loaded: LoadedRules, registry: Registry, settings: Pla
     byName.set(name, list)
   }
   const looksAtAnswers = phases[4]!.some(rule => rule.targets.some(one => one.collection === 'RESPONSE_BODY'))
-  return { phases, registry, targetLists: planning.listCount, ruleCount, looksAtAnswers }
+  const lowersScores = phases[2]!.some(rule => [rule, ...rule.chained].some(lowers))
+  return { phases, registry, targetLists: planning.listCount, ruleCount, looksAtAnswers, lowersScores }
+}
+
+/** Said too often rather than too rarely: then rules are asked to their end. */
+function lowers({ disruption, actions }: PlannedRule): boolean {
+  if (disruption === 'allow') return true
+  if (actions.controls.some(({ name, value }) => name === 'ruleengine' && value.toLowerCase() !== 'on'))
+    return true
+  return actions.changes.some(({ name, change, value }) => {
+    if (!mayBeScore(name.toLowerCase())) return false
+    const known = /^%\{tx\.(?:\w+_)?anomaly_score(?:_pl\d)?\}$/i.test(value)
+    return change === 'add' ? !known && !/^\d+$/.test(value) : change !== 'set' || !known
+  })
+}
+
+const scores = ['tx.anomaly_score', 'tx.inbound_anomaly_score', 'tx.blocking_inbound_anomaly_score']
+
+function mayBeScore(name: string): boolean {
+  const macro = name.indexOf('%{')
+  if (macro < 0) return scores.some(score => name.startsWith(score)) && !name.endsWith('_threshold')
+  const known = name.slice(0, macro)
+  return scores.some(score => score.startsWith(known) || known.startsWith(score))
 }
 
 /**

@@ -30,6 +30,8 @@ export interface TransactionSettings {
   readonly inboundThreshold: number
   readonly outboundThreshold: number
   readonly workMax: number
+  /** Steps after which a request whose score is reached is refused at once, where the first refusal ends it. */
+  readonly enoughWork: number
 }
 
 export const limits = {
@@ -63,6 +65,8 @@ class Transaction implements WafTransaction, Scene {
   #over = false
   #off = false
   #skipPhase = false
+  /** The score of requests is at the threshold: no rule takes it back (`lowersScores`). */
+  #reached = false
   /** A rule has taken others out. */
   #removes = false
   #matched: { entry: Entry; value: Value } | null = null
@@ -72,10 +76,12 @@ class Transaction implements WafTransaction, Scene {
   #rule: PlannedRule | null = null
   #forceBody = false
   #tooMany = false
+  readonly #mayEndEarly: boolean
 
   constructor(plan: RulePlan, settings: TransactionSettings) {
     this.#plan = plan
     this.#settings = settings
+    this.#mayEndEarly = settings.endsAtRefusal && !plan.lowersScores
     this.work = new Work(settings.workMax)
     this.#tx = new Map([...settings.given, ...settings.held])
   }
@@ -164,12 +170,23 @@ class Transaction implements WafTransaction, Scene {
     for (let index = 0; index < rules.length; ) {
       const rule = rules[index]!
       index += 1
+      if (this.#reached && this.#hasEnough()) return
       if (this.#isRemoved(rule) || !this.#holds(rule)) continue
+      this.#reached ||=
+        phase === 2 && this.#mayEndEarly && this.judgement.inboundScore >= this.#settings.inboundThreshold
       if (this.#over || this.#skipPhase || this.work.exhausted) return
       if (rule.jump >= 0) index = rule.jump
       index += rule.actions.skip
       if (this.work.exhausted) return
     }
+  }
+
+  /** Ordinary requests are explained whole; a dear one is not paid for further once it is to be refused anyway. */
+  #hasEnough(): boolean {
+    if (this.work.most - this.work.left < this.#settings.enoughWork) return false
+    this.#byScore('inbound', this.#settings.inboundThreshold, '; rules after that were not asked')
+    this.#over = true
+    return true
   }
 
   /** Rule and its chain, with what follows from it. */
@@ -379,14 +396,14 @@ class Transaction implements WafTransaction, Scene {
   }
 
   /** Rule sets without a rule that weighs the score: it is weighed anyway. */
-  #byScore(kind: 'inbound' | 'outbound', threshold: number): void {
+  #byScore(kind: 'inbound' | 'outbound', threshold: number, how = ''): void {
     if (this.#refused !== null) return
     const { inboundScore, outboundScore } = this.judgement
     const score = kind === 'inbound' ? inboundScore : outboundScore
     if (score < threshold) return
     this.#refused = {
       rule: `${kind}-score`,
-      message: `the score is ${score}, the threshold ${threshold}`,
+      message: `the score is ${score}, the threshold ${threshold}${how}`,
       status: 403,
     }
   }
