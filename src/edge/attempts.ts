@@ -24,7 +24,7 @@ import type { WorkerContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { type ClientFailure, clientFailures } from './failures.ts'
 import type { MemberGroup } from './group.ts'
-import { countAnswer, giveBackPlace, type Places } from './places.ts'
+import { countAnswer, endUpload, giveBackPlace, type Places } from './places.ts'
 import { keyOf } from './request-key.ts'
 import { requestText } from './request-text.ts'
 import type { HedgeSpec, RetrySpec } from './snapshot.ts'
@@ -81,6 +81,8 @@ export class Attempts {
   #roomMade = false
   /** The body is still to come: a place is held once it has. */
   #owesPlace = false
+  /** Row that its long body is counted in meanwhile; -1: it is not. */
+  #uploadRow = -1
   /** Slots of members that failed this request. */
   #tried: number[] | null = null
   #text = ''
@@ -126,10 +128,20 @@ export class Attempts {
 
   #choose(): void {
     const group = this.#currentGroup()
+    if (this.#isUploadTooMany(group)) return
     const member = this.#mayGo(group) ? this.#pick(group) : -1
     if (member >= 0) this.#attempt(group, member, false)
     else if (group.anyInRotation) this.#waitForPlace(group)
     else this.#exchange.refuse(clientFailures.noMember, 'Retry-After: 1\r\n')
+  }
+
+  /** True: it is refused. */
+  #isUploadTooMany(group: MemberGroup): boolean {
+    const { places } = group
+    if (places === null || !this.#streams || this.#uploadRow >= 0) return false
+    if (places.takesUpload(this.importance, this.#exchange.head.method)) return false
+    this.#shed(group, 'As many long request bodies are under way to the service as may.')
+    return true
   }
 
   /** Those who wait already come first; where the limit is adaptive, those of its class and above. */
@@ -221,6 +233,8 @@ export class Attempts {
   /** The pending queue offers a place: false when there was none to take. */
   offerPlace(): boolean {
     const group = this.#currentGroup()
+    // Not put back: others behind it may go.
+    if (this.#isUploadTooMany(group)) return true
     const member = this.#pick(group)
     if (member < 0) return false
     this.#attempt(group, member, false)
@@ -302,7 +316,10 @@ export class Attempts {
   /** A body that is still to come may be slow, which is not the instance's doing: the place is held from its end on. */
   #takePlace(connection: UpstreamConnection, places: Places): void {
     this.#owesPlace = this.#streams
-    if (this.#streams) places.giveBack()
+    if (this.#streams) {
+      places.giveBack()
+      if (this.#uploadRow < 0) this.#uploadRow = places.beginUpload()
+    }
     connection.placeRow = this.#streams ? -1 : places.row
     connection.placeAt = this.#worker.now
   }
@@ -311,8 +328,15 @@ export class Attempts {
   sent(connection: UpstreamConnection): void {
     if (!this.#owesPlace || connection !== this.primary) return
     this.#owesPlace = false
+    this.#endUpload()
     this.#worker.refresh()
     this.group?.places?.hold(connection, this.#worker.now)
+  }
+
+  #endUpload(): void {
+    if (this.#uploadRow < 0) return
+    endUpload(this.#worker.cells, this.#uploadRow)
+    this.#uploadRow = -1
   }
 
   /** The head of its answer is there, or it passes bytes from here on: the place is free. */
@@ -518,11 +542,21 @@ export class Attempts {
     }, delayUs / MS)
   }
 
+  /**
+   * An answer of 4xx that came faster than others usually do: anybody can ask for what does not exist, and a few hundred
+   * of these would pass for the latency without a queue, beside which all else is slow.
+   */
+  #isFastRefusal({ placeAt }: UpstreamConnection): boolean {
+    const usualUs = this.group?.places?.recentUs ?? 0
+    return usualUs > 0 && this.#worker.now - placeAt < usualUs
+  }
+
   /** True: this status is tried again, and its response dropped. */
   triesStatusAgain(connection: UpstreamConnection, status: number): boolean {
     const retry = this.#retry
     // Errors are often fast, and say nothing of how long the work takes.
-    if (status >= 500 && connection.placeRow >= 0) this.#leavePlace(connection)
+    if (connection.placeRow >= 0 && (status >= 500 || this.#isFastRefusal(connection)))
+      this.#leavePlace(connection)
     if (!retry.onStatus.includes(status)) return false
     const group = this.group as MemberGroup
     this.#fill(AttemptEnd.status, !this.#streams)
@@ -541,6 +575,7 @@ export class Attempts {
   /** With two attempts under way the first answer wins; the other connection is given up. */
   takeWinner(connection: UpstreamConnection): void {
     this.#owesPlace = false
+    this.#endUpload()
     if (connection.placeRow >= 0) this.answered(connection)
     if (this.#hedgeTimer !== null) {
       clearTimeout(this.#hedgeTimer)
@@ -580,6 +615,7 @@ export class Attempts {
     this.member = this.stickyMember = -1
     this.why = this.retryWhy = this.retries = this.#count = this.#budgeted = 0
     this.#owesPlace = false
+    this.#endUpload()
     this.#staleUsed = this.#roomMade = this.#streams = this.#bodyBegun = this.#keyReady = false
     this.#text = this.#bodyText = ''
     this.waitingUntil = 0

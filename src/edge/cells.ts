@@ -70,6 +70,8 @@ const upstreamWorkerFields = {
   pending: 'i32',
   /** Only of upstreams whose limit is adaptive (`places.ts`): attempts that wait for the head of an answer. */
   awaiting: 'i32',
+  /** Attempts whose long body is still to come: they have no place. */
+  uploads: 'i32',
   /** Answers to these, the sums of the logarithms of their latencies (microseconds) and of the squares; failures. */
   answers: 'f64',
   latencyLogs: 'f64',
@@ -304,6 +306,7 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
         upstreamWorker.at.retriesActive[row] = 0
         upstreamWorker.at.pending[row] = 0
         upstreamWorker.at.awaiting[row] = 0
+        upstreamWorker.at.uploads[row] = 0
         upstreamWorker.at.waitUs[row] = 0
       }
       routeWorker.at.active.fill(0, index * routeSlots, (index + 1) * routeSlots)

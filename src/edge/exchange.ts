@@ -75,6 +75,9 @@ export interface CacheWork {
   over(exchange: Exchange): void
 }
 
+/** Of a body that is waited for where places are counted. */
+const shortBodyBytes = 65_536
+
 /** What a copy has of its original, beside the head. */
 export interface CopiedRequest {
   readonly path: string
@@ -322,9 +325,23 @@ export class Exchange extends Timed {
   #act(): void {
     const route = this.route as CompiledRoute
     const { action } = route
+    if (this.#waitsForBody()) return
     if (this.watcher !== null) this.watcher.acted(this)
     if (action === null) this.attempts.start(this.#bodyText, (this.client as ExchangeClient).bodyOpen)
     else action.run(this)
+  }
+
+  /**
+   * Where places are counted a short body comes first: an instance that has a part of a request may be at work on it, and
+   * no place would be held for that. Long ones are counted (`places.ts`), calls of gRPC answer before their body ends.
+   */
+  #waitsForBody(): boolean {
+    const { group, client, head } = this
+    if (group === null || group.places === null || this.#hold !== null || client?.bodyOpen !== true)
+      return false
+    if (head.contentLength > shortBodyBytes || (group.spec.protocol === 'h2' && isGrpc(this))) return false
+    this.holdBody(shortBodyBytes, () => this.#act())
+    return true
   }
 
   // --- from the attempts --------------------------------------------------------------------------------------

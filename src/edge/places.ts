@@ -2,6 +2,7 @@
 // how many are used over all workers, who may have one. A place is held from the moment an instance has the whole request
 // until the head of its answer: a slow upload, a slow reader, a WebSocket holds none. Lives as long as its group.
 
+import { isSafeMethod } from '../policy/methods.ts'
 import {
   Importance,
   type ImportanceCode,
@@ -16,6 +17,9 @@ import type { UpstreamConnection } from './upstream.ts'
 
 /** An instance works on for a client that has left: at most for so long its place counts as used. */
 const abandonedUsMax = 5_000_000
+/** Long bodies under way at once, of those that are not critical: so many for each place, and never fewer than. */
+const uploadsPerPlace = 4
+const uploadsMin = 256
 /** Weight of the newest wait in the average. */
 const waitWeight = 0.1
 
@@ -93,6 +97,22 @@ export class Places {
     giveBackPlace(this.#cells, this.row)
   }
 
+  /**
+   * May one more send a long body? It has no place until its end, and yet an instance may be at work on it from its head
+   * on. Methods that have no use for a body get as many as there are places.
+   */
+  takesUpload(importance: ImportanceCode, method: string): boolean {
+    if (importance === Importance.critical) return true
+    const { upstreamWorker, workers } = this.#cells
+    const under = sumOver(upstreamWorker.uploads, workers, upstreamSlots, this.#slot)
+    return under < (isSafeMethod(method) ? this.limit : Math.max(uploadsMin, uploadsPerPlace * this.limit))
+  }
+
+  beginUpload(): number {
+    this.#cells.upstreamWorker.uploads[this.row]!++
+    return this.row
+  }
+
   /** The instance has all of a request whose body came in pieces: counted, whether there is room or not. */
   hold(connection: UpstreamConnection, now: number): void {
     this.#cells.upstreamWorker.awaiting[this.row]!++
@@ -100,9 +120,14 @@ export class Places {
     connection.placeAt = now
   }
 
+  /** Latency lately; 0 = unknown. */
+  get recentUs(): number {
+    return this.#cells.upstream.recentUs[this.#slot] as number
+  }
+
   /** How long the instance may be at work on a request that nobody waits for any more. */
   get abandonedUs(): number {
-    return Math.min(abandonedUsMax, this.#cells.upstream.recentUs[this.#slot] as number)
+    return Math.min(abandonedUsMax, this.recentUs)
   }
 
   wasFull(now: number): void {
@@ -126,6 +151,10 @@ export function countAnswer(cells: EdgeCells, { placeRow, placeAt }: UpstreamCon
   answers[placeRow]!++
   latencyLogs[placeRow]! += log
   latencyLogSquares[placeRow]! += log * log
+}
+
+export function endUpload({ upstreamWorker: { uploads } }: EdgeCells, row: number): void {
+  uploads[row] = Math.max(0, (uploads[row] as number) - 1)
 }
 
 export function giveBackPlace({ upstreamWorker: { awaiting } }: EdgeCells, row: number): void {

@@ -88,6 +88,32 @@ async function heldOrigin(t: TestContext): Promise<HeldOrigin> {
   return Object.assign(origin, { port: await listening(t, server) })
 }
 
+/** Is at work from the head on, whatever body is to come, until its client has gone. */
+async function headOrigin(t: TestContext): Promise<{ readonly port: number; readonly inside: number }> {
+  const open = new Set<unknown>()
+  const server = createServer((_request, response) => {
+    open.add(response)
+    response.on('close', () => open.delete(response))
+  })
+  const port = await listening(t, server)
+  return {
+    port,
+    get inside() {
+      return open.size
+    },
+  }
+}
+
+const openAll = (t: TestContext, edge: EdgeUnderTest, count: number, text: string): Promise<RawPeer[]> =>
+  Promise.all(
+    Array.from({ length: count }, async () => {
+      const peer = await RawPeer.connect(edge.port)
+      t.after(() => peer.destroy())
+      peer.write(text)
+      return peer
+    }),
+  )
+
 async function listening(t: TestContext, server: Server): Promise<number> {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(async () => {
@@ -201,6 +227,67 @@ test('an upload holds a place once it is complete, and gives it back', async t =
   assert.equal((await placesOf(edge)).used, 0)
 })
 
+test('a request with its body half open reaches the origin when it is whole, and then needs a place like others', async t => {
+  const origin = await headOrigin(t)
+  const edge = await startEdge(t, { members: [origin.port], upstream: upstream(fixed(3)) })
+  const peers = await openAll(t, edge, 12, 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na')
+  const plain = await send(t, edge, '/plain')
+  await until('the whole one to be there alone', () => origin.inside === 1)
+  assert.equal((await placesOf(edge)).used, 1)
+  for (const peer of peers) peer.write('b')
+  await until('as many as there are places', async () => (await placesOf(edge)).used === 3)
+  await until('the others wait', async () => (await edge.status()).upstreams[0]?.pending === 10)
+  await until('three at work', () => origin.inside === 3)
+  plain.reset()
+  for (const peer of peers) peer.reset()
+  await edge.idle()
+})
+
+test('long bodies under way are bounded, by the places where the method has no use for one; their count is given back', async t => {
+  const origin = await headOrigin(t)
+  const edge = await startEdge(t, { members: [origin.port], upstream: upstream(fixed(3)) })
+  const long = (method: string): string =>
+    `${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\na`
+  for (let round = 0; round < 2; round++) {
+    const peers = await openAll(t, edge, 3, long('GET'))
+    await until('three at work', () => origin.inside === 3)
+    const [more] = await openAll(t, edge, 1, long('GET'))
+    const refused = await (more as RawPeer).response('GET')
+    assert.equal(refused.status, 503)
+    const [upload] = await openAll(t, edge, 1, long('POST'))
+    await until('the upload beside them', () => origin.inside === 4)
+    const plain = await send(t, edge, '/plain')
+    await until('who has a place', () => origin.inside === 5)
+    for (const peer of [...peers, more, upload, plain]) peer?.reset()
+    await edge.idle()
+    await until('all gone', () => origin.inside === 0)
+  }
+})
+
+test('quick answers of 4xx do not pass for the latency without a queue', async t => {
+  const server = createServer((request, response) => {
+    if (request.url === '/no') response.writeHead(404).end()
+    else setTimeout(() => response.end('done'), 60)
+  })
+  const port = await listening(t, server)
+  const edge = await startEdge(t, { members: [port], upstream: upstream(fixed(50)) })
+  const learn = async (path: string): Promise<void> => {
+    const peers = await Promise.all(Array.from({ length: 30 }, () => send(t, edge, path)))
+    for (const peer of peers) {
+      await peer.response('GET')
+      peer.destroy()
+    }
+  }
+  await until('the latency to be known', async () => {
+    await learn('/')
+    return (await placesOf(edge)).baselineMs >= 40
+  })
+  for (let round = 0; round < 10; round++) await learn('/no')
+  await learn('/')
+  const { baselineMs } = await placesOf(edge)
+  assert.ok(baselineMs >= 40, `${baselineMs} ms`)
+})
+
 test('with retries, hedges and a line together every attempt is counted once and given back', async t => {
   let asked = 0
   const origin = await startRawOrigin(
@@ -275,9 +362,14 @@ test('a request that a client gives up keeps its place for a while: leaving earl
     }),
   )
   const edge = await startEdge(t, { members: [origin.port], upstream: upstream({ ...fixed(50) }) })
-  const learning = await sendAll(t, edge, 50)
-  for (const peer of learning) assert.equal((await peer.response('GET')).status, 200)
-  await until('the latency to be known', async () => (await placesOf(edge)).recentMs >= 50)
+  // What is answered before the limit is first looked at is not learnt from.
+  await until('the latency to be known', async () => {
+    for (const peer of await sendAll(t, edge, 50)) {
+      assert.equal((await peer.response('GET')).status, 200)
+      peer.destroy()
+    }
+    return (await placesOf(edge)).recentMs >= 50
+  })
   const leaving = await sendAll(t, edge, 30)
   await until('all of them at the origin', async () => (await placesOf(edge)).used === 30)
   for (const peer of leaving) peer.destroy()
