@@ -170,7 +170,10 @@ function costs(contenders: readonly Contender[], quick: boolean): string {
     return [name, ...cells]
   })
   return table(
-    ['milliseconds of processor time', ...contenders.flatMap(({ name }) => [`${name}: processor`, 'p50', 'p99'])],
+    [
+      'milliseconds of processor time',
+      ...contenders.flatMap(({ name }) => [`${name}: processor`, 'p50', 'p99']),
+    ],
     rows,
   )
 }

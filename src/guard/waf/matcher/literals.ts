@@ -1,7 +1,7 @@
 // Lists of texts, in lower case, of which each must have one that occurs wherever a pattern matches: most values lack one,
 // and need no automaton. Only a filter: when in doubt, it says that everything may match.
 
-import { type ByteSet, membersOf } from './bytes.ts'
+import { membersOf } from './bytes.ts'
 import type { Tree } from './syntax.ts'
 
 const textsMax = 400
