@@ -170,10 +170,7 @@ function costs(contenders: readonly Contender[], quick: boolean): string {
     return [name, ...cells]
   })
   return table(
-    [
-      'milliseconds of processor time',
-      ...contenders.flatMap(({ name }) => [`${name}: processor`, 'p50', 'p99']),
-    ],
+    ['milliseconds', ...contenders.flatMap(({ name }) => [`${name}: processor`, 'p50', 'p99'])],
     rows,
   )
 }
