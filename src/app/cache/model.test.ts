@@ -17,6 +17,7 @@ const plain: Kind = { shared: false, inProcess: true, fill: false, versions: fal
 
 async function verdictOf(order: string | null, kind: Kind): Promise<Answer> {
   const job: Job = { id: 0, runs, seed, order, kind }
+  assert.ok(worker.threadId > 0, 'the thread of the model lives')
   worker.postMessage(job)
   const [answer] = (await once(worker, 'message')) as [Answer]
   return answer

@@ -164,6 +164,8 @@ async function ours(course: Course, kind: Kind): Promise<Verdict> {
           fenceMs,
           ttlMs: 1_000_000,
           leaseWaitMs: 0,
+          // By the real clock: the reads of a process that died never end, and nobody waits for them any more.
+          hardTimeoutMs: 600_000,
           inProcess: kind.inProcess,
           ...(kind.shared && { tier: tierOf(process, schedule) }),
         })
