@@ -358,3 +358,18 @@ function fate(peer: H2Peer, stream: number | undefined): Outcome | null {
 
 export const isAllowed = (probe: Probe, outcome: Outcome): boolean =>
   probe.allowed.some(start => outcome.startsWith(start))
+
+/** Where nghttp2 or Node leaves no choice: docs/reference/http2-strictness.md tells what comes of it. */
+export const toleratedProbes: Readonly<Record<string, string>> = {
+  'a stream below an earlier one': 'ignored',
+  'PRIORITY on stream 0': 'ignored',
+  'a space in a field name': 'STATUS 200',
+  'a colon in a field name': 'STATUS 200',
+  'an empty field name': 'STATUS 200',
+  'NUL in a field name': 'STATUS 200',
+  'NUL in a value': 'STATUS 200',
+  'LF in a value': 'STATUS 200',
+  'CR LF in a value': 'STATUS 200',
+  'a value that begins with a space': 'STATUS 200',
+  'a value that ends with a tab': 'STATUS 200',
+}
