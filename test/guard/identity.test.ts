@@ -2,7 +2,7 @@
 // a client's own words never does.
 
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -37,18 +37,42 @@ function signed(head: string, body: string, key: KeyObject = privateKey): string
   return `${text}.${sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
 }
 
-async function startKeys(context: TestContext): Promise<{ url: string; fetches: () => number }> {
+interface Keys {
+  readonly url: string
+  fetches(): number
+  /** From now on these keys are served, by these names; null: nothing but 503. */
+  serve(keys: Readonly<Record<string, KeyObject>> | null): void
+}
+
+/** RFC 8725 2.1: signed with what everybody knows. */
+function secretly(secret: string | Buffer, body: string): string {
+  const text = `${part({ alg: 'HS256', kid: 'one' })}.${body}`
+  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
+}
+
+async function startKeys(context: TestContext): Promise<Keys> {
   let fetches = 0
-  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'ES256', use: 'sig' }
+  let served: Readonly<Record<string, KeyObject>> | null = { one: publicKey }
   const server = createServer((_request, response) => {
     fetches++
-    response.end(JSON.stringify({ keys: [jwk] }))
+    if (served === null) response.statusCode = 503
+    const all = Object.entries(served ?? {})
+    const keys = all.map(([kid, key]) => ({
+      ...key.export({ format: 'jwk' }),
+      kid,
+      alg: 'ES256',
+      use: 'sig',
+    }))
+    response.end(JSON.stringify({ keys }))
   })
   await new Promise<void>(done => void server.listen(0, '127.0.0.1', done))
   context.after(() => void server.close())
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`,
     fetches: () => fetches,
+    serve: keys => {
+      served = keys
+    },
   }
 }
 
@@ -80,10 +104,10 @@ test('row 24: tokens pass as their issuer signed them, and in no other way', asy
     identity: { account: [], session: [], key: [], jwt: { staff: jwtOf(keys.url) } },
   })
   let seen = ''
-  const { ask, explained } = await startGuardedEdge(
+  const { ask, explained, origin } = await startGuardedEdge(
     context,
     guard,
-    {},
+    { trustedProxies: ['127.0.0.1/32'] },
     answering(request => {
       seen = JSON.stringify(request)
       return ok('in')
@@ -101,6 +125,11 @@ test('row 24: tokens pass as their issuer signed them, and in no other way', asy
     ['no algorithm', `${part({ alg: 'none' })}.${body}.`],
     ['no algorithm, with a signature', `${part({ alg: 'none' })}.${body}.${signature}`],
     ['an algorithm of secrets', `${part({ alg: 'HS256', kid: 'one' })}.${body}.${signature}`],
+    ['the public key taken for a secret', secretly(publicKey.export({ format: 'pem', type: 'spki' }), body)],
+    [
+      'the public key taken for a secret, as JWK',
+      secretly(JSON.stringify(publicKey.export({ format: 'jwk' })), body),
+    ],
     ['another key', token({}, {}, other.privateKey)],
     ['a key in the token', token({ jwk: other.publicKey.export({ format: 'jwk' }) }, {}, other.privateKey)],
     ['an address of keys', token({ jku: 'http://127.0.0.1:1/' })],
@@ -131,12 +160,20 @@ test('row 24: tokens pass as their issuer signed them, and in no other way', asy
     ['a list', claims('[]')],
     ['too long', token({}, { more: 'x'.repeat(20_000) })],
   ]
-  for (const [what, text] of wrong) {
-    const answer = await ask({ fields: bearer(text) })
-    // Many wrong ones from one address end in a ban.
-    assert.ok([401, 403].includes(answer.status), `${what}: ${answer.status}`)
-    if (answer.status === 401) assert.match(answer.head, /WWW-Authenticate: Bearer .*invalid_token/i, what)
+  const passedBefore = origin.requests.length
+  for (const [at, [what, text]] of wrong.entries()) {
+    // From an address of its own: nobody is banned, each is refused for what it is.
+    const answer = await ask({ client: `203.0.113.${at + 1}`, fields: bearer(text) })
+    assert.equal(answer.status, 401, what)
+    assert.match(answer.head, /WWW-Authenticate: Bearer .*invalid_token/i, what)
   }
+  for (const fields of [
+    bearer(right) + bearer(right),
+    bearer('nonsense') + bearer(right),
+    `Authorization: bearer  ${right} ${right}\r\n`,
+  ])
+    assert.equal((await ask({ client: '203.0.113.99', fields })).status, 401, fields)
+  assert.equal(origin.requests.length, passedBefore, 'the instance heard of none of them')
   const none = await ask()
   assert.equal(none.status, 401)
   const id = /X-Request-Id: (\S+)/i.exec(none.head)?.[1] as string
@@ -190,4 +227,102 @@ test('an API key passes until it is taken out of the file, and scopes are demand
   writeFileSync(file, keyLine(reader.stored))
   const until = Date.now() + 20_000
   while ((await status(writer.key)) !== 401) assert.ok(Date.now() < until, 'the key was still believed')
+})
+
+test('row 24: keys are fetched once for a stampede, changed keys are found, and old ones outlast an outage', async context => {
+  const keys = await startKeys(context)
+  const guard = specOf([policyOf('trial', { require: requireOf() })], {
+    identity: { account: [], session: [], key: [], jwt: { staff: jwtOf(keys.url) } },
+  })
+  const { ask } = await startGuardedEdge(context, guard, { workers: 1, trustedProxies: ['127.0.0.1/32'] })
+  const status = async (text: string, client = '203.0.113.1'): Promise<number> =>
+    (await ask({ client, fields: bearer(text) })).status
+  const all = await Promise.all(Array.from({ length: 40 }, (_, i) => status(token({}, { sub: `user-${i}` }))))
+  assert.deepEqual([...new Set(all)], [200])
+  assert.equal(keys.fetches(), 1)
+  // Names of keys that nobody has: however many, the issuer is asked once, then left alone for a while.
+  for (let i = 0; i < 25; i++) assert.equal(await status(token({ kid: `k${i}` }), `198.51.100.${i + 1}`), 401)
+  assert.ok(keys.fetches() <= 2, `${keys.fetches()} fetches`)
+  // The issuer is away: what is known is believed on, what is not known is nobody's.
+  keys.serve(null)
+  assert.equal(await status(token({}, { sub: 'during the outage' })), 200)
+  assert.ok([401, 503].includes(await status(token({ kid: 'new' }, {}, other.privateKey), '198.51.100.99')))
+  // It comes back with another key beside the old one: found once the pause between two questions is over.
+  keys.serve({ one: publicKey, new: other.publicKey })
+  const end = Date.now() + 60_000
+  let rotated = 0
+  for (let i = 0; rotated !== 200; i++) {
+    assert.ok(Date.now() < end, `the new key was not found: ${rotated}`)
+    rotated = await status(
+      token({ kid: 'new' }, { sub: `r${i}` }, other.privateKey),
+      `198.51.101.${(i % 250) + 1}`,
+    )
+    if (rotated !== 200) await new Promise(done => setTimeout(done, 500))
+  }
+  assert.equal(await status(token()), 200)
+})
+
+test('a limit by a claim counts who was verified, wherever he comes from; nobody else is counted for him', async context => {
+  const keys = await startKeys(context)
+  const limit = {
+    name: 'mine',
+    kind: 'rate' as const,
+    algorithm: 'gcra' as const,
+    amount: 2,
+    perMs: 30 * 86_400_000,
+    burst: 2,
+    by: [{ by: 'jwt' as const, name: 'sub' }],
+    missingShare: 0.5,
+    adaptiveShare: 1,
+    local: false,
+    banAfter: 0,
+    detectOnly: false,
+  }
+  const guard = specOf([policyOf('trial', { require: requireOf(), limits: [limit] })], {
+    identity: { account: [], session: [], key: [], jwt: { staff: jwtOf(keys.url) } },
+  })
+  const { ask } = await startGuardedEdge(context, guard, { workers: 2, trustedProxies: ['127.0.0.1/32'] })
+  const status = async (text: string, client: string): Promise<number> =>
+    (await ask({ client, fields: bearer(text) })).status
+  // Another token, another address: the same person.
+  assert.equal(await status(token({}, { jti: '1' }), '203.0.113.1'), 200)
+  assert.equal(await status(token({}, { jti: '2' }), '203.0.113.2'), 200)
+  assert.equal(await status(token({}, { jti: '3' }), '203.0.113.3'), 429)
+  assert.equal(await status(token({}, { sub: 'ben' }), '203.0.113.3'), 200)
+  // A forged token in ben's name spends nothing of his.
+  for (let i = 0; i < 5; i++)
+    assert.equal(await status(token({}, { sub: 'ben' }, other.privateKey), '203.0.113.4'), 401)
+  assert.equal(await status(token({}, { sub: 'ben', jti: '2' }), '203.0.113.5'), 200)
+  assert.equal(await status(token({}, { sub: 'ben', jti: '3' }), '203.0.113.5'), 429)
+})
+
+test('claims are demanded, nobody may pass where it says so, and who only looks records what it would have done', async context => {
+  const keys = await startKeys(context)
+  const identity = { account: [], session: [], key: [], jwt: { staff: jwtOf(keys.url) } }
+  const admins = requireOf({ claims: { role: ['admin', 'owner'] } })
+  const guarded = await startGuardedEdge(
+    context,
+    specOf([policyOf('trial', { require: admins })], { identity }),
+  )
+  const status = async (fields = ''): Promise<number> => (await guarded.ask({ fields })).status
+  assert.equal(await status(bearer(token({}, { role: 'admin' }))), 200)
+  assert.equal(await status(bearer(token({}, { role: ['clerk', 'owner'] }))), 200)
+  assert.equal(await status(bearer(token({}, { role: 'clerk' }))), 403)
+  assert.equal(await status(bearer(token())), 403)
+  const optional = requireOf({ optional: true, forward: false })
+  await guarded.reload(specOf([policyOf('trial', { require: optional })], { identity }))
+  assert.equal(await status(), 200)
+  assert.doesNotMatch(guarded.origin.requests.at(-1)?.head ?? '', /tenfold-identity/i)
+  assert.equal(await status(bearer('nonsense')), 401)
+  assert.equal(await status(bearer(token())), 200)
+  const { head = '' } = guarded.origin.requests.at(-1) ?? {}
+  assert.match(head, /^tenfold-identity: /im)
+  assert.doesNotMatch(head, /^authorization:/im, 'the credential stays at the edge')
+  const looking = policyOf('trial', { require: requireOf(), detectOnly: ['identity'] })
+  await guarded.reload(specOf([looking], { identity }))
+  const answer = await guarded.ask({ fields: bearer('nonsense') })
+  assert.equal(answer.status, 200)
+  const id = /X-Request-Id: (\S+)/i.exec(answer.head)?.[1] as string
+  const { findings } = await guarded.explained(id)
+  assert.ok(findings.some(({ step, detected }) => step === 'identity' && detected))
 })
