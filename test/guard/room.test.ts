@@ -435,7 +435,11 @@ async function startOwn(
 }
 
 test('clients that ask for the places of a lottery and do not read them take no memory', async context => {
-  const edge = await startGuardedEdge(context, specOf([policyOf('trial')]), { routes, workers: 2 })
+  const edge = await startGuardedEdge(context, specOf([policyOf('trial')]), {
+    routes,
+    workers: 2,
+    trustedProxies: ['127.0.0.1/32'],
+  })
   const folder = join(edge.edge.stateDirectory, 'guard', 'rooms')
   const opensAt = 1_700_000_000_000
   const codes = Array.from({ length: 100_000 }, (_, at) => 2 ** 50 + at)
@@ -454,8 +458,13 @@ test('clients that ask for the places of a lottery and do not read them take no 
   const sessions = Array.from({ length: 5 }, () =>
     connect(edge.edge.url, { settings: { initialWindowSize: 0 } }),
   )
+  // An address each: one alone may ask only so often.
+  let clients = 0
+  const from = (): string => `203.0.${clients >> 8}.${clients++ & 255}`
   const heads = sessions.flatMap(session =>
-    Array.from({ length: 80 }, () => once(session.request({ ':path': path }), 'response')),
+    Array.from({ length: 80 }, () =>
+      once(session.request({ ':path': path, 'x-forwarded-for': from() }), 'response'),
+    ),
   )
   for (const [head] of await Promise.all(heads)) assert.equal(head[':status'], 200)
   const more = memory() - before
