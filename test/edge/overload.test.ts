@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { PlacesStatus } from '../../src/edge/control-protocol.ts'
 import type { AdaptiveSpec, UpstreamSpec } from '../../src/edge/snapshot.ts'
@@ -115,10 +116,16 @@ const openAll = (t: TestContext, edge: EdgeUnderTest, count: number, text: strin
   )
 
 async function listening(t: TestContext, server: Server): Promise<number> {
+  const sockets = new Set<Socket>()
+  server.on('connection', socket => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(async () => {
     const closed = new Promise(resolve => server.close(resolve))
-    server.closeAllConnections()
+    // Also those that became WebSockets, which the server no longer counts as its own.
+    for (const socket of sockets) socket.destroy()
     await closed
   })
   return (server.address() as { port: number }).port
@@ -164,17 +171,18 @@ test('a client that leaves gives its place in the line away at once', async t =>
   for (const peer of waiting.slice(10, 15)) peer.reset()
   await until('five to wait', async () => (await pending()) === 5)
   assert.equal((await placesOf(edge)).used, 2)
-  while (origin.seen < 7) {
+  await until('seven to have been at the origin', () => {
     origin.answerAll()
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
+    return origin.seen >= 7
+  })
   origin.answerAll()
   for (const peer of [...first, ...waiting.slice(15)]) assert.equal((await peer.response('GET')).status, 200)
   assert.equal(origin.seen, 7, 'who had left never reached the origin')
 })
 
 test('neither a slow upload, nor a slow reader, nor a WebSocket holds a place', async t => {
-  const big = 'x'.repeat(8 << 20)
+  // More than the kernel keeps for a reader who does not read (tcp_wmem and tcp_rmem, twice).
+  const big = Buffer.alloc(64 << 20, 'x')
   const server = createServer((request, response) => {
     if (request.url === '/big') response.end(big)
     else request.resume().on('end', () => response.end('done'))
@@ -206,7 +214,8 @@ test('neither a slow upload, nor a slow reader, nor a WebSocket holds a place', 
     const { upstreams } = await edge.status()
     return upstreams[0]?.members[0]?.inFlight === 18
   })
-  assert.equal((await placesOf(edge)).used, 0)
+  // Whose answer has begun.
+  await until('no place in use', async () => (await placesOf(edge)).used === 0)
   const plain = await send(t, edge, '/plain')
   assert.equal((await plain.response('GET')).status, 200)
   for (const peer of peers) peer.destroy()
@@ -493,10 +502,10 @@ test('a limit that comes and goes with a reload loses nobody who waits', async t
   await edge.apply({ upstream: { limits: plain } })
   await until('three at the origin', () => origin.held.length === 3)
   await edge.apply({ upstream: upstream(fixed(4)) })
-  while (origin.seen < 10) {
+  await until('all to have been at the origin', () => {
     origin.answerAll()
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
+    return origin.seen >= 10
+  })
   origin.answerAll()
   for (const peer of peers) assert.equal((await peer.response('GET')).status, 200)
 })

@@ -37,6 +37,8 @@ const hotUsesLeast = 4
 const usesMax = 255
 /** Uses that wait for the lock, where the policy needs it. */
 const hitsHeldMax = 64
+/** Longer than for other work: who goes on without knowing who leads costs the origin a request. */
+const leadWaitMs = 100
 
 export interface StoreOptions {
   /** Of `clock`, where a test has its own. */
@@ -206,7 +208,7 @@ export class ThreadStore implements WorkerStore, FillOwner {
       if (lead === null) return
       this.views.eviction.miss(hash)
       fill = new StoreFill(this, key, hash, lead, asOf)
-    })
+    }, leadWaitMs)
     // Without the lock nobody can know who leads: this one goes to the origin for itself.
     return asked ? fill : new StoreFill(this, key, hash, { place: -1, turn: 0 }, asOf)
   }
