@@ -287,6 +287,28 @@ test('a client killed in every protocol state leaves the pool clean', async () =
   }
 })
 
+test('a client that vanishes behind several long statements leaves none of them running', async () => {
+  const alone = queryMessage
+  const behind = (sql: string): Buffer => Buffer.concat([queryMessage('SELECT 1'), queryMessage(sql)])
+  for (const message of [alone, behind]) {
+    const peer = await PostgresPeer.logIn(routed)
+    for (let count = 0; count < 3; count++) peer.write(message('SELECT pg_sleep(600)'))
+    peer.socket.destroy()
+  }
+  await clean('three statements each')
+  const { user, password, port, host, database } = direct
+  await withClient(`postgres://${user}:${password}@${host}:${port}/${database}`, async client => {
+    const sleeping = async (): Promise<boolean> => {
+      const text = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+      return (await client.query(text)).rowCount !== 0
+    }
+    const end = performance.now() + 30_000
+    while ((await sleeping()) && performance.now() < end)
+      await new Promise(resolve => setTimeout(resolve, 50))
+    assert.equal(await sleeping(), false)
+  })
+})
+
 test('a client killed at every byte of its login leaves nothing behind', async () => {
   const startup = startupMessage(0x30000, { user: routed.user, database: routed.database })
   const initial = saslInitialResponse('SCRAM-SHA-256', 'n,,n=,r=abcdefghijklmnop')

@@ -43,6 +43,11 @@ const connectingMax = 8
 const retryUs = 50_000
 /** For ROLLBACK, DISCARD and what a client that went away had left to answer. */
 const cleanTimeoutUs = 10_000_000
+/**
+ * A request to cancel ends what runs when it comes: nothing if the statement has not begun, and one of several. So it is
+ * said again.
+ */
+const cancelAgainUs = 200_000
 
 export class ServerPool extends Timed {
   readonly database: DatabaseRouting
@@ -255,7 +260,8 @@ export class ServerPool extends Timed {
     this.#leavePlace(connection)
     connection.place = 'cleaning'
     const { wheel, now } = this.database.context
-    wheel.set(connection, now + cleanTimeoutUs)
+    connection.cleaningUntil = now + cleanTimeoutUs
+    wheel.set(connection, connection.cleaningUntil)
     this.#nextCleaning(connection, discard)
   }
 
@@ -276,9 +282,25 @@ export class ServerPool extends Timed {
       }
       this.database.cancels.send(connection)
       stream.resume()
-      if (replies.length > 0) return
+      if (replies.length > 0) {
+        const { wheel, now } = this.database.context
+        wheel.set(connection, now + cancelAgainUs)
+        return
+      }
     }
     this.#tidy(connection)
+  }
+
+  /** It still owes what its client had asked, or an answer of the router's own. */
+  cleansOn(connection: ServerConnection): void {
+    const { context, cancels } = this.database
+    context.refresh()
+    const { cleaningUntil } = connection
+    cancels.send(connection)
+    if (context.now < cleaningUntil)
+      context.wheel.set(connection, Math.min(context.now + cancelAgainUs, cleaningUntil))
+    // The statement that runs ends with the request, and the server finds then that nobody listens.
+    else connection.close('it did not answer in time')
   }
 
   /** What it still owed has come. */
@@ -288,6 +310,8 @@ export class ServerPool extends Timed {
 
   #tidy(connection: ServerConnection): void {
     connection.stream.resume()
+    // Nothing of the router's own is cancelled.
+    this.database.context.wheel.set(connection, connection.cleaningUntil)
     const open = connection.status !== 0x49
     if (!open && !connection.discards) {
       this.#tidied(connection)

@@ -119,6 +119,7 @@ export class ServerConnection extends Timed implements StreamHandler {
   batchOpen = false
   /** Amid cleaning: what its session made is to be discarded. */
   discards = false
+  cleaningUntil = 0
   /** An error came amid a batch: the server passes everything over up to Sync. */
   skipping = false
   idleSince = 0
@@ -202,11 +203,10 @@ export class ServerConnection extends Timed implements StreamHandler {
     this.#lost(this.lastError?.message ?? (code === '' ? 'it closed the connection' : code))
   }
 
-  /** The time for logging in, or for cleaning up, is over. */
+  /** The time for logging in is over, or one of the steps of cleaning up. */
   override expired(): void {
-    this.close(
-      this.place === 'connecting' ? 'it did not answer the login in time' : 'it did not answer in time',
-    )
+    if (this.place === 'cleaning') this.pool.cleansOn(this)
+    else this.close('it did not answer the login in time')
   }
 
   /** Ends it now; whoever uses it is told. */
