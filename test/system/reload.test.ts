@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { failed, mismatches, mixed, startLoad } from '../tools/load.ts'
-import { free, freePort, settled, site, until } from '../tools/system-harness.ts'
+import { freePort, listenersOf, settled, site, until } from '../tools/system-harness.ts'
 
 const notFound = { path: '/new', respond: { status: 404, body: 'not yet' } }
 const everything = { path: '/*', to: 'web' }
@@ -56,9 +56,10 @@ test('reloads under load drop not one keep-alive connection, whatever they chang
   shop.describe({ ...greeted, edge: { routes, listen } })
   await reload()
   assert.equal((await fetch(`http://127.0.0.1:${port}/work`)).status, 200)
+  assert.notEqual(listenersOf(shop, port).length, 0)
   shop.describe(greeted)
   await reload()
-  assert.ok(await free(port), 'nobody listens there any more')
+  assert.deepEqual(listenersOf(shop, port), [], 'nobody listens there any more')
 
   const last = await shop.status()
   shop.write('tenfold.config.mjs', 'export default { name: ')

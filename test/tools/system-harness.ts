@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { StatusView } from '../../src/system/control/views.ts'
 import { connectEdge, type EdgeClient } from '../../src/system/edge-client.ts'
+import { type ListeningProcess, listenersOn } from './listeners.ts'
 import { type Project, project, type Up, until } from './project.ts'
 
 export { until } from './project.ts'
@@ -40,7 +41,9 @@ export function site(t: TestContext): Site {
   chmodSync(ledger, 0o666)
   // Runs after what `project` registered: everything has ended.
   t.after(async () => {
-    for (const port of ports) assert.ok(await free(port), `port ${port} is still held`)
+    for (const port of ports) {
+      assert.deepEqual(listenersOf(base, port), [], `port ${port} is still held`)
+    }
   })
 
   const made: Site = {
@@ -89,6 +92,11 @@ export function site(t: TestContext): Site {
   return made
 }
 
+/** Processes of the site that listen on the port. */
+export function listenersOf({ directory }: Project, port: number): ListeningProcess[] {
+  return listenersOn(port).filter(({ origin }) => origin.includes(directory))
+}
+
 export function portsOf(status: StatusView): number[] {
   return [
     Number(new URL(status.controlUrl).port),
@@ -97,15 +105,6 @@ export function portsOf(status: StatusView): number[] {
       .filter(service => service.kind === 'command')
       .flatMap(service => service.members.map(member => Number(member.address.split(':').at(-1)))),
   ]
-}
-
-/** Can the port be listened on? What ended a moment ago may leave it in TIME_WAIT, which listening ignores. */
-export function free(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }
 
 /** Every member of the service is ready and the edge finds it healthy. */
