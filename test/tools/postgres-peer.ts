@@ -14,7 +14,7 @@ import {
 } from '../../src/wire/postgres/index.ts'
 
 /** Generous: what takes longer hangs. */
-export const patienceMs = 20_000
+export const patienceMs = 60_000
 const frameBytesMax = 1 << 30
 
 export interface PeerTarget {

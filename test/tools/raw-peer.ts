@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 
 /** Of every wait in these tests. Generous: it bounds a hang and measures nothing. */
-export const patienceMs = 20_000
+export const patienceMs = 60_000
 
 export interface RawMessage {
   /** The head as it came, with its empty line. */

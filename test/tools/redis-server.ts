@@ -37,7 +37,7 @@ export interface RedisOptions {
 type After = Pick<TestContext, 'after'>
 
 /** Bound for everything that is waited for here. */
-const patienceMs = 20_000
+const patienceMs = 60_000
 const random = seededRandom(process.pid ^ Date.now())
 const taken = new Set<number>()
 
