@@ -54,6 +54,20 @@ export function bindMessage(
   return bytesFrame(frontend.bind, ...names, counts, ...values.map(valuePart), int16Part(0))
 }
 
+/** Formats: 0 text, 1 binary; none: all text; one: for all. */
+export function bindFormattedMessage(
+  portal: string,
+  statement: string,
+  values: readonly (Buffer | null)[],
+  valueFormats: readonly number[],
+  resultFormats: readonly number[],
+): Buffer {
+  const formats = int16Part(valueFormats.length, ...valueFormats, values.length)
+  const results = int16Part(resultFormats.length, ...resultFormats)
+  const names = [stringPart(portal), stringPart(statement)]
+  return bytesFrame(frontend.bind, ...names, formats, ...values.map(valuePart), results)
+}
+
 /** `target`: statement or portal, of `types.ts`. */
 export function describeMessage(target: number, name: string): Buffer {
   return bytesFrame(frontend.describe, Buffer.of(target), stringPart(name))
