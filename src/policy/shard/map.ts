@@ -1,0 +1,231 @@
+// The first map of a sharded database, made from what its file says; what later files may add to it; and whether a map is
+// whole. A map that moves is the matter of resharding.
+
+import type { Family, KeyType, PlacementRule, ShardMap, TablePlace } from './contract.ts'
+import { canonicalKey, compareKeys } from './key.ts'
+import { ringSlots } from './ring.ts'
+
+/** What a file says of a table. Shards are indexes. */
+export type TableSpec =
+  | { readonly kind: 'everywhere' }
+  | { readonly kind: 'round-robin' }
+  | { readonly kind: 'on'; readonly shard: number }
+  | {
+      readonly kind: 'sharded'
+      readonly key: readonly string[]
+      readonly types: readonly KeyType[]
+      /** `schema.table` whose family it belongs to; null: a family of its own. */
+      readonly with: string | null
+      /** Null with `with`. */
+      readonly rule: RuleSpec | null
+    }
+
+export type RuleSpec =
+  | { readonly by: 'hash' }
+  | { readonly by: 'consistent'; readonly points: number }
+  | Exclude<PlacementRule, { by: 'hash' | 'consistent' | 'list-then' }>
+  | {
+      readonly by: 'list-then'
+      readonly lists: readonly { readonly values: readonly string[]; readonly rule: RuleSpec }[]
+      readonly otherwise: RuleSpec | null
+    }
+
+export interface ShardsSpec {
+  readonly shards: readonly string[]
+  /** Of each hash or consistent family. */
+  readonly slots: number
+  /** By `schema.table`. */
+  readonly tables: Readonly<Record<string, TableSpec>>
+}
+
+export function firstMap(spec: ShardsSpec): ShardMap {
+  return { format: 1, version: 1, shards: spec.shards, ...placesOf(spec) }
+}
+
+function placesOf(spec: ShardsSpec): Pick<ShardMap, 'families' | 'tables'> {
+  const families: Record<string, Family> = {}
+  const tables: Record<string, TablePlace> = {}
+  for (const [name, table] of Object.entries(spec.tables)) {
+    if (table.kind === 'on') tables[name] = { kind: 'on', shard: spec.shards[table.shard] as string }
+    else if (table.kind !== 'sharded') tables[name] = { kind: table.kind }
+    else {
+      const family = rootOf(spec, name)
+      tables[name] = { kind: 'sharded', family, key: table.key }
+      if (family === name && table.rule !== null)
+        families[name] = { types: table.types, rule: ruleOf(table.rule, spec) }
+    }
+  }
+  return { families, tables }
+}
+
+/** The table at the end of the chain of `with`. */
+export function rootOf({ tables }: Pick<ShardsSpec, 'tables'>, name: string): string {
+  let at = name
+  for (let steps = 0; steps <= Object.keys(tables).length; steps++) {
+    const table = tables[at]
+    if (table?.kind !== 'sharded' || table.with === null) return at
+    at = table.with
+  }
+  return at
+}
+
+function ruleOf(rule: RuleSpec, spec: ShardsSpec): PlacementRule {
+  switch (rule.by) {
+    case 'hash':
+      return { by: 'hash', slots: evenSlots(spec.slots, spec.shards.length) }
+    case 'consistent':
+      return { by: 'consistent', points: rule.points, slots: ringSlots(spec.shards, rule.points, spec.slots) }
+    case 'list-then':
+      return {
+        by: 'list-then',
+        lists: rule.lists.map(({ values, rule: inner }) => ({ values, rule: ruleOf(inner, spec) })),
+        otherwise: rule.otherwise === null ? null : ruleOf(rule.otherwise, spec),
+      }
+    default:
+      return rule
+  }
+}
+
+/** In runs, so that slots that are neighbours are on one shard; no two shards differ by more than one slot. */
+function evenSlots(slots: number, shards: number): number[] {
+  return Array.from({ length: slots }, (_, slot) => Math.floor((slot * shards) / slots))
+}
+
+/** What a changed file means for a map that rows were placed by. */
+export type MapMerge =
+  | { readonly kind: 'same' }
+  /** Tables were added, or forgotten. */
+  | { readonly kind: 'changed'; readonly map: ShardMap }
+  | { readonly kind: 'refused'; readonly table: string | null; readonly why: string }
+
+/**
+ * Tables may be added and forgotten; where rows are, and so the key, the family and the rule of a table, changes by resharding
+ * only. `map` may have been resharded since: what its families say of slots holds.
+ */
+export function mergeMap(map: ShardMap, spec: ShardsSpec): MapMerge {
+  if (spec.shards.length !== map.shards.length)
+    return {
+      kind: 'refused',
+      table: null,
+      why: `there are ${map.shards.length} shards, and the file says ${spec.shards.length}`,
+    }
+  const fresh = placesOf({ ...spec, shards: map.shards })
+  const tables: Record<string, TablePlace> = {}
+  const families: Record<string, Family> = {}
+  for (const [name, place] of Object.entries(fresh.tables)) {
+    const before = map.tables[name]
+    if (before !== undefined && JSON.stringify(before) !== JSON.stringify(place))
+      return { kind: 'refused', table: name, why: 'its rows are placed otherwise already' }
+    tables[name] = before ?? place
+    if (place.kind !== 'sharded') continue
+    const known = map.families[place.family]
+    const wanted = fresh.families[place.family]
+    if (known !== undefined && wanted !== undefined && !sameKind(known, wanted))
+      return { kind: 'refused', table: place.family, why: 'its rows are placed by another rule already' }
+    const family = known ?? wanted
+    if (family !== undefined) families[place.family] = family
+  }
+  const next: ShardMap = { ...map, version: map.version + 1, families, tables }
+  const same = JSON.stringify([map.families, map.tables]) === JSON.stringify([next.families, next.tables])
+  return same ? { kind: 'same' } : { kind: 'changed', map: next }
+}
+
+/** Slots may have moved; everything else of a rule is as the file says. */
+function sameKind(one: Family, other: Family): boolean {
+  if (one.types.join() !== other.types.join() || one.rule.by !== other.rule.by) return false
+  if (one.rule.by === 'hash' && other.rule.by === 'hash')
+    return one.rule.slots.length === other.rule.slots.length
+  if (one.rule.by === 'consistent' && other.rule.by === 'consistent')
+    return one.rule.slots.length === other.rule.slots.length && one.rule.points === other.rule.points
+  return JSON.stringify(one.rule) === JSON.stringify(other.rule)
+}
+
+/** Sentences about what is wrong with a map; none: it is whole. */
+export function mapTroubles(map: ShardMap): string[] {
+  const troubles: string[] = []
+  for (const [name, family] of Object.entries(map.families))
+    for (const trouble of ruleTroubles(family.rule, family.types, map.shards.length))
+      troubles.push(`family '${name}' ${trouble}`)
+  for (const [name, table] of Object.entries(map.tables)) {
+    if (table.kind === 'on' && !map.shards.includes(table.shard))
+      troubles.push(`table '${name}' is on shard '${table.shard}', which there is not`)
+    if (table.kind !== 'sharded') continue
+    const family = map.families[table.family]
+    if (family === undefined)
+      troubles.push(`table '${name}' belongs to '${table.family}', which is no family`)
+    else if (family.types.length !== table.key.length)
+      troubles.push(`table '${name}' has ${table.key.length} key columns, its family ${family.types.length}`)
+  }
+  return troubles
+}
+
+function ruleTroubles(rule: PlacementRule, types: readonly KeyType[], shards: number): string[] {
+  const outside = (shard: number): boolean => !Number.isInteger(shard) || shard < 0 || shard >= shards
+  const [type = 'text'] = types
+  switch (rule.by) {
+    case 'hash':
+    case 'consistent':
+      return rule.slots.length === 0 || rule.slots.some(outside) ? ['has a slot without a shard'] : []
+    case 'range':
+    case 'time': {
+      const troubles = rule.ranges.some(({ shard }) => outside(shard)) ? ['has a range without a shard'] : []
+      let before: string | null = null
+      for (const [index, { from }] of rule.ranges.entries()) {
+        const bound = from === null ? null : canonicalKey(type, from)
+        if (from !== null && bound === null) troubles.push(`has the bound '${from}', which is no ${type}`)
+        else if (bound === null ? index > 0 : before !== null && compareKeys(type, before, bound) >= 0)
+          troubles.push(`has ranges that are not in their order, at '${from}'`)
+        before = bound
+      }
+      return rule.ranges.length === 0 ? ['has no range'] : troubles
+    }
+    case 'list':
+    case 'geo': {
+      const lists = rule.by === 'list' ? rule.lists : rule.regions
+      return listTroubles(lists, type, rule.otherwise, outside)
+    }
+    case 'directory':
+      return rule.otherwise !== null && outside(rule.otherwise)
+        ? ['has a default shard that there is not']
+        : []
+    case 'list-then': {
+      const inner = [
+        ...rule.lists.map(list => list.rule),
+        ...(rule.otherwise === null ? [] : [rule.otherwise]),
+      ]
+      return [
+        ...doubleValues(rule.lists, type),
+        ...inner.flatMap(one => ruleTroubles(one, types.slice(1), shards)),
+      ]
+    }
+  }
+}
+
+function listTroubles(
+  lists: readonly { readonly values: readonly string[]; readonly shard: number }[],
+  type: KeyType,
+  otherwise: number | null,
+  outside: (shard: number) => boolean,
+): string[] {
+  const troubles = doubleValues(lists, type)
+  if (lists.some(({ shard }) => outside(shard)) || (otherwise !== null && outside(otherwise)))
+    troubles.push('has a list without a shard')
+  return troubles
+}
+
+function doubleValues(lists: readonly { readonly values: readonly string[] }[], type: KeyType): string[] {
+  const seen = new Set<string>()
+  const troubles: string[] = []
+  for (const value of lists.flatMap(list => list.values)) {
+    const canonical = canonicalKey(type, value)
+    if (canonical === null) troubles.push(`has the value '${value}', which is no ${type}`)
+    else if (seen.has(canonical)) troubles.push(`has '${value}' in two lists`)
+    else seen.add(canonical)
+  }
+  return troubles
+}
+
+/** Where a table is; null: the map does not have it. */
+export function tablePlace(map: ShardMap, schema: string, table: string): TablePlace | null {
+  return map.tables[`${schema}.${table}`] ?? null
+}
