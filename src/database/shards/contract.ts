@@ -22,7 +22,9 @@ export interface SeatSink {
   row(bytes: Buffer, from: number, to: number): void
   /** NoticeResponse, NotificationResponse: for the client as they are. */
   notice?(frame: Buffer): void
-  /** CopyData of COPY TO. */
+  /** A CopyOutResponse as it came. */
+  copyOut?(frame: Buffer): void
+  /** CopyData of COPY TO: the whole frame. */
   copyData?(bytes: Buffer, from: number, to: number): void
 }
 

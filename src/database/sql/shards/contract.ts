@@ -83,7 +83,13 @@ export type ShardPlan =
       readonly columns: readonly string[] | null
       readonly options: CopyOptions
     }
-  | { readonly kind: 'copy-out'; readonly across: 'concat' | ShardRefusal; readonly keys: ShardPlan | null }
+  | {
+      readonly kind: 'copy-out'
+      readonly across: 'concat' | ShardRefusal
+      readonly keys: ShardPlan | null
+      /** Lines of a header and marks of the binary format come once. Not said: as text without a header. */
+      readonly options?: CopyOptions
+    }
   /** CREATE, ALTER, DROP ...: on all shards; `transactional` false: one shard after another (CONCURRENTLY, VACUUM). */
   | { readonly kind: 'ddl'; readonly transactional: boolean }
   | { readonly kind: 'explain'; readonly of: ShardPlan; readonly sql: string; readonly analyze: boolean }
