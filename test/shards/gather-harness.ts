@@ -29,6 +29,14 @@ function placed(text: string | null): Placed {
   return { shard: shardOf(Number(text)), slot: -1 }
 }
 
+const noRequest: SeatRequest = {
+  sql: '',
+  types: [],
+  parameters: [],
+  parameterFormats: [],
+  resultFormats: [],
+}
+
 function placesFor(request: SeatRequest): GatherPlaces {
   const texts = (source: KeySource): string | null =>
     source.from === 'literal' ? source.text : (request.parameters[source.index]?.toString() ?? null)
@@ -138,7 +146,7 @@ export async function startGathering(t: Pick<TestContext, 'after'>): Promise<Gat
   const direct = await Promise.all(databases.map(clientOf))
   const targets = databases.map(database => ({ host: server.host, port: server.port, database }))
   const all = await Promise.all(targets.map((target, shard) => PlainSeat.open(shard, target)))
-  const seats = new PlainSeats(map, all, targets)
+  const seats = new PlainSeats(map, all, targets, placesFor(noRequest))
   t.after(() => {
     for (const seat of all) seat.close()
   })

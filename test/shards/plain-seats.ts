@@ -15,6 +15,7 @@ import {
   type ShardSeat,
   type ShardSeats,
 } from '../../src/database/shards/contract.ts'
+import type { GatherPlaces } from '../../src/database/shards/gather/index.ts'
 import type { ShardMap } from '../../src/policy/shard/contract.ts'
 import {
   backend,
@@ -267,8 +268,15 @@ export class PlainSeats implements ShardSeats {
   readonly writers: Set<number> = new Set()
   scratches = 0
   readonly #targets: readonly SeatTarget[]
+  readonly #places: GatherPlaces
 
-  constructor(map: ShardMap, all: readonly PlainSeat[], targets: readonly SeatTarget[]) {
+  constructor(
+    map: ShardMap,
+    all: readonly PlainSeat[],
+    targets: readonly SeatTarget[],
+    places: GatherPlaces,
+  ) {
+    this.#places = places
     this.map = map
     this.all = all
     this.#targets = targets
@@ -290,6 +298,15 @@ export class PlainSeats implements ShardSeats {
         seat.close()
       },
     }
+  }
+
+  /** A connection to the database that has all rows. */
+  reference(): Promise<PlainSeat> {
+    return PlainSeat.open(0, { ...(this.#targets[0] as SeatTarget), database: 'app' })
+  }
+
+  places(): GatherPlaces {
+    return this.#places
   }
 
   async begin(): Promise<void> {

@@ -2,7 +2,6 @@
 // for, so that every seat is left between statements.
 
 import type { SeatEnd, SeatSink, ShardSeat } from '../contract.ts'
-import { Refused } from './refusals.ts'
 
 /** An error of a server, to be passed on as it came. */
 export class ShardError extends Error {
@@ -88,7 +87,6 @@ export function guarded(fan: Fan, sink: SeatSink): SeatSink {
       try {
         call(...args)
       } catch (error) {
-        if (!(error instanceof Refused)) throw error
         fan.fail(error)
       }
     }

@@ -4,6 +4,7 @@
 import type { AcrossEnd } from '../contract.ts'
 import { combine } from './combine.ts'
 import { concat } from './concat.ts'
+import { type CopyOutInput, copyOut } from './copy-out.ts'
 import { everywhere } from './everywhere.ts'
 import { ShardError } from './fan.ts'
 import type { GatherInput } from './input.ts'
@@ -13,6 +14,8 @@ import { Refused } from './refusals.ts'
 import { splitInsert } from './split-insert.ts'
 import { write } from './write.ts'
 
+export { CopyIn, type CopyInInput, openCopyIn } from './copy-in.ts'
+export type { CopyOutInput } from './copy-out.ts'
 export { type GatherInput, type GatherLimits, type GatherPlaces, gatherLimits } from './input.ts'
 export { refusalFrame } from './refusals.ts'
 
@@ -22,6 +25,11 @@ export { refusalFrame } from './refusals.ts'
  */
 export function runAcross(input: GatherInput): Promise<AcrossEnd> {
   return ended(() => routed(input))
+}
+
+/** COPY TO STDOUT of several shards; the same ends. */
+export function copyOutAcross(input: CopyOutInput): Promise<AcrossEnd> {
+  return ended(() => copyOut(input))
 }
 
 function routed(input: GatherInput): Promise<AcrossEnd> {

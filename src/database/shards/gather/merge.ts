@@ -180,14 +180,20 @@ class Merging {
     this.#answer.drained().then(
       () => {
         this.#full = false
-        this.#pump()
+        try {
+          this.#pump()
+        } catch (error) {
+          this.#fail(error)
+        }
       },
-      error => {
-        this.#reason = error
-        this.#fan.fail(error)
-        this.#last.resolve()
-      },
+      error => this.#fail(error),
     )
+  }
+
+  #fail(error: unknown): void {
+    this.#reason = error
+    this.#fan.fail(error)
+    this.#last.resolve()
   }
 
   /** The limit is reached. */
