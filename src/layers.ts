@@ -100,7 +100,7 @@ export const layers: readonly Layer[] = [
     imports: decided,
     pure: false,
     builtins: harmless,
-    packages: ['pg', 'libpg-query', 'saslprep'],
+    packages: ['pg', 'libpg-query', 'pgsql-deparser', 'saslprep'],
   },
   {
     name: 'guard',

@@ -1,0 +1,351 @@
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import type { ShardMap } from '../../../policy/shard/contract.ts'
+import { loadParser } from '../parse.ts'
+import type { CatalogueTable, ShardPlan } from './contract.ts'
+import { createShardPlanner, type ShardPlanner } from './index.ts'
+
+const map: ShardMap = {
+  format: 1,
+  version: 1,
+  shards: ['1', '2'],
+  families: {
+    'public.customers': { types: ['bigint'], rule: { by: 'hash', slots: [0, 1] } },
+    'public.tenants': { types: ['text'], rule: { by: 'hash', slots: [0, 1] } },
+  },
+  tables: {
+    'public.customers': { kind: 'sharded', family: 'public.customers', key: ['id'] },
+    'public.orders': { kind: 'sharded', family: 'public.customers', key: ['customer_id'] },
+    'public.tenants': { kind: 'sharded', family: 'public.tenants', key: ['name'] },
+    'public.films': { kind: 'everywhere' },
+    'public.log': { kind: 'round-robin' },
+    'public.legacy': { kind: 'on', shard: '2' },
+  },
+}
+
+function table(columns: string, unique: readonly string[] = []): CatalogueTable {
+  return {
+    kind: 'table',
+    columns: columns.split(', ').map(one => {
+      const [name = '', type = ''] = one.split(':')
+      return {
+        name,
+        type,
+        collation: type === 'text' ? 'default' : '',
+        notNull: false,
+        volatileDefault: name === 'serial',
+        generated: false,
+        hasDefault: false,
+      }
+    }),
+    unique: [unique],
+    cascades: false,
+    triggers: false,
+  }
+}
+
+const catalogue = {
+  tables: new Map([
+    ['public.customers', table('id:bigint, name:text, city:text', ['id'])],
+    ['public.orders', table('customer_id:bigint, id:bigint, film_id:bigint, price:numeric, note:text')],
+    ['public.tenants', table('name:text, plan:text')],
+    ['public.films', table('id:bigint, title:text, serial:bigint')],
+    ['public.log', table('line:text')],
+    ['public.legacy', table('id:bigint')],
+  ]),
+  calm: new Set<string>(),
+}
+
+let planner: ShardPlanner
+before(async () => {
+  await loadParser()
+  planner = createShardPlanner({ map, catalogue })
+})
+
+/** A plan in few words. */
+function said(text: string, allowBroadcast = false): string {
+  return planner
+    .plan(text, { searchPath: ['public'], allowBroadcast })
+    .map(({ plan }) => words(plan))
+    .join(' | ')
+}
+
+function words(plan: ShardPlan): string {
+  switch (plan.kind) {
+    case 'one':
+      return typeof plan.on === 'string' ? plan.on : `shard ${plan.on.shard}`
+    case 'keys': {
+      const across = 'how' in plan.across ? plan.across.how : plan.across.code
+      const keys = plan.keys.map(tuple =>
+        tuple
+          .map(one =>
+            one.from === 'literal' ? String(one.text) : `$${one.index + 1}${one.array ? '[]' : ''}`,
+          )
+          .join('/'),
+      )
+      return `keys ${keys.join(',')}${plan.writes ? ' writes' : ''} else ${across}`
+    }
+    case 'all':
+      return `all${plan.writes ? ' writes' : ''} ${plan.across.how}`
+    case 'refuse':
+      return plan.refusal.code
+    case 'ddl':
+      return plan.transactional ? 'ddl' : 'ddl apart'
+    case 'cursor':
+      return `cursor ${plan.name}${plan.declares === null ? '' : ` of ${words(plan.declares)}`}`
+    case 'explain':
+      return `explain ${words(plan.of)}`
+    default:
+      return plan.kind
+  }
+}
+
+function each(cases: readonly (readonly [string, string])[], allowBroadcast = false): void {
+  for (const [text, plan] of cases) assert.equal(said(text, allowBroadcast), plan, text)
+}
+
+test('a key is found where it holds for every row', () => {
+  each([
+    ['SELECT * FROM orders WHERE customer_id = 5', 'keys 5 else concat'],
+    ['SELECT * FROM orders WHERE 5 = customer_id AND id > 3', 'keys 5 else concat'],
+    ['SELECT * FROM public.orders o WHERE o.customer_id = $1', 'keys $1 else concat'],
+    ['SELECT * FROM orders WHERE customer_id = $1::bigint', 'keys $1 else concat'],
+    ["SELECT * FROM orders WHERE customer_id = '7'", 'keys 7 else concat'],
+    ['SELECT * FROM orders WHERE customer_id IN (1, 2, $1)', 'keys 1,2,$1 else concat'],
+    ['SELECT * FROM orders WHERE customer_id = ANY($1)', 'keys $1[] else concat'],
+    ['SELECT * FROM orders JOIN customers c ON c.id = customer_id WHERE c.id = 5', 'keys 5 else concat'],
+    [
+      'SELECT count(*) FROM customers c, orders o WHERE o.customer_id = c.id AND c.id = $2',
+      'keys $2 else combine',
+    ],
+    [
+      'SELECT * FROM customers c LEFT JOIN orders o ON o.customer_id = c.id WHERE c.id = 1',
+      'keys 1 else combine',
+    ],
+    [
+      'SELECT (SELECT max(id) FROM orders o WHERE o.customer_id = c.id) FROM customers c WHERE id = 4',
+      'keys 4 else combine',
+    ],
+    ['WITH mine AS (SELECT * FROM orders WHERE customer_id = 3) SELECT * FROM mine', 'keys 3 else combine'],
+    [
+      'SELECT id FROM orders WHERE customer_id = 1 UNION SELECT id FROM customers WHERE id = 1',
+      'keys 1 else combine',
+    ],
+    ['SELECT * FROM orders JOIN films ON films.id = film_id WHERE customer_id = 5', 'keys 5 else concat'],
+    ['SELECT * FROM orders WHERE customer_id = 5 FOR UPDATE', 'keys 5 writes else shard-row-lock'],
+  ])
+})
+
+test('what does not hold for every row is no key', () => {
+  each([
+    ['SELECT * FROM orders WHERE customer_id = 5 OR id = 1', 'all concat'],
+    ['SELECT * FROM orders WHERE NOT (customer_id = 5)', 'all concat'],
+    ['SELECT * FROM orders WHERE customer_id = 5.5', 'all concat'],
+    ["SELECT * FROM orders WHERE customer_id::text = '5'", 'all concat'],
+    ['SELECT * FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND c.id = 5', 'all combine'],
+    [
+      'SELECT * FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND o.customer_id = 5',
+      'all combine',
+    ],
+    [
+      'SELECT * FROM customers c WHERE EXISTS (SELECT FROM orders o WHERE o.customer_id = c.id AND o.customer_id = 5)',
+      'all combine',
+    ],
+    ['SELECT * FROM customers c WHERE c.id = 5 AND EXISTS (SELECT FROM orders WHERE id = 1)', 'all combine'],
+    ['SELECT * FROM (SELECT * FROM orders) o WHERE customer_id = 5', 'all combine'],
+    [
+      'WITH customers AS (SELECT 1 AS id) SELECT * FROM orders, customers c WHERE c.id = customer_id',
+      'all combine',
+    ],
+    ['SELECT * FROM customers, tenants WHERE customers.id = 1 AND tenants.name = $1', 'all combine'],
+  ])
+})
+
+test('tables that are not sharded by a key', () => {
+  each([
+    ['SELECT * FROM films', 'any'],
+    ['SELECT 1', 'any'],
+    ['SELECT pg_advisory_lock(1)', 'fixed'],
+    ['SELECT * FROM pg_class', 'fixed'],
+    ['SELECT * FROM legacy', 'shard 2'],
+    ['SELECT * FROM legacy JOIN films USING (id)', 'shard 2'],
+    ['SELECT * FROM legacy JOIN orders USING (id)', 'all combine'],
+    ['SELECT * FROM log', 'all concat'],
+    ['SELECT nextval($1)', 'shard-sequence'],
+    ['SELECT * FROM elsewhere', 'shard-table-unknown'],
+    ['SELECT * FROM other.orders', 'shard-table-unknown'],
+    ['SELECT', 'any'],
+    ['SELEC 1', 'any'],
+    ['', ''],
+    ['-- nothing', ''],
+  ])
+})
+
+test('what rows of several shards must meet for is combined', () => {
+  each([
+    ['SELECT count(*) FROM orders', 'all combine'],
+    ['SELECT DISTINCT note FROM orders', 'all combine'],
+    ['SELECT * FROM orders ORDER BY id LIMIT 3', 'all combine'],
+    ['SELECT * FROM orders o JOIN customers c ON c.id = o.customer_id', 'all concat'],
+    ['SELECT * FROM orders o JOIN customers c ON c.id = o.id', 'all combine'],
+    ['SELECT * FROM orders o JOIN customers c ON c.id = o.customer_id AND o.price > 3', 'all concat'],
+    ['SELECT my_function(id) FROM orders', 'shard-function'],
+  ])
+  const [one] = planner.plan(
+    'SELECT sum(o.price) FROM public.orders o JOIN films ON films.id = o.film_id WHERE o.price > $1',
+    {
+      searchPath: ['public'],
+      allowBroadcast: false,
+    },
+  )
+  assert.ok(one?.plan.kind === 'all' && one.plan.across.how === 'combine')
+  const { across } = one.plan
+  assert.equal(
+    across.sql,
+    'SELECT sum(o.price) FROM tenfold_part_1 o JOIN films ON films.id = o.film_id WHERE o.price > $1',
+  )
+  assert.deepEqual(
+    across.parts.map(part => part.sql.replaceAll(/\s+/g, ' ')),
+    ['SELECT "id", "film_id", "price" FROM "public"."orders" AS "o" WHERE (o.price > $1)'],
+  )
+  assert.equal(across.everywhere.parts.length, 2)
+})
+
+test('INSERT goes where its key belongs', () => {
+  each([
+    ['INSERT INTO orders (customer_id, id) VALUES (1, 2)', 'keys 1 writes else shard-write-tables'],
+    ['INSERT INTO orders VALUES ($1, 2, 3, 4, 5)', 'keys $1 writes else shard-write-tables'],
+    [
+      "INSERT INTO orders (id, customer_id) VALUES (1, 2), (2, '3') RETURNING id",
+      'keys 2,3 writes else split-insert',
+    ],
+    ['INSERT INTO orders (id) VALUES (1)', 'shard-key-null'],
+    ['INSERT INTO orders (customer_id) VALUES (NULL)', 'shard-key-null'],
+    ['INSERT INTO orders (customer_id) VALUES (DEFAULT)', 'shard-key-null'],
+    ['INSERT INTO orders DEFAULT VALUES', 'shard-key-null'],
+    ['INSERT INTO orders (customer_id) VALUES (1 + 1)', 'shard-key-expression'],
+    ["INSERT INTO orders (customer_id, id) VALUES (1, nextval('s'))", 'shard-sequence'],
+    [
+      'INSERT INTO orders (customer_id, id) SELECT 5, id FROM films',
+      'keys 5 writes else shard-insert-select',
+    ],
+    [
+      'INSERT INTO orders (customer_id, id) SELECT id, 1 FROM customers WHERE id = $1',
+      'keys $1 writes else shard-insert-select',
+    ],
+    ['INSERT INTO orders (customer_id, id) SELECT id, 1 FROM customers', 'shard-insert-select'],
+    ['INSERT INTO orders (customer_id, id) SELECT 5, id FROM customers WHERE id = 6', 'shard-insert-select'],
+    [
+      'INSERT INTO orders (customer_id) VALUES (1) ON CONFLICT DO NOTHING',
+      'keys 1 writes else shard-write-tables',
+    ],
+    [
+      'INSERT INTO orders (customer_id) VALUES (1) ON CONFLICT (customer_id) DO UPDATE SET customer_id = 2',
+      'shard-key-update',
+    ],
+    ["INSERT INTO films VALUES (1, 'x', 2)", 'all writes everywhere'],
+    ["INSERT INTO log VALUES ('x')", 'any'],
+    ['INSERT INTO legacy VALUES (1)', 'shard 2'],
+  ])
+  const [split] = planner.plan(
+    "INSERT INTO orders (customer_id, note) VALUES (1, 'a), ('), ($1, $t$ ), $t$) RETURNING *",
+    {
+      searchPath: ['public'],
+      allowBroadcast: false,
+    },
+  )
+  assert.ok(
+    split?.plan.kind === 'keys' && 'how' in split.plan.across && split.plan.across.how === 'split-insert',
+  )
+  assert.deepEqual(split.plan.across.rows, ["(1, 'a), (')", '($1, $t$ ), $t$)'])
+  assert.equal(split.plan.across.tail, ' RETURNING *')
+})
+
+test('UPDATE, DELETE and MERGE go to the shards of their keys, and to all only when that is allowed', () => {
+  each([
+    ['UPDATE orders SET price = 1 WHERE customer_id = 5', 'keys 5 writes else shard-write-tables'],
+    ['UPDATE orders SET price = 1 WHERE customer_id IN (1, 2)', 'keys 1,2 writes else write'],
+    ['UPDATE orders SET price = random() WHERE customer_id IN (1, 2)', 'keys 1,2 writes else shard-volatile'],
+    ['UPDATE orders SET customer_id = 6 WHERE customer_id = 5', 'shard-key-update'],
+    ['UPDATE orders SET price = 1', 'shard-broadcast'],
+    ['DELETE FROM orders WHERE id = 1', 'shard-broadcast'],
+    [
+      'DELETE FROM orders USING customers c WHERE c.id = customer_id AND c.id = $1',
+      'keys $1 writes else shard-write-tables',
+    ],
+    ['DELETE FROM orders USING customers c WHERE c.id = orders.id', 'shard-write-tables'],
+    ['UPDATE orders SET price = (SELECT max(id) FROM customers) WHERE customer_id = 1', 'shard-write-tables'],
+    ['UPDATE films SET title = $1', 'all writes everywhere'],
+    ['UPDATE films SET title = now()::text', 'shard-volatile'],
+    ['UPDATE films SET title = current_timestamp::text', 'shard-volatile'],
+    ['DELETE FROM films WHERE id IN (SELECT film_id FROM orders)', 'shard-write-tables'],
+    [
+      'WITH gone AS (DELETE FROM orders WHERE customer_id = 1 RETURNING *) SELECT * FROM gone',
+      'shard-nested-write',
+    ],
+    [
+      'MERGE INTO orders o USING films f ON o.customer_id = 5 AND o.film_id = f.id WHEN MATCHED THEN UPDATE SET price = 1 WHEN NOT MATCHED THEN INSERT (customer_id, film_id) VALUES (5, f.id)',
+      'keys 5 writes else shard-write-tables',
+    ],
+    [
+      'MERGE INTO orders o USING films f ON o.customer_id = 5 AND o.film_id = f.id WHEN NOT MATCHED THEN INSERT (customer_id, film_id) VALUES (6, f.id)',
+      'shard-key-expression',
+    ],
+  ])
+  each(
+    [
+      ['UPDATE orders SET price = 1', 'all writes write'],
+      ['UPDATE orders SET price = random()', 'shard-volatile'],
+      ['DELETE FROM log', 'all writes write'],
+    ],
+    true,
+  )
+})
+
+test('statements about tables and sessions', () => {
+  each([
+    ['BEGIN; COMMIT', 'transaction | transaction'],
+    ['SET search_path = x', 'session'],
+    ['SHOW server_version', 'any'],
+    ['LISTEN a', 'fixed'],
+    ['PREPARE a AS SELECT 1', 'shard-prepare'],
+    ['DO $$ BEGIN END $$', 'shard-code'],
+    ['CREATE TABLE orders (customer_id bigint, id bigint, PRIMARY KEY (customer_id, id))', 'ddl'],
+    ['CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint)', 'shard-unique'],
+    ['CREATE TABLE orders (id bigserial, customer_id bigint)', 'shard-sequence'],
+    ['CREATE TABLE films (id bigserial PRIMARY KEY)', 'ddl'],
+    ['CREATE TABLE orders (customer_id bigint REFERENCES customers)', 'ddl'],
+    ['CREATE TABLE orders (customer_id bigint, other bigint REFERENCES customers (id))', 'shard-foreign-key'],
+    ['CREATE TABLE orders (customer_id bigint, film_id bigint REFERENCES films)', 'ddl'],
+    ['CREATE TABLE nobody (id bigint)', 'shard-table-unknown'],
+    ['CREATE TEMP TABLE orders (id bigint)', 'shard-temporary'],
+    ['CREATE TABLE x AS SELECT 1', 'shard-create-as'],
+    ['CREATE UNIQUE INDEX ON orders (id)', 'shard-unique'],
+    ['CREATE INDEX CONCURRENTLY ON orders (id)', 'ddl apart'],
+    ['ALTER TABLE orders DROP COLUMN customer_id', 'shard-key-update'],
+    ['ALTER TABLE orders ADD COLUMN x int UNIQUE', 'shard-unique'],
+    ['TRUNCATE orders', 'ddl'],
+    ['VACUUM', 'ddl apart'],
+    ['DECLARE c CURSOR FOR SELECT * FROM orders WHERE customer_id = 1', 'cursor c of keys 1 else concat'],
+    ['DECLARE c CURSOR FOR SELECT * FROM orders', 'shard-cursor'],
+    ['FETCH 1 FROM c', 'cursor c'],
+    ['COPY orders FROM STDIN', 'copy-in'],
+    ['COPY orders TO STDOUT', 'copy-out'],
+    ['COPY films TO STDOUT', 'any'],
+    ['COPY orders FROM STDIN WHERE id > 1', 'shard-copy'],
+    ['EXPLAIN (ANALYZE) SELECT count(*) FROM orders', 'explain all combine'],
+    ['EXPLAIN DELETE FROM orders', 'shard-broadcast'],
+  ])
+})
+
+test('each statement of a text has its own plan and its own text', () => {
+  const made = planner.plan('SELECT 1; /* ; */ SELECT * FROM orders WHERE customer_id = 7 ; ', {
+    searchPath: ['public'],
+    allowBroadcast: false,
+  })
+  assert.deepEqual(
+    made.map(one => one.text.trim()),
+    ['SELECT 1', 'SELECT * FROM orders WHERE customer_id = 7'],
+  )
+  assert.equal(words(made[1]?.plan as ShardPlan), 'keys 7 else concat')
+})
