@@ -6,7 +6,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Stream, StreamHandler } from '../../io/net.ts'
 import { Timed } from '../../kit/timer-wheel.ts'
-import type { ClientSession } from './client-session.ts'
 import type { DatabaseRouting } from './database-routing.ts'
 import type { ServerConnection } from './server-connection.ts'
 
@@ -84,13 +83,19 @@ class CancelRequest extends Timed implements StreamHandler {
   }
 }
 
+/** Whose statement a key ends. */
+export interface Cancellable {
+  readonly cancelKey: Buffer
+  cancel(): void
+}
+
 /** Which client has which key, over all databases of a router. */
 export class CancelKeys {
-  readonly #sessions = new Map<number, () => ClientSession>()
+  readonly #sessions = new Map<number, () => Cancellable>()
   #last = randomBytes(3).readUIntBE(0, 3)
 
   /** Process ids are made up: positive, of no client that is there. */
-  give(session: () => ClientSession, keyBytes: number): { readonly processId: number; readonly key: Buffer } {
+  give(session: () => Cancellable, keyBytes: number): { readonly processId: number; readonly key: Buffer } {
     do this.#last = (this.#last % 0x7fff_fffe) + 1
     while (this.#sessions.has(this.#last))
     this.#sessions.set(this.#last, session)
@@ -101,7 +106,7 @@ export class CancelKeys {
     this.#sessions.delete(processId)
   }
 
-  find(processId: number, key: Buffer): ClientSession | null {
+  find(processId: number, key: Buffer): Cancellable | null {
     const session = this.#sessions.get(processId)?.()
     const own = session?.cancelKey
     if (session === undefined || own === undefined || own.length !== key.length) return null

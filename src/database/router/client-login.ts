@@ -20,19 +20,37 @@ import {
   startupProblem,
 } from '../../wire/postgres/index.ts'
 import type { ClientLogin as Login } from '../auth/index.ts'
-import type { CancelKeys } from './cancels.ts'
-import { ClientSession } from './client-session.ts'
+import type { CancelKeys, Cancellable } from './cancels.ts'
 import type { DatabaseRouting } from './database-routing.ts'
 import { commandLineSettings, startupSetting } from './settings.ts'
 import { plainError, protocolError, routerError, type SqlError } from './sql-errors.ts'
 
+/** What a login must know of the database that it is for. */
+export type LoginDatabase = Pick<DatabaseRouting, 'context' | 'spec' | 'users'>
+
 /** What a listener brings to each client. */
 export interface Door {
-  readonly database: DatabaseRouting
+  readonly database: LoginDatabase
+  /** A client's session, made when it has proven who it is. */
+  readonly sessionOf: (stream: Stream, start: DoorStart) => DoorSession
   readonly tls: TlsServer | null
   readonly keys: CancelKeys
   /** Connections that are open here, logins included. */
   clients: number
+}
+
+export interface DoorStart {
+  readonly userName: string
+  /** Statements by setting. */
+  readonly settings: ReadonlyMap<string, string>
+  readonly processId: number
+  readonly key: Buffer
+  /** When it ends. */
+  readonly over: () => void
+}
+
+export interface DoorSession extends StreamHandler, Cancellable {
+  begin(): void
 }
 
 const requestsMax = 2
@@ -225,13 +243,14 @@ export class ClientLogin extends Timed implements StreamHandler {
     const { parameters, minorVersion } = this.#startup as StartupMessage
     this.#over = true
     database.context.wheel.remove(this)
-    const session: ClientSession = new ClientSession(database, this.#stream, {
+    const given = keys.give(() => session, minorVersion >= 2 ? keyBytes : keyBytesOld)
+    const session: DoorSession = this.#door.sessionOf(this.#stream, {
       userName: parameters.get('user') as string,
-      settings: database.settings.of(this.#settings as ReadonlyMap<string, string>),
-      ...keys.give(() => session, minorVersion >= 2 ? keyBytes : keyBytesOld),
-      over: one => {
+      settings: this.#settings as ReadonlyMap<string, string>,
+      ...given,
+      over: () => {
         this.#door.clients--
-        keys.forget(one.processId)
+        keys.forget(given.processId)
       },
     })
     this.#stream.handler = session

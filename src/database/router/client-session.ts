@@ -142,6 +142,11 @@ export class ClientSession extends Timed implements StreamHandler, ServerUser, P
     if (start.settings.asynchronousCommit) database.planner.asynchronousCommit()
   }
 
+  /** Nothing is under way, no transaction is open. */
+  get idle(): boolean {
+    return this.server === null && this.blocked === ''
+  }
+
   get meaning(): string {
     return this.otherMeaning === '' ? this.settings.meaning : this.otherMeaning
   }

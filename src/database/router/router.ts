@@ -15,9 +15,13 @@ import { ClientLogins } from '../auth/index.ts'
 import { databaseFailures } from '../failures.ts'
 import { type FeedRecord, Feeds, type FeedsOptions } from '../feed/index.ts'
 import { createReadPlanner } from '../reads/index.ts'
+import { readShardCatalogue } from '../shards/catalogue.ts'
+import { ShardedSession } from '../shards/session.ts'
+import { ShardedRouting } from '../shards/sharded-routing.ts'
 import { createStatementBook, loadParser, readCatalogue } from '../sql/index.ts'
 import { CancelKeys } from './cancels.ts'
 import { ClientLogin, type Door } from './client-login.ts'
+import { ClientSession } from './client-session.ts'
 import type { RoutedDatabaseStatus } from './control-protocol.ts'
 import { DatabaseRouting, type RouterContext } from './database-routing.ts'
 import { Outbox } from './outbox.ts'
@@ -56,8 +60,12 @@ const feedsOfOneLife: RouterFeeds = {
   sinksOf: () => ({ sinks: [], close: () => {} }),
 }
 
+/** What a door leads to. */
+type Routing = DatabaseRouting | ShardedRouting
+
 interface OpenDoor extends Door {
   listener: Listener
+  readonly database: Routing
   readonly tlsKey: string
 }
 
@@ -92,8 +100,7 @@ export class Router implements RouterContext {
       ...(options.feeds ?? feedsOfOneLife),
       net: this.net,
       clock: this.clock,
-      local: database => async invalidation =>
-        this.#doors.get(database)?.database.results?.heard(invalidation),
+      local: database => async invalidation => this.#plain(database)?.results?.heard(invalidation),
       tell: (database, text) => this.tell(database, text),
     })
   }
@@ -141,8 +148,11 @@ export class Router implements RouterContext {
     for (const { database } of this.#doors.values()) database.sweep()
   }
 
+  /** Groups of shards are databases of their own here. */
   get databases(): readonly DatabaseRouting[] {
-    return [...this.#doors.values()].map(door => door.database)
+    return [...this.#doors.values()].flatMap(({ database }) =>
+      database instanceof ShardedRouting ? database.groups : [database],
+    )
   }
 
   // --- snapshots ----------------------------------------------------------------------------------------------
@@ -215,12 +225,17 @@ export class Router implements RouterContext {
 
   // --- listening ----------------------------------------------------------------------------------------------
 
-  async #open(spec: RoutedDatabase, known: DatabaseRouting | undefined): Promise<OpenDoor> {
+  async #open(spec: RoutedDatabase, known: Routing | undefined): Promise<OpenDoor> {
     const tls = this.#tlsOf(spec)
     const { host, port } = spec.listener
-    const database = known ?? this.#databaseOf(spec)
+    const database =
+      known ?? (spec.shards === undefined ? this.#databaseOf(spec, null) : this.#shardedOf(spec))
     const door: Omit<OpenDoor, 'listener'> = {
       database,
+      sessionOf: (stream, start) =>
+        database instanceof ShardedRouting
+          ? new ShardedSession(database, stream, start)
+          : new ClientSession(database, stream, { ...start, settings: database.settings.of(start.settings) }),
       tls,
       keys: this.#keys,
       clients: 0,
@@ -258,7 +273,12 @@ export class Router implements RouterContext {
       throw new Failure(databaseFailures.routerPort, `Database '${name}': ${host}:${port} ${trouble.reason}.`)
   }
 
-  #databaseOf(spec: RoutedDatabase): DatabaseRouting {
+  #shardedOf(spec: RoutedDatabase): ShardedRouting {
+    return new ShardedRouting(this, spec, (sharded, group) => this.#databaseOf(group, sharded))
+  }
+
+  /** @param sharded what it is a shard of: what one shard says of its tables goes for all */
+  #databaseOf(spec: RoutedDatabase, sharded: ShardedRouting | null): DatabaseRouting {
     // Until the database has said what is safe to read elsewhere, the primary serves.
     const book = createStatementBook({ strict: true })
     const say = (fields: object, sentence: string): void => {
@@ -271,7 +291,13 @@ export class Router implements RouterContext {
       random: seededRandom(randomBytes(4).readUInt32LE()),
       log: { info: say, warn: say, error: say },
       learn: catalogue => book.learn(catalogue),
-      readCatalogue,
+      readCatalogue:
+        sharded === null
+          ? readCatalogue
+          : async query => {
+              sharded.learn(await readShardCatalogue(sharded.targetOf(spec.name)))
+              return readCatalogue(query)
+            },
     })
     return new DatabaseRouting(this, spec, book, planner)
   }
@@ -301,8 +327,10 @@ export class Router implements RouterContext {
   // --- looking ------------------------------------------------------------------------------------------------
 
   status(): readonly RoutedDatabaseStatus[] {
-    return [...this.#doors.values()].map(({ database, listener, clients }) =>
-      databaseStatus(database, listener.port, clients, this.feeds.status(database.name)),
+    return [...this.#doors.values()].flatMap(({ database, listener, clients }) =>
+      (database instanceof ShardedRouting ? database.groups : [database]).map(one =>
+        databaseStatus(one, listener.port, clients, this.feeds.status(one.name)),
+      ),
     )
   }
 
@@ -312,7 +340,11 @@ export class Router implements RouterContext {
 
   /** Transactions and statements under way on the primary of a database. */
   openOn(database: string): number {
-    return this.#doors.get(database)?.database.primary?.busy ?? 0
+    return this.#plain(database)?.primary?.busy ?? 0
+  }
+
+  #plain(name: string): DatabaseRouting | undefined {
+    return this.databases.find(one => one.name === name)
   }
 
   // --- the end ------------------------------------------------------------------------------------------------
@@ -327,9 +359,9 @@ export class Router implements RouterContext {
     for (;;) {
       this.refresh()
       let open = 0
-      for (const { sessions } of this.databases)
-        for (const session of [...sessions]) {
-          if (session.server === null && session.blocked === '') session.endNow('The router stops.')
+      for (const { database } of this.#doors.values())
+        for (const session of [...database.sessions]) {
+          if (session.idle) session.endNow('The router stops.')
           else open++
         }
       if (open === 0 || this.now >= end) break

@@ -2,6 +2,7 @@
 // begun keep theirs; epochs take effect at once.
 
 import type { CheckedPool } from '../../file/index.ts'
+import type { ShardMap } from '../../policy/shard/contract.ts'
 import type { Access, ReadsSetting, ServerTls, TopologyServer } from '../contract.ts'
 import type { FeedSpec } from '../feed/contract.ts'
 
@@ -67,6 +68,16 @@ export interface RoutedDatabase {
   readonly feed?: FeedSpec
   /** Statements whose results the router keeps; needs the feed of their tables. */
   readonly cacheQueries?: CachedQueries
+  /** Rows are on the servers of these groups; the database has none of its own then. */
+  readonly shards?: RoutedShards
+}
+
+export interface RoutedShards {
+  readonly map: ShardMap
+  /** In the order of the map's shards: `main.1`, `main.2`, ...; each is a database like any other, without a listener. */
+  readonly groups: readonly RoutedDatabase[]
+  /** Names prepared transactions of this system: letters, digits, hyphens. */
+  readonly systemId: string
 }
 
 export interface CachedQueries {

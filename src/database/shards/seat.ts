@@ -354,6 +354,9 @@ export class Seat implements ShardSeat, StreamEnd {
       case backend.rowDescription:
         asked?.sink.fields?.(Buffer.from(bytes.subarray(from, to)))
         return
+      case backend.copyOutResponse:
+        asked?.sink.copyOut?.(Buffer.from(bytes.subarray(from, to)))
+        return
       case backend.copyData:
         asked?.sink.copyData?.(bytes, from, to)
         return

@@ -12,3 +12,4 @@ export {
 } from './contract.ts'
 export { loadParser } from './parse.ts'
 export { shownStatement } from './slow.ts'
+export { parsedTransaction, type TransactionWords } from './transaction-words.ts'

@@ -28,6 +28,15 @@ export function parsed(text: string): Parsed {
   }
 }
 
+/** The statements of a text; null: it does not parse. */
+export function treesOf(text: string): readonly (Tree | undefined)[] | null {
+  try {
+    return statements(text)
+  } catch {
+    return null
+  }
+}
+
 /** The parser takes a comment for a token where it looks ahead (`NOT /* *\/ IN`), so it gets none. */
 function statements(text: string): readonly (Tree | undefined)[] {
   return list(parseSync(withoutComments(text)) as unknown as Tree, 'stmts').map(one => field(one, 'stmt'))

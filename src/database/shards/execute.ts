@@ -1,0 +1,218 @@
+// One statement of a client, by its plan: on one shard as it is, on several by `gather/`, or by the session itself. Knows
+// nothing of the protocol around it: the answer goes to `answer`, the tag back, what fails is thrown.
+
+import { copyDoneMessage } from '../../wire/postgres/index.ts'
+import type { AcrossPlan, ShardPlan, ShardRefusal } from '../sql/shards/contract.ts'
+import type { ClientAnswer } from './answers.ts'
+import type { ShardClient } from './client.ts'
+import type { SeatEnd, SeatRequest } from './contract.ts'
+import { control, isRollbackTo } from './controls.ts'
+import { copyIn, copyOut } from './copying.ts'
+import { dryRun } from './dry-run.ts'
+import { explain } from './explaining.ts'
+import { gatherLimits, refusalFrame, runAcross } from './gather/index.ts'
+import type { KeyPlaces } from './key-places.ts'
+import { routerCommand, runSetting, tenfoldCommand } from './session-commands.ts'
+import { StatementFailed, tagOf } from './statement-failed.ts'
+import { targetsOf } from './targets.ts'
+import type { TextStatement } from './texts.ts'
+
+export interface Execution {
+  readonly client: ShardClient
+  readonly statement: TextStatement
+  readonly request: SeatRequest
+  /** It came by Query: any shard is asked so, too. */
+  readonly simple: boolean
+  readonly answer: ClientAnswer
+  /** All types of its parameters, as a server finds them; where several shards are asked. */
+  types(): Promise<readonly number[]>
+}
+
+/** Answers the tag. */
+export async function execute(one: Execution): Promise<string> {
+  const { client, statement } = one
+  const { plan, info, text } = statement
+  if (client.transaction.failed && !endsFailure(info.transaction, text)) throw inFailedTransaction()
+  const own = tenfoldCommand(one)
+  if (own !== null) return own
+  if (plan.kind === 'refuse') throw refused(plan.refusal)
+  if (plan.kind === 'transaction' || info.transaction !== 'none') return control(client, text)
+  if (info.command !== null) return routerCommand(one, info.command)
+  if (info.prepared !== null && !(info.prepared.kind === 'deallocate'))
+    throw StatementFailed.of('0A000', 'PREPARE and EXECUTE of SQL do not work over shards.', {
+      detail: 'shard-unsupported',
+      hint: 'Prepare by the protocol, as drivers do for parameters.',
+    })
+  if (client.dryRun) return dryRun(one, targets(one, plan))
+  if (plan.kind === 'session' || info.settings.length > 0 || info.prepared !== null) return runSetting(one)
+  return byPlan(one, plan)
+}
+
+async function byPlan(one: Execution, plan: ShardPlan): Promise<string> {
+  const { request } = one
+  switch (plan.kind) {
+    case 'one':
+      return onOne(one, targets(one, plan)[0] as number, plan.writes)
+    case 'keys': {
+      const shards = targets(one, plan)
+      if (shards.length === 1) return onOne(one, shards[0] as number, plan.writes)
+      if ('sqlState' in plan.across) throw refused(plan.across)
+      return across(one, plan.across, shards, { family: plan.family, keys: plan.keys })
+    }
+    case 'all':
+      return across(one, plan.across, targets(one, plan))
+    case 'cursor':
+      return cursor(one, plan)
+    case 'copy-in':
+      return copyIn(one, plan)
+    case 'copy-out':
+      return copyOut(one, plan)
+    case 'ddl':
+      return plan.transactional ? ddl(one) : everyShard(one)
+    case 'explain':
+      return explain(one, plan)
+    default:
+      throw StatementFailed.of('0A000', `This does not work over shards: ${request.sql.slice(0, 60)}`)
+  }
+}
+
+export function placesOf({ client, request }: Execution): KeyPlaces {
+  return client.places(request.parameters, request.parameterFormats)
+}
+
+export function targets(one: Execution, plan: ShardPlan): readonly number[] {
+  const { client, statement } = one
+  const shards = targetsOf(plan, statement.info, {
+    shards: client.routing.map.shards,
+    home: client.home,
+    places: placesOf(one),
+  })
+  client.went(shards)
+  return shards
+}
+
+/** As it is. */
+export async function onOne(one: Execution, shard: number, writes: boolean): Promise<string> {
+  const { client, request, simple, answer, statement } = one
+  const { transaction } = client
+  const seat = await transaction.seat(shard)
+  if (writes || statement.info.mayWrite) transaction.wroteOn(shard)
+  const sink = answer.sinkOf(seat)
+  const end: SeatEnd = simple ? await seat.query(request.sql, sink) : await seat.run(request, sink)
+  if (sink.failure !== null) throw sink.failure
+  const tag = tagOf(end)
+  // A server's and a client's are the same.
+  if (statement.info.copy === 'out') client.output.addAll(copyDoneMessage)
+  return tag
+}
+
+async function across(
+  one: Execution,
+  plan: AcrossPlan,
+  shards: readonly number[],
+  keyed?: NonNullable<Parameters<typeof runAcross>[0]['keyed']>,
+): Promise<string> {
+  const { client, request, answer } = one
+  const types = request.parameters.length > 0 ? await one.types() : request.types
+  const family = familyOf(client, plan)
+  const end = await runAcross({
+    plan,
+    request: { ...request, types },
+    targets: shards,
+    ...(keyed === undefined ? {} : { keyed }),
+    ...(family === undefined ? {} : { family }),
+    seats: client.transaction,
+    places: placesOf(one),
+    answer,
+    limits: gatherLimits,
+    scratchShard: client.home,
+  })
+  if ('errorFrame' in end) throw new StatementFailed(end.errorFrame)
+  return end.tag
+}
+
+function familyOf({ routing }: ShardClient, plan: AcrossPlan): string | undefined {
+  const place = plan.how === 'move' ? routing.map.tables[plan.table] : undefined
+  return place?.kind === 'sharded' ? place.family : undefined
+}
+
+/** Said on all shards in one distributed transaction. */
+async function ddl(one: Execution): Promise<string> {
+  const { client, request, answer, simple } = one
+  const { transaction, routing } = client
+  await transaction.begin()
+  let tag = ''
+  for (const shard of routing.groups.keys()) {
+    const seat = await transaction.seat(shard)
+    transaction.wroteOn(shard)
+    const sink = shard === 0 ? answer.sinkOf(seat) : { row: () => {} }
+    const end = simple ? await seat.query(request.sql, sink) : await seat.run(request, sink)
+    const said = tagOf(end)
+    if (shard === 0) tag = said
+  }
+  client.tablesChanged = true
+  return tag
+}
+
+/** What can't be in a transaction: one shard after the other. */
+async function everyShard(one: Execution): Promise<string> {
+  const { client, request, answer, simple } = one
+  const { transaction, routing } = client
+  let tag = ''
+  for (const shard of routing.groups.keys()) {
+    const seat = await transaction.seat(shard)
+    transaction.wroteOn(shard)
+    const sink = shard === 0 ? answer.sinkOf(seat) : { row: () => {} }
+    const end = simple ? await seat.query(request.sql, sink) : await seat.run(request, sink)
+    if (shard > 0 && end.error !== null) throw partly(client, shard, end)
+    const said = tagOf(end)
+    if (shard === 0) tag = said
+  }
+  client.tablesChanged = true
+  return tag
+}
+
+function partly({ routing }: ShardClient, shard: number, { error }: SeatEnd): StatementFailed {
+  const { shards } = routing.map
+  const message = `${error?.message ?? 'it failed'} (on shard ${shards[shard]}; done on ${shards.slice(0, shard).join(', ')})`
+  return StatementFailed.of(error?.code ?? 'XX000', message, {
+    detail: 'shard-ddl-partly',
+    hint: 'Say it again with IF NOT EXISTS or IF EXISTS once the cause is gone.',
+  })
+}
+
+async function cursor(one: Execution, plan: Extract<ShardPlan, { kind: 'cursor' }>): Promise<string> {
+  const { client } = one
+  if (plan.declares === null) {
+    const shard = client.cursors.get(plan.name) ?? client.home
+    return onOne(one, shard, false)
+  }
+  if (plan.declares.kind === 'refuse') throw refused(plan.declares.refusal)
+  const shards =
+    plan.declares.kind === 'one' || plan.declares.kind === 'keys' ? targets(one, plan.declares) : []
+  if (shards.length !== 1)
+    throw StatementFailed.of('0A000', 'A cursor can not go over several shards.', {
+      detail: 'shard-cursor',
+      hint: 'Fix the sharding key in its query, or read the result as it comes.',
+    })
+  const tag = await onOne(one, shards[0] as number, false)
+  client.cursors.set(plan.name, shards[0] as number)
+  return tag
+}
+
+export function refused(refusal: ShardRefusal): StatementFailed {
+  return new StatementFailed(refusalFrame(refusal))
+}
+
+export function inFailedTransaction(): StatementFailed {
+  return StatementFailed.of(
+    '25P02',
+    'current transaction is aborted, commands ignored until end of transaction block',
+  )
+}
+
+/** COMMIT, ROLLBACK, ROLLBACK TO. */
+function endsFailure(transaction: TextStatement['info']['transaction'], text: string): boolean {
+  if (transaction === 'commit' || transaction === 'rollback') return true
+  return transaction === 'savepoint' && isRollbackTo(text)
+}

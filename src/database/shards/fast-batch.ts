@@ -1,0 +1,191 @@
+// Is what a client sends up to its Sync (or one Query) for one shard, and nothing the session has to do with? Then it is passed
+// on as it is. Looked at in place, message by message; whoever is in doubt says no, and the interpreter does it.
+
+import {
+  BindView,
+  ExecuteView,
+  frontend,
+  ParseView,
+  portalTarget,
+  readBind,
+  readExecute,
+  readParameters,
+  readParse,
+  readQuery,
+  readTarget,
+  statementTarget,
+  TargetView,
+} from '../../wire/postgres/index.ts'
+import type { ShardPlan } from '../sql/shards/contract.ts'
+import type { KnownStatement, ShardClient } from './client.ts'
+import { isKnown, statementOf } from './interpreter.ts'
+import { noParameters } from './key-places.ts'
+import type { TextStatement } from './texts.ts'
+
+const parseView = new ParseView()
+const bindView = new BindView()
+const targetView = new TargetView()
+const executeView = new ExecuteView()
+
+const anyShard = -1
+
+export class FastBatch {
+  readonly #client: ShardClient
+  /** Still one shard's. */
+  passes = true
+  #shard = anyShard
+  /** Prepared in this batch. */
+  readonly made: KnownStatement[] = []
+  /** Prepared earlier, and needed. */
+  readonly used: KnownStatement[] = []
+  #unnamed: KnownStatement | null = null
+  readonly #portals = new Set<string>()
+  #query = false
+
+  constructor(client: ShardClient) {
+    this.#client = client
+  }
+
+  begin(): void {
+    this.passes = true
+    this.#shard = anyShard
+    this.made.length = this.used.length = 0
+    this.#unnamed = this.#client.unnamed
+    this.#portals.clear()
+    this.#query = false
+  }
+
+  /** Where it goes. */
+  get shard(): number {
+    return this.#shard === anyShard ? this.#client.home : this.#shard
+  }
+
+  /** It was a simple Query: the statement without a name is gone. */
+  get query(): boolean {
+    return this.#query
+  }
+
+  /** One whole message `bytes[at..end)`. */
+  take(type: number, bytes: Buffer, at: number, end: number): void {
+    if (this.passes) this.passes = this.#takes(type, bytes, at + 5, end)
+  }
+
+  #takes(type: number, bytes: Buffer, from: number, to: number): boolean {
+    switch (type) {
+      case frontend.bind:
+        return readBind(bytes, from, to, bindView) === null && this.#bind(bytes, to)
+      case frontend.execute:
+        return readExecute(bytes, from, to, executeView) === null && this.#hasPortal(bytes, executeView)
+      case frontend.sync:
+        return true
+      case frontend.parse:
+        return readParse(bytes, from, to, parseView) === null && this.#parse(bytes)
+      case frontend.describe:
+        return readTarget(bytes, from, to, targetView) === null && this.#describe(bytes)
+      case frontend.close:
+        return readTarget(bytes, from, to, targetView) === null && targetView.target === portalTarget
+      case frontend.query:
+        return readQuery(bytes, from, to) === null && this.#simple(bytes.utf8Slice(from, to - 1))
+      default:
+        return false
+    }
+  }
+
+  #simple(text: string): boolean {
+    this.#query = true
+    const statements = this.#client.look(text)
+    if (statements.length === 0) return false
+    for (const statement of statements) if (!this.#goes(statement, noParameters.values, [])) return false
+    return true
+  }
+
+  #parse(bytes: Buffer): boolean {
+    const statement = statementOf(bytes, parseView)
+    const { name, text } = statement
+    const planned = this.#client.look(text)
+    if (planned.length !== 1 || planned[0]?.passes !== true) return false
+    if (name === '') this.#unnamed = statement
+    else if (isKnown(this.#client, name) || this.#find(name) !== undefined) return false
+    this.made.push(statement)
+    return true
+  }
+
+  #find(name: string): KnownStatement | undefined {
+    for (const one of this.made) if (one.name === name) return one
+    return undefined
+  }
+
+  /** Made here, or taught to the shard before. */
+  #known(bytes: Buffer, from: number, to: number): KnownStatement | undefined {
+    const { statements } = this.#client
+    const statement =
+      from === to
+        ? (this.#unnamed ?? undefined)
+        : (this.#find(bytes.latin1Slice(from, to)) ?? statements.get(bytes.latin1Slice(from, to)))
+    if (statement !== undefined && !this.made.includes(statement)) this.used.push(statement)
+    return statement
+  }
+
+  #bind(bytes: Buffer, to: number): boolean {
+    const { portalFrom, portalTo, statementFrom, statementTo, restFrom } = bindView
+    const statement = this.#known(bytes, statementFrom, statementTo)
+    if (statement === undefined) return false
+    const planned = this.#client.look(statement.text)
+    const [one] = planned
+    if (planned.length !== 1 || one === undefined) return false
+    this.#portals.add(portalFrom === portalTo ? '' : bytes.latin1Slice(portalFrom, portalTo))
+    if (one.plan.kind !== 'keys') return this.#goes(one, noParameters.values, [])
+    const bound = readParameters(bytes, restFrom, to)
+    if (bound.kind === 'problem') return false
+    return this.#goes(
+      one,
+      bound.values.map(value => value.bytes),
+      bound.values.map(value => value.format),
+    )
+  }
+
+  #describe(bytes: Buffer): boolean {
+    const { target, nameFrom, nameTo } = targetView
+    if (target !== statementTarget) return this.#portals.has(bytes.latin1Slice(nameFrom, nameTo))
+    return this.#known(bytes, nameFrom, nameTo) !== undefined
+  }
+
+  #hasPortal(bytes: Buffer, { portalFrom, portalTo }: ExecuteView): boolean {
+    return this.#portals.has(portalFrom === portalTo ? '' : bytes.latin1Slice(portalFrom, portalTo))
+  }
+
+  #goes(
+    { plan, passes }: TextStatement,
+    values: readonly (Buffer | null)[],
+    formats: readonly number[],
+  ): boolean {
+    if (!passes) return false
+    const shard = this.#shardOf(plan, values, formats)
+    if (shard === anyShard) return true
+    if (shard < 0 || (this.#shard !== anyShard && this.#shard !== shard)) return false
+    this.#shard = shard
+    return true
+  }
+
+  /** -2: several, or none. */
+  #shardOf(plan: ShardPlan, values: readonly (Buffer | null)[], formats: readonly number[]): number {
+    const { routing } = this.#client
+    if (plan.kind === 'one') {
+      if (plan.on === 'any') return anyShard
+      return plan.on === 'fixed' ? 0 : orNone(routing.map.shards.indexOf(plan.on.shard))
+    }
+    if (plan.kind !== 'keys') return -2
+    let shard = -2
+    for (const placed of routing.places(values, formats).ofSources(plan.family, plan.keys)) {
+      if ('refused' in placed || placed.length !== 1) return -2
+      const [one] = placed
+      if (shard !== -2 && shard !== one) return -2
+      shard = one as number
+    }
+    return shard
+  }
+}
+
+function orNone(index: number): number {
+  return index < 0 ? -2 : index
+}

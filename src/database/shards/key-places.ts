@@ -1,0 +1,166 @@
+// Which shard a statement's keys are on, from literals and from the parameters of its Bind, in text or binary. The rules are
+// policy's; here are only the forms in which values come.
+
+import type { KeyType, Placed, ShardMap } from '../../policy/shard/contract.ts'
+import { canonicalKey, canonicalOfBinary } from '../../policy/shard/key.ts'
+import { int32At } from '../../wire/postgres/index.ts'
+import type { KeySource } from '../sql/shards/contract.ts'
+import type { GatherPlaces } from './gather/index.ts'
+
+/** Values that are bound, as the client sent them. */
+export interface BoundParameters {
+  readonly values: readonly (Buffer | null)[]
+  /** None: all text; one: for all; 0 text, 1 binary. */
+  readonly formats: readonly number[]
+}
+
+export interface PlaceRules {
+  readonly map: ShardMap
+  /** Values in the one form that each has. */
+  placeCanonical(family: string, values: readonly (string | null)[]): Placed
+}
+
+type PlacedKey = readonly number[] | Extract<Placed, { refused: unknown }>
+type Value = string | null
+
+/** Keys of one array parameter. */
+const elementsMax = 100_000
+const notAValue = (value: string | null): Extract<Placed, { refused: unknown }> => ({
+  refused: 'not-a-value',
+  value,
+})
+
+export const noParameters: BoundParameters = { values: [], formats: [] }
+
+export class KeyPlaces implements GatherPlaces {
+  readonly #rules: PlaceRules
+  readonly #bound: BoundParameters
+
+  constructor(rules: PlaceRules, bound: BoundParameters) {
+    this.#rules = rules
+    this.#bound = bound
+  }
+
+  ofSources(family: string, keys: readonly (readonly KeySource[])[]): readonly PlacedKey[] {
+    return keys.map(key => this.#key(family, key))
+  }
+
+  ofValues(family: string, values: readonly (Buffer | null)[], format: 0 | 1): Placed {
+    const types = this.#rules.map.families[family]?.types ?? []
+    const texts: Value[] = []
+    for (const [at, bytes] of values.entries()) {
+      const value = bytes === null ? null : this.#value(types[at], bytes, format)
+      if (value === undefined) return notAValue(format === 0 ? (bytes?.toString('utf8') ?? null) : null)
+      texts.push(value)
+    }
+    return this.#rules.placeCanonical(family, texts)
+  }
+
+  #key(family: string, key: readonly KeySource[]): PlacedKey {
+    const types = this.#rules.map.families[family]?.types ?? []
+    let tuples: Value[][] = [[]]
+    for (const [at, source] of key.entries()) {
+      const values = this.#values(source, types[at])
+      if (values === null) return notAValue(this.#shown(source))
+      tuples = values.flatMap(value => tuples.map(tuple => [...tuple, value]))
+      if (tuples.length > elementsMax) return notAValue(null)
+    }
+    const shards = new Set<number>()
+    for (const tuple of tuples) {
+      const placed = this.#rules.placeCanonical(family, tuple)
+      if ('shard' in placed) shards.add(placed.shard)
+      // Elements of an array that nobody can have are on no shard; a single value says so.
+      else if (tuples.length === 1 || placed.refused === 'not-a-value') return placed
+    }
+    return [...shards]
+  }
+
+  /** In their one form; null: one is no value of its type. */
+  #values(source: KeySource, type: KeyType | undefined): Value[] | null {
+    if (type === undefined) return null
+    if (source.from === 'literal') return canonicalAll(type, [source.text])
+    const bytes = this.#bound.values[source.index]
+    if (bytes === undefined) return null
+    const format = this.#format(source.index)
+    if (source.array === true) {
+      if (bytes === null) return []
+      if (format === 1) return this.#binaryArray(bytes, type)
+      const elements = textArray(bytes.toString('utf8'))
+      return elements === null ? null : canonicalAll(type, elements)
+    }
+    const value = bytes === null ? null : this.#value(type, bytes, format)
+    return value === undefined ? null : [value]
+  }
+
+  #shown(source: KeySource): string | null {
+    if (source.from === 'literal') return source.text
+    const bytes = this.#bound.values[source.index] ?? null
+    return bytes === null || this.#format(source.index) === 1 ? null : bytes.toString('utf8')
+  }
+
+  #format(index: number): number {
+    const { formats } = this.#bound
+    return (formats.length === 1 ? formats[0] : formats[index]) ?? 0
+  }
+
+  #value(type: KeyType | undefined, bytes: Buffer, format: number): string | undefined {
+    if (type === undefined) return undefined
+    const value = format === 0 ? canonicalKey(type, bytes.toString('utf8')) : canonicalOfBinary(type, bytes)
+    return value ?? undefined
+  }
+
+  /** array_send: dimensions, has nulls, element type, then size and bound of each dimension. */
+  #binaryArray(bytes: Buffer, type: KeyType): Value[] | null {
+    if (bytes.length < 12) return null
+    const dimensions = int32At(bytes, 0)
+    if (dimensions === 0) return []
+    if (dimensions !== 1 || bytes.length < 20) return null
+    const count = int32At(bytes, 12)
+    if (count < 0 || count > elementsMax) return null
+    const values: Value[] = []
+    let at = 20
+    for (let index = 0; index < count; index++) {
+      if (at + 4 > bytes.length) return null
+      const size = int32At(bytes, at)
+      at += 4
+      if (size < 0) {
+        values.push(null)
+        continue
+      }
+      if (at + size > bytes.length) return null
+      const value = this.#value(type, bytes.subarray(at, at + size), 1)
+      if (value === undefined) return null
+      values.push(value)
+      at += size
+    }
+    return values
+  }
+}
+
+function canonicalAll(type: KeyType, texts: readonly Value[]): Value[] | null {
+  const values: Value[] = []
+  for (const text of texts) {
+    const value = text === null ? null : canonicalKey(type, text)
+    if (text !== null && value === null) return null
+    values.push(value)
+  }
+  return values
+}
+
+/** `{1,2,NULL,"a b"}`; null: of another shape. */
+export function textArray(text: string): Value[] | null {
+  const body = /^\s*\{([\s\S]*)\}\s*$/.exec(text)?.[1]
+  if (body === undefined) return null
+  if (body.trim() === '') return []
+  const values: Value[] = []
+  const element = /\s*(?:"((?:[^"\\]|\\[\s\S])*)"|([^",{}\\]+))\s*(,|$)/y
+  for (;;) {
+    const found = element.exec(body)
+    if (found === null || values.length >= elementsMax) return null
+    const [, quotedText, plain, end] = found
+    if (quotedText !== undefined) values.push(quotedText.replace(/\\([\s\S])/g, '$1'))
+    else if (/^null$/i.test((plain as string).trim())) values.push(null)
+    else values.push((plain as string).trim())
+    if (end === '') return values
+  }
+}

@@ -1,0 +1,113 @@
+// Statements about the session itself: settings, which every shard is to have; Tenfold's own; what the client has prepared. In
+// a transaction settings are said to all shards that are in it, and kept for those that join.
+
+import { dataRow } from '../../wire/postgres/index.ts'
+import type { RouterCommand } from '../sql/contract.ts'
+import type { ShardClient } from './client.ts'
+import { type Execution, onOne } from './execute.ts'
+import { StatementFailed, tagOf } from './statement-failed.ts'
+import { booleanOf, type TenfoldSetting, tenfoldSetting } from './tenfold-settings.ts'
+import { journalFull } from './transaction.ts'
+
+/** Null: it is none of Tenfold's own. */
+export function tenfoldCommand({ client, statement, answer }: Execution): string | null {
+  const said = tenfoldSetting(statement.text)
+  if (said === null) return null
+  if (said.kind === 'set') return set(client, said)
+  answer.texts([said.name], [dataRow([shown(client, said.name)])])
+  return 'SHOW'
+}
+
+function shown(client: ShardClient, name: string): string {
+  if (name === 'tenfold.shard') return client.route
+  const on = name === 'tenfold.dry_run' ? client.dryRun : client.allowBroadcast
+  return on ? 'on' : 'off'
+}
+
+function set(client: ShardClient, { name, value, local }: TenfoldSetting & { kind: 'set' }): string {
+  const on = value === null ? false : booleanOf(value)
+  if (on === null) throw StatementFailed.of('22023', `parameter "${name}" requires a Boolean value`)
+  const { transaction, allowBroadcast, dryRun } = client
+  if (local && !transaction.inTransaction) return 'SET'
+  if (local) client.localBefore ??= { allowBroadcast, dryRun }
+  if (name === 'tenfold.dry_run') client.dryRun = on
+  else client.allowBroadcast = on
+  return value === null ? 'RESET' : 'SET'
+}
+
+/** What a group's router answers of itself. */
+export async function routerCommand(one: Execution, command: RouterCommand): Promise<string> {
+  const { client, answer } = one
+  if (command.kind === 'show' && command.name === 'tenfold.route') {
+    answer.texts([command.name], [dataRow([client.route])])
+    return 'SHOW'
+  }
+  if (command.kind === 'set-after' || (command.kind === 'show' && command.name !== 'tenfold.reads'))
+    throw StatementFailed.of(
+      '0A000',
+      'A token stands for a write on one server; over shards there is none.',
+      {
+        detail: 'shard-unsupported',
+        hint: 'Reads of the same session see its writes; for others choose `SET tenfold.reads TO fresh`.',
+      },
+    )
+  const tag = await onOne(one, client.home, false)
+  const seat = client.seats.known(client.home)
+  if (seat !== undefined) client.seats.shareReads(seat)
+  return tag
+}
+
+export async function runSetting(one: Execution): Promise<string> {
+  const { client, statement, request } = one
+  const { info, text } = statement
+  if (info.prepared !== null) return deallocate(client, info.prepared.name)
+  if (info.settings.some(change => change.kind === 'unknown' || change.kind === 'unknown-local'))
+    throw StatementFailed.of(
+      '0A000',
+      'What this sets is known only after it has run, and must be on every shard.',
+      {
+        detail: 'shard-setting',
+        hint: 'Use SET, or set_config() with literals.',
+      },
+    )
+  const discard = info.settings.find(change => change.kind === 'discard')
+  const { transaction, seats } = client
+  if (transaction.kind === 'none') {
+    const { home } = client
+    const tag = await onOne(one, home, false)
+    const seat = seats.open(home)
+    if (discard?.kind === 'discard') await discarded(client, text, discard.what === 'all')
+    else seats.share(seat)
+    return tag
+  }
+  if (transaction.journal.full) throw journalFull()
+  const before = transaction.members
+  const tag = await onOne(one, client.home, false)
+  const first = seats.open(client.home)
+  for (const seat of before) if (seat !== first) tagOf(await seat.command(request.sql))
+  transaction.journal.setting(text)
+  return tag
+}
+
+/** Said to the first already. */
+async function discarded(client: ShardClient, text: string, all: boolean): Promise<void> {
+  const first = client.seats.open(client.home)
+  for (const seat of client.seats.opened) if (seat !== first && !seat.lost) tagOf(await seat.command(text))
+  client.seats.share(first)
+  if (!all) return
+  for (const name of [...client.statements.keys()]) client.forget(name)
+  client.unnamed = null
+  client.cursors.clear()
+  client.allowBroadcast = client.dryRun = false
+}
+
+function deallocate(client: ShardClient, name: string | null): string {
+  if (name === null) {
+    for (const known of [...client.statements.keys()]) client.forget(known)
+    return 'DEALLOCATE ALL'
+  }
+  if (!client.statements.has(name))
+    throw StatementFailed.of('26000', `prepared statement "${name}" does not exist`)
+  client.forget(name)
+  return 'DEALLOCATE'
+}

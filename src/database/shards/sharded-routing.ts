@@ -1,0 +1,189 @@
+// One sharded database in a router: a routing of its own for each shard's group, and what all clients share: the map, the plans
+// of texts. Takes each new snapshot; what belongs to one group (epochs, pools, holding) is that group's routing's matter.
+
+import type { Placed, ShardMap } from '../../policy/shard/contract.ts'
+import { compilePlacement, type Placement } from '../../policy/shard/placement.ts'
+import type { LinkTarget } from '../reads/link.ts'
+import type { DatabaseRouting, RouterContext } from '../router/database-routing.ts'
+import type { RoutedDatabase, RoutedShards, RouterUser } from '../router/snapshot.ts'
+import { createStatementBook } from '../sql/index.ts'
+import type { ShardedCatalogue } from '../sql/shards/contract.ts'
+import { createShardPlanner, type ShardPlanner } from '../sql/shards/index.ts'
+import { KeyPlaces, type PlaceRules } from './key-places.ts'
+import type { ShardedSession } from './session.ts'
+import { TextBook } from './texts.ts'
+
+/** After DDL: so long the next statement waits for what the tables are now. */
+const relearnMs = 5_000
+const nothingKnown: ShardedCatalogue = { tables: new Map(), calm: new Set() }
+
+export class ShardedRouting implements PlaceRules {
+  readonly context: RouterContext
+  readonly sessions: Set<ShardedSession> = new Set()
+  readonly #routingOf: (spec: RoutedDatabase) => DatabaseRouting
+  readonly #planner: ShardPlanner
+  readonly #byName = new Map<string, DatabaseRouting>()
+  readonly texts: TextBook
+  spec: RoutedDatabase
+  map: ShardMap
+  /** In the order of the map's shards. */
+  groups: readonly DatabaseRouting[] = []
+  #placement: Placement
+  #catalogue: ShardedCatalogue | null = null
+  #waiters: (() => void)[] = []
+  #home = 0
+  #closed = false
+
+  /** @param routingOf makes the routing of one group */
+  constructor(
+    context: RouterContext,
+    spec: RoutedDatabase,
+    routingOf: (sharded: ShardedRouting, spec: RoutedDatabase) => DatabaseRouting,
+  ) {
+    const { map } = shardsOf(spec)
+    this.context = context
+    this.spec = spec
+    this.map = map
+    this.#routingOf = group => routingOf(this, group)
+    this.#placement = compilePlacement(map)
+    this.#planner = createShardPlanner({ map, catalogue: nothingKnown })
+    // What a statement is (transaction control, settings) needs no catalogue.
+    this.texts = new TextBook(this.#planner, createStatementBook({ strict: true }))
+    this.#follow()
+  }
+
+  get name(): string {
+    return this.spec.name
+  }
+
+  /** Names prepared transactions of this system. */
+  get systemId(): string {
+    return shardsOf(this.spec).systemId
+  }
+
+  get users(): ReadonlyMap<string, RouterUser> {
+    return (this.groups[0] as DatabaseRouting).users
+  }
+
+  /** The tables are known: statements can be planned. */
+  get known(): boolean {
+    return this.#catalogue !== null
+  }
+
+  /** Where the next client's odd jobs are done. */
+  nextHome(): number {
+    this.#home = (this.#home + 1) % this.groups.length
+    if (this.groups[this.#home]?.primaryOpen === true) return this.#home
+    const open = this.groups.findIndex(group => group.primaryOpen)
+    return open < 0 ? this.#home : open
+  }
+
+  // --- snapshots ----------------------------------------------------------------------------------------------
+
+  use(spec: RoutedDatabase): void {
+    const { map } = shardsOf(spec)
+    this.spec = spec
+    if (map.version > this.map.version) {
+      this.map = map
+      this.#placement = compilePlacement(map)
+      this.#planner.learn(map, this.#catalogue ?? nothingKnown)
+      this.texts.forget()
+    }
+    this.#follow()
+    for (const session of [...this.sessions]) session.snapshotChanged()
+  }
+
+  #follow(): void {
+    const { groups } = shardsOf(this.spec)
+    const gone = new Set(this.#byName.keys())
+    this.groups = groups.map(spec => {
+      gone.delete(spec.name)
+      const known = this.#byName.get(spec.name)
+      if (known === undefined) {
+        const made = this.#routingOf(spec)
+        this.#byName.set(spec.name, made)
+        return made
+      }
+      if (known.spec !== spec) known.use(spec)
+      return known
+    })
+    for (const name of gone) {
+      this.#byName.get(name)?.close()
+      this.#byName.delete(name)
+    }
+  }
+
+  // --- what is known of tables --------------------------------------------------------------------------------
+
+  /** The tables as a shard has them. */
+  learn(catalogue: ShardedCatalogue): void {
+    this.#catalogue = catalogue
+    this.#planner.learn(this.map, catalogue)
+    this.texts.forget()
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const resolve of waiters) resolve()
+  }
+
+  /** Tables have changed: they are read anew; awaited, but not for longer than a moment. */
+  async relearn(): Promise<void> {
+    if (this.#closed) return
+    for (const group of this.groups) group.planner.definitionsChanged()
+    await this.learnt(relearnMs)
+  }
+
+  /** The next time that the tables are known, or not in time. */
+  async learnt(timeoutMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiters.push(resolve)
+    const timer = setTimeout(resolve, timeoutMs)
+    await promise
+    clearTimeout(timer)
+  }
+
+  /** Columns that a COPY without a list of them has. */
+  columnsOf(table: string): readonly string[] {
+    const columns = this.#catalogue?.tables.get(table)?.columns ?? []
+    return columns.filter(column => !column.generated).map(({ name }) => name)
+  }
+
+  /** The primary of a shard's group, for whoever reads its tables. */
+  targetOf(group: string): LinkTarget {
+    const spec = this.#byName.get(group)?.spec
+    const server = spec?.servers.find(({ id }) => id === spec.primary)
+    if (spec === undefined || server === undefined) throw new Error(`${group} has no primary`)
+    const { host, port } = server
+    const { user, password } = spec.monitor
+    return { host, port, database: spec.database, user, password, tls: spec.serverTls }
+  }
+
+  // --- where keys are -----------------------------------------------------------------------------------------
+
+  placeCanonical(family: string, values: readonly (string | null)[]): Placed {
+    return this.#placement.placeCanonical(family, values)
+  }
+
+  places(values: readonly (Buffer | null)[], formats: readonly number[]): KeyPlaces {
+    return new KeyPlaces(this, { values, formats })
+  }
+
+  // --- the end ------------------------------------------------------------------------------------------------
+
+  sweep(): void {
+    for (const group of this.groups) group.sweep()
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const session of [...this.sessions]) session.endNow('The router stops.')
+    for (const group of this.#byName.values()) group.close()
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const resolve of waiters) resolve()
+  }
+}
+
+function shardsOf(spec: RoutedDatabase): RoutedShards {
+  if (spec.shards === undefined) throw new Error(`database ${spec.name} has no shards`)
+  return spec.shards
+}

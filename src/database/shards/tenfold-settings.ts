@@ -1,0 +1,45 @@
+// Settings of a session over shards that are Tenfold's own, answered here: `tenfold.allow_broadcast`, `tenfold.dry_run`, and
+// `SHOW tenfold.shard`, which says where the last statement went.
+
+import { withoutComments } from '../sql/lexer.ts'
+
+export type TenfoldSetting =
+  | { readonly kind: 'show'; readonly name: string }
+  | { readonly kind: 'set'; readonly name: string; readonly value: string | null; readonly local: boolean }
+
+const word = /\btenfold\s*\.\s*"?(allow_broadcast|dry_run|shard)\b/i
+const show = /^\s*show\s+tenfold\s*\.\s*(allow_broadcast|dry_run|shard)\s*;?\s*$/i
+const set =
+  /^\s*set\s+(session\s+|local\s+)?tenfold\s*\.\s*(allow_broadcast|dry_run)\s*(?:=|\s+to\s)\s*('[^']*'|[\w]+)\s*;?\s*$/i
+const reset = /^\s*reset\s+tenfold\s*\.\s*(allow_broadcast|dry_run)\s*;?\s*$/i
+const begins = /^\s*(show|set|reset)\b/i
+
+export function isTenfoldSetting(text: string): boolean {
+  return word.test(text) && tenfoldSetting(text) !== null
+}
+
+/** Null: it is none of these. */
+export function tenfoldSetting(text: string): TenfoldSetting | null {
+  if (!word.test(text)) return null
+  const bare = withoutComments(text)
+  if (!begins.test(bare)) return null
+  const shown = show.exec(bare)
+  if (shown !== null) return { kind: 'show', name: `tenfold.${(shown[1] as string).toLowerCase()}` }
+  const given = set.exec(bare)
+  if (given !== null) {
+    const local = /local/i.test(given[1] ?? '')
+    const value = (given[3] as string).replaceAll("'", '')
+    const name = `tenfold.${(given[2] as string).toLowerCase()}`
+    return { kind: 'set', name, value: /^default$/i.test(value) ? null : value, local }
+  }
+  const back = reset.exec(bare)
+  if (back === null) return null
+  return { kind: 'set', name: `tenfold.${(back[1] as string).toLowerCase()}`, value: null, local: false }
+}
+
+/** As PostgreSQL reads a boolean; null: it is none. */
+export function booleanOf(value: string): boolean | null {
+  const text = value.trim().toLowerCase()
+  if (/^(on|true|t|yes|y|1)$/.test(text)) return true
+  return /^(off|false|f|no|n|0)$/.test(text) ? false : null
+}

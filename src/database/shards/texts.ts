@@ -1,0 +1,82 @@
+// What the texts of a sharded database's clients are: each statement's plan, and what is known of it otherwise. Found once for
+// each text, search path and leave to broadcast; kept in a bounded memory, forgotten when the map or the tables change.
+
+import type { StatementBook, StatementInfo } from '../sql/contract.ts'
+import type { PlannedStatement, ShardPlanner } from '../sql/shards/index.ts'
+import { isTenfoldSetting } from './tenfold-settings.ts'
+
+export interface TextStatement extends PlannedStatement {
+  readonly info: StatementInfo
+  /** It may go to its shard as the client sent it, if there is one. */
+  readonly passes: boolean
+}
+
+/** How a session's texts are to be understood. */
+export interface TextMeaning {
+  readonly searchPath: readonly string[]
+  readonly allowBroadcast: boolean
+  /** The same for the same of both. */
+  readonly key: string
+}
+
+const textsMax = 10_000
+const charactersMax = 16 << 20
+
+export class TextBook {
+  readonly #planner: ShardPlanner
+  readonly #book: StatementBook
+  readonly #texts = new Map<string, Map<string, readonly TextStatement[]>>()
+  #count = 0
+  #characters = 0
+  /** Counts what was forgotten: who keeps something looks it up again. */
+  generation = 0
+
+  constructor(planner: ShardPlanner, book: StatementBook) {
+    this.#planner = planner
+    this.#book = book
+  }
+
+  look(text: string, meaning: TextMeaning): readonly TextStatement[] {
+    let texts = this.#texts.get(meaning.key)
+    const known = texts?.get(text)
+    if (known !== undefined) return known
+    const made = this.#planner.plan(text, meaning).map(one => this.#statement(one))
+    this.#characters += text.length
+    if (++this.#count > textsMax || this.#characters > charactersMax) {
+      this.#clear()
+      texts = undefined
+    }
+    if (texts === undefined) {
+      texts = new Map()
+      this.#texts.set(meaning.key, texts)
+    }
+    texts.set(text, made)
+    return made
+  }
+
+  #statement(planned: PlannedStatement): TextStatement {
+    const info = this.#book.look(planned.text)
+    const { kind } = planned.plan
+    const passes =
+      (kind === 'one' || kind === 'keys') &&
+      info.transaction === 'none' &&
+      info.settings.length === 0 &&
+      info.command === null &&
+      info.prepared === null &&
+      info.copy === null &&
+      !isTenfoldSetting(planned.text)
+    return { ...planned, info, passes }
+  }
+
+  /** Tables or the map have changed. */
+  forget(): void {
+    this.generation++
+    this.#clear()
+  }
+
+  #clear(): void {
+    this.#texts.clear()
+    this.#count = 0
+    this.#characters = 0
+  }
+}

@@ -1,0 +1,177 @@
+// The transaction of one client over its shards. A shard joins when a statement first needs it: it hears BEGIN as the client
+// said it, and what the client has set and saved since. Ends by `commit.ts`, or by ROLLBACK everywhere.
+//
+// Kinds: none; implicit: opened for what must be one (several statements of a Query or up to a Sync, a write on several
+// shards), ended by the session; block: the client said BEGIN.
+
+import { randomUUID } from 'node:crypto'
+import type { ShardMap } from '../../policy/shard/contract.ts'
+import { type CommitWay, commitAll } from './commit.ts'
+import type { ShardSeats } from './contract.ts'
+import { TransactionJournal } from './journal.ts'
+import type { Seat } from './seat.ts'
+import type { Seats } from './seats.ts'
+import { StatementFailed, tagOf } from './statement-failed.ts'
+
+const plainBegin = 'BEGIN'
+
+interface Member {
+  readonly seat: Seat
+  wrote: boolean
+}
+
+export interface TransactionOf {
+  readonly map: () => ShardMap
+  readonly systemId: () => string
+  readonly seats: Seats
+}
+
+export class ShardTransaction implements ShardSeats {
+  readonly journal: TransactionJournal = new TransactionJournal()
+  readonly #of: TransactionOf
+  readonly #members = new Map<number, Member>()
+  readonly #joining = new Map<number, Promise<Seat>>()
+  kind: 'none' | 'implicit' | 'block' = 'none'
+  /** An error came: only its end is awaited. */
+  failed = false
+  /** Commits are under way that nobody may interrupt. */
+  committing = false
+  #begin = plainBegin
+
+  constructor(of: TransactionOf) {
+    this.#of = of
+  }
+
+  get map(): ShardMap {
+    return this.#of.map()
+  }
+
+  get inTransaction(): boolean {
+    return this.kind !== 'none'
+  }
+
+  get wrote(): boolean {
+    for (const member of this.#members.values()) if (member.wrote) return true
+    return false
+  }
+
+  /** Of ReadyForQuery. */
+  get status(): 'I' | 'T' | 'E' {
+    if (this.kind !== 'block') return 'I'
+    return this.failed ? 'E' : 'T'
+  }
+
+  /** How it was begun. */
+  get opening(): string {
+    return this.#begin
+  }
+
+  /** A shard that is in it, if there is one. */
+  get anyMember(): number | undefined {
+    return this.#members.keys().next().value
+  }
+
+  get members(): readonly Seat[] {
+    return [...this.#members.values()].map(({ seat }) => seat)
+  }
+
+  isMember(seat: Seat): boolean {
+    return this.#members.get(seat.shard)?.seat === seat
+  }
+
+  // --- for statements -----------------------------------------------------------------------------------------
+
+  seat(shard: number): Promise<Seat> {
+    const known = this.#members.get(shard)
+    if (known !== undefined) return Promise.resolve(known.seat)
+    const joining = this.#joining.get(shard)
+    if (joining !== undefined) return joining
+    const made = this.kind === 'none' ? this.#outside(shard) : this.#join(shard)
+    if (this.kind === 'none') return made
+    this.#joining.set(shard, made)
+    return made.finally(() => this.#joining.delete(shard))
+  }
+
+  async #outside(shard: number): Promise<Seat> {
+    return this.#of.seats.open(shard)
+  }
+
+  async #join(shard: number): Promise<Seat> {
+    const seat = this.#of.seats.open(shard)
+    tagOf(await seat.command(this.#begin))
+    this.#members.set(shard, { seat, wrote: false })
+    for (const sql of this.journal.texts()) tagOf(await seat.command(sql))
+    return seat
+  }
+
+  async scratch(shard: number): Promise<{ readonly seat: Seat; release(): void }> {
+    return this.#of.seats.scratch(shard)
+  }
+
+  async begin(): Promise<void> {
+    if (this.kind === 'none') this.open('implicit', plainBegin)
+  }
+
+  wroteOn(shard: number): void {
+    const member = this.#members.get(shard)
+    if (member !== undefined) member.wrote = true
+  }
+
+  // --- for the session ----------------------------------------------------------------------------------------
+
+  /** @param begin as the client said it, options and all */
+  open(kind: 'implicit' | 'block', begin: string): void {
+    this.kind = kind
+    this.failed = false
+    this.#begin = begin
+  }
+
+  /** Said to all that are in it. The first error is thrown when all have answered. */
+  async tellMembers(sql: string): Promise<void> {
+    const ends = await Promise.all(this.members.map(seat => seat.command(sql)))
+    for (const end of ends) tagOf(end)
+  }
+
+  /** Ends it; the transaction is over whatever happens. Answers how it ended. Throws what the client is to be told. */
+  async commit(): Promise<CommitWay> {
+    if (this.failed) {
+      await this.rollback()
+      return 'rolled back'
+    }
+    const members = [...this.#members.values()]
+    this.committing = true
+    try {
+      return await commitAll({
+        readers: members.filter(one => !one.wrote).map(one => one.seat),
+        writers: members.filter(one => one.wrote).map(one => one.seat),
+        gid: decider => `tenfold:${this.#of.systemId()}:${decider.id}:${randomUUID()}`,
+      })
+    } finally {
+      this.committing = false
+      this.#ended()
+    }
+  }
+
+  /** A seat that is gone has rolled back by that. */
+  async rollback(): Promise<void> {
+    const { members } = this
+    await Promise.allSettled([...this.#joining.values()])
+    await Promise.allSettled(members.map(seat => seat.command('ROLLBACK')))
+    this.#ended()
+  }
+
+  #ended(): void {
+    const { settings } = this.journal
+    const said = this.members.find(seat => !seat.lost && seat.status === 'I')
+    this.kind = 'none'
+    this.failed = false
+    this.#members.clear()
+    this.journal.clear()
+    this.#begin = plainBegin
+    if (settings && said !== undefined) this.#of.seats.share(said)
+  }
+}
+
+export function journalFull(): StatementFailed {
+  return StatementFailed.of('54000', 'Too many savepoints and settings in one transaction over shards.')
+}

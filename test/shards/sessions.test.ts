@@ -1,0 +1,431 @@
+// Clients of a sharded database, over real servers: the protocol message by message, transactions over shards, errors, cancel,
+// clients that vanish, two drivers.
+
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import postgres from 'postgres'
+import { createRouter, type Router } from '../../src/database/router/router.ts'
+import { Session } from '../../src/database/servers/session.ts'
+import { installShardSchema } from '../../src/database/shards/schema/index.ts'
+import type { ShardMap } from '../../src/policy/shard/contract.ts'
+import {
+  bindMessage,
+  cancelRequest,
+  closeMessage,
+  describeMessage,
+  executeMessage,
+  flushMessage,
+  parseMessage,
+  portalTarget,
+  queryMessage,
+  statementTarget,
+  syncMessage,
+} from '../../src/wire/postgres/index.ts'
+import { PostgresPeer } from '../tools/postgres-peer.ts'
+import { type PostgresServer, startPostgres } from '../tools/postgres-server.ts'
+import { databaseOf, waitFor } from '../tools/router-harness.ts'
+
+const ids = ['1', '2', '3']
+const slots = 12
+const map: ShardMap = {
+  format: 1,
+  version: 1,
+  shards: ids,
+  families: {
+    accounts: {
+      types: ['bigint'],
+      rule: { by: 'hash', slots: Array.from({ length: slots }, (_, slot) => slot % ids.length) },
+    },
+  },
+  tables: {
+    'public.accounts': { kind: 'sharded', family: 'accounts', key: ['id'] },
+    'public.films': { kind: 'everywhere' },
+  },
+}
+
+const endings: (() => Promise<void> | void)[] = []
+const scope = { after: (end: unknown) => void endings.push(end as () => void) } as never
+let servers: readonly PostgresServer[]
+let operators: readonly Session[]
+let router: Router
+let url = ''
+
+before(async () => {
+  const settings = { max_prepared_transactions: '50', shared_buffers: '16MB', fsync: 'off' }
+  servers = await Promise.all(ids.map(() => startPostgres(scope, { settings })))
+  operators = servers.map(
+    ({ host, port }) =>
+      new Session(() => ({ host, port, database: 'app', user: 'tenfold', password: 'secret' })),
+  )
+  for (const [index, operator] of operators.entries()) {
+    await installShardSchema({ ask: sql => operator.query(sql, 20_000), shard: ids[index] as string, map })
+    await operator.query(
+      `CREATE TABLE public.accounts (id bigint PRIMARY KEY, balance integer NOT NULL CHECK (balance >= 0));
+       CREATE TABLE public.films (id integer PRIMARY KEY, title text);
+       ALTER TABLE public.accounts OWNER TO app; ALTER TABLE public.films OWNER TO app`,
+      20_000,
+    )
+  }
+  const groups = servers.map((server, index) => ({
+    ...databaseOf({ servers: [server] }),
+    name: `main.${ids[index]}`,
+  }))
+  const whole = { ...databaseOf({ servers: [] }), primary: null, shards: { map, groups, systemId: 'test' } }
+  router = await createRouter({
+    snapshot: { format: 1, version: 1, databases: [whole] },
+    tell: (subject, text) => told.push(`${subject}: ${text}`),
+  })
+  url = `postgres://app:secret@127.0.0.1:${router.portOf('main')}/app`
+})
+const told: string[] = []
+
+test.after(async () => {
+  router.close()
+  for (const operator of operators) operator.close()
+  for (const end of endings.reverse()) await end()
+  assert.deepEqual(
+    told.filter(line => line.includes('fault')),
+    [],
+  )
+})
+
+async function client(
+  t: { after(end: () => Promise<void>): void },
+  options: pg.ClientConfig = {},
+): Promise<pg.Client> {
+  const made = new pg.Client({ connectionString: url, ...options })
+  made.on('error', () => {})
+  await made.connect()
+  t.after(() => made.end().catch(() => {}))
+  return made
+}
+
+async function peerOf(t: { after(end: () => void): void }): Promise<PostgresPeer> {
+  const port = router.portOf('main')
+  const peer = await PostgresPeer.logIn({
+    host: '127.0.0.1',
+    port,
+    database: 'app',
+    user: 'app',
+    password: 'secret',
+  })
+  t.after(() => peer.close())
+  return peer
+}
+
+/** Rows of each shard, asked of the servers themselves. */
+async function rowsOn(sql: string): Promise<string[]> {
+  const answers = await Promise.all(operators.map(operator => operator.query(sql, 20_000)))
+  return answers.map(rows => rows.map(row => row.join(',')).join(' '))
+}
+
+/** The accounts of one test: `base + 1` to `base + 12`, on all three shards. */
+async function fill(db: pg.Client, base: number): Promise<void> {
+  for (let id = base + 1; id <= base + 12; id++) await db.query(`INSERT INTO accounts VALUES (${id}, 100)`)
+}
+
+async function sumOf(from: number): Promise<number> {
+  const parts = await rowsOn(
+    `SELECT coalesce(sum(balance), 0)::text FROM public.accounts WHERE id > ${from} AND id <= ${from + 12}`,
+  )
+  return parts.reduce((sum, part) => sum + Number(part), 0)
+}
+
+async function shardOf(db: pg.Client, id: number): Promise<string> {
+  await db.query(`SELECT balance FROM accounts WHERE id = ${id}`)
+  const { rows } = await db.query('SHOW tenfold.shard')
+  return (rows[0] as Record<string, string>)['tenfold.shard'] as string
+}
+
+/** Two accounts of different shards. */
+async function twoOf(db: pg.Client, base: number): Promise<readonly [number, number]> {
+  const first = await shardOf(db, base + 1)
+  for (let id = base + 2; id <= base + 12; id++) if ((await shardOf(db, id)) !== first) return [base + 1, id]
+  throw new Error('all accounts are on one shard')
+}
+
+test('statements of one shard go there, and rows are where the map says', async t => {
+  const db = await client(t)
+  await fill(db, 0)
+  const counts = await rowsOn('SELECT count(*)::text FROM public.accounts WHERE id > 0 AND id <= 12')
+  assert.equal(
+    counts.reduce((sum, count) => sum + Number(count), 0),
+    12,
+  )
+  assert.ok(
+    counts.every(count => Number(count) > 0),
+    counts.join(),
+  )
+  for (let id = 1; id <= 12; id++) {
+    const { rows } = await db.query('SELECT id, balance FROM accounts WHERE id = $1', [id])
+    assert.deepEqual(rows, [{ id: String(id), balance: 100 }])
+  }
+  const { rowCount } = await db.query('UPDATE accounts SET balance = 101 WHERE id = $1', [3])
+  assert.equal(rowCount, 1)
+  assert.equal(await sumOf(0), 1201)
+})
+
+test('a named statement prepared once is used on every shard', async t => {
+  const db = await client(t)
+  await fill(db, 100)
+  for (let id = 101; id <= 112; id++) {
+    const { rows } = await db.query({
+      name: 'one',
+      text: 'SELECT balance FROM accounts WHERE id = $1',
+      values: [id],
+    })
+    assert.deepEqual(rows, [{ balance: 100 }])
+  }
+})
+
+test('reads of all shards give all rows', async t => {
+  const db = await client(t)
+  await fill(db, 200)
+  const { rows } = await db.query('SELECT id FROM accounts WHERE id > 200 AND id <= 212')
+  assert.deepEqual(
+    rows.map(row => Number(row.id)).sort((a, b) => a - b),
+    Array.from({ length: 12 }, (_, i) => 201 + i),
+  )
+  const bound = await db.query('SELECT id FROM accounts WHERE id > $1 AND id <= $2', [200, 206])
+  assert.equal(bound.rows.length, 6)
+})
+
+test('a transaction over shards commits as one, or not at all', async t => {
+  const db = await client(t)
+  await fill(db, 300)
+  const [one, other] = await twoOf(db, 300)
+  await db.query('BEGIN')
+  await db.query(`UPDATE accounts SET balance = balance - 30 WHERE id = ${one}`)
+  await db.query('UPDATE accounts SET balance = balance + 30 WHERE id = $1', [other])
+  assert.equal(await sumOf(300), 1200)
+  const commit = await db.query('COMMIT')
+  assert.equal(commit.command, 'COMMIT')
+  const { rows } = await db.query(`SELECT balance FROM accounts WHERE id = ${other}`)
+  assert.deepEqual(rows, [{ balance: 130 }])
+  assert.equal(await sumOf(300), 1200)
+  const decisions = await rowsOn('SELECT count(*)::text FROM tenfold.decisions')
+  assert.ok(
+    decisions.some(count => Number(count) > 0),
+    'no decision was recorded',
+  )
+
+  await db.query('BEGIN')
+  await db.query(`UPDATE accounts SET balance = balance - 30 WHERE id = ${one}`)
+  await assert.rejects(db.query('UPDATE accounts SET balance = -1 WHERE id = $1', [other]), { code: '23514' })
+  await assert.rejects(db.query('SELECT 1'), { code: '25P02' })
+  const end = await db.query('COMMIT')
+  assert.equal(end.command, 'ROLLBACK')
+  const after = await db.query(`SELECT balance FROM accounts WHERE id = ${one}`)
+  assert.deepEqual(after.rows, [{ balance: 70 }])
+  assert.deepEqual(await rowsOn('SELECT count(*)::text FROM pg_prepared_xacts'), ['0', '0', '0'])
+})
+
+test('savepoints are on shards that join before and after them', async t => {
+  const db = await client(t)
+  await fill(db, 400)
+  const [one, other] = await twoOf(db, 400)
+  await db.query('BEGIN')
+  await db.query(`UPDATE accounts SET balance = 1 WHERE id = ${one}`)
+  await db.query('SAVEPOINT a')
+  await db.query(`UPDATE accounts SET balance = 2 WHERE id = ${one}`)
+  await db.query(`UPDATE accounts SET balance = 2 WHERE id = ${other}`)
+  await assert.rejects(db.query(`UPDATE accounts SET balance = -2 WHERE id = ${other}`), { code: '23514' })
+  await db.query('ROLLBACK TO a')
+  await db.query(`UPDATE accounts SET balance = 3 WHERE id = ${other}`)
+  await db.query('RELEASE a')
+  await assert.rejects(db.query('ROLLBACK TO a'), { code: '3B001' })
+  await db.query('ROLLBACK')
+  await db.query('BEGIN')
+  await db.query('SAVEPOINT b')
+  await db.query(`UPDATE accounts SET balance = 5 WHERE id = ${other}`)
+  await db.query('ROLLBACK TO b')
+  await db.query(`UPDATE accounts SET balance = 6 WHERE id = ${one}`)
+  await db.query('COMMIT')
+  const { rows } = await db.query(`SELECT balance FROM accounts WHERE id = ${one}`)
+  assert.deepEqual(rows, [{ balance: 6 }])
+  assert.equal((await db.query(`SELECT balance FROM accounts WHERE id = ${other}`)).rows[0].balance, 100)
+})
+
+test('settings hold on every shard, and a rollback undoes them', async t => {
+  const db = await client(t)
+  await fill(db, 500)
+  const [one, other] = await twoOf(db, 500)
+  const shown = async (id: number): Promise<string> =>
+    (await db.query(`SELECT current_setting('work_mem') AS m FROM accounts WHERE id = ${id}`)).rows[0].m
+  await db.query("SET work_mem TO '5MB'")
+  assert.deepEqual([await shown(one), await shown(other)], ['5MB', '5MB'])
+  await db.query('BEGIN')
+  await shown(one)
+  await db.query("SET work_mem TO '7MB'")
+  assert.deepEqual([await shown(one), await shown(other)], ['7MB', '7MB'])
+  await db.query('ROLLBACK')
+  assert.deepEqual([await shown(one), await shown(other)], ['5MB', '5MB'])
+  await db.query('BEGIN')
+  await db.query("SET work_mem TO '9MB'")
+  await shown(one)
+  await db.query('COMMIT')
+  assert.deepEqual([await shown(one), await shown(other)], ['9MB', '9MB'])
+})
+
+const types = (messages: readonly { type: string }[]): string => messages.map(({ type }) => type).join('')
+
+test('messages are answered in their order, in one batch for two shards and behind an error', async t => {
+  const db = await client(t)
+  await fill(db, 600)
+  const [one, other] = await twoOf(db, 600)
+  const peer = await peerOf(t)
+  const text = 'SELECT balance FROM accounts WHERE id = $1'
+  peer.write(
+    parseMessage('s', text),
+    describeMessage(statementTarget, 's'),
+    bindMessage('', 's', [String(one)]),
+    executeMessage('', 0),
+    bindMessage('', 's', [String(other)]),
+    describeMessage(portalTarget, ''),
+    executeMessage('', 0),
+    syncMessage,
+  )
+  assert.equal(types(await peer.until('Z')), '1tT2DC2TDCZ')
+  peer.write(
+    bindMessage('', 's', [String(one)]),
+    executeMessage('', 0),
+    bindMessage('', 'missing', []),
+    executeMessage('', 0),
+    syncMessage,
+    queryMessage('SELECT 1'),
+  )
+  assert.equal(types(await peer.until('Z')), '2DCEZ')
+  assert.equal(types(await peer.until('Z')), 'TDCZ')
+  peer.write(parseMessage('s', text), syncMessage)
+  assert.equal(types(await peer.until('Z')), 'EZ')
+  peer.write(closeMessage(statementTarget, 's'), parseMessage('s', text), flushMessage)
+  assert.equal(types(await peer.until('1')), '31')
+  peer.write(bindMessage('', 's', [String(one)]), executeMessage('', 0), syncMessage)
+  assert.equal(types(await peer.until('Z')), '2DCZ')
+})
+
+test('a portal is read in pieces', async t => {
+  const db = await client(t)
+  await fill(db, 700)
+  const peer = await peerOf(t)
+  peer.write(queryMessage('BEGIN'))
+  assert.equal(types(await peer.until('Z')), 'CZ')
+  peer.write(
+    parseMessage('', 'SELECT id FROM accounts WHERE id > 700 AND id <= 712'),
+    bindMessage('p', '', []),
+    executeMessage('p', 5),
+    syncMessage,
+  )
+  assert.equal(types(await peer.until('Z')), '12DDDDDsZ')
+  peer.write(executeMessage('p', 5), executeMessage('p', 5), syncMessage)
+  assert.equal(types(await peer.until('Z')), 'DDDDDsDDCZ')
+  peer.write(queryMessage('COMMIT'))
+  assert.equal(types(await peer.until('Z')), 'CZ')
+})
+
+test('warnings and errors of transaction control are those of PostgreSQL', async t => {
+  const db = await client(t)
+  const notices: string[] = []
+  db.on('notice', notice => notices.push(`${notice.code} ${notice.message}`))
+  await db.query('COMMIT')
+  await db.query('BEGIN')
+  await db.query('BEGIN')
+  await db.query('ROLLBACK')
+  assert.deepEqual(notices, [
+    '25P01 there is no transaction in progress',
+    '25001 there is already a transaction in progress',
+  ])
+  await assert.rejects(db.query('SAVEPOINT a'), { code: '25P01' })
+  await assert.rejects(db.query('SELEC 1'), { code: '42601' })
+})
+
+test('several statements of one Query are one transaction', async t => {
+  const db = await client(t)
+  await fill(db, 800)
+  const [one, other] = await twoOf(db, 800)
+  await assert.rejects(
+    db.query(
+      `UPDATE accounts SET balance = 0 WHERE id = ${one}; UPDATE accounts SET balance = -1 WHERE id = ${other}`,
+    ),
+    { code: '23514' },
+  )
+  assert.equal(await sumOf(800), 1200)
+  await db.query(
+    `UPDATE accounts SET balance = 90 WHERE id = ${one}; UPDATE accounts SET balance = 110 WHERE id = ${other}`,
+  )
+  assert.equal(await sumOf(800), 1200)
+  assert.equal((await db.query(`SELECT balance FROM accounts WHERE id = ${other}`)).rows[0].balance, 110)
+})
+
+test('a cancel request reaches what runs on the shards', async t => {
+  const peer = await peerOf(t)
+  peer.write(queryMessage('BEGIN'), queryMessage('SELECT pg_sleep(60)'))
+  await peer.until('Z')
+  await waitForSleep(1)
+  const canceller = await PostgresPeer.connect({ host: '127.0.0.1', port: router.portOf('main') })
+  canceller.write(cancelRequest(peer.processId, peer.key))
+  const answer = await peer.until('Z')
+  assert.match(types(answer), /EZ$/)
+  canceller.close()
+})
+
+test('what a client that vanishes had open is rolled back on all shards', async t => {
+  const db = await client(t)
+  await fill(db, 900)
+  const [one, other] = await twoOf(db, 900)
+  const gone = await peerOf(t)
+  for (const text of [
+    'BEGIN',
+    `UPDATE accounts SET balance = 0 WHERE id = ${one}`,
+    `UPDATE accounts SET balance = 0 WHERE id = ${other}`,
+  ]) {
+    gone.write(queryMessage(text))
+    await gone.until('Z')
+  }
+  gone.close()
+  await db.query(`UPDATE accounts SET balance = balance + 1 WHERE id = ${one}`)
+  await db.query(`UPDATE accounts SET balance = balance + 1 WHERE id = ${other}`)
+  assert.equal(await sumOf(900), 1202)
+})
+
+test('postgres.js works, transactions and all', async t => {
+  const sql = postgres(url, { max: 3, onnotice: () => {} })
+  t.after(() => sql.end({ timeout: 1 }))
+  for (let id = 1001; id <= 1012; id++) await sql`INSERT INTO accounts VALUES (${id}, 100)`
+  const rows = await sql`SELECT id FROM accounts WHERE id > 1000 AND id <= 1012`
+  assert.equal(rows.length, 12)
+  await Promise.all(
+    Array.from({ length: 12 }, (_, index) =>
+      sql
+        .begin(async tx => {
+          await tx`UPDATE accounts SET balance = balance - 1 WHERE id = ${1001 + index}`
+          await tx`UPDATE accounts SET balance = balance + 1 WHERE id = ${1001 + ((index + 1) % 12)}`
+        })
+        .catch(() => null),
+    ),
+  )
+  assert.equal(await sumOf(1000), 1200)
+})
+
+async function waitForSleep(count: number): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    const running = await rowsOn(
+      "SELECT count(*)::text FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid()",
+    )
+    if (running.reduce((sum, one) => sum + Number(one), 0) >= count) return
+    await sleep(20)
+  }
+  throw new Error('it does not run')
+}
+
+test('nothing is left: no client, no connection in use', async () => {
+  await waitFor(
+    () =>
+      router
+        .status()
+        .every(({ clients, servers: all }) => clients === 0 && all.every(one => one.active === 0)),
+    () => JSON.stringify(router.status()),
+  )
+})
