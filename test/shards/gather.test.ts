@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type GatherInput, runAcross } from '../../src/database/shards/gather/index.ts'
+import { runAcross } from '../../src/database/shards/gather/index.ts'
 import type { AcrossPlan, MergeKey } from '../../src/database/sql/shards/contract.ts'
 import { answered, KeptAnswer, shardOf, sorted, startGathering } from './gather-harness.ts'
 
@@ -314,25 +314,26 @@ test('statements over several shards', { timeout: 120_000 }, async t => {
   await t.test('a reader that is slow holds the shards back, and merging keeps a page of each', async () => {
     const rows = 40_000
     const sql = `SELECT n, repeat('x', 500) FROM generate_series(1, ${rows}) AS n ORDER BY n`
-    let most = 0
-    const counted = (input: GatherInput): Promise<unknown> => runAcross(input)
+    let held = 0
+    const delivered = (): number => seats.all.reduce((sum, seat) => sum + seat.rows, 0)
     for (const plan of [concatPlan, mergePlan(sql, [key(0, 'number')])]) {
       const pausesBefore = seats.all.map(seat => seat.pauses)
+      const rowsBefore = delivered()
       const answer = new KeptAnswer(
         1_000,
         () => {
-          most = Math.max(most, process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers)
+          held = Math.max(held, delivered() - rowsBefore - answer.count)
         },
         true,
       )
-      const end = await counted({ ...gathering.input(plan, sql), answer })
+      const end = await runAcross({ ...gathering.input(plan, sql), answer })
       assert.deepEqual(end, { tag: `SELECT ${rows * 3}` })
       assert.equal(answer.count, rows * 3)
       for (const [index, seat] of seats.all.entries())
         assert.ok(seat.pauses > (pausesBefore[index] as number))
     }
-    // All rows would be 60 MB, twice.
-    t.diagnostic(`most bytes in use: ${most >> 20} MiB`)
+    // A page of each, and what was in the pieces of the network that had come by then: 64 KiB have 120 rows.
+    assert.ok(held > 0 && held < 3 * (256 + 400), `${held} rows were held`)
   })
 
   await t.test('answers keep the shape that the client expects', async () => {

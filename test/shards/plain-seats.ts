@@ -60,6 +60,8 @@ export class PlainSeat implements ShardSeat {
   lost = false
   cancels = 0
   pauses = 0
+  /** Rows that came. */
+  rows = 0
   /** Texts that were sent, in their order. */
   readonly said: string[] = []
   readonly #socket: Socket
@@ -230,8 +232,10 @@ export class PlainSeat implements ShardSeat {
 
   #frame(type: number, bytes: Buffer, from: number, to: number): void {
     const asked = this.#asked
-    if (type === backend.dataRow) asked?.sink.row(bytes, from, to)
-    else if (type === backend.copyData) asked?.sink.copyData?.(bytes, from, to)
+    if (type === backend.dataRow) {
+      this.rows++
+      asked?.sink.row(bytes, from, to)
+    } else if (type === backend.copyData) asked?.sink.copyData?.(bytes, from, to)
     else this.#said(type, Buffer.from(bytes.subarray(from, to)))
   }
 

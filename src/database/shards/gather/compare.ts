@@ -100,8 +100,13 @@ function compareDecimals(one: Sortable, other: Sortable): number {
   const [a, b] = [one as DecimalText, other as DecimalText]
   const near = byFloat(a.near, b.near)
   if (near !== 0 || Number.isNaN(a.near)) return near
-  if (a.text === b.text || (a.text.length <= exactDigits && b.text.length <= exactDigits)) return 0
+  if (a.text === b.text || (isExact(a) && isExact(b))) return 0
   return compareExactly(a.text, b.text)
+}
+
+/** No other decimal of its kind has the same double. */
+function isExact({ near, text }: DecimalText): boolean {
+  return text.length <= exactDigits && Number.isFinite(near) && !text.includes('e')
 }
 
 interface Decimal {

@@ -18,10 +18,14 @@ export function tagOf(end: SeatEnd): string {
   return end.tag
 }
 
+/** A request to cancel is lost where the statement has not begun yet. */
+const cancelAgainMs = 200
+
 export class Fan {
   readonly #seats: readonly ShardSeat[]
   readonly #running = new Set<ShardSeat>()
   #failure: unknown = null
+  #again: NodeJS.Timeout | undefined
   #failed = false
 
   constructor(seats: readonly ShardSeat[]) {
@@ -37,11 +41,10 @@ export class Fan {
     if (this.#failed) return
     this.#failed = true
     this.#failure = reason
-    for (const seat of this.#running) {
-      seat.cancel()
-      // Never while its rows are being taken.
-      queueMicrotask(() => seat.resume())
-    }
+    // Never while their rows are being taken.
+    for (const seat of this.#running) queueMicrotask(() => seat.resume())
+    this.#cancel()
+    if (this.#running.size > 0) this.#again = setInterval(() => this.#cancel(), cancelAgainMs).unref()
   }
 
   pause(): void {
@@ -67,8 +70,13 @@ export class Fan {
         }
       }),
     )
+    clearInterval(this.#again)
     if (this.#failed) throw this.#failure
     return results
+  }
+
+  #cancel(): void {
+    for (const seat of this.#running) seat.cancel()
   }
 
   /** Its last rows may have come while it was paused. */
