@@ -71,6 +71,8 @@ interface Asked {
 }
 
 const letters: Readonly<Record<number, 'I' | 'T' | 'E'>> = { 73: 'I', 84: 'T', 69: 'E' }
+/** query_canceled */
+const canceled = '57014'
 const noSink: SeatSink = { row: () => {} }
 
 export class Seat implements ShardSeat, StreamEnd {
@@ -89,6 +91,7 @@ export class Seat implements ShardSeat, StreamEnd {
   /** The end of the last call that was made. */
   #line: Promise<unknown> = Promise.resolve()
   #lastError: Buffer | null = null
+  #instead: Buffer | null = null
   #drainWaiters: (() => void)[] = []
   /** Batches passed on that are not answered yet. */
   owed = 0
@@ -223,7 +226,9 @@ export class Seat implements ShardSeat, StreamEnd {
   }
   #slow = false
 
-  cancel(): void {
+  /** @param instead the ErrorResponse that stands for the server's 57014, of what is asked */
+  cancel(instead: Buffer | null = null): void {
+    this.#instead = instead
     this.session.cancel()
   }
 
@@ -343,6 +348,10 @@ export class Seat implements ShardSeat, StreamEnd {
         if (asked !== null && asked.errorFrame === null) {
           asked.error = readReport(bytes, from + 5, to)
           asked.errorFrame = this.#lastError
+          if (asked.error?.code === canceled && this.#instead !== null) {
+            asked.error = readReport(this.#instead, 5, this.#instead.length)
+            asked.errorFrame = this.#instead
+          }
         }
         return
       case backend.commandComplete:
@@ -383,6 +392,7 @@ export class Seat implements ShardSeat, StreamEnd {
       return
     }
     this.#status = status
+    this.#instead = null
     const asked = this.#asked
     this.#asked = null
     if (asked === null) return
