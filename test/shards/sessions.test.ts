@@ -14,6 +14,8 @@ import {
   bindMessage,
   cancelRequest,
   closeMessage,
+  copyDoneMessage,
+  copyFailMessage,
   describeMessage,
   executeMessage,
   flushMessage,
@@ -419,6 +421,90 @@ async function waitForSleep(count: number): Promise<void> {
   }
   throw new Error('it does not run')
 }
+
+test('several rows of one INSERT, and what is everywhere, are one transaction', async t => {
+  const db = await client(t)
+  const values = Array.from({ length: 12 }, (_, index) => `(${1101 + index}, 100)`).join(', ')
+  const made = await db.query(`INSERT INTO accounts VALUES ${values} RETURNING id`)
+  assert.equal(made.rowCount, 12)
+  assert.equal(await sumOf(1100), 1200)
+  await assert.rejects(db.query('INSERT INTO accounts VALUES (1120, 1), (1121, 1), (1122, 1), (1101, 1)'), {
+    code: '23505',
+  })
+  assert.equal((await db.query('SELECT id FROM accounts WHERE id IN (1120, 1121, 1122)')).rows.length, 0)
+  await db.query('INSERT INTO films VALUES ($1, $2)', [1, 'one'])
+  assert.deepEqual(await rowsOn('SELECT title FROM public.films WHERE id = 1'), ['one', 'one', 'one'])
+  const { rows } = await db.query('SELECT title FROM films WHERE id = 1')
+  assert.deepEqual(rows, [{ title: 'one' }])
+})
+
+test('what would go to all shards is refused until it is allowed, and nothing happens', async t => {
+  const db = await client(t)
+  await fill(db, 1200)
+  const text = 'UPDATE accounts SET balance = balance + 1 WHERE balance = 100 AND id > 1200 AND id <= 1212'
+  await assert.rejects(db.query(text), { detail: 'shard-broadcast' })
+  await db.query('SET tenfold.allow_broadcast TO on')
+  assert.equal((await db.query(text)).rowCount, 12)
+  assert.equal(await sumOf(1200), 1212)
+  await db.query('BEGIN')
+  await db.query('SET LOCAL tenfold.allow_broadcast TO off')
+  await assert.rejects(db.query(text), { detail: 'shard-broadcast' })
+  await db.query('ROLLBACK')
+  assert.equal((await db.query('SHOW tenfold.allow_broadcast')).rows[0]['tenfold.allow_broadcast'], 'on')
+  await db.query('SET tenfold.dry_run = on')
+  const { rows } = await db.query('DELETE FROM accounts WHERE id > 1200')
+  assert.equal(rows[0].shards, '1, 2, 3')
+  assert.equal(await sumOf(1200), 1212)
+})
+
+test('COPY puts each row on its shard, and brings all of them out', async t => {
+  await client(t)
+  const peer = await peerOf(t)
+  const copyData = (text: string): Buffer => {
+    const body = Buffer.from(text)
+    const head = Buffer.from('d\0\0\0\0', 'latin1')
+    head.writeInt32BE(4 + body.length, 1)
+    return Buffer.concat([head, body])
+  }
+  const lines = Array.from({ length: 12 }, (_, index) => `${1301 + index}\t100\n`).join('')
+  peer.write(queryMessage('COPY accounts FROM STDIN'))
+  assert.equal(types(await peer.until('G')), 'G')
+  peer.write(copyData(lines.slice(0, 37)), copyData(lines.slice(37)), copyDoneMessage)
+  assert.equal(types(await peer.until('Z')), 'CZ')
+  assert.equal(await sumOf(1300), 1200)
+  peer.write(queryMessage('COPY accounts FROM STDIN'), copyData('1320\t1\n1301\t1\n'), copyDoneMessage)
+  assert.equal(types(await peer.until('Z')), 'GEZ')
+  peer.write(queryMessage('COPY accounts FROM STDIN'), copyData('1321\t1\n'), copyFailMessage('no'))
+  assert.equal(types(await peer.until('Z')), 'GEZ')
+  const left = await rowsOn('SELECT id::text FROM public.accounts WHERE id > 1312 AND id < 1400')
+  assert.deepEqual(left, ['', '', ''])
+  peer.write(queryMessage('COPY accounts TO STDOUT'))
+  const answer = await peer.until('Z')
+  assert.match(types(answer), /^Hd+cCZ$/)
+  const out = answer.filter(({ type }) => type === 'd').map(({ payload }) => payload.toString())
+  assert.equal(
+    out
+      .join('')
+      .split('\n')
+      .filter(line => /^13(0[1-9]|1[0-2])\t/.test(line)).length,
+    12,
+  )
+})
+
+test('DDL goes to all shards in one transaction, and is known at once', async t => {
+  const db = await client(t)
+  await db.query('ALTER TABLE accounts ADD COLUMN note text')
+  await db.query('INSERT INTO accounts (id, balance, note) VALUES (1401, 1, $1)', ['new'])
+  const { rows } = await db.query('SELECT note FROM accounts WHERE id > 1400 AND note IS NOT NULL')
+  assert.deepEqual(rows, [{ note: 'new' }])
+  await operators[2]?.query('ALTER TABLE public.accounts ADD COLUMN only_here text', 20_000)
+  await assert.rejects(db.query('ALTER TABLE accounts ADD COLUMN only_here text'), { code: '42701' })
+  const columns = await rowsOn(
+    "SELECT count(*)::text FROM information_schema.columns WHERE table_name = 'accounts' AND column_name = 'only_here'",
+  )
+  assert.deepEqual(columns, ['0', '0', '1'])
+  await operators[2]?.query('ALTER TABLE public.accounts DROP COLUMN only_here', 20_000)
+})
 
 test('nothing is left: no client, no connection in use', async () => {
   await waitFor(

@@ -210,8 +210,8 @@ export class Router implements RouterContext {
       const sentence = `The snapshot's format is ${snapshot.format}; this router knows ${routerSnapshotFormat}.`
       throw new Failure(databaseFailures.snapshotInvalid, sentence)
     }
-    for (const spec of snapshot.databases) {
-      const before = this.#doors.get(spec.name)?.database.spec
+    for (const spec of snapshot.databases.flatMap(one => [one, ...(one.shards?.groups ?? [])])) {
+      const before = this.#plain(spec.name)?.spec
       if (before !== undefined && spec.epoch < before.epoch) {
         const sentence = `Database '${spec.name}' is at epoch ${before.epoch} here; the snapshot has ${spec.epoch}.`
         throw new Failure(databaseFailures.epochOld, sentence)
@@ -295,7 +295,8 @@ export class Router implements RouterContext {
         sharded === null
           ? readCatalogue
           : async query => {
-              sharded.learn(await readShardCatalogue(sharded.targetOf(spec.name)))
+              if (sharded.isModel(spec.name))
+                sharded.learn(await readShardCatalogue(sharded.targetOf(spec.name)))
               return readCatalogue(query)
             },
     })

@@ -11,6 +11,10 @@ import { decisionSql } from './schema/decisions.ts'
 import type { Seat } from './seat.ts'
 import { StatementFailed } from './statement-failed.ts'
 
+/** Others act by the decision at once: it must not be lost when the server crashes, whatever the client has set. */
+const durable =
+  "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')"
+
 export type CommitWay = 'committed' | 'rolled back'
 
 export interface CommitOf {
@@ -50,7 +54,7 @@ async function commitTwoPhase(decider: Seat, others: readonly Seat[], gid: strin
     await Promise.all([said(decider, 'ROLLBACK'), ...votes.map(vote => undo(vote.seat, vote.end, gid))])
     throw new StatementFailed(frameOf(refusal.end))
   }
-  const row = await said(decider, decisionSql(gid))
+  const row = await said(decider, `${durable}; ${decisionSql(gid)}`)
   const decision = row instanceof SeatLost || row.errorFrame !== null ? row : await said(decider, 'COMMIT')
   if (decision !== row && decision instanceof SeatLost) throw unknown(decision)
   if (!committed(decision) || decision === row) {

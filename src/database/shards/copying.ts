@@ -1,6 +1,7 @@
 // COPY over shards: out of, or into, one shard as it is; over several by `gather/`, with the client's data handed over as it
 // comes. The client's COPY mode begins with the servers' own answer.
 
+import { copyDoneMessage } from '../../wire/postgres/index.ts'
 import type { ShardPlan } from '../sql/shards/contract.ts'
 import type { AcrossEnd, SeatCopy, SeatEnd } from './contract.ts'
 import { type Execution, onOne, placesOf, refused, targets } from './execute.ts'
@@ -20,9 +21,12 @@ export async function copyOut(
   if (shards.length === 1) return onOne(one, shards[0] as number, false)
   if (across !== 'concat') throw refused(across)
   const { transaction } = client
-  return endOf(
+  const tag = endOf(
     await copyOutAcross({ request, targets: shards, options: options ?? asText, seats: transaction, answer }),
   )
+  // A server's and a client's are the same.
+  client.output.addAll(copyDoneMessage)
+  return tag
 }
 
 /** What takes the client's data. */

@@ -22,6 +22,7 @@ import {
   readQuery,
   readTarget,
   readyForQuery,
+  rowDescription,
   statementTarget,
   TargetView,
 } from '../../wire/postgres/index.ts'
@@ -31,6 +32,7 @@ import { type KnownStatement, noRequest, type Portal, type ShardClient } from '.
 import { ClientGone } from './client-output.ts'
 import { execute, inFailedTransaction, refused } from './execute.ts'
 import { failureOf, StatementFailed } from './statement-failed.ts'
+import { isTenfoldSetting, tenfoldSetting } from './tenfold-settings.ts'
 import type { TextStatement } from './texts.ts'
 
 const preparedFactor = 20
@@ -186,7 +188,7 @@ export class Interpreter {
         transaction.open('implicit', 'BEGIN')
       const answer = new ClientAnswer(output, 'if-any')
       const tag = await this.#one(statement, {
-        request: { ...noRequest, sql: statement.text },
+        request: { ...noRequest, sql: statements.length === 1 ? text : statement.text },
         simple: true,
         answer,
         types: async () => [],
@@ -305,7 +307,10 @@ export class Interpreter {
     statement: KnownStatement,
   ): Promise<{ readonly types: readonly number[]; readonly fields: Buffer | null }> {
     const [one] = this.#client.look(statement.text)
-    if (one === undefined || !isAsked(one)) return { types: [], fields: null }
+    if (one === undefined || !isAsked(one)) {
+      const own = tenfoldSetting(statement.text)
+      return { types: [], fields: own?.kind === 'show' ? rowDescription([{ name: own.name }]) : null }
+    }
     return this.#client.describe(statement)
   }
 
@@ -340,7 +345,7 @@ export class Interpreter {
     const answer = new ClientAnswer(output, portal.fieldsWanted ? 'first' : 'none', rowsMax > 0)
     const tag = await this.#one(statement, {
       request: {
-        sql: statement.text,
+        sql: portal.statement.text,
         types: portal.statement.types,
         parameters: portal.values,
         parameterFormats: portal.formats,
@@ -400,8 +405,8 @@ function fault(): StatementFailed {
 }
 
 /** A server has something to say of it: its parameters and columns. */
-function isAsked({ plan, info }: TextStatement): boolean {
-  return plan.kind !== 'transaction' && info.transaction === 'none' && info.kind !== 'transaction'
+function isAsked({ plan, info, text }: TextStatement): boolean {
+  return plan.kind !== 'transaction' && info.transaction === 'none' && !isTenfoldSetting(text)
 }
 
 /** It is part of a transaction that is opened for it. */

@@ -2,7 +2,7 @@
 // a transaction settings are said to all shards that are in it, and kept for those that join.
 
 import { dataRow } from '../../wire/postgres/index.ts'
-import type { RouterCommand } from '../sql/contract.ts'
+import type { RouterCommand, SettingChange } from '../sql/contract.ts'
 import type { ShardClient } from './client.ts'
 import { type Execution, onOne } from './execute.ts'
 import { StatementFailed, tagOf } from './statement-failed.ts'
@@ -70,6 +70,11 @@ export async function runSetting(one: Execution): Promise<string> {
         hint: 'Use SET, or set_config() with literals.',
       },
     )
+  if (info.settings.some(changesEncoding))
+    throw StatementFailed.of('0A000', 'Over shards, clients speak UTF-8: client_encoding stays UTF8.', {
+      detail: 'shard-setting',
+      hint: 'Let the driver use UTF8.',
+    })
   const discard = info.settings.find(change => change.kind === 'discard')
   const { transaction, seats } = client
   if (transaction.kind === 'none') {
@@ -87,6 +92,11 @@ export async function runSetting(one: Execution): Promise<string> {
   for (const seat of before) if (seat !== first) tagOf(await seat.command(request.sql))
   transaction.journal.setting(text)
   return tag
+}
+
+function changesEncoding(change: SettingChange): boolean {
+  if (change.kind !== 'set' || !/^(client_encoding|names)$/i.test(change.name)) return false
+  return !/^'?(utf-?8|unicode|default)'?$/i.test(change.value)
 }
 
 /** Said to the first already. */

@@ -20,6 +20,7 @@ import { plainError, protocolError, routerError, type SqlError } from '../router
 import { type CopyEnd, type CopyTarget, ShardClient } from './client.ts'
 import { ClientOutput } from './client-output.ts'
 import { CopyReader } from './copy-reader.ts'
+import type { WaitingClient } from './deadlocks.ts'
 import { FastBatch } from './fast-batch.ts'
 import { Interpreter } from './interpreter.ts'
 import type { Seat, SeatOwner } from './seat.ts'
@@ -27,6 +28,7 @@ import { Seats } from './seats.ts'
 import type { ShardedRouting } from './sharded-routing.ts'
 import { failureOf } from './statement-failed.ts'
 import { ShardTransaction } from './transaction.ts'
+import { deadlockFrame } from './upkeep.ts'
 
 export interface ShardedStart {
   readonly userName: string
@@ -89,6 +91,7 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
       transaction: new ShardTransaction({
         map: () => routing.map,
         systemId: () => routing.systemId,
+        commits: () => routing.commits,
         seats: this.#seats,
       }),
       copySource: { read: target => this.#readCopy(target) },
@@ -111,6 +114,23 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
   /** Nothing is under way, no transaction is open. */
   get idle(): boolean {
     return this.#state === '' && this.#passingTo === null && !this.#client.transaction.inTransaction
+  }
+
+  get inTransaction(): boolean {
+    return this.#client.transaction.inTransaction
+  }
+
+  /** Its part in deadlocks over shards. */
+  get waiting(): WaitingClient {
+    const seats = this.#client.transaction.members
+    return {
+      name: String(this.processId),
+      processes: seats.map(({ id, session }) => ({ shard: id, processId: session.server?.processId ?? 0 })),
+      giveWay: shard => {
+        if (this.#client.transaction.committing) return
+        for (const seat of seats) if (seat.id === shard && !seat.free) seat.cancel(deadlockFrame)
+      },
+    }
   }
 
   // --- the beginning ------------------------------------------------------------------------------------------
@@ -140,6 +160,10 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
   #greeted(seat: Seat): void {
     if (this.#isOver) return
     this.routing.context.wheel.set(this, Infinity)
+    if (seat.session.told?.utf8 === false) {
+      this.fail(plainError('0A000', 'Over shards, clients speak UTF-8: set client_encoding to UTF8.', true))
+      return
+    }
     const frames: Buffer[] = []
     for (const [name, value] of seat.session.told?.values ?? []) {
       this.#told.set(name, value)

@@ -3,6 +3,7 @@
 
 import type { Placed, ShardMap } from '../../policy/shard/contract.ts'
 import { compilePlacement, type Placement } from '../../policy/shard/placement.ts'
+import { placeOf } from '../feed/index.ts'
 import type { LinkTarget } from '../reads/link.ts'
 import type { DatabaseRouting, RouterContext } from '../router/database-routing.ts'
 import type { RoutedDatabase, RoutedShards, RouterUser } from '../router/snapshot.ts'
@@ -10,8 +11,10 @@ import { createStatementBook } from '../sql/index.ts'
 import type { ShardedCatalogue } from '../sql/shards/contract.ts'
 import { createShardPlanner, type ShardPlanner } from '../sql/shards/index.ts'
 import { KeyPlaces, type PlaceRules } from './key-places.ts'
+import type { ShardPrimary } from './primaries.ts'
 import type { ShardedSession } from './session.ts'
 import { TextBook } from './texts.ts'
+import { ShardUpkeep } from './upkeep.ts'
 
 /** After DDL: so long the next statement waits for what the tables are now. */
 const relearnMs = 5_000
@@ -32,6 +35,9 @@ export class ShardedRouting implements PlaceRules {
   #catalogue: ShardedCatalogue | null = null
   #waiters: (() => void)[] = []
   #home = 0
+  /** Names of commits over shards that are at work here: recovery leaves them alone. */
+  readonly commits: Set<string> = new Set()
+  readonly upkeep: ShardUpkeep
   #closed = false
 
   /** @param routingOf makes the routing of one group */
@@ -50,6 +56,20 @@ export class ShardedRouting implements PlaceRules {
     // What a statement is (transaction control, settings) needs no catalogue.
     this.texts = new TextBook(this.#planner, createStatementBook({ strict: true }))
     this.#follow()
+    this.upkeep = new ShardUpkeep({
+      systemId: shardsOf(spec).systemId,
+      shards: () =>
+        this.groups.map((group, index) => this.#primaryOf(group, this.map.shards[index] as string)),
+      underWay: commit => this.commits.has(commit),
+      clients: () => [...this.sessions].filter(one => one.inTransaction).map(one => one.waiting),
+      tell: text => context.tell(this.name, text),
+    })
+  }
+
+  /** As the superuser, for what commits have left behind. */
+  #primaryOf({ spec }: DatabaseRouting, shard: string): ShardPrimary {
+    const place = spec.holding ? null : placeOf(spec)
+    return { shard, epoch: spec.epoch, target: place }
   }
 
   get name(): string {
@@ -147,6 +167,11 @@ export class ShardedRouting implements PlaceRules {
     return columns.filter(column => !column.generated).map(({ name }) => name)
   }
 
+  /** Its tables go for all shards': those of the first group that can be asked. */
+  isModel(group: string): boolean {
+    return !this.known || this.groups.find(one => one.primaryOpen)?.name === group
+  }
+
   /** The primary of a shard's group, for whoever reads its tables. */
   targetOf(group: string): LinkTarget {
     const spec = this.#byName.get(group)?.spec
@@ -175,6 +200,7 @@ export class ShardedRouting implements PlaceRules {
 
   close(): void {
     this.#closed = true
+    this.upkeep.close()
     for (const session of [...this.sessions]) session.endNow('The router stops.')
     for (const group of this.#byName.values()) group.close()
     const waiters = this.#waiters

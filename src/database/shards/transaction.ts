@@ -23,6 +23,8 @@ interface Member {
 export interface TransactionOf {
   readonly map: () => ShardMap
   readonly systemId: () => string
+  /** Names of commits that are at work. */
+  readonly commits: () => Set<string>
   readonly seats: Seats
 }
 
@@ -140,13 +142,20 @@ export class ShardTransaction implements ShardSeats {
     }
     const members = [...this.#members.values()]
     this.committing = true
+    const commits = this.#of.commits()
+    let name = ''
     try {
       return await commitAll({
         readers: members.filter(one => !one.wrote).map(one => one.seat),
         writers: members.filter(one => one.wrote).map(one => one.seat),
-        gid: decider => `tenfold:${this.#of.systemId()}:${decider.id}:${randomUUID()}`,
+        gid: decider => {
+          name = `tenfold:${this.#of.systemId()}:${decider.id}:${randomUUID()}`
+          commits.add(name)
+          return name
+        },
       })
     } finally {
+      commits.delete(name)
       this.committing = false
       this.#ended()
     }
