@@ -1,39 +1,49 @@
 // What one router does for a sharded database beside its clients: ends commits that were left behind, and deadlocks over shards.
 
-import type { RoutedDatabase } from '../router/snapshot.ts'
+import { errorResponse } from '../../wire/postgres/index.ts'
 import { ShardDeadlocks, type WaitingClient } from './deadlocks.ts'
 import { Primaries, type ShardPrimary } from './primaries.ts'
 import { type RecoveryStatus, ShardRecovery } from './recovery.ts'
 
-/** Among a group's users, the servers' superuser. */
-const operator = 'tenfold'
-
 export interface UpkeepOptions {
-  /** As things stand when it is asked; with shards. */
-  readonly spec: () => RoutedDatabase
+  readonly systemId: string
+  /** As things stand when it is asked. */
+  readonly shards: () => readonly ShardPrimary[]
+  /** Is the coordinator of this commit at work in this process? */
+  readonly underWay: (commit: string) => boolean
   /** Clients that are in a transaction. */
   readonly clients: () => readonly WaitingClient[]
   readonly tell: (text: string) => void
 }
+
+export interface UpkeepStatus extends RecoveryStatus {
+  /** Since the start. */
+  readonly deadlocks: number
+}
+
+/** To who gives way, in place of the server's word. */
+export const deadlockFrame: Buffer = errorResponse({
+  severity: 'ERROR',
+  code: '40P01',
+  message: 'deadlock detected',
+  detail: 'Clients waited for each other on several shards; this was the youngest transaction.',
+  hint: 'Try the transaction again.',
+})
 
 export class ShardUpkeep {
   readonly #recovery: ShardRecovery
   readonly #deadlocks: ShardDeadlocks
   readonly #primaries: Primaries
 
-  constructor({ spec, clients, tell }: UpkeepOptions) {
-    const shards = (): readonly ShardPrimary[] => shardPrimaries(spec())
-    this.#recovery = new ShardRecovery({ systemId: spec().shards?.systemId ?? '', shards, tell })
-    this.#primaries = new Primaries(shards)
-    this.#deadlocks = new ShardDeadlocks({ primaries: this.#primaries, clients, tell })
-  }
-
-  start(): void {
+  constructor(options: UpkeepOptions) {
+    this.#recovery = new ShardRecovery(options)
+    this.#primaries = new Primaries(options.shards)
+    this.#deadlocks = new ShardDeadlocks({ ...options, primaries: this.#primaries })
     this.#recovery.start()
     this.#deadlocks.start()
   }
 
-  status(): RecoveryStatus & { readonly deadlocks: number } {
+  status(): UpkeepStatus {
     return { ...this.#recovery.status(), deadlocks: this.#deadlocks.found }
   }
 
@@ -42,21 +52,4 @@ export class ShardUpkeep {
     this.#deadlocks.close()
     this.#primaries.close()
   }
-}
-
-/** Without the operator's login among its users a group can't be looked after. */
-export function shardPrimaries({ shards }: RoutedDatabase): readonly ShardPrimary[] {
-  return (shards?.groups ?? []).map((group, at) => {
-    const server = group.servers.find(({ id }) => id === group.primary)
-    const login = group.users.find(one => one.name === operator)?.server
-    const { database, epoch, serverTls: tls } = group
-    return {
-      shard: shards?.map.shards[at] as string,
-      epoch,
-      target:
-        server === undefined || login === undefined
-          ? null
-          : { host: server.host, port: server.port, database, tls, ...login },
-    }
-  })
 }

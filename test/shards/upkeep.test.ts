@@ -1,0 +1,130 @@
+// What a router does for a sharded database beside its clients, through a whole router over real servers.
+
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import pg from 'pg'
+import { createRouter, type Router } from '../../src/database/router/router.ts'
+import { Session } from '../../src/database/servers/session.ts'
+import { installShardSchema } from '../../src/database/shards/schema/index.ts'
+import type { ShardMap } from '../../src/policy/shard/contract.ts'
+import { type PostgresServer, startPostgres } from '../tools/postgres-server.ts'
+import { databaseOf, waitFor } from '../tools/router-harness.ts'
+
+const ids = ['1', '2']
+const map: ShardMap = {
+  format: 1,
+  version: 1,
+  shards: ids,
+  families: {
+    accounts: {
+      types: ['bigint'],
+      rule: {
+        by: 'list',
+        lists: [
+          { values: ['1'], shard: 0 },
+          { values: ['2'], shard: 1 },
+        ],
+        otherwise: 0,
+      },
+    },
+  },
+  tables: { 'public.accounts': { kind: 'sharded', family: 'accounts', key: ['id'] } },
+}
+
+const endings: (() => Promise<void> | void)[] = []
+const told: string[] = []
+let operators: readonly Session[]
+let router: Router
+
+before(async () => {
+  const scope = { after: (end: unknown) => void endings.push(end as () => void) } as never
+  const servers: readonly PostgresServer[] = await Promise.all(ids.map(() => startPostgres(scope)))
+  operators = servers.map(
+    ({ host, port }) =>
+      new Session(() => ({ host, port, database: 'app', user: 'tenfold', password: 'secret' })),
+  )
+  for (const [at, operator] of operators.entries()) {
+    await installShardSchema({ ask: sql => operator.query(sql, 20_000), shard: ids[at] as string, map })
+    await operator.query(
+      `CREATE TABLE public.accounts (id bigint PRIMARY KEY, balance int NOT NULL);
+       ALTER TABLE public.accounts OWNER TO app; INSERT INTO public.accounts VALUES (${at + 1}, 100)`,
+      20_000,
+    )
+  }
+  const groups = servers.map((server, at) => ({
+    ...databaseOf({ servers: [server] }),
+    name: `main.${ids[at]}`,
+  }))
+  const whole = { ...databaseOf({ servers: [] }), primary: null, shards: { map, groups, systemId: 'test' } }
+  router = await createRouter({
+    snapshot: { format: 1, version: 1, databases: [whole] },
+    tell: (subject, text) => told.push(`${subject}: ${text}`),
+  })
+})
+
+test.after(async () => {
+  router.close()
+  for (const operator of operators) operator.close()
+  for (const end of endings.reverse()) await end()
+})
+
+async function client(t: { after(end: () => Promise<void>): void }): Promise<pg.Client> {
+  const made = new pg.Client(`postgres://app:secret@127.0.0.1:${router.portOf('main')}/app`)
+  await made.connect()
+  t.after(() => made.end())
+  return made
+}
+
+const take = (id: number): string => `UPDATE accounts SET balance = balance + 1 WHERE id = ${id}`
+const code = (error: { code?: string }): string => error.code ?? ''
+
+test('trap: deadlocks over shards: one client gets 40P01, the other one goes on', async t => {
+  const [one, other] = [await client(t), await client(t)]
+  for (const db of [one, other]) await db.query('BEGIN')
+  await one.query(take(1))
+  await other.query(take(2))
+  const ends = await Promise.all(
+    [one.query(take(2)), other.query(take(1))].map((wait, at) =>
+      wait.then(
+        () => 'taken',
+        // The one that waits goes on when this one is rolled back.
+        async error => {
+          await [one, other][at]?.query('ROLLBACK')
+          return code(error)
+        },
+      ),
+    ),
+  )
+  assert.deepEqual(ends.toSorted(), ['40P01', 'taken'])
+  const winner = ends[0] === 'taken' ? one : other
+  assert.equal((await winner.query('COMMIT')).command, 'COMMIT')
+  assert.match(told.join(), /2 clients waited for each other over shards/)
+})
+
+test('a router ends what a dead coordinator left, by its decision', async () => {
+  const commit = (end: string): string => `tenfold:test:1:0b54c2a4-8d3c-4c56-9a55-2d3a5d1f0a${end}`
+  const [first, second] = operators as [Session, Session]
+  await first.query(`SELECT tenfold.decide('${commit('01')}')`, 5_000)
+  for (const [end, id] of [
+    ['01', 21],
+    ['02', 22],
+  ])
+    await second.query(
+      `BEGIN; INSERT INTO public.accounts VALUES (${id}, 1); PREPARE TRANSACTION '${commit(String(end))}:2'`,
+      5_000,
+    )
+  let left = 2
+  const look = setInterval(async () => {
+    left = Number((await second.query('SELECT count(*) FROM pg_prepared_xacts', 5_000))[0]?.[0])
+  }, 200)
+  try {
+    await waitFor(
+      () => left === 0,
+      () => `${left} prepared transactions are left: ${told.join()}`,
+    )
+  } finally {
+    clearInterval(look)
+  }
+  const rows = await second.query('SELECT id FROM public.accounts WHERE id > 20', 5_000)
+  assert.deepEqual(rows, [['21']])
+})
