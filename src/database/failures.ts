@@ -3,6 +3,9 @@
 
 import { type Catalogue, defineFailures } from '../kit/failure.ts'
 
+// Of the parts, for the reference page.
+export { shardFailures } from './shards/failures.ts'
+
 /** Told to clients of the router; each has an SQLSTATE. */
 export type RouterError =
   | 'poolFull'
