@@ -1,6 +1,7 @@
 // The checked system's databases: types only, and what hangs on them is in checked.ts. Durations are `...Ms` numbers,
 // paths stay as written, secrets stay references. Ids of servers follow from the database's name: `main-1`, `main-2`.
 
+import type { ShardsSpec } from '../policy/shard/map.ts'
 import type { CheckedListen, EnvValue } from './checked.ts'
 import type { CheckedCachedQueries, CheckedInvalidation } from './checked-caches.ts'
 
@@ -39,7 +40,12 @@ export interface CheckedDatabase {
   readonly invalidate: readonly CheckedInvalidation[]
   /** Null: no result is kept. */
   readonly cacheQueries: CheckedCachedQueries | null
+  /** Null: one group of servers has all rows. */
+  readonly shards: CheckedShards | null
 }
+
+/** Ids `1`, `2`, ...; tables by `schema.table`. */
+export type CheckedShards = ShardsSpec
 
 /** Servers that Tenfold runs itself. */
 export interface CheckedEmbeddedServers {

@@ -4,6 +4,7 @@
 import type { CheckedListen, CheckedSystem } from './checked.ts'
 import type { CheckedDatabase, CheckedServer } from './checked-databases.ts'
 import type { Findings } from './cross-checks.ts'
+import { shardGroups } from './database-shards.ts'
 import { fileFailures } from './failures.ts'
 import { keyPath } from './plain.ts'
 import type { Problem } from './results.ts'
@@ -30,6 +31,11 @@ export function checkDatabases(system: CheckedSystem, taken: readonly Taken[], f
     checkSafety(database, path, found)
     checkReads(database, path, found)
     checkUrls(database, path, found)
+    for (const group of shardGroups(database))
+      if (system.databases[group.name] !== undefined)
+        conflict(found, path, `has a shard that is called '${group.name}', as another database is`, {
+          remedy: `Give the database '${group.name}' another name.`,
+        })
   }
 }
 

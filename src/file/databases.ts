@@ -15,6 +15,7 @@ import {
   serverTls,
   settings,
 } from './database-servers.ts'
+import { shards } from './database-shards.ts'
 import { listenAt } from './network.ts'
 import { servicePattern } from './services.ts'
 import { defined, into, mapOf, strict } from './shapes.ts'
@@ -125,6 +126,7 @@ const databaseKeys = {
   backup: backup.optional(),
   invalidate: invalidate.prefault([]),
   cacheQueries: cacheQueries.optional(),
+  shards: shards.optional(),
 }
 
 const embeddedOnly = ['replicas', 'directory', 'settings', 'durability', 'backup'] as const
@@ -133,7 +135,6 @@ const database: Schema<UnnamedDatabase> = into(
   strict(databaseKeys, {
     about:
       'One database: PostgreSQL servers that Tenfold runs (a primary and `replicas`), or `servers` that run elsewhere.',
-    later: ['shards'],
     elsewhere: {
       url: "Write servers: ['postgres://...'].",
       instances: "Did you mean 'replicas'?",
@@ -147,6 +148,8 @@ const database: Schema<UnnamedDatabase> = into(
   (keys): UnnamedDatabase | Refused => {
     const stands = standsOn(keys)
     if (stands instanceof Refused) return stands
+    const trouble = keys.shards === undefined ? null : shardsTrouble(keys, stands)
+    if (trouble !== null) return trouble
     return defined({
       engine: keys.engine,
       database: keys.database,
@@ -167,9 +170,34 @@ const database: Schema<UnnamedDatabase> = into(
       backup: keys.backup ?? null,
       invalidate: keys.invalidate,
       cacheQueries: keys.cacheQueries ?? null,
+      shards: keys.shards ?? null,
     }) as UnnamedDatabase
   },
 )
+
+/** What needs one primary for all rows. */
+function shardsTrouble(
+  keys: { readonly invalidate: readonly unknown[]; readonly cacheQueries?: object | undefined },
+  stands: UnnamedDatabase['servers'],
+): Refused | null {
+  if (stands.kind === 'existing')
+    return new Refused(
+      "has 'shards' and 'servers'",
+      "Leave out 'servers': Tenfold runs the servers of shards.",
+    )
+  const placed = stands.directory !== undefined || stands.replicas.some(one => one.directory !== undefined)
+  if (placed)
+    return new Refused(
+      "has 'shards' and a 'directory', which several groups can't share",
+      "Leave out 'directory'.",
+    )
+  if (keys.invalidate.length > 0 || keys.cacheQueries !== undefined)
+    return new Refused(
+      "has 'shards' and caches that follow its changes, which is not available in this version of Tenfold",
+      "Leave out 'invalidate' and 'cacheQueries'.",
+    )
+  return null
+}
 
 interface StandKeys {
   readonly listen: CheckedListen

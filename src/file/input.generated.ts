@@ -1844,6 +1844,72 @@ export type DatabaseInput = {
      */
     readonly resultMax?: Size | undefined
   } | undefined
+  /** Spreads the rows over several groups of servers, which are one database to clients. */
+  readonly shards?: {
+    /**
+     * How many shards; each is a group of servers of its own, with the same replicas and settings.
+     * Allowed: a whole number from 1 to 64.
+     */
+    readonly count: number
+    /**
+     * Pieces that keys are cut into; what moves when shards are added are slots.
+     * Allowed: a whole number from 1 to 16384.
+     * Default: 1024.
+     */
+    readonly slots?: number | undefined
+    /** Every table of the database: `{ customers: { by: 'id' }, orders: { by: 'customer_id', with: 'customers' }, films: 'everywhere' }`. */
+    readonly tables: { readonly [name: string]: 'everywhere' | 'round-robin' | {
+      /** Columns of the key. */
+      readonly by?: string | readonly string[] | undefined
+      /**
+       * The only shard that has it.
+       * Allowed: a whole number from 1 to 64.
+       */
+      readonly on?: number | undefined
+      /** Types of the columns. */
+      readonly type?: 'smallint' | 'integer' | 'bigint' | 'text' | 'uuid' | 'date' | 'timestamp' | 'timestamptz' | 'boolean' | readonly ('smallint' | 'integer' | 'bigint' | 'text' | 'uuid' | 'date' | 'timestamp' | 'timestamptz' | 'boolean')[] | undefined
+      /**
+       * A table.
+       * Allowed: a table such as 'orders' or 'shop.orders', of at most 127 characters.
+       */
+      readonly with?: string | undefined
+      /**
+       * How a key becomes a shard.
+       * Allowed: 'hash', 'consistent', 'range', 'list', 'geo', 'time'.
+       */
+      readonly strategy?: 'hash' | 'consistent' | 'range' | 'list' | 'geo' | 'time' | undefined
+      /** Ranges, in the order of their values. */
+      readonly ranges?: readonly ({
+        /**
+         * The first value; left out: everything below the next.
+         * Allowed: a text, of at most 1000 characters.
+         */
+        readonly from?: string | undefined
+        /**
+         * A shard.
+         * Allowed: a whole number from 1 to 64.
+         */
+        readonly shard: number
+      })[] | undefined
+      /** Lists of values. */
+      readonly lists?: readonly ({
+        /** Values of the key. */
+        readonly values: readonly string[]
+        /**
+         * A shard.
+         * Allowed: a whole number from 1 to 64.
+         */
+        readonly shard: number
+      })[] | undefined
+      /** Where each region lives. */
+      readonly regions?: { readonly [name: string]: number } | undefined
+      /**
+       * Where keys of no list live. Left out: they are refused.
+       * Allowed: a whole number from 1 to 64.
+       */
+      readonly otherwise?: number | undefined
+    } }
+  } | undefined
 }
 
 /** One policy. */

@@ -71,7 +71,7 @@ function unionOf(from: Compiled, to: Compiled): Compiled {
     specs: [...to.specs, ...kept],
     databases: [
       ...to.databases,
-      ...from.databases.filter(one => to.system.databases[one.spec.name] === undefined),
+      ...from.databases.filter(one => to.databases.every(other => other.spec.name !== one.spec.name)),
     ],
     files: from.files,
     // Routes are the old ones, and so are their policies.

@@ -27,7 +27,10 @@ import {
   type CheckedExistingServers,
   type CheckedSystem,
   databaseVariables,
+  shardGroups,
 } from '../file/index.ts'
+import type { ShardMap } from '../policy/shard/contract.ts'
+import type { ShardsSpec } from '../policy/shard/map.ts'
 import { feedListeners } from './compile-caches.ts'
 import type { SecretValues } from './load-secrets.ts'
 
@@ -48,6 +51,22 @@ export interface CompiledDatabase {
   readonly listeners: FeedListeners | null
   /** What the router is told besides how the database stands. */
   readonly routing: Routing
+  /** It is one shard of a database. */
+  readonly shard?: CompiledShard
+}
+
+export interface CompiledShard {
+  /** An id of the map. */
+  readonly id: string
+  /** The database that clients know: the same in each of its shards. */
+  readonly front: CompiledFront
+}
+
+export interface CompiledFront {
+  readonly routing: Routing
+  readonly shards: ShardsSpec
+  /** Names prepared transactions of this system. */
+  readonly systemId: string
 }
 
 type Standing =
@@ -79,11 +98,33 @@ const monitorName = 'tenfold_monitor'
 
 export function compileDatabases(system: CheckedSystem, context: DatabaseContext): CompiledDatabase[] {
   const listeners = feedListeners(system, context)
-  return Object.values(system.databases).map(database => ({
+  const compiled = (database: CheckedDatabase): CompiledDatabase => ({
     listeners,
     spec: specOf(system, database, context),
     routing: routingOf(system, database, context),
-  }))
+  })
+  return Object.values(system.databases).flatMap(database => {
+    if (database.shards === null) return [compiled(database)]
+    const front = {
+      routing: routingOf(system, database, context),
+      shards: database.shards,
+      systemId: systemIdOf(context),
+    }
+    return shardGroups(database).map(group => {
+      const one = compiled(group)
+      // Clients log in at the front, by what it knows of them.
+      const routing = { ...one.routing, clients: front.routing.clients }
+      return { ...one, routing, shard: { id: group.shard, front } }
+    })
+  })
+}
+
+/** The same over restarts, another in each system. */
+function systemIdOf({ passwordSecret }: DatabaseContext): string {
+  return createHmac('sha256', Buffer.from(passwordSecret, 'base64'))
+    .update('system')
+    .digest('hex')
+    .slice(0, 16)
 }
 
 function specOf(system: CheckedSystem, database: CheckedDatabase, context: DatabaseContext): DatabaseSpec {
@@ -240,6 +281,28 @@ export function routedDatabase(
   }
 }
 
+/** Of its groups, in the order of the map's shards. */
+export function shardedDatabase(
+  { routing: { clients, ...routing }, systemId }: CompiledFront,
+  map: ShardMap,
+  groups: readonly RoutedDatabase[],
+): RoutedDatabase {
+  const login = { user: operatorName, password: '' }
+  return {
+    ...routing,
+    own: true,
+    epoch: 1,
+    timeline: 1,
+    primary: null,
+    holding: false,
+    trouble: '',
+    servers: [],
+    users: clients.map(({ name, password, access }) => ({ name, password, access, server: login })),
+    monitor: login,
+    shards: { map, groups, systemId },
+  }
+}
+
 /** User and password of a server's URL. */
 export function loginOf(url: string): RouterUser['server'] {
   const [, user = '', password = ''] = /^[a-z]+:\/\/([^:@/]*)(?::([^@/]*))?@/.exec(url) ?? []
@@ -256,8 +319,8 @@ export function routerSnapshot(
 
 /** Everything that nobody may see: for the redactor. */
 export function secretsOfDatabases(databases: readonly CompiledDatabase[]): string[] {
-  return databases.flatMap(({ spec, routing }) => [
-    ...routing.clients.map(client => client.password),
+  return databases.flatMap(({ spec, routing, shard }) => [
+    ...[...routing.clients, ...(shard?.front.routing.clients ?? [])].map(client => client.password),
     ...(spec.servers.kind === 'existing'
       ? spec.servers.urls.flatMap(url => [url, loginOf(url).password])
       : []),

@@ -3,7 +3,7 @@
 import type { DatabaseGroupStatus, FailoverRecord, ServerStatus } from '../database/agent/contract.ts'
 import type { BackupStatus, Backups } from '../database/backup/index.ts'
 import type { RoutedDatabaseStatus, RouterStatus } from '../database/router/control-protocol.ts'
-import type { CheckedDatabase, CheckedReads, CheckedSystem } from '../file/index.ts'
+import { type CheckedDatabase, type CheckedReads, type CheckedSystem, shardGroups } from '../file/index.ts'
 import { bytesText, durationText } from '../kit/duration.ts'
 import type { CompiledDatabase } from './compile-databases.ts'
 import type {
@@ -117,7 +117,12 @@ export function waitingForDatabases(
   process: RouterProcessState,
 ): string[] {
   if (databases.length === 0) return []
-  const missing = databases.flatMap(({ name }) => {
+  // Each shard is a group of its own.
+  const names = databases.flatMap(one => {
+    const groups = shardGroups(one)
+    return groups.length === 0 ? [one.name] : groups.map(group => group.name)
+  })
+  const missing = names.flatMap(name => {
     const status = statuses.find(one => one.name === name)
     if (status === undefined) return [`the database ${name} is not started yet`]
     return takesWrites.includes(status.state)

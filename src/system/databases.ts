@@ -14,9 +14,16 @@ import type { Clock } from '../kit/clock.ts'
 import { bytesText } from '../kit/duration.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Random } from '../kit/random.ts'
-import { type CompiledDatabase, routedDatabase, routerSnapshot } from './compile-databases.ts'
+import {
+  type CompiledDatabase,
+  routedDatabase,
+  routerSnapshot,
+  shardedDatabase,
+} from './compile-databases.ts'
 import { systemFailures } from './failures.ts'
 import type { RouterProcess } from './router-process.ts'
+import { ShardMaps } from './shard-maps.ts'
+import { makeShard, type ShardParts } from './shard-readiness.ts'
 
 export interface DatabasesOptions {
   readonly stateDirectory: string
@@ -28,6 +35,7 @@ export interface DatabasesOptions {
   random(): Random
   createGroup(options: GroupOptions): Promise<DatabaseGroup>
   createBackups(options: BackupsOptions): Promise<Backups>
+  loadShards(): Promise<ShardParts>
   tell(kind: 'progress' | 'decision' | 'warning', subject: string, text: string): void
 }
 
@@ -49,6 +57,7 @@ const drainMs = 10_000
 export class Databases {
   readonly #options: DatabasesOptions
   readonly #held = new Map<string, Held>()
+  readonly #maps: ShardMaps
   #adopted = false
   #pushing: Promise<void> | null = null
   #next: Promise<void> | null = null
@@ -56,6 +65,7 @@ export class Databases {
 
   constructor(options: DatabasesOptions) {
     this.#options = options
+    this.#maps = new ShardMaps(options.stateDirectory)
   }
 
   /** The router was taken back from a supervisor that had ended, and with it the servers. */
@@ -113,6 +123,9 @@ export class Databases {
    * what it has started is stopped again; the rest is brought back by `bring` with what was there before.
    */
   async bring(databases: readonly CompiledDatabase[], step: Step): Promise<void> {
+    // Before anything begins: a map that the file would move is refused.
+    for (const { shard } of databases)
+      if (shard !== undefined) this.#maps.follow(shard.front.routing.name, shard.front.shards)
     const fresh = databases.filter(one => !this.#held.has(one.spec.name))
     const changed = databases.filter(one => this.#held.has(one.spec.name))
     const results = await Promise.allSettled([
@@ -182,7 +195,19 @@ export class Databases {
     await group.start(progressOf(name, step))
     if (this.#held.get(name) !== held) return
     held.topology ??= group.topology
+    await this.#makeShard(held, step)
     await this.#backUp(held)
+  }
+
+  /** The schema that commits over shards and ids need. */
+  async #makeShard(held: Held, step: Step): Promise<void> {
+    const { shard, spec } = held.compiled
+    const map = shard === undefined ? null : this.#maps.current(shard.front.routing.name)
+    if (shard === undefined || map === null) return
+    step(spec.name, `making it shard ${shard.id} of '${shard.front.routing.name}'`)
+    const routed = (): RoutedDatabase | null =>
+      held.topology === null ? null : routedDatabase(held.compiled, held.topology, held.group.roles)
+    await makeShard(shard.id, map, routed, await this.#options.loadShards())
   }
 
   /** As the spec of now asks. A folder that can't be written to does not keep the database from running: it is said. */
@@ -216,7 +241,9 @@ export class Databases {
     if (JSON.stringify(held.compiled.spec) !== JSON.stringify(next.spec))
       await held.group.apply(next.spec, progressOf(next.spec.name, step))
     const backupBefore = JSON.stringify(held.compiled.spec.backup)
+    const tablesBefore = JSON.stringify(held.compiled.shard?.front.shards)
     held.compiled = next
+    if (JSON.stringify(next.shard?.front.shards) !== tablesBefore) await this.#makeShard(held, step)
     if (JSON.stringify(next.spec.backup) !== backupBefore) await this.#backUp(held)
   }
 
@@ -282,14 +309,40 @@ export class Databases {
     const { current } = this.#options.router
     // A supervisor that was there before us has counted too.
     this.#version = Math.max(this.#version, current?.version ?? 0) + 1
-    const databases = [...this.#held.values()].flatMap(held => this.#routed(held, current))
+    const databases = this.#front(current, [...this.#held.values()])
     const [first] = this.#held.values()
     return routerSnapshot(this.#version, databases, first?.compiled.listeners ?? null)
   }
 
+  /** What clients know: databases with servers of their own, and those whose shards have them. */
+  #front(current: RouterSnapshot | null, held: readonly Held[]): RoutedDatabase[] {
+    const plain = held.filter(({ compiled }) => compiled.shard === undefined)
+    const fronts = new Map(
+      held.flatMap(({ compiled: { shard } }) =>
+        shard === undefined ? [] : [[shard.front.routing.name, shard.front] as const],
+      ),
+    )
+    return [
+      ...plain.flatMap(one => this.#routed(one, current)),
+      ...[...fronts].flatMap(([name, front]) => {
+        const before = current?.databases.find(one => one.name === name)
+        const map = this.#maps.current(name)
+        const groups = map?.shards.flatMap(id => {
+          const one = held.find(
+            ({ compiled: { shard } }) => shard?.id === id && shard.front.routing.name === name,
+          )
+          return one === undefined ? [] : this.#routed(one, current)
+        })
+        if (map === null || groups?.length !== map.shards.length) return before === undefined ? [] : [before]
+        return [shardedDatabase(front, map, groups)]
+      }),
+    ]
+  }
+
   #routed({ compiled, group, topology }: Held, current: RouterSnapshot | null): RoutedDatabase[] {
     if (topology !== null) return [routedDatabase(compiled, topology, group.roles)]
-    return current?.databases.filter(one => one.name === compiled.spec.name) ?? []
+    const known = current?.databases.flatMap(one => [one, ...(one.shards?.groups ?? [])])
+    return known?.filter(one => one.name === compiled.spec.name) ?? []
   }
 
   // ---- how it is

@@ -19,6 +19,8 @@ type Names =
   | 'databaseUnknown'
   | 'databaseWithoutPrimary'
   | 'databaseUncounted'
+  | 'shardMapMoved'
+  | 'shardMapBroken'
   | 'databaseUserUnknown'
   | 'databaseRunning'
   | 'backupUnasked'
@@ -199,6 +201,16 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
       'It is tried again by itself, ever more rarely; until then the certificate that is there is served. Look whether this machine reaches the directory of `edge.tls.acme`.',
     status: 502,
     retry: true,
+  },
+  shardMapMoved: {
+    when: 'The file gives a sharded database another number of shards, or a table another key or rule, than its rows were placed by.',
+    advice: 'Put back what the file said before; rows move by resharding only.',
+    status: 422,
+  },
+  shardMapBroken: {
+    when: 'The file in the state directory that says where the rows of a sharded database live can not be read, or is not whole.',
+    advice:
+      'Restore shard-maps/NAME.json from a backup of the state directory, or from the table tenfold.shard_map of any shard, which has the same.',
   },
   acmeRefused: {
     when: 'The authority that certificates are asked of (ACME) refuses an order; mostly because it does not find this edge under the name.',

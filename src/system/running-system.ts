@@ -339,6 +339,7 @@ class ComposedSystem implements RunningSystem {
       // PostgreSQL's client and all that: loaded where there is a database.
       createGroup: async options => (await import('../database/index.ts')).createDatabaseGroup(options),
       createBackups: async options => (await import('../database/index.ts')).createBackups(options),
+      loadShards: () => import('../database/index.ts'),
       tell: (kind, subject, text) => this.#tell(kind, subject, text),
     })
     this.#parts.databases = databases

@@ -1,0 +1,261 @@
+// The keys of a database that say how its rows are spread over several groups of servers: how many shards, and for each table
+// by which columns and which rule. Shards are numbers from 1 in the file, and indexes from here on.
+
+import { type KeyType, keyTypes } from '../policy/shard/contract.ts'
+import { firstMap, mapTroubles, type RuleSpec, rootOf, type TableSpec } from '../policy/shard/map.ts'
+import type { CheckedDatabase, CheckedShards } from './checked-databases.ts'
+import { either, into, listOf, mapOf, strict } from './shapes.ts'
+import { choice, Refused, type Schema, text, whole } from './values.ts'
+
+const shardsMax = 64
+const tablesMax = 5_000
+const tablePattern = /^[a-z_][a-z0-9_$]*(?:\.[a-z_][a-z0-9_$]*)?$/
+/** Of a ring, a shard: with a thousand, a shard that is added takes at most a tenth more or less than its share. */
+const ringPoints = 1_000
+
+const column = text('A column.', "a column such as 'customer_id'", {
+  pattern: /^[a-z_][a-z0-9_$]*$/,
+  lengthMax: 63,
+})
+const keyColumns = either('Columns of the key.', column, listOf('Columns, in their order.', column, 2, 1))
+const keyType = choice('A type of PostgreSQL.', keyTypes)
+const types = either('Types of the columns.', keyType, listOf('One for each column.', keyType, 2, 1))
+const shard = whole('A shard.', 1, shardsMax)
+const value = text('A value of the key, as PostgreSQL writes it.', 'a text', { lengthMax: 1_000 })
+const tableName = text('A table.', "a table such as 'orders' or 'shop.orders'", {
+  pattern: tablePattern,
+  lengthMax: 127,
+})
+
+const range = strict(
+  {
+    from: text('The first value; left out: everything below the next.', 'a text', {
+      lengthMax: 1_000,
+    }).optional(),
+    shard,
+  },
+  { about: 'From here up to where the next range begins.' },
+)
+const ranges = listOf('Ranges, in the order of their values.', range, 10_000, 1)
+const values = strict(
+  { values: listOf('Values of the key.', value, 10_000, 1), shard },
+  { about: 'Values, and where they live.' },
+)
+const lists = listOf('Lists of values.', values, 1_000, 1)
+const regions = mapOf(shard, {
+  about: 'Where each region lives.',
+  names: "regions such as 'eu' with a shard",
+  pattern: /^[^\s]{1,100}$/,
+  entriesMax: 1_000,
+})
+
+const placedKeys = {
+  by: keyColumns.optional(),
+  on: whole('The only shard that has it.', 1, shardsMax).optional(),
+  type: types.optional(),
+  with: tableName.optional(),
+  strategy: choice('How a key becomes a shard.', [
+    'hash',
+    'consistent',
+    'range',
+    'list',
+    'geo',
+    'time',
+  ]).optional(),
+  ranges: ranges.optional(),
+  lists: lists.optional(),
+  regions: regions.optional(),
+  otherwise: whole('Where keys of no list live. Left out: they are refused.', 1, shardsMax).optional(),
+}
+
+type TableKeys = TableSpec | 'everywhere' | 'round-robin'
+
+const placed: Schema<TableSpec> = into(
+  strict(placedKeys, {
+    about: 'A table whose rows live where their key says, or which one shard has.',
+    later: ['unique'],
+    elsewhere: { key: "Did you mean 'by'?", column: "Did you mean 'by'?", on: 'Write { on: 1 } alone.' },
+  }),
+  (keys): TableSpec | Refused => {
+    if (keys.on !== undefined)
+      return Object.values(keys).filter(one => one !== undefined).length === 1
+        ? { kind: 'on', shard: keys.on - 1 }
+        : new Refused("has 'on' and other keys", "Write { on: 1 } alone, or leave out 'on'.")
+    if (keys.by === undefined)
+      return new Refused("has no key: neither 'by' nor 'on'", "Write { by: 'customer_id' }, or 'everywhere'.")
+    const key = typeof keys.by === 'string' ? [keys.by] : keys.by
+    const given = keys.type === undefined ? null : typeof keys.type === 'string' ? [keys.type] : keys.type
+    if (given !== null && given.length !== key.length)
+      return new Refused(`has ${key.length} key columns and ${given.length} types`, 'Say a type for each.')
+    if (new Set(key).size < key.length) return new Refused('has a key column twice', 'Name each once.')
+    if (keys.with !== undefined) {
+      const own = (['strategy', 'ranges', 'lists', 'regions', 'otherwise', 'type'] as const).find(
+        name => keys[name] !== undefined,
+      )
+      return own === undefined
+        ? { kind: 'sharded', key, types: [], with: fullName(keys.with), rule: null }
+        : new Refused(`has 'with' and '${own}', which the other table says`, `Leave out '${own}'.`)
+    }
+    const rule = ruleOf(keys)
+    if (rule instanceof Refused) return rule
+    const fallback: KeyType = rule.by === 'geo' ? 'text' : rule.by === 'time' ? 'timestamptz' : 'bigint'
+    return { kind: 'sharded', key, types: given ?? key.map(() => fallback), with: null, rule }
+  },
+)
+
+interface RuleKeys {
+  readonly strategy?: 'hash' | 'consistent' | 'range' | 'list' | 'geo' | 'time' | undefined
+  readonly ranges?: readonly { from?: string | undefined; shard: number }[] | undefined
+  readonly lists?: readonly { values: readonly string[]; shard: number }[] | undefined
+  readonly regions?: Readonly<Record<string, number>> | undefined
+  readonly otherwise?: number | undefined
+}
+
+const needs = {
+  hash: [],
+  consistent: [],
+  range: ['ranges'],
+  time: ['ranges'],
+  list: ['lists', 'otherwise'],
+  geo: ['regions', 'otherwise'],
+} as const
+
+function ruleOf(keys: RuleKeys): RuleSpec | Refused {
+  const by = keys.strategy ?? 'hash'
+  const known: readonly string[] = needs[by]
+  for (const name of ['ranges', 'lists', 'regions', 'otherwise'] as const)
+    if (keys[name] !== undefined && !known.includes(name))
+      return new Refused(`has '${name}', which the strategy '${by}' does not use`, `Leave out '${name}'.`)
+  const missing = known.find(name => name !== 'otherwise' && keys[name as keyof RuleKeys] === undefined)
+  if (missing !== undefined)
+    return new Refused(`has the strategy '${by}' without '${missing}'`, `Add '${missing}'.`)
+  const otherwise = keys.otherwise === undefined ? null : keys.otherwise - 1
+  switch (by) {
+    case 'hash':
+      return { by }
+    case 'consistent':
+      return { by, points: ringPoints }
+    case 'range':
+    case 'time':
+      return {
+        by,
+        ranges: (keys.ranges ?? []).map(one => ({ from: one.from ?? null, shard: one.shard - 1 })),
+      }
+    case 'list':
+      return { by, lists: (keys.lists ?? []).map(one => ({ ...one, shard: one.shard - 1 })), otherwise }
+    case 'geo': {
+      const byShard = new Map<number, string[]>()
+      for (const [region, at] of Object.entries(keys.regions ?? {}))
+        byShard.set(at - 1, [...(byShard.get(at - 1) ?? []), region])
+      return { by, regions: [...byShard].map(([at, names]) => ({ values: names, shard: at })), otherwise }
+    }
+  }
+}
+
+const word = choice('The same rows on every shard, or rows without a key wherever there is room.', [
+  'everywhere',
+  'round-robin',
+])
+
+const table: Schema<TableKeys> = either('Where rows live.', word, placed)
+
+const shardsKeys = strict(
+  {
+    count: whole(
+      'How many shards; each is a group of servers of its own, with the same replicas and settings.',
+      1,
+      shardsMax,
+    ),
+    slots: whole(
+      'Pieces that keys are cut into; what moves when shards are added are slots.',
+      1,
+      16_384,
+    ).prefault(1_024),
+    tables: mapOf(table, {
+      about:
+        "Every table of the database: `{ customers: { by: 'id' }, orders: { by: 'customer_id', with: 'customers' }, films: 'everywhere' }`.",
+      names: "tables such as 'orders' or 'shop.orders'",
+      pattern: tablePattern,
+      entriesMax: tablesMax,
+    }),
+  },
+  { about: 'Spreads the rows over several groups of servers, which are one database to clients.' },
+)
+
+export const shards: Schema<CheckedShards> = into(shardsKeys, (keys): CheckedShards | Refused => {
+  const ids = Array.from({ length: keys.count }, (_, index) => String(index + 1))
+  const tables: Record<string, TableSpec> = {}
+  for (const [name, spec] of Object.entries(keys.tables)) {
+    const full = fullName(name)
+    if (tables[full] !== undefined) return new Refused(`has '${name}' twice`, 'Leave one out.')
+    tables[full] = typeof spec === 'string' ? { kind: spec } : spec
+  }
+  for (const [name, spec] of Object.entries(tables)) {
+    const trouble = tableTrouble(name, spec, tables, keys.count)
+    if (trouble !== null) return trouble
+  }
+  // A table that lives with another has that one's types.
+  for (const [name, spec] of Object.entries(tables)) {
+    if (spec.kind !== 'sharded' || spec.with === null) continue
+    const root = tables[rootOf({ tables }, name)]
+    if (root?.kind === 'sharded') tables[name] = { ...spec, types: root.types }
+  }
+  const checked: CheckedShards = { shards: ids, slots: keys.slots, tables }
+  const [trouble] = mapTroubles(firstMap(checked))
+  return trouble === undefined ? checked : new Refused(`has a table that can't be placed: ${trouble}`)
+})
+
+function tableTrouble(
+  name: string,
+  spec: TableSpec,
+  tables: Readonly<Record<string, TableSpec>>,
+  count: number,
+): Refused | null {
+  if (spec.kind === 'on' && spec.shard >= count)
+    return new Refused(`has '${name}' on shard ${spec.shard + 1} of ${count}`, `Name a shard up to ${count}.`)
+  if (spec.kind !== 'sharded' || spec.with === null) return null
+  const root = rootOf({ tables }, name)
+  const parent = tables[root]
+  if (parent?.kind !== 'sharded' || parent.with !== null)
+    return new Refused(
+      `has '${name}' with '${spec.with}', which is no table with a key of its own`,
+      "Name a table of 'tables' that has 'by'.",
+    )
+  return parent.key.length === spec.key.length
+    ? null
+    : new Refused(
+        `has '${name}' with ${spec.key.length} key columns, and '${root}' has ${parent.key.length}`,
+        'Name as many columns.',
+      )
+}
+
+/** `orders` is `public.orders`. */
+function fullName(name: string): string {
+  return name.includes('.') ? name : `public.${name}`
+}
+
+/** The groups of a sharded database, each as a database of its own; none: it is not sharded. */
+export function shardGroups(
+  database: CheckedDatabase,
+): readonly (CheckedDatabase & { readonly shard: string })[] {
+  const { shards: spread, servers, name } = database
+  if (spread === null || servers.kind !== 'embedded') return []
+  return spread.shards.map(shardId => {
+    const group = `${name}-s${shardId}`
+    const renamed = (id: string): string =>
+      id.startsWith(`${name}-`) ? `${group}${id.slice(name.length)}` : id
+    return {
+      ...database,
+      name: group,
+      shards: null,
+      shard: shardId,
+      servers: {
+        ...servers,
+        members: servers.members.map(one => ({ ...one, id: renamed(one.id), from: renamed(one.from) })),
+      },
+      weights: Object.fromEntries(
+        Object.entries(database.weights).map(([id, weight]) => [renamed(id), weight]),
+      ),
+    }
+  })
+}
