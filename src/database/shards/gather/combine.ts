@@ -48,9 +48,15 @@ async function ship(
   const shipped: Shipped = { rows: 0, bytes: 0 }
   for (const part of parts) {
     tagOf(await scratch.command(creation(part)))
-    const shards = part.keys === null ? allShards(input) : await placedShards(input.places, part.keys)
+    const shards = await shardsOf(part, input)
     if (shards.length > 0) await shipPart(input, part, shards, request, scratch, shipped)
   }
+}
+
+async function shardsOf(part: CombinePart, input: Input): Promise<readonly number[]> {
+  // What is the same everywhere is read where this transaction is anyway.
+  if (part.once === true) return input.targets.slice(0, 1)
+  return part.keys === null ? allShards(input) : placedShards(input.places, part.keys)
 }
 
 function allShards({ seats }: Input): readonly number[] {

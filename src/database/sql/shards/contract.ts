@@ -182,5 +182,7 @@ export interface CombinePart {
   readonly columns: readonly { readonly name: string; readonly type: string; readonly collation: string }[]
   /** Run on each shard (`all`), or by keys on the shards that have them. */
   readonly sql: string
+  /** The table has the same rows everywhere: one shard is asked. */
+  readonly once?: true
   readonly keys: { readonly family: string; readonly keys: readonly (readonly KeySource[])[] } | null
 }

@@ -147,17 +147,29 @@ export function equality(node: Tree, level: Level, map: ShardMap): Equality | nu
     }
     case 'AEXPR_OP_ANY': {
       const column = columnOf(left, level)
-      const index = parameterIndex(right)
-      if (column === null || index < 0 || keyType(column.ref, column.column, map) === null) return null
-      return { left: column, right: { sources: [{ from: 'parameter', index, array: true }] } }
+      const type = column === null ? null : keyType(column.ref, column.column, map)
+      const sources = column === null || type === null ? null : anyOf(right, type)
+      return column === null || sources === null ? null : { left: column, right: { sources } }
     }
     default:
       return null
   }
 }
 
-function parameterIndex(node: Tree | undefined): number {
-  return number(field(node, 'ParamRef'), 'number') - 1
+/** What `= ANY (...)` compares with: `$1`, `$1::bigint[]`, `ARRAY[1, 2]`. */
+function anyOf(node: Tree | undefined, type: KeyType): readonly KeySource[] | null {
+  const [kind, value] = opened(node)
+  if (kind === 'ParamRef') return [{ from: 'parameter', index: number(value, 'number') - 1, array: true }]
+  if (kind === 'A_ArrayExpr') {
+    const sources = list(value, 'elements').map(one => sourceOf(one, type))
+    return sources.length === 0 || sources.includes(null) ? null : (sources as KeySource[])
+  }
+  if (kind !== 'TypeCast') return null
+  const named = field(value, 'typeName')
+  const cast = castNames[words(named, 'names').at(-1) ?? '']
+  if (cast === undefined || list(named, 'arrayBounds').length !== 1 || list(named, 'typmods').length > 0)
+    return null
+  return cast === type || (integers.has(cast) && integers.has(type)) ? anyOf(field(value, 'arg'), type) : null
 }
 
 const castNames: Readonly<Record<string, KeyType>> = {

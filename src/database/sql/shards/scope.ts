@@ -201,7 +201,8 @@ export class Surveyor {
     }
     if (truth(item, 'isNatural')) this.survey.natural = true
     for (const column of words(item, 'usingClause')) {
-      const has = (refs: TableRef[]): TableRef[] => refs.filter(ref => hasColumn(ref, column))
+      const has = (refs: TableRef[]): TableRef[] =>
+        refs.filter(ref => !level.derived.has(ref.alias) && hasColumn(ref, column))
       const [one, ...more] = has(left)
       const [other, ...others] = has(right)
       if (one !== undefined && other !== undefined && more.length + others.length === 0)
@@ -211,6 +212,7 @@ export class Surveyor {
     // Another name for all of it hides the names inside.
     const alias = text(field(item, 'alias'), 'aliasname')
     if (alias !== '') level.derived.add(alias)
+    if (list(field(item, 'alias'), 'colnames').length > 0) this.survey.columns.add('*')
     return [...left, ...right]
   }
 
@@ -234,6 +236,11 @@ export class Surveyor {
     }
     const { place, columns, table } = known
     if (columns?.kind === 'view') this.survey.views.push(table)
+    // Its columns have other names here, by their places.
+    if (list(field(range, 'alias'), 'colnames').length > 0) {
+      level.derived.add(alias)
+      this.survey.columns.add('*')
+    }
     const ref: TableRef = { alias, table, place, columns, range, level, nullable }
     level.refs.push(ref)
     this.survey.refs.push(ref)
@@ -287,6 +294,11 @@ export class Surveyor {
           this.survey.functions.add(words(inner, 'funcname').join('.'))
           this.expressions(inner, level, names)
           break
+        case 'JsonArrayAgg':
+        case 'JsonObjectAgg':
+          this.survey.functions.add('json_agg')
+          this.expressions(inner, level, names)
+          break
         case 'ColumnRef':
           this.#column(inner)
           break
@@ -327,6 +339,16 @@ export function conjuncts(node: Tree): Tree[] {
   return [node]
 }
 
+/** JOIN USING made one column of them: with an inner or left join that of the first table. */
+function merged(level: Level, column: string, first: TableRef, others: readonly TableRef[]): boolean {
+  return others.every(other =>
+    level.equal.some(
+      ({ refs, column: name, pins }) =>
+        name === column && refs[0] === first && refs[1] === other && (pins === null || pins.has(other)),
+    ),
+  )
+}
+
 /** The table that a column belongs to, as seen from a level; null: none, or it can't be said. */
 export function columnOf(node: Tree | undefined, level: Level): { ref: TableRef; column: string } | null {
   const column = field(node, 'ColumnRef')
@@ -351,7 +373,8 @@ export function columnOf(node: Tree | undefined, level: Level): { ref: TableRef;
     }
     if (at.refs.some(ref => ref.columns === undefined)) return null
     const [ref, ...others] = at.refs.filter(one => hasColumn(one, name))
-    if (ref !== undefined) return others.length === 0 ? { ref, column: name } : null
+    if (ref !== undefined)
+      return others.length === 0 || merged(at, name, ref, others) ? { ref, column: name } : null
   }
   return null
 }

@@ -2,6 +2,7 @@
 // shard has to meet a row of another; else by combining the rows of its tables in one place.
 
 import { createRequire } from 'node:module'
+import { parseSync } from 'libpg-query'
 import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { builtinFunctions } from '../builtins.generated.ts'
 import { harmlessFunctions } from '../function-effects.ts'
@@ -21,6 +22,27 @@ function deparse(tree: Tree): string {
   return deparser(tree)
 }
 
+/** A condition as text that the parser reads as the same condition; null: there is none. */
+function textOf(node: Tree): string | null {
+  try {
+    const text = deparse(node)
+    const parsed = list(parseSync(`SELECT WHERE ${text}`) as unknown as Tree, 'stmts')
+    const select = field(field(parsed[0], 'stmt'), 'SelectStmt')
+    return parsed.length === 1 && withoutPlaces(select?.whereClause) === withoutPlaces(node) ? text : null
+  } catch {
+    return null
+  }
+}
+
+/** Trees are the same whatever place in a text they have. */
+function withoutPlaces(tree: unknown): string {
+  return JSON.stringify(tree, (name, value) =>
+    /^(location|stmt_location|stmt_len|list_start|list_end|rexpr_list_start|rexpr_list_end)$/.test(name)
+      ? undefined
+      : value,
+  )
+}
+
 const aggregates = new Set(
   (
     'any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or count every json_agg json_agg_strict json_object_agg ' +
@@ -31,7 +53,13 @@ const aggregates = new Set(
   ).split(' '),
 )
 
+const systemColumns = ['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid']
+
 const sequenceFunctions = new Set(['nextval', 'currval', 'lastval', 'setval'])
+
+function isAggregate(name: string): boolean {
+  return aggregates.has(name) || name.includes('agg')
+}
 
 export interface SelectInput {
   /** The statement's own text, without comments. */
@@ -48,6 +76,8 @@ export function selectPlan(input: SelectInput): ShardPlan {
   if (placed.length === 0) return unplaced(survey)
   const only = onlyShard(placed)
   if (only !== null) return { kind: 'one', on: { shard: only }, writes: survey.locks }
+  const one = onlyInOnePlace(survey)
+  if (one !== null) return { kind: 'refuse', refusal: one }
   const pins = pinsOf(survey, map)
   const pinned = commonPin(placed, pins)
   const across = acrossOf(input, placed, pins)
@@ -66,6 +96,17 @@ function unplaced(survey: Survey): ShardPlan {
   // What may write or lock is always told to the same shard, and what asks the server about itself too.
   const calm = [...survey.functions].every(isCalm)
   return { kind: 'one', on: calm && !survey.catalogue ? 'any' : 'fixed', writes: survey.locks || !calm }
+}
+
+/** Sequences and locks of shards are strangers to those of others: where a key sends them means nothing. */
+function onlyInOnePlace(survey: Survey): ShardRefusal | null {
+  for (const name of survey.functions) {
+    if (sequenceFunctions.has(bare(name)))
+      return refusal('shard-sequence', `${bare(name)}() counts on each shard for itself.`)
+    if (/^pg_(try_)?advisory_/.test(bare(name)))
+      return refusal('shard-lock', `${bare(name)}() would lock on the shard of the rows only.`)
+  }
+  return null
 }
 
 function bare(name: string): string {
@@ -95,9 +136,13 @@ function acrossOf(input: SelectInput, placed: readonly TableRef[], pins: Pins): 
   const { survey } = input
   if (survey.locks)
     return refusal('shard-row-lock', 'Rows of several shards can not be locked by one statement.')
+  const place = systemColumns.find(name => survey.columns.has(name))
+  if (place !== undefined)
+    return refusal(
+      'shard-statement',
+      `'${place}' says where a row lies on its own shard, and there are several.`,
+    )
   for (const name of survey.functions) {
-    if (sequenceFunctions.has(bare(name)))
-      return refusal('shard-sequence', `${bare(name)}() counts on each shard for itself.`)
     if (!isCalm(name))
       return refusal('shard-function', `What ${name}() does on rows of several shards is not known.`)
   }
@@ -120,7 +165,7 @@ function sideBySide({ select, survey, map }: SelectInput, placed: readonly Table
   if (level.derived.size > 0) return false
   for (const name of survey.functions) {
     const one = bare(name)
-    if (aggregates.has(one) || !builtinFunctions.has(one)) return false
+    if (isAggregate(one) || !builtinFunctions.has(one)) return false
   }
   if (!list(select, 'fromClause').every(innerOnly)) return false
   if (placed.length === 1) return true
@@ -203,7 +248,8 @@ function partOf(ref: TableRef, name: string, survey: Survey, pins: Pins): Combin
   const [schema = '', table = ''] = ref.table.split('.')
   const only = truth(ref.range, 'inh') ? '' : 'ONLY '
   const where = ownConditions(ref)
-    .map(node => deparse(node))
+    .map(textOf)
+    .filter(one => one !== null)
     .map(one => `(${one})`)
   const filter = where.length === 0 ? '' : ` WHERE ${where.join(' AND ')}`
   const listed = columns.map(column => quoted(column.name)).join(', ')
@@ -212,6 +258,7 @@ function partOf(ref: TableRef, name: string, survey: Survey, pins: Pins): Combin
     name,
     columns: columns.map(({ name: column, type, collation }) => ({ name: column, type, collation })),
     sql: `SELECT ${listed} FROM ${only}${quoted(schema)}.${quoted(table)} AS ${quoted(ref.alias)}${filter}`,
+    ...(ref.place.kind === 'everywhere' ? { once: true as const } : {}),
     keys:
       tuples === undefined || ref.place.kind !== 'sharded'
         ? null
@@ -239,7 +286,7 @@ function isOwn(value: unknown, ref: TableRef): boolean {
     if (key === 'SubLink' || key === 'A_Star' || key === 'SQLValueFunction') return false
     if (key === 'FuncCall') {
       const name = bare(words(inner as Tree, 'funcname').join('.'))
-      if (!builtinFunctions.has(name) || aggregates.has(name)) return false
+      if (!builtinFunctions.has(name) || isAggregate(name)) return false
     }
     if (!isOwn(inner, ref)) return false
   }
