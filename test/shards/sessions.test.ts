@@ -491,6 +491,31 @@ test('COPY puts each row on its shard, and brings all of them out', async t => {
   )
 })
 
+test('a server connection that is lost costs a statement its answer, and a transaction its connection', async t => {
+  const db = await client(t)
+  await fill(db, 1500)
+  const kill = (): Promise<unknown> =>
+    rowsOn(
+      "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE usename = 'app' AND pid <> pg_backend_pid()",
+    )
+  const values = Array.from({ length: 12 }, (_, index) => `(${1521 + index}, 100)`).join(', ')
+  await kill()
+  await waitFor(
+    () => router.status().every(one => one.servers.every(({ connections }) => connections === 0)),
+    () => 'connections that were ended are still there',
+  )
+  await db.query(`INSERT INTO accounts VALUES ${values}`)
+  assert.equal(await sumOf(1520), 1200)
+  const [one, other] = await twoOf(db, 1500)
+  await db.query('BEGIN')
+  await db.query(`UPDATE accounts SET balance = 1 WHERE id = ${one}`)
+  await db.query(`UPDATE accounts SET balance = 1 WHERE id = ${other}`)
+  const ended = new Promise(resolve => db.once('end', resolve))
+  await kill()
+  await ended
+  assert.equal(await sumOf(1500), 1200)
+})
+
 test('DDL goes to all shards in one transaction, and is known at once', async t => {
   const db = await client(t)
   await db.query('ALTER TABLE accounts ADD COLUMN note text')

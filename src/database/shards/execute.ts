@@ -28,6 +28,8 @@ export interface Execution {
   types(): Promise<readonly number[]>
 }
 
+const cursorsMax = 10_000
+
 /** Answers the tag. */
 export async function execute(one: Execution): Promise<string> {
   const { client, statement } = one
@@ -195,6 +197,8 @@ async function cursor(one: Execution, plan: Extract<ShardPlan, { kind: 'cursor' 
       detail: 'shard-cursor',
       hint: 'Fix the sharding key in its query, or read the result as it comes.',
     })
+  if (client.cursors.size >= cursorsMax)
+    throw StatementFailed.of('53400', `This client has ${cursorsMax} cursors already.`)
   const tag = await onOne(one, shards[0] as number, false)
   client.cursors.set(plan.name, shards[0] as number)
   return tag

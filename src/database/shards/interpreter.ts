@@ -36,6 +36,7 @@ import { isTenfoldSetting, tenfoldSetting } from './tenfold-settings.ts'
 import type { TextStatement } from './texts.ts'
 
 const preparedFactor = 20
+const portalsMax = 10_000
 const statusCodes = { I: 0x49, T: 0x54, E: 0x45 } as const
 
 const parseView = new ParseView()
@@ -91,7 +92,7 @@ export class Interpreter {
       this.#over = true
       return
     }
-    const failure = failureOf(thrown, transaction.committing)
+    const failure = failureOf(thrown, transaction.kind === 'block')
     if (failure === null) this.#tell(thrown as Error)
     output.addAll((failure ?? fault()).frame)
     if (failure === null || failure.fatal) {
@@ -259,6 +260,8 @@ export class Interpreter {
       const [one] = client.look(statement.text)
       if (one !== undefined && one.info.transaction === 'none') throw inFailedTransaction()
     }
+    if (client.portals.size >= portalsMax)
+      throw StatementFailed.of('53400', `This transaction has ${portalsMax} portals already.`)
     if (name !== '' && client.portals.has(name))
       throw StatementFailed.of('42P03', `cursor "${name}" already exists`)
     const bound = readParameters(frame, restFrom, frame.length)

@@ -39,6 +39,9 @@ export interface ShardedStart {
   readonly over: (session: ShardedSession) => void
 }
 
+/** Beyond it they are dropped. */
+const laterMax = 10_000
+
 /** Made once. */
 const singles: readonly (readonly number[])[] = Array.from({ length: 64 }, (_, shard) => [shard])
 
@@ -67,6 +70,8 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
   #tailLength = 0
   #tailNeeded = 0
   #copy: CopyReader | null = null
+  /** Notices and notifications that wait until nothing is passed on. */
+  readonly #later: Buffer[] = []
   #working: Promise<void> | null = null
 
   constructor(routing: ShardedRouting, stream: Stream, start: ShardedStart) {
@@ -381,6 +386,10 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
   passedReady(seat: Seat): void {
     if (seat.owed > 0 || this.#passingTo !== seat) return
     this.#passingTo = null
+    if (this.#later.length > 0) {
+      for (const frame of this.#later.splice(0)) this.#output.addAll(frame)
+      this.#output.flush()
+    }
     if (this.#state === 'passing' || this.routing.context.draining) queueMicrotask(() => this.#passingOver())
   }
 
@@ -398,6 +407,11 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
       if (said === null || said.name === 'in_hot_standby' || this.#told.get(said.name) === said.value) return
       this.#told.set(said.name, said.value)
     }
+    // Not amid a message that is passed on.
+    if (this.#passingTo !== null) {
+      if (this.#later.length < laterMax) this.#later.push(frame)
+      return
+    }
     this.#output.addAll(frame)
     if (this.#state !== 'busy') this.#output.flush()
   }
@@ -414,7 +428,9 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
       return
     }
     const member = this.#client.transaction.isMember(seat)
-    if (!member || this.#client.transaction.committing) return
+    // What is not in a block of the client's fails by itself.
+    const { kind, committing } = this.#client.transaction
+    if (!member || kind !== 'block' || committing) return
     const sentence = `The session on shard ${seat.id} has ended amid a transaction.`
     this.fail(
       errorFrame === null ? routerError('serverLost', sentence, true) : { frame: errorFrame, fatal: true },

@@ -29,13 +29,14 @@ export function tagOf(end: SeatEnd): string {
   return end.tag ?? ''
 }
 
-/** What a client is told of whatever was thrown; null: of a fault of ours. */
-export function failureOf(thrown: unknown, committing: boolean): StatementFailed | null {
+/**
+ * What a client is told of whatever was thrown; null: of a fault of ours.
+ * @param open a block of the client's is open, and gone with the shard
+ */
+export function failureOf(thrown: unknown, open: boolean): StatementFailed | null {
   if (thrown instanceof StatementFailed) return thrown
-  if (thrown instanceof SeatLost) {
-    const sentence = `A shard is lost amid a transaction: ${thrown.message}.`
-    return StatementFailed.by(routerError(committing ? 'commitUnknown' : 'serverLost', sentence, true))
-  }
+  if (thrown instanceof SeatLost)
+    return StatementFailed.by(routerError('serverLost', `${thrown.message}.`, open))
   const frame = (thrown as { errorFrame?: unknown } | null)?.errorFrame
   return Buffer.isBuffer(frame) ? new StatementFailed(frame) : null
 }
