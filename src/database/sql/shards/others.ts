@@ -1,13 +1,15 @@
 // Statements that are neither reads nor writes of rows: what goes to all shards, what to one, what can't be had over several.
 
 import { field, list, opened, type Tree, text, truth, words } from '../tree.ts'
-import type { CopyOptions, ShardPlan } from './contract.ts'
-import { refuse } from './refusals.ts'
+import type { AcrossPlan, CopyOptions, ShardPlan } from './contract.ts'
+import { refusal, refuse } from './refusals.ts'
 import { type SurveyContext, Surveyor, type TableRef } from './scope.ts'
+import { volatileOf } from './writes.ts'
 
 const session: ShardPlan = { kind: 'session' }
 const onFirst: ShardPlan = { kind: 'one', on: 'fixed', writes: true }
 const ddl: ShardPlan = { kind: 'ddl', transactional: true }
+const temporary = refuse('shard-temporary', 'What is temporary would be on one shard only.')
 const apart: ShardPlan = { kind: 'ddl', transactional: false }
 
 /** Null: not one of these. */
@@ -78,12 +80,18 @@ export function otherPlan(
     case 'AlterSubscriptionStmt':
     case 'DropSubscriptionStmt':
       return refuse('shard-statement', 'The statement is about one server.')
-    case 'TruncateStmt':
     case 'RenameStmt':
+    case 'AlterObjectSchemaStmt':
+      return rename(statement, context)
+    case 'ViewStmt':
+      return isTemporary(field(statement, 'view')) ? temporary : ddl
+    case 'CreateSeqStmt':
+      return isTemporary(field(statement, 'sequence')) ? temporary : ddl
+    case 'RefreshMatViewStmt':
+    case 'TruncateStmt':
     case 'CommentStmt':
     case 'GrantStmt':
     case 'GrantRoleStmt':
-    case 'ViewStmt':
     case 'RuleStmt':
     case 'SecLabelStmt':
       return ddl
@@ -103,9 +111,12 @@ function copyPlan(statement: Tree, context: SurveyContext, inner: (node: Tree) =
     const plan = inner(query)
     if (plan.kind === 'refuse' || plan.kind === 'one') return plan
     const plain = plan.kind === 'keys' || plan.kind === 'all' ? plan.across : null
-    if (plain !== null && 'how' in plain && plain.how === 'concat' && plan.kind === 'all')
+    if (plain !== null && 'how' in plain && isPlain(plain) && plan.kind === 'all')
       return { kind: 'copy-out', across: 'concat', keys: null, options }
-    return refuse('shard-copy', 'The query of COPY would have to be combined from several shards.')
+    const combined = refusal('shard-copy', 'The query of COPY would have to be combined from several shards.')
+    if (plan.kind !== 'keys' || plain === null) return { kind: 'refuse', refusal: combined }
+    const across = 'how' in plain ? (isPlain(plain) ? 'concat' : combined) : plain
+    return { kind: 'copy-out', across, keys: plan, options }
   }
   const surveyor = new Surveyor(context)
   const ref = surveyor.table(field(statement, 'relation') ?? {}, surveyor.level(null, null), new Set(), false)
@@ -125,7 +136,27 @@ function copyPlan(statement: Tree, context: SurveyContext, inner: (node: Tree) =
   if (field(statement, 'whereClause') !== undefined)
     return refuse('shard-copy', 'COPY FROM with a condition is not had over shards.')
   const columns = words(statement, 'attlist')
+  const trouble = copyTrouble(columns, ref)
+  if (trouble !== null) return trouble
   return { kind: 'copy-in', table: ref.table, columns: columns.length === 0 ? null : columns, options }
+}
+
+/** The query as it is, on each shard. */
+function isPlain(plan: AcrossPlan): boolean {
+  return plan.how === 'concat' && plan.sql === null && plan.limit === null && plan.offset === null
+}
+
+function copyTrouble(columns: readonly string[], ref: TableRef): ShardPlan | null {
+  if (columns.length === 0) return null
+  const missing = ref.place.kind === 'sharded' ? ref.place.key.find(one => !columns.includes(one)) : undefined
+  if (missing !== undefined)
+    return refuse('shard-key-null', `The rows have no value for '${missing}', the key of '${ref.table}'.`)
+  const made = ref.columns?.columns.find(one => one.volatileDefault && !columns.includes(one.name))
+  if (ref.place.kind !== 'everywhere' || made === undefined) return null
+  return refuse(
+    'shard-volatile',
+    `'${made.name}' would be made anew on each shard, and '${ref.table}' is the same everywhere.`,
+  )
 }
 
 function copyOptions(statement: Tree): CopyOptions | null {
@@ -162,10 +193,14 @@ function copyOptions(statement: Tree): CopyOptions | null {
 
 function createTable(statement: Tree, context: SurveyContext): ShardPlan {
   const relation = field(statement, 'relation') ?? {}
-  if (text(relation, 'relpersistence') === 't')
-    return refuse('shard-temporary', 'A temporary table would be on one shard only.')
+  if (isTemporary(relation)) return temporary
   const surveyor = new Surveyor(context)
-  const ref = surveyor.table(relation, surveyor.level(null, null), new Set(), false)
+  // A partition is kept where its table is.
+  const [parent] =
+    field(statement, 'partbound') === undefined
+      ? []
+      : list(statement, 'inhRelations').map(one => field(one, 'RangeVar'))
+  const ref = surveyor.table(parent ?? relation, surveyor.level(null, null), new Set(), false)
   if (ref === null)
     return refuse(
       'shard-table-unknown',
@@ -191,6 +226,26 @@ function createTable(statement: Tree, context: SurveyContext): ShardPlan {
     }
   }
   return ddl
+}
+
+function isTemporary(relation: Tree | undefined): boolean {
+  return text(relation, 'relpersistence') === 't'
+}
+
+/** The map has tables and keys by their names. */
+function rename(statement: Tree, context: SurveyContext): ShardPlan {
+  const type = text(statement, 'renameType') || text(statement, 'objectType')
+  const relation = field(statement, 'relation')
+  if (relation === undefined || !/^OBJECT_(TABLE|COLUMN)$/.test(type)) return ddl
+  const surveyor = new Surveyor(context)
+  const ref = surveyor.table(relation, surveyor.level(null, null), new Set(), false)
+  if (ref === null) return ddl
+  const key = ref.place.kind === 'sharded' ? ref.place.key : []
+  if (type === 'OBJECT_TABLE')
+    return refuse('shard-rename', `'${ref.table}' is known by its name to the sharded database.`)
+  return key.includes(text(statement, 'subname'))
+    ? refuse('shard-rename', `'${text(statement, 'subname')}' is the key of '${ref.table}'.`)
+    : ddl
 }
 
 /** serial, GENERATED AS IDENTITY, DEFAULT nextval(...). */
@@ -227,8 +282,31 @@ function alterTable(statement: Tree, context: SurveyContext): ShardPlan {
       const trouble = constraintTrouble(field(one, 'Constraint'), ref, context, text(definition, 'colname'))
       if (trouble !== null) return trouble
     }
+    const trouble = valueTrouble(command ?? {}, ref, context)
+    if (trouble !== null) return trouble
   }
   return ddl
+}
+
+/** Rows that are there get values: these must be the same on all shards where the table is everywhere. */
+function valueTrouble(command: Tree, ref: TableRef, context: SurveyContext): ShardPlan | null {
+  const type = text(command, 'subtype')
+  const [kind, definition] = opened(field(command, 'def'))
+  const counted =
+    (kind === 'ColumnDef' && type === 'AT_AddColumn' && countsItself(definition)) || type === 'AT_AddIdentity'
+  if (counted && ref.place.kind !== 'on')
+    return refuse('shard-sequence', `A column of '${ref.table}' would be counted on each shard for itself.`)
+  if (ref.place.kind !== 'everywhere' || !/^AT_(AddColumn|AlterColumnType|SetExpression)$/.test(type))
+    return null
+  const surveyor = new Surveyor(context)
+  surveyor.expressions(definition, surveyor.level(null, null), new Set())
+  const [volatile] = volatileOf(surveyor.survey)
+  return volatile === undefined
+    ? null
+    : refuse(
+        'shard-volatile',
+        `${volatile}() would be another value on each shard, and '${ref.table}' is the same everywhere.`,
+      )
 }
 
 function createIndex(statement: Tree, context: SurveyContext): ShardPlan {

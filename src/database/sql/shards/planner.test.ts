@@ -211,6 +211,25 @@ test('what rows of several shards must meet for is combined', () => {
   assert.equal(across.everywhere.parts.length, 2)
 })
 
+test('names of columns that a statement gives, and what a shard knows of its own rows only, are no keys', () => {
+  each([
+    ['SELECT * FROM orders AS o (id, customer_id) WHERE customer_id = 5', 'all combine'],
+    ['SELECT * FROM orders AS o (id, customer_id) WHERE o.customer_id = 5', 'all combine'],
+    ['SELECT ctid, * FROM orders', 'shard-statement'],
+    ['SELECT ctid, * FROM orders WHERE customer_id = 5', 'keys 5 else shard-statement'],
+    ['SELECT json_arrayagg(id) FROM orders', 'all combine'],
+    ['SELECT jsonb_object_agg_unique(id, 1) FROM orders', 'all combine'],
+    ['SELECT pg_advisory_xact_lock(1) FROM orders WHERE customer_id = 5', 'shard-lock'],
+    ["SELECT nextval('s') FROM orders WHERE customer_id = 5", 'shard-sequence'],
+    ['SELECT * FROM orders WHERE customer_id = ANY ($1::bigint[])', 'keys $1[] else concat'],
+    ['SELECT * FROM orders WHERE customer_id = ANY ($1::numeric[])', 'all concat'],
+    ['SELECT * FROM orders WHERE customer_id = ANY (ARRAY[1, $2])', 'keys 1,$2 else concat'],
+    ['SELECT * FROM customers JOIN customers c USING (id) WHERE id = 3', 'keys 3 else concat'],
+    ['SELECT * FROM customers LEFT JOIN customers c USING (id) WHERE id = 3', 'keys 3 else combine'],
+    ['SELECT * FROM customers FULL JOIN customers c USING (id) WHERE id = 3', 'all combine'],
+  ])
+})
+
 test('INSERT goes where its key belongs', () => {
   each([
     ['INSERT INTO orders (customer_id, id) VALUES (1, 2)', 'keys 1 writes else shard-write-tables'],
@@ -278,6 +297,9 @@ test('UPDATE, DELETE and MERGE go to the shards of their keys, and to all only w
     ['UPDATE films SET title = $1', 'all writes everywhere'],
     ['UPDATE films SET title = now()::text', 'shard-volatile'],
     ['UPDATE films SET title = current_timestamp::text', 'shard-volatile'],
+    ["UPDATE films SET title = 'now'::date::text", 'shard-volatile'],
+    ['DELETE FROM films WHERE id IN (SELECT id FROM films LIMIT 1)', 'shard-volatile'],
+    ["UPDATE films SET title = (SELECT string_agg(title, ',') FROM films)", 'shard-volatile'],
     ['DELETE FROM films WHERE id IN (SELECT film_id FROM orders)', 'shard-write-tables'],
     [
       'WITH gone AS (DELETE FROM orders WHERE customer_id = 1 RETURNING *) SELECT * FROM gone',
@@ -326,6 +348,24 @@ test('statements about tables and sessions', () => {
     ['ALTER TABLE orders ADD COLUMN x int UNIQUE', 'shard-unique'],
     ['TRUNCATE orders', 'ddl'],
     ['VACUUM', 'ddl apart'],
+    ['ALTER TABLE orders RENAME TO other', 'shard-rename'],
+    ['ALTER TABLE orders RENAME COLUMN customer_id TO other', 'shard-rename'],
+    ['ALTER TABLE orders RENAME COLUMN note TO other', 'ddl'],
+    ['ALTER TABLE orders SET SCHEMA other', 'shard-rename'],
+    ['ALTER TABLE orders ADD COLUMN n bigserial', 'shard-sequence'],
+    ['ALTER TABLE films ADD COLUMN n uuid DEFAULT gen_random_uuid()', 'shard-volatile'],
+    ['ALTER TABLE films ADD COLUMN n timestamptz DEFAULT now()', 'shard-volatile'],
+    ['ALTER TABLE films ADD COLUMN n int DEFAULT 3', 'ddl'],
+    ['ALTER TABLE films ALTER COLUMN title SET DEFAULT now()::text', 'ddl'],
+    ['CREATE TABLE orders_1 PARTITION OF orders FOR VALUES FROM (1) TO (2)', 'ddl'],
+    ['CREATE TEMP VIEW v AS SELECT 1', 'shard-temporary'],
+    ['CREATE TEMP SEQUENCE s', 'shard-temporary'],
+    ['REFRESH MATERIALIZED VIEW v', 'ddl'],
+    ['COPY orders (id, note) FROM STDIN', 'shard-key-null'],
+    ['COPY films (id, title) FROM STDIN', 'shard-volatile'],
+    ['COPY films (id, serial) FROM STDIN', 'copy-in'],
+    ['COPY (SELECT * FROM orders WHERE customer_id = 1) TO STDOUT', 'copy-out'],
+    ['COPY (SELECT count(*) FROM orders) TO STDOUT', 'shard-copy'],
     ['DECLARE c CURSOR FOR SELECT * FROM orders WHERE customer_id = 1', 'cursor c of keys 1 else concat'],
     ['DECLARE c CURSOR FOR SELECT * FROM orders', 'shard-cursor'],
     ['FETCH 1 FROM c', 'cursor c'],

@@ -22,6 +22,7 @@ export type ShardRefusalCode =
   | 'shard-view'
   | 'shard-unique'
   | 'shard-foreign-key'
+  | 'shard-rename'
   | 'shard-temporary'
   | 'shard-create-as'
   | 'shard-prepare'
@@ -57,6 +58,7 @@ const kinds: Readonly<Record<ShardRefusalCode, readonly [state: string, hint: st
     notSupported,
     "Reference a table of the same family, its key included, or one that is 'everywhere'.",
   ],
+  'shard-rename': [notSupported, 'Make a new table or column, and copy the rows.'],
   'shard-temporary': [notSupported, 'Use a common table expression.'],
   'shard-create-as': [notSupported, 'Create the table, and insert its rows by their keys.'],
   'shard-prepare': [notSupported, "Use the protocol's prepared statements: every driver has them."],

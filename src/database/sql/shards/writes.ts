@@ -340,7 +340,7 @@ function everywherePlan(
       'shard-write-tables',
       `'${target.table}' is everywhere, and '${others[0]?.table}', which is read, is not.`,
     )
-  const [volatile] = volatileOf(survey)
+  const [volatile] = [...volatileOf(survey), ...unsteady(statement, survey)]
   const known = target.columns?.columns
   const plain = (copyRows: Extract<AcrossPlan, { how: 'everywhere' }>['copyRows']): ShardPlan => ({
     kind: 'all',
@@ -352,7 +352,7 @@ function everywherePlan(
       ? plain(null)
       : refuse(
           'shard-volatile',
-          `${volatile}() would be another value on each shard, and '${target.table}' is the same everywhere.`,
+          `${volatile} may be something else on each shard, and '${target.table}' is the same everywhere.`,
         )
   const source = field(field(statement, 'selectStmt'), 'SelectStmt')
   const named = list(statement, 'cols').map(one => text(field(one, 'ResTarget'), 'name'))
@@ -386,6 +386,19 @@ function everywherePlan(
     columns,
     returning: 0,
   })
+}
+
+/** What may choose other rows, or give another value, on servers with the same rows in another order or at another time. */
+function unsteady(statement: Tree, survey: Survey): string[] {
+  const found = [...survey.functions].filter(name =>
+    /agg|^(row_number|first_value|last_value|nth_value|lag|lead|ntile)$/.test(name),
+  )
+  const said = JSON.stringify(statement)
+  if (said.includes('"limitCount":') || said.includes('"limitOffset":')) found.push('LIMIT')
+  if (said.includes('"distinctClause":[{"')) found.push('DISTINCT ON')
+  const [, word] = /"sval":"\s*(now|today|tomorrow|yesterday)\b/i.exec(said) ?? []
+  if (word !== undefined) found.push(`'${word}'`)
+  return found
 }
 
 // --- functions --------------------------------------------------------------------------------------------------
