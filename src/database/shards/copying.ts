@@ -4,7 +4,7 @@
 import { copyDoneMessage } from '../../wire/postgres/index.ts'
 import type { ShardPlan } from '../sql/shards/contract.ts'
 import type { AcrossEnd, SeatCopy, SeatEnd } from './contract.ts'
-import { type Execution, onOne, placesOf, refused, targets } from './execute.ts'
+import { type Execution, onOne, placesOf, refused, targets } from './execution.ts'
 import { copyOutAcross, gatherLimits, openCopyIn } from './gather/index.ts'
 import { StatementFailed, tagOf } from './statement-failed.ts'
 

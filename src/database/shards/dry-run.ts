@@ -2,7 +2,7 @@
 
 import { dataRow } from '../../wire/postgres/index.ts'
 import type { AcrossPlan, ShardPlan, ShardRefusal } from '../sql/shards/contract.ts'
-import type { Execution } from './execute.ts'
+import type { Execution } from './execution.ts'
 
 export function dryRun({ client, statement, answer }: Execution, shards: readonly number[]): string {
   const { plan, text } = statement

@@ -1,32 +1,15 @@
-// One statement of a client, by its plan: on one shard as it is, on several by `gather/`, or by the session itself. Knows
-// nothing of the protocol around it: the answer goes to `answer`, the tag back, what fails is thrown.
-
-import { copyDoneMessage } from '../../wire/postgres/index.ts'
-import type { AcrossPlan, ShardPlan, ShardRefusal } from '../sql/shards/contract.ts'
-import type { ClientAnswer } from './answers.ts'
+import type { AcrossPlan, ShardPlan } from '../sql/shards/contract.ts'
 import type { ShardClient } from './client.ts'
-import type { SeatEnd, SeatRequest } from './contract.ts'
+import type { SeatEnd } from './contract.ts'
 import { control, isRollbackTo } from './controls.ts'
 import { copyIn, copyOut } from './copying.ts'
 import { dryRun } from './dry-run.ts'
+import { type Execution, onOne, placesOf, refused, targets } from './execution.ts'
 import { explain } from './explaining.ts'
-import { gatherLimits, refusalFrame, runAcross } from './gather/index.ts'
-import type { KeyPlaces } from './key-places.ts'
+import { gatherLimits, runAcross } from './gather/index.ts'
 import { routerCommand, runSetting, tenfoldCommand } from './session-commands.ts'
 import { StatementFailed, tagOf } from './statement-failed.ts'
-import { targetsOf } from './targets.ts'
 import type { TextStatement } from './texts.ts'
-
-export interface Execution {
-  readonly client: ShardClient
-  readonly statement: TextStatement
-  readonly request: SeatRequest
-  /** It came by Query: any shard is asked so, too. */
-  readonly simple: boolean
-  readonly answer: ClientAnswer
-  /** All types of its parameters, as a server finds them; where several shards are asked. */
-  types(): Promise<readonly number[]>
-}
 
 const cursorsMax = 10_000
 
@@ -76,36 +59,6 @@ async function byPlan(one: Execution, plan: ShardPlan): Promise<string> {
     default:
       throw StatementFailed.of('0A000', `This does not work over shards: ${request.sql.slice(0, 60)}`)
   }
-}
-
-export function placesOf({ client, request }: Execution): KeyPlaces {
-  return client.places(request.parameters, request.parameterFormats)
-}
-
-export function targets(one: Execution, plan: ShardPlan): readonly number[] {
-  const { client, statement } = one
-  const shards = targetsOf(plan, statement.info, {
-    shards: client.routing.map.shards,
-    home: client.home,
-    places: placesOf(one),
-  })
-  client.went(shards)
-  return shards
-}
-
-/** As it is. */
-export async function onOne(one: Execution, shard: number, writes: boolean): Promise<string> {
-  const { client, request, simple, answer, statement } = one
-  const { transaction } = client
-  const seat = await transaction.seat(shard)
-  if (writes || statement.info.mayWrite) transaction.wroteOn(shard)
-  const sink = answer.sinkOf(seat)
-  const end: SeatEnd = simple ? await seat.query(request.sql, sink) : await seat.run(request, sink)
-  if (sink.failure !== null) throw sink.failure
-  const tag = tagOf(end)
-  // A server's and a client's are the same.
-  if (statement.info.copy === 'out') client.output.addAll(copyDoneMessage)
-  return tag
 }
 
 async function across(
@@ -202,10 +155,6 @@ async function cursor(one: Execution, plan: Extract<ShardPlan, { kind: 'cursor' 
   const tag = await onOne(one, shards[0] as number, false)
   client.cursors.set(plan.name, shards[0] as number)
   return tag
-}
-
-export function refused(refusal: ShardRefusal): StatementFailed {
-  return new StatementFailed(refusalFrame(refusal))
 }
 
 export function inFailedTransaction(): StatementFailed {

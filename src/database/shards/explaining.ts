@@ -2,7 +2,7 @@
 
 import { dataRow } from '../../wire/postgres/index.ts'
 import type { ShardPlan } from '../sql/shards/contract.ts'
-import { type Execution, onOne, refused, targets } from './execute.ts'
+import { type Execution, onOne, refused, targets } from './execution.ts'
 import { StatementFailed } from './statement-failed.ts'
 
 export async function explain(

@@ -4,7 +4,7 @@
 import { dataRow } from '../../wire/postgres/index.ts'
 import type { RouterCommand, SettingChange } from '../sql/contract.ts'
 import type { ShardClient } from './client.ts'
-import { type Execution, onOne } from './execute.ts'
+import { type Execution, onOne } from './execution.ts'
 import { StatementFailed, tagOf } from './statement-failed.ts'
 import { booleanOf, type TenfoldSetting, tenfoldSetting } from './tenfold-settings.ts'
 import { journalFull } from './transaction.ts'

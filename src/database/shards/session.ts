@@ -22,6 +22,7 @@ import { ClientOutput } from './client-output.ts'
 import { CopyReader } from './copy-reader.ts'
 import type { WaitingClient } from './deadlocks.ts'
 import { FastBatch } from './fast-batch.ts'
+import { Inbox } from './inbox.ts'
 import { Interpreter } from './interpreter.ts'
 import type { Seat, SeatOwner } from './seat.ts'
 import { Seats } from './seats.ts'
@@ -66,9 +67,7 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
   #state: State = 'greeting'
   /** The seat whose answers go to the client as they come. */
   #passingTo: Seat | null = null
-  #tail: Buffer | null = null
-  #tailLength = 0
-  #tailNeeded = 0
+  readonly #inbox = new Inbox()
   #copy: CopyReader | null = null
   /** Notices and notifications that wait until nothing is passed on. */
   readonly #later: Buffer[] = []
@@ -196,9 +195,9 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
       this.#feed(bytes, 0, length)
       return
     }
-    if (this.#tailLength > 0 || this.#state !== '') {
-      this.#append(bytes, 0, length)
-      if (this.#state === '' && this.#tailLength >= this.#tailNeeded) this.#consumeTail()
+    if (!this.#inbox.empty || this.#state !== '') {
+      this.#inbox.keep(bytes, 0, length)
+      if (this.#state === '' && this.#inbox.enough) this.#consumeKept()
     } else this.#consume(bytes, length)
   }
 
@@ -206,23 +205,9 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     return this.#state === 'over'
   }
 
-  #consumeTail(): void {
-    const tail = this.#tail as Buffer
-    const length = this.#tailLength
-    this.#tail = null
-    this.#tailLength = 0
-    this.#consume(tail, length)
-  }
-
-  #append(bytes: Buffer, from: number, to: number): void {
-    const length = this.#tailLength + to - from
-    if (this.#tail === null || length > this.#tail.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(length, Math.min(this.#tailNeeded, length * 2), 256))
-      if (this.#tail !== null) this.#tail.copy(grown, 0, 0, this.#tailLength)
-      this.#tail = grown
-    }
-    bytes.copy(this.#tail, this.#tailLength, from, to)
-    this.#tailLength = length
+  #consumeKept(): void {
+    const { bytes, length } = this.#inbox.take()
+    this.#consume(bytes, length)
   }
 
   #consume(bytes: Buffer, length: number): void {
@@ -234,7 +219,7 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     }
     if (at >= length || this.#isOver) return
     if (this.#state === 'copying') this.#feed(bytes, at, length)
-    else this.#append(bytes, at, length)
+    else this.#inbox.keep(bytes, at, length)
   }
 
   /** One batch from `from` on: answers its end, or `from` if it has to wait. */
@@ -243,13 +228,13 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     const fast = this.#fast
     fast.begin()
     let at = from
-    this.#tailNeeded = 0
+    this.#inbox.needed = 0
     while (at < length) {
       const size = frontendFrameBytes(bytes, at, length, bytesMax)
       if (size < 0) return this.#broken(protocolError(frameProblem(size)), length)
       const end = at + size
       if (size === 0 || end > length) {
-        this.#tailNeeded = size === 0 ? 0 : end - from
+        this.#inbox.needed = size === 0 ? 0 : end - from
         break
       }
       const type = bytes[at] as number
@@ -340,7 +325,7 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
       this.endNow('The router stops.')
       return
     }
-    if (this.#tailLength > 0 && this.#tailLength >= this.#tailNeeded) this.#consumeTail()
+    if (!this.#inbox.empty && this.#inbox.enough) this.#consumeKept()
     if (this.#state === '') this.stream.resume()
   }
 
@@ -356,12 +341,9 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     this.#copy = reader
     this.#state = 'copying'
     this.#output.flush()
-    if (this.#tailLength > 0) {
-      const tail = this.#tail as Buffer
-      const length = this.#tailLength
-      this.#tail = null
-      this.#tailLength = 0
-      this.#feed(tail, 0, length)
+    if (!this.#inbox.empty) {
+      const { bytes, length } = this.#inbox.take()
+      this.#feed(bytes, 0, length)
     }
     if (this.#state === 'copying' && !reader.full) this.stream.resume()
     return reader.end
@@ -373,8 +355,8 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     if (!reader.over) return
     this.#copy = null
     this.#block('busy')
-    this.#tailNeeded = 0
-    if (at < to) this.#append(bytes, at, to)
+    this.#inbox.needed = 0
+    if (at < to) this.#inbox.keep(bytes, at, to)
   }
 
   // --- what seats say -----------------------------------------------------------------------------------------
@@ -487,8 +469,7 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     this.#state = 'over'
     this.routing.context.wheel.remove(this)
     this.routing.sessions.delete(this)
-    this.#tail = null
-    this.#tailLength = 0
+    this.#inbox.clear()
     this.#output.gone()
     this.#copy?.gone()
     this.#copy = null

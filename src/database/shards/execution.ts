@@ -1,0 +1,58 @@
+// One statement that is carried out: what it is, where its answer goes, and what every way of doing it needs: its shards, one of
+// them asked, a refusal.
+
+import { copyDoneMessage } from '../../wire/postgres/index.ts'
+import type { ShardPlan, ShardRefusal } from '../sql/shards/contract.ts'
+import type { ClientAnswer } from './answers.ts'
+import type { ShardClient } from './client.ts'
+import type { SeatEnd, SeatRequest } from './contract.ts'
+import { refusalFrame } from './gather/index.ts'
+import type { KeyPlaces } from './key-places.ts'
+import { StatementFailed, tagOf } from './statement-failed.ts'
+import { targetsOf } from './targets.ts'
+import type { TextStatement } from './texts.ts'
+
+export interface Execution {
+  readonly client: ShardClient
+  readonly statement: TextStatement
+  readonly request: SeatRequest
+  /** It came by Query: any shard is asked so, too. */
+  readonly simple: boolean
+  readonly answer: ClientAnswer
+  /** All types of its parameters, as a server finds them; where several shards are asked. */
+  types(): Promise<readonly number[]>
+}
+
+export function placesOf({ client, request }: Execution): KeyPlaces {
+  return client.places(request.parameters, request.parameterFormats)
+}
+
+export function targets(one: Execution, plan: ShardPlan): readonly number[] {
+  const { client, statement } = one
+  const shards = targetsOf(plan, statement.info, {
+    shards: client.routing.map.shards,
+    home: client.home,
+    places: placesOf(one),
+  })
+  client.went(shards)
+  return shards
+}
+
+/** As it is. */
+export async function onOne(one: Execution, shard: number, writes: boolean): Promise<string> {
+  const { client, request, simple, answer, statement } = one
+  const { transaction } = client
+  const seat = await transaction.seat(shard)
+  if (writes || statement.info.mayWrite) transaction.wroteOn(shard)
+  const sink = answer.sinkOf(seat)
+  const end: SeatEnd = simple ? await seat.query(request.sql, sink) : await seat.run(request, sink)
+  if (sink.failure !== null) throw sink.failure
+  const tag = tagOf(end)
+  // A server's and a client's are the same.
+  if (statement.info.copy === 'out') client.output.addAll(copyDoneMessage)
+  return tag
+}
+
+export function refused(refusal: ShardRefusal): StatementFailed {
+  return new StatementFailed(refusalFrame(refusal))
+}
