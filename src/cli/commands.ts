@@ -352,7 +352,7 @@ export const commands: readonly CommandDefinition[] = [
     name: 'db',
     summary: 'Look at the databases, move the primary, repair, back up, restore, log in',
     details:
-      'NAME is needed where there are several databases. `switchover` is planned: nobody gets an error for a transaction that ends within the hold. `failover` gives the primary up; with --lossy also when acknowledged commits may be missing. `rebuild` makes a replica anew. `pause` stops failovers and repairs until `resume`. `verify` compares rows between primary and replicas. `restore` fills a database of a new name, and touches no other. `reset` deletes all data of a database of a stopped system, and asks first. docs/operate/databases.md says more. Exit code 1 where `verify` finds a difference or a drill a bad backup.',
+      'NAME is needed where there are several databases. `switchover` is planned: nobody gets an error for a transaction that ends within the hold. `failover` gives the primary up; with --lossy also when acknowledged commits may be missing. `rebuild` makes a replica anew. `pause` stops failovers and repairs until `resume`. `shards` shows what lies on each shard of a database that has `shards`; `drift` compares their schemas, `dangling` looks for references (foreign keys that are NOT ENFORCED) to rows that no shard has. `verify` compares rows between primary and replicas. `restore` fills a database of a new name, and touches no other. `reset` deletes all data of a database of a stopped system, and asks first. docs/operate/databases.md says more. Exit code 1 where `verify`, `drift` or `dangling` find something, or a drill a bad backup.',
     arguments: [
       {
         name: 'action',
@@ -369,6 +369,9 @@ export const commands: readonly CommandDefinition[] = [
           'resume',
           'settings',
           'slow',
+          'shards',
+          'drift',
+          'dangling',
           'verify',
           'backup',
           'backups',
@@ -397,6 +400,7 @@ export const commands: readonly CommandDefinition[] = [
       ['db', 'every database: role, state and lag of each server, pools, what waits and why'],
       ['db psql --as api', 'psql with the rights of a service'],
       ['db switchover --to main-2', 'before the host of the primary is looked after'],
+      ['db shards', 'rows, bytes, reads and writes of each table, shard by shard'],
       ['db rebuild main-3', 'a replica that has to be copied again'],
       ['db restore main --to 2026-03-04T05:06:07Z', 'as it was then, as main-restored'],
       ['db reset main', 'delete all its data (the system is stopped)'],

@@ -26,6 +26,7 @@ const settingsSql = `SELECT name, current_setting(name), source, pending_restart
 WHERE source NOT IN ('default', 'override', 'client', 'session') ORDER BY name`
 
 const tools = (): Promise<typeof import('./database-tools.ts')> => import('./database-tools.ts')
+const reports = (): Promise<typeof import('./shard-reports.ts')> => import('./shard-reports.ts')
 
 export function databaseHandlers({ databases, changes, redactor }: HandledDatabases): DatabaseHandlers {
   const backupsOf = (name: string): Backups => needBackups(name, databases().backups(name))
@@ -52,9 +53,14 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     },
     settings: name => settingsOf(databases(), name, redactor),
     slow: name => slowStatements(databases().group(name)),
+    shards: name => databases().shardsView(name),
     connection: async (name, as, server) => connectionOf(databases(), name, as, server),
     verify: async (name, progress) =>
       (await tools()).verify(databases().group(name), progressOf(name, progress)),
+    drift: async (name, progress) =>
+      (await reports()).driftReport(name, databases().shardGroups(name), progress),
+    dangling: async (name, progress) =>
+      (await reports()).danglingReport(name, databases().shardGroups(name), progress),
     backup: async (name, progress) => (await tools()).backUp(backupsOf(name), progressOf(name, progress)),
     backups: async name => (await tools()).backupsView(backupsOf(name)),
     restore: async (name, { to, into }, progress) => {
@@ -129,7 +135,9 @@ function connectionOf(
   }
 }
 
-function throughRouter({ spec, routing }: CompiledDatabase, as: string | null): DatabaseConnectionView {
+function throughRouter({ spec, shard, ...own }: CompiledDatabase, as: string | null): DatabaseConnectionView {
+  // A shard is not to be had by itself: the router leads to all of them.
+  const routing = shard?.front.routing ?? own.routing
   const client = routing.clients.find(one =>
     as === null ? one.service === null : one.service === as || one.name === as,
   )

@@ -20,10 +20,12 @@ import {
   routerSnapshot,
   shardedDatabase,
 } from './compile-databases.ts'
+import type { ShardsView } from './control/database-views.ts'
 import { systemFailures } from './failures.ts'
 import type { RouterProcess } from './router-process.ts'
 import { ShardMaps } from './shard-maps.ts'
 import { makeShard, type ShardParts } from './shard-readiness.ts'
+import { type ShardGroup, shardsView } from './shards-view.ts'
 
 export interface DatabasesOptions {
   readonly stateDirectory: string
@@ -346,6 +348,34 @@ export class Databases {
   }
 
   // ---- how it is
+
+  /** Throws SYSTEM_DATABASE_UNSHARDED. */
+  async shardsView(name: string): Promise<ShardsView> {
+    const groups = this.shardGroups(name)
+    const map = this.#maps.current(name)
+    if (map === null) throw this.#unsharded(name)
+    return shardsView(name, map, groups)
+  }
+
+  /** Throws SYSTEM_DATABASE_UNSHARDED. */
+  shardGroups(name: string): ShardGroup[] {
+    const groups = [...this.#held.values()].flatMap(({ compiled: { shard }, group }) =>
+      shard?.front.routing.name === name ? [{ id: shard.id, group }] : [],
+    )
+    if (groups.length === 0) throw this.#unsharded(name)
+    return groups
+  }
+
+  #unsharded(name: string): Failure {
+    const fronts = [...this.#held.values()].flatMap(
+      ({ compiled: { shard } }) => shard?.front.routing.name ?? [],
+    )
+    const there = [...new Set(fronts)].map(one => `'${one}'`).join(', ')
+    return new Failure(
+      systemFailures.databaseUnsharded,
+      there === '' ? 'No database of the file has shards.' : `'${name}' has no shards; ${there} has.`,
+    )
+  }
 
   statuses(): DatabaseGroupStatus[] {
     return [...this.#held.values()].map(({ group }) => group.status())

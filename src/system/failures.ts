@@ -19,6 +19,7 @@ type Names =
   | 'databaseUnknown'
   | 'databaseWithoutPrimary'
   | 'databaseUncounted'
+  | 'databaseUnsharded'
   | 'shardMapMoved'
   | 'shardMapBroken'
   | 'databaseUserUnknown'
@@ -201,6 +202,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
       'It is tried again by itself, ever more rarely; until then the certificate that is there is served. Look whether this machine reaches the directory of `edge.tls.acme`.',
     status: 502,
     retry: true,
+  },
+  databaseUnsharded: {
+    when: '`tenfold db shards` is asked of a database whose file has no `shards`.',
+    advice: 'Name a database that has `shards`.',
+    status: 404,
   },
   shardMapMoved: {
     when: 'The file gives a sharded database another number of shards, or a table another key or rule, than its rows were placed by.',

@@ -7,6 +7,7 @@ import type { Action, CommandInput } from '../command.ts'
 import { clientOf, showOperation } from '../connection.ts'
 import { backupsText, databasesText, settingsText, slowText } from '../database-text.ts'
 import { cliFailures } from '../failures.ts'
+import { shardsText } from '../shards-text.ts'
 import { psql } from './psql.ts'
 
 type Client = ReturnType<typeof clientOf>
@@ -21,7 +22,7 @@ export const db: Action = async input => {
 
 const actions: Readonly<Record<string, Action>> = {
   status,
-  psql: input => psql(input, databaseOf),
+  psql: input => psql(input, loginOf),
   switchover: operated((client, name, { options }, progress) =>
     client.databases.switchover(name, target(options), progress),
   ),
@@ -44,6 +45,13 @@ const actions: Readonly<Record<string, Action>> = {
     const view = await client.databases.slow(await databaseOf(input, client))
     return show(input, view, () => slowText(view))
   },
+  shards: async input => {
+    const client = clientOf(input)
+    const view = await client.databases.shards(await shardedOf(input, client))
+    return show(input, view, () => shardsText(view, input.terminal))
+  },
+  drift: async input => shardOperation(input, 'drift'),
+  dangling: async input => shardOperation(input, 'dangling'),
   verify: operated((client, name, _, progress) => client.databases.verify(name, progress)),
   backup: operated((client, name, _, progress) => client.databases.backup(name, progress)),
   backups: async input => {
@@ -69,6 +77,35 @@ async function status(input: CommandInput): Promise<0> {
   const shown = name === undefined ? databases : databases.filter(one => one.name === name)
   if (name !== undefined && shown.length === 0) throw unknown(name, databases)
   return show(input, { router, databases: shown }, () => databasesText(router, shown, input.terminal))
+}
+
+/** The sharded database that is meant: the one that is named, or the only one, of which the groups `main-s1` are. */
+async function shardedOf(input: CommandInput, client: Client): Promise<string> {
+  const { name } = input.args
+  if (name !== undefined) return name
+  const { databases } = await client.status()
+  const fronts = new Set(databases.flatMap(one => frontOf(one.name) ?? []))
+  const [only = 'main'] = fronts
+  if (fronts.size < 2) return only
+  const there = [...fronts].map(one => `'${one}'`).join(', ')
+  throw new Failure(cliFailures.databaseUnnamed, `Which database? There are ${there}.`)
+}
+
+function frontOf(group: string): string | undefined {
+  return /^(.+)-s\d+$/.exec(group)?.[1]
+}
+
+/** Any shard stands for the whole: the router leads to all of them. */
+async function loginOf(input: CommandInput, client: Client): Promise<string> {
+  const { name } = input.args
+  const { primary, server } = input.options
+  if (primary === true || server !== undefined) return databaseOf(input, client)
+  const { databases } = await client.status()
+  const groups = databases.filter(one => frontOf(one.name) === (name ?? frontOf(databases[0]?.name ?? '')))
+  const [first] = groups
+  const all = name !== undefined || groups.length === databases.length
+  const plain = databases.some(one => one.name === name)
+  return first !== undefined && all && !plain ? first.name : databaseOf(input, client)
 }
 
 /** The database that is meant: the one that is named, or the only one. */
@@ -159,6 +196,12 @@ function operated(run: Operate): Action {
     const name = await databaseOf(input, client)
     return operate(input, progress => run(client, name, input, progress))
   }
+}
+
+async function shardOperation(input: CommandInput, ask: 'drift' | 'dangling'): Promise<0 | 1> {
+  const client = clientOf(input)
+  const name = await shardedOf(input, client)
+  return operate(input, progress => client.databases[ask](name, progress))
 }
 
 /** 1 where something was found that should not be. */

@@ -185,6 +185,30 @@ const databaseHandlers: ControlHandlers['databases'] = {
     server: 'main-1',
     settings: [{ name: 'work_mem', value: '16MB', source: 'configuration file', pending: false }],
   }),
+  shards: async name => ({
+    database: name,
+    mapVersion: 3,
+    shards: [
+      {
+        id: '1',
+        group: `${name}-s1`,
+        primary: `${name}-s1-1`,
+        slots: { held: 4, all: 4 },
+        trouble: '',
+        tables: [
+          {
+            table: 'public.orders',
+            place: 'by customer_id',
+            rows: 2,
+            exact: true,
+            bytes: 8,
+            reads: 1,
+            writes: 2,
+          },
+        ],
+      },
+    ],
+  }),
   slow: async () => ({
     statements: [
       {
@@ -211,6 +235,8 @@ const databaseHandlers: ControlHandlers['databases'] = {
     progress('main', 'films')
     return { text: '1 difference', findings: ['films: rows 1 to 9 differ on main-2'] }
   },
+  drift: async () => ({ text: 'not the same', findings: ['index public.a: shard 1: not there'] }),
+  dangling: async () => ({ text: 'all are there' }),
   backup: async () => ({ text: 'done' }),
   backups: async () => ({ backups: [{ id: 'base-1', at, bytes: 4096, problem: '' }], text: 'kept' }),
   restore: async (_, { to, into }) => ({ text: `${to} ${into}` }),
@@ -485,8 +511,11 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseResume: { path: '/v1/databases/main/resume' },
   databaseSettings: { path: '/v1/databases/main/settings' },
   databaseSlow: { path: '/v1/databases/main/slow' },
+  databaseShards: { path: '/v1/databases/main/shards' },
   databaseConnection: { path: '/v1/databases/main/connection', body: { as: 'web' } },
   databaseVerify: { path: '/v1/databases/main/verify' },
+  databaseDrift: { path: '/v1/databases/main/drift' },
+  databaseDangling: { path: '/v1/databases/main/dangling' },
   databaseBackup: { path: '/v1/databases/main/backup' },
   databaseBackups: { path: '/v1/databases/main/backups' },
   databaseRestore: { path: '/v1/databases/main/restore', body: { to: 'latest', into: 'copy' } },
@@ -679,9 +708,12 @@ test('the client gives back answers, progress and failures', async t => {
   assert.equal((await client.databases.resume('main')).text, 'goes on')
   assert.equal((await client.databases.settings('main')).settings[0]?.value, '16MB')
   assert.equal((await client.databases.slow('main')).statements[0]?.calls, 9)
+  assert.equal((await client.databases.shards('main')).shards[0]?.group, 'main-s1')
   assert.equal((await client.databases.connection('main', { as: 'web' })).user, 'svc_web')
   assert.equal((await client.databases.connection('main', { server: 'primary' })).through, 'primary')
   assert.deepEqual((await client.databases.verify('main')).findings, ['films: rows 1 to 9 differ on main-2'])
+  assert.deepEqual((await client.databases.drift('main')).findings, ['index public.a: shard 1: not there'])
+  assert.equal((await client.databases.dangling('main')).text, 'all are there')
   assert.equal((await client.databases.backup('main')).text, 'done')
   assert.equal((await client.databases.backups('main')).backups[0]?.id, 'base-1')
   assert.equal((await client.databases.restore('main', { to: 'latest' })).text, 'latest null')

@@ -35,11 +35,14 @@ export function databaseAnswerers(
     databaseResume: (_, input) => operation(() => handlers.resume(name(input))),
     databaseSettings: async (_, input) => Response.json(await handlers.settings(name(input))),
     databaseSlow: async (_, input) => Response.json(await handlers.slow(name(input))),
+    databaseShards: async (_, input) => Response.json(await handlers.shards(name(input))),
     databaseConnection: async (_, input) =>
       Response.json(
         await handlers.connection(name(input), optional(input.body.as), optional(input.body.server)),
       ),
     databaseVerify: (_, input) => operation(progress => handlers.verify(name(input), progress)),
+    databaseDrift: (_, input) => operation(progress => handlers.drift(name(input), progress)),
+    databaseDangling: (_, input) => operation(progress => handlers.dangling(name(input), progress)),
     databaseBackup: (_, input) => operation(progress => handlers.backup(name(input), progress)),
     databaseBackups: async (_, input) => Response.json(await handlers.backups(name(input))),
     databaseRestore: (_, input) =>

@@ -5,6 +5,7 @@ import type {
   BackupsView,
   DatabaseConnectionView,
   DatabaseSettingsView,
+  ShardsView,
   SlowStatementsView,
 } from './database-views.ts'
 
@@ -20,8 +21,11 @@ export interface DatabaseClient {
   resume(name: string): Promise<DoneLine>
   settings(name: string): Promise<DatabaseSettingsView>
   slow(name: string): Promise<SlowStatementsView>
+  shards(name: string): Promise<ShardsView>
   connection(name: string, options?: { as?: string; server?: string }): Promise<DatabaseConnectionView>
   verify(name: string, onProgress?: OnProgress): Promise<DoneLine>
+  drift(name: string, onProgress?: OnProgress): Promise<DoneLine>
+  dangling(name: string, onProgress?: OnProgress): Promise<DoneLine>
   backup(name: string, onProgress?: OnProgress): Promise<DoneLine>
   backups(name: string): Promise<BackupsView>
   restore(name: string, options: { to: string; into?: string }, onProgress?: OnProgress): Promise<DoneLine>
@@ -43,8 +47,11 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     resume: name => operate(of(name, 'resume'), {}),
     settings: name => json('GET', of(name, 'settings')),
     slow: name => json('GET', of(name, 'slow')),
+    shards: name => json('GET', of(name, 'shards')),
     connection: (name, options = {}) => json('POST', of(name, 'connection'), options),
     verify: (name, onProgress) => operate(of(name, 'verify'), {}, onProgress),
+    drift: (name, onProgress) => operate(of(name, 'drift'), {}, onProgress),
+    dangling: (name, onProgress) => operate(of(name, 'dangling'), {}, onProgress),
     backup: (name, onProgress) => operate(of(name, 'backup'), {}, onProgress),
     backups: name => json('GET', of(name, 'backups')),
     restore: (name, options, onProgress) => operate(of(name, 'restore'), options, onProgress),

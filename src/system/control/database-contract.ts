@@ -6,6 +6,7 @@ import {
   backupsSchema,
   databaseConnectionSchema,
   databaseSettingsSchema,
+  shardsSchema,
   slowStatementsSchema,
 } from './database-schemas.ts'
 import { operationSchema } from './schemas.ts'
@@ -18,8 +19,11 @@ export type DatabaseOperation =
   | 'databaseResume'
   | 'databaseSettings'
   | 'databaseSlow'
+  | 'databaseShards'
   | 'databaseConnection'
   | 'databaseVerify'
+  | 'databaseDrift'
+  | 'databaseDangling'
   | 'databaseBackup'
   | 'databaseBackups'
   | 'databaseRestore'
@@ -82,6 +86,11 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
     'The statements that took most time in sum, without literals.',
     slowStatementsSchema,
   ),
+  databaseShards: look(
+    'shards',
+    'What lies on each shard: rows, bytes, reads and writes of every table.',
+    shardsSchema,
+  ),
   databaseConnection: {
     method: 'post',
     path: '/v1/databases/{name}/connection',
@@ -100,6 +109,8 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
     answer: json(databaseConnectionSchema),
   },
   databaseVerify: act('verify', 'Compares the rows of every table between the primary and its replicas.'),
+  databaseDrift: act('drift', 'Compares the schemas of the shards.'),
+  databaseDangling: act('dangling', 'Looks for references over shards that point nowhere.'),
   databaseBackup: act('backup', 'Makes a base backup now.'),
   databaseBackups: look('backups', 'The base backups, and how far the log reaches.', backupsSchema),
   databaseRestore: act(

@@ -4,6 +4,7 @@ import type {
   BackupsView,
   DatabaseConnectionView,
   DatabaseSettingsView,
+  ShardsView,
   SlowStatementsView,
 } from './database-views.ts'
 import type { OperationResult, Progress } from './handlers.ts'
@@ -22,9 +23,12 @@ export interface DatabaseHandlers {
   resume(name: string): Promise<OperationResult>
   settings(name: string): Promise<DatabaseSettingsView>
   slow(name: string): Promise<SlowStatementsView>
+  shards(name: string): Promise<ShardsView>
   /** `as`: a service; `server`: an id or `primary`. Both null: the operator, through the router. */
   connection(name: string, as: string | null, server: string | null): Promise<DatabaseConnectionView>
   verify(name: string, progress: Progress): Promise<OperationResult>
+  drift(name: string, progress: Progress): Promise<OperationResult>
+  dangling(name: string, progress: Progress): Promise<OperationResult>
   backup(name: string, progress: Progress): Promise<OperationResult>
   backups(name: string): Promise<BackupsView>
   restore(

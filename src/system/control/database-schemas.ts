@@ -11,6 +11,7 @@ import type {
   DatabaseView,
   FailoverView,
   RouterView,
+  ShardsView,
   SlowStatementsView,
 } from './database-views.ts'
 
@@ -122,6 +123,31 @@ export const databaseSettingsSchema: z.ZodType<DatabaseSettingsView> = z.strictO
       value: z.string(),
       source: z.string(),
       pending: z.boolean().describe('Takes effect when the server starts again'),
+    }),
+  ),
+})
+
+export const shardsSchema: z.ZodType<ShardsView> = z.strictObject({
+  database: z.string(),
+  mapVersion: z.number(),
+  shards: z.array(
+    z.strictObject({
+      id: z.string(),
+      group: z.string(),
+      primary: z.string().nullable(),
+      slots: z.strictObject({ held: z.number(), all: z.number() }),
+      trouble: z.string(),
+      tables: z.array(
+        z.strictObject({
+          table: z.string(),
+          place: z.string(),
+          rows: z.number(),
+          exact: z.boolean(),
+          bytes: z.number(),
+          reads: z.number(),
+          writes: z.number(),
+        }),
+      ),
     }),
   ),
 })

@@ -121,6 +121,37 @@ export interface DatabaseSettingsView {
   }[]
 }
 
+export interface ShardsView {
+  readonly database: string
+  readonly mapVersion: number
+  readonly shards: readonly ShardView[]
+}
+
+export interface ShardView {
+  readonly id: string
+  /** Its group of servers: `main-s1`. */
+  readonly group: string
+  readonly primary: string | null
+  /** Of all families that have slots. */
+  readonly slots: { readonly held: number; readonly all: number }
+  /** Why nothing is known of its tables; ''. */
+  readonly trouble: string
+  readonly tables: readonly ShardTableView[]
+}
+
+export interface ShardTableView {
+  readonly table: string
+  /** `by customer_id`, `everywhere`. */
+  readonly place: string
+  readonly rows: number
+  /** Counted; else the server's estimate. */
+  readonly exact: boolean
+  readonly bytes: number
+  /** Rows read and written since the server's statistics began. */
+  readonly reads: number
+  readonly writes: number
+}
+
 export interface SlowStatementsView {
   /** Slowest in sum first. */
   readonly statements: readonly {
