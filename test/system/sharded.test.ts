@@ -77,6 +77,13 @@ test('one DATABASE_URL over two shards: rows are spread, a shard fails over, the
   assert.equal(counts[0]! + counts[1]!, 20)
   assert.ok(Math.min(...counts) > 0, `rows by shard: ${counts}`)
 
+  const drift = await shop.run('db', 'drift')
+  assert.equal(drift.code, 0, drift.out + drift.error)
+  assert.match(drift.out, /the schemas of 2 shards are the same: \d+ objects/)
+  const dangling = await shop.run('db', 'dangling', 'main')
+  assert.equal(dangling.code, 0, dangling.out + dangling.error)
+  assert.match(dangling.out, /looked for on 2 shards: all are there/)
+
   // The primary of one shard is killed: a replica takes over, the other shard never notices.
   const before = (await shop.status()).databases.find(one => one.name === 'main-s1')
   process.kill(before?.servers.find(one => one.role === 'primary')?.pid as number, 'SIGKILL')
