@@ -9,6 +9,7 @@ import postgres from 'postgres'
 import { createRouter, type Router } from '../../src/database/router/router.ts'
 import { Session } from '../../src/database/servers/session.ts'
 import { installShardSchema } from '../../src/database/shards/schema/index.ts'
+import { seededRandom } from '../../src/kit/random.ts'
 import type { ShardMap } from '../../src/policy/shard/contract.ts'
 import {
   bindMessage,
@@ -514,6 +515,70 @@ test('a server connection that is lost costs a statement its answer, and a trans
   await kill()
   await ended
   assert.equal(await sumOf(1500), 1200)
+})
+
+test('random pipelines, cut into random pieces, are answered one for one', async t => {
+  const db = await client(t)
+  await fill(db, 1600)
+  const seed = Number(process.env.TENFOLD_TEST_SEED ?? Date.now() % 1_000_000)
+  t.diagnostic(`seed ${seed}`)
+  const random = seededRandom(seed)
+  const pick = (below: number): number => random.below(below)
+  const id = (): number => 1601 + pick(12)
+  const byKey = 'SELECT id, balance FROM accounts WHERE id = $1'
+  const execute = (key: number | string): Buffer[] => [
+    bindMessage('', 'n', [String(key)]),
+    executeMessage('', 0),
+  ]
+  const kinds: (() => [Buffer[], string])[] = [
+    () => [[queryMessage(`SELECT id FROM accounts WHERE id = ${id()}`)], 'TDCZ'],
+    () => [[...execute(id()), syncMessage], '2DCZ'],
+    () => [[...execute(id()), ...execute(id()), ...execute(id()), syncMessage], '2DC2DC2DCZ'],
+    () => [[...execute(id()), bindMessage('', 'none', []), ...execute(id()), syncMessage], '2DCEZ'],
+    () => [[...execute('x'), ...execute(id()), syncMessage], 'EZ'],
+    () => [
+      [parseMessage('', 'SELECT 1/0'), bindMessage('', '', []), executeMessage('', 0), syncMessage],
+      '12EZ',
+    ],
+    () => [[queryMessage('BEGIN')], 'CZ'],
+    () => [[queryMessage(`UPDATE accounts SET balance = 7 WHERE id = ${id()}`)], 'CZ'],
+    () => [[queryMessage('COMMIT')], 'CZ'],
+    () => [[queryMessage('SELECT count(*) FROM accounts WHERE id > 1600 AND id <= 1612')], 'TDCZ'],
+    () => [[queryMessage(`SELECT 1; SELECT id FROM accounts WHERE id = ${id()}; SELECT 2`)], 'TDCTDCTDCZ'],
+    () => [[syncMessage], 'Z'],
+    () => [[queryMessage('')], 'IZ'],
+    () => [[...execute(id()), flushMessage, ...execute(id()), syncMessage], '2DC2DCZ'],
+  ]
+  const peer = await peerOf(t)
+  peer.write(parseMessage('n', byKey), syncMessage)
+  await peer.until('Z')
+  let said = Buffer.alloc(0)
+  const expected: string[] = []
+  for (let count = 0; count < 400; count++) {
+    const [frames, answer] = (kinds[pick(kinds.length)] as () => [Buffer[], string])()
+    said = Buffer.concat([said, ...frames])
+    expected.push(answer)
+  }
+  const reading = (async () => {
+    let failed = false
+    for (const [at, answer] of expected.entries()) {
+      // Notices of BEGIN and COMMIT that were not needed do not count; in a failed transaction only its end goes through.
+      const messages = (await peer.until('Z')).filter(({ type }) => type !== 'N')
+      const got = types(messages)
+      const status = String.fromCharCode((messages.at(-1)?.payload[0] as number) ?? 0)
+      if (failed && answer !== 'Z' && got !== 'CZ') assert.match(got, /^[12]*EZ$|^IZ$/, `answer ${at}`)
+      else if (!failed)
+        assert.equal(got.replace(/^[12]+E/, 'E'), answer.replace(/^[12]+E/, 'E'), `answer ${at}`)
+      failed = status === 'E'
+    }
+  })()
+  for (let at = 0; at < said.length; ) {
+    const size = 1 + pick(pick(4) === 0 ? 4_000 : 60)
+    peer.write(said.subarray(at, at + size))
+    at += size
+    if (pick(3) === 0) await sleep(0)
+  }
+  await reading
 })
 
 test('DDL goes to all shards in one transaction, and is known at once', async t => {
