@@ -127,4 +127,13 @@ test('a router ends what a dead coordinator left, by its decision', async () => 
   }
   const rows = await second.query('SELECT id FROM public.accounts WHERE id > 20', 5_000)
   assert.deepEqual(rows, [['21']])
+  await waitFor(
+    () => router.metricsText().includes('database_shards_prepared{database="main"} 0'),
+    () => router.metricsText(),
+  )
+  for (const line of ['recovered_commits_total', 'recovered_rollbacks_total', 'deadlocks_total'])
+    assert.ok(
+      router.metricsText().includes(`database_shards_${line}{database="main"} 1`),
+      router.metricsText(),
+    )
 })

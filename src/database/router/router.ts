@@ -16,6 +16,7 @@ import { databaseFailures } from '../failures.ts'
 import { type FeedRecord, Feeds, type FeedsOptions } from '../feed/index.ts'
 import { createReadPlanner } from '../reads/index.ts'
 import { readShardCatalogue } from '../shards/catalogue.ts'
+import { addShardMetrics } from '../shards/metrics.ts'
 import { ShardedSession } from '../shards/session.ts'
 import { ShardedRouting } from '../shards/sharded-routing.ts'
 import { createStatementBook, loadParser, readCatalogue } from '../sql/index.ts'
@@ -96,6 +97,7 @@ export class Router implements RouterContext {
       () => this.databases,
       database => this.feeds.status(database),
     )
+    addShardMetrics(this.#metrics, () => this.#sharded)
     this.feeds = new Feeds({
       ...(options.feeds ?? feedsOfOneLife),
       net: this.net,
@@ -342,6 +344,12 @@ export class Router implements RouterContext {
   /** Transactions and statements under way on the primary of a database. */
   openOn(database: string): number {
     return this.#plain(database)?.primary?.busy ?? 0
+  }
+
+  get #sharded(): readonly ShardedRouting[] {
+    return [...this.#doors.values()].flatMap(({ database }) =>
+      database instanceof ShardedRouting ? [database] : [],
+    )
   }
 
   #plain(name: string): DatabaseRouting | undefined {
