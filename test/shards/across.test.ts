@@ -139,6 +139,22 @@ const reads: readonly [text: string, values?: readonly unknown[]][] = [
   ['SELECT id, name FROM customers ORDER BY name COLLATE "C" DESC NULLS FIRST, id'],
   ['SELECT number, price FROM orders ORDER BY price DESC, number LIMIT 7 OFFSET 3'],
   ['SELECT number FROM orders ORDER BY at NULLS FIRST, number LIMIT $1 OFFSET $2', [5, 12]],
+  ['SELECT * FROM orders ORDER BY price NULLS FIRST, number'],
+  ['SELECT *, id + 1 AS more FROM customers ORDER BY born DESC LIMIT 4'],
+  ['SELECT number AS price, price AS number FROM orders ORDER BY price LIMIT $1', [9]],
+  ['SELECT number + 0 AS at FROM orders ORDER BY at DESC LIMIT 9'],
+  ['SELECT extra, number FROM orders ORDER BY 2 DESC OFFSET 190'],
+  [
+    'SELECT number IS DISTINCT FROM 3, (number) FROM orders o ORDER BY o.at DESC NULLS LAST, o.number FETCH FIRST 5 ROWS ONLY',
+  ],
+  [
+    'SELECT c.name, o.number FROM customers c JOIN orders o ON o.customer = c.id ORDER BY o.price DESC, o.number LIMIT 6 OFFSET 2',
+  ],
+  ['SELECT number FROM orders ORDER BY number LIMIT NULL OFFSET NULL'],
+  ['SELECT number FROM orders ORDER BY number LIMIT $1', [-1]],
+  ['SELECT number FROM orders ORDER BY number LIMIT $1 OFFSET $2', [null, 195]],
+  ['SELECT customer FROM orders WHERE customer IN (1, 2, 3) ORDER BY number DESC LIMIT 3'],
+  ['SELECT count(*) FROM (SELECT number FROM orders LIMIT 7) AS few'],
   ['SELECT count(*), sum(price), avg(price), min(at), max(number), stddev(price) FROM orders'],
   ['SELECT film, count(*), sum(price) FROM orders GROUP BY film HAVING count(*) > 3 ORDER BY film'],
   ['SELECT DISTINCT tags, extra FROM orders ORDER BY tags, extra'],
@@ -181,7 +197,10 @@ test('the same within a transaction that has written', async () => {
     await client.query("INSERT INTO films (id, title, added) VALUES (77, 'new', '2020-01-01')")
     await client.query('UPDATE orders SET film = 77 WHERE customer = 5')
   }
-  for (const [text, values] of reads.filter(([one]) => !/id - 3|nothing/.test(one))) await same(text, values)
+  for (const [text, values] of reads.filter(
+    ([one, values]) => !/id - 3|nothing/.test(one) && values?.[0] !== -1,
+  ))
+    await same(text, values)
   for (const client of [sharded, plain]) await client.query('ROLLBACK')
   await same('SELECT count(*) FROM films')
 })
