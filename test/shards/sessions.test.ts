@@ -225,6 +225,34 @@ test('a transaction over shards commits as one, or not at all', async t => {
   assert.deepEqual(await rowsOn('SELECT count(*)::text FROM pg_prepared_xacts'), ['0', '0', '0'])
 })
 
+test('whoever refuses to commit, first or last, nobody has committed', async t => {
+  const db = await client(t)
+  await fill(db, 1700)
+  const [one, other] = await twoOf(db, 1700)
+  for (const operator of operators)
+    await operator.query(
+      `CREATE FUNCTION public.no_devil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+         IF new.balance = 666 THEN RAISE EXCEPTION 'no' USING ERRCODE = 'P0666'; END IF; RETURN NULL; END $$;
+       CREATE CONSTRAINT TRIGGER no_devil AFTER UPDATE ON public.accounts DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION public.no_devil()`,
+      20_000,
+    )
+  for (const [first, last] of [
+    [100, 666],
+    [666, 100],
+  ] as const) {
+    await db.query('BEGIN')
+    await db.query(`UPDATE accounts SET balance = ${first} + 1 - 1 WHERE id = ${one}`)
+    await db.query(`UPDATE accounts SET balance = ${last} WHERE id = ${other}`)
+    await assert.rejects(db.query('COMMIT'), { code: 'P0666' })
+    assert.equal(await sumOf(1700), 1200)
+    assert.equal((await db.query('SELECT 1 AS one')).rows[0].one, 1)
+  }
+  assert.deepEqual(await rowsOn('SELECT count(*)::text FROM pg_prepared_xacts'), ['0', '0', '0'])
+  for (const operator of operators)
+    await operator.query('DROP TRIGGER no_devil ON public.accounts; DROP FUNCTION public.no_devil()', 20_000)
+})
+
 test('savepoints are on shards that join before and after them', async t => {
   const db = await client(t)
   await fill(db, 400)

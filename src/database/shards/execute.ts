@@ -1,3 +1,6 @@
+// One statement of a client, by its plan: on one shard as it is, on several by `gather/`, or by the session itself. Knows
+// nothing of the protocol around it: the answer goes to `answer`, the tag back, what fails is thrown.
+
 import type { AcrossPlan, ShardPlan } from '../sql/shards/contract.ts'
 import type { ShardClient } from './client.ts'
 import type { SeatEnd } from './contract.ts'

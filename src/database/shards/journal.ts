@@ -13,6 +13,9 @@ interface Entry {
 /** Beyond it the transaction is refused more. */
 const entriesMax = 10_000
 
+/** What the transaction itself is like. */
+const ofTransaction = /^\s*SET\s+(LOCAL\s+|SESSION\s+)?(TRANSACTION|CHARACTERISTICS|transaction_)/i
+
 export class TransactionJournal {
   readonly #entries: Entry[] = []
 
@@ -26,6 +29,12 @@ export class TransactionJournal {
 
   texts(): readonly string[] {
     return this.#entries.map(one => one.sql)
+  }
+
+  /** Settings alone, for a transaction beside this one. */
+  settingTexts(): readonly string[] {
+    const said = this.#entries.filter(({ kind, sql }) => kind === 'setting' && !ofTransaction.test(sql))
+    return said.map(one => one.sql)
   }
 
   setting(sql: string): void {

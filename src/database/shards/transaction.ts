@@ -106,8 +106,11 @@ export class ShardTransaction implements ShardSeats {
     return seat
   }
 
-  async scratch(shard: number): Promise<{ readonly seat: Seat; release(): void }> {
-    return this.#of.seats.scratch(shard)
+  async scratch(
+    shard: number,
+  ): Promise<{ readonly seat: Seat; readonly settings: readonly string[]; release(): void }> {
+    const { seat, release } = this.#of.seats.scratch(shard)
+    return { seat, release, settings: this.journal.settingTexts() }
   }
 
   async begin(): Promise<void> {
