@@ -15,7 +15,6 @@ import { ClientLogins } from '../auth/index.ts'
 import { databaseFailures } from '../failures.ts'
 import { type FeedRecord, Feeds, type FeedsOptions } from '../feed/index.ts'
 import { createReadPlanner } from '../reads/index.ts'
-import { readShardCatalogue } from '../shards/catalogue.ts'
 import { addShardMetrics } from '../shards/metrics.ts'
 import { ShardedSession } from '../shards/session.ts'
 import { ShardedRouting } from '../shards/sharded-routing.ts'
@@ -297,8 +296,7 @@ export class Router implements RouterContext {
         sharded === null
           ? readCatalogue
           : async query => {
-              if (sharded.isModel(spec.name))
-                sharded.learn(await readShardCatalogue(sharded.targetOf(spec.name)))
+              if (sharded.isModel(spec.name)) await sharded.read(spec.name)
               return readCatalogue(query)
             },
     })

@@ -10,6 +10,7 @@ import type { RoutedDatabase, RoutedShards, RouterUser } from '../router/snapsho
 import { createStatementBook } from '../sql/index.ts'
 import type { ShardedCatalogue } from '../sql/shards/contract.ts'
 import { createShardPlanner, type ShardPlanner } from '../sql/shards/index.ts'
+import { readShardCatalogue } from './catalogue.ts'
 import { KeyPlaces, type PlaceRules } from './key-places.ts'
 import type { ShardPrimary } from './primaries.ts'
 import type { ShardedSession } from './session.ts'
@@ -34,6 +35,8 @@ export class ShardedRouting implements PlaceRules {
   #placement: Placement
   #catalogue: ShardedCatalogue | null = null
   #waiters: (() => void)[] = []
+  #asked = 0
+  #answered = 0
   #home = 0
   /** Names of commits over shards that are at work here: recovery leaves them alone. */
   readonly commits: Set<string> = new Set()
@@ -83,6 +86,17 @@ export class ShardedRouting implements PlaceRules {
 
   get users(): ReadonlyMap<string, RouterUser> {
     return (this.groups[0] as DatabaseRouting).users
+  }
+
+  get holding(): boolean {
+    return shardsOf(this.spec).holding === true
+  }
+
+  /** Clients that have something open: a transaction, or a statement under way. */
+  get busy(): number {
+    let count = 0
+    for (const session of this.sessions) if (session.busy) count++
+    return count
   }
 
   /** The tables are known: statements can be planned. */
@@ -135,8 +149,16 @@ export class ShardedRouting implements PlaceRules {
 
   // --- what is known of tables --------------------------------------------------------------------------------
 
-  /** The tables as a shard has them. */
-  learn(catalogue: ShardedCatalogue): void {
+  /** Asks a group for the tables as they are. What was asked earlier and is answered later does not count. */
+  async read(group: string): Promise<void> {
+    const asked = ++this.#asked
+    const catalogue = await readShardCatalogue(this.#targetOf(group))
+    if (asked < this.#answered) return
+    this.#answered = asked
+    this.#learn(catalogue)
+  }
+
+  #learn(catalogue: ShardedCatalogue): void {
     this.#catalogue = catalogue
     this.#planner.learn(this.map, catalogue)
     this.texts.forget()
@@ -149,7 +171,13 @@ export class ShardedRouting implements PlaceRules {
   async relearn(): Promise<void> {
     if (this.#closed) return
     for (const group of this.groups) group.planner.definitionsChanged()
-    await this.learnt(relearnMs)
+    const model = this.groups.find(one => one.primaryOpen)
+    if (model === undefined) return
+    // Not the next answer that comes: that one may have been asked before the change.
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, relearnMs)
+    await Promise.race([this.read(model.name).catch(() => {}), late])
+    clearTimeout(timer)
   }
 
   /** The next time that the tables are known, or not in time. */
@@ -173,7 +201,7 @@ export class ShardedRouting implements PlaceRules {
   }
 
   /** The primary of a shard's group, for whoever reads its tables. */
-  targetOf(group: string): LinkTarget {
+  #targetOf(group: string): LinkTarget {
     const spec = this.#byName.get(group)?.spec
     const server = spec?.servers.find(({ id }) => id === spec.primary)
     if (spec === undefined || server === undefined) throw new Error(`${group} has no primary`)

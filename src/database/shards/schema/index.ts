@@ -59,6 +59,11 @@ const mapStatements: readonly string[] = [
   'GRANT SELECT ON tenfold.shard_map, tenfold.directory TO PUBLIC',
 ]
 
+/** The operator is called as the schema is: `"$user"` would lead him, and the tables that he makes, into it. */
+const operatorsPath = `DO $$ BEGIN
+  EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = public', current_user, current_database());
+END $$`
+
 /** Throws SHARDS_SCHEMA_FOREIGN; SHARDS_SCHEMA_NEWER; what the server says. */
 export async function installShardSchema({ ask, shard, map }: ShardSchemaOptions): Promise<void> {
   const number = Number(shard)
@@ -75,6 +80,7 @@ export async function installShardSchema({ ask, shard, map }: ShardSchemaOptions
     await ask('CREATE SCHEMA IF NOT EXISTS tenfold')
     const statements = [
       'GRANT USAGE ON SCHEMA tenfold TO PUBLIC',
+      operatorsPath,
       'CREATE TABLE IF NOT EXISTS tenfold.installed (one boolean PRIMARY KEY DEFAULT true CHECK (one), version integer NOT NULL, shard text NOT NULL)',
       ...decisionStatements,
       ...mapStatements,
