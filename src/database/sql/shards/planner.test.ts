@@ -3,7 +3,7 @@ import { before, test } from 'node:test'
 import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { loadParser } from '../parse.ts'
 import type { CatalogueTable, ShardPlan } from './contract.ts'
-import { createShardPlanner, type ShardPlanner } from './index.ts'
+import { createShardPlanner, loadDeparser, type ShardPlanner } from './index.ts'
 
 const map: ShardMap = {
   format: 1,
@@ -59,6 +59,7 @@ const catalogue = {
 let planner: ShardPlanner
 before(async () => {
   await loadParser()
+  await loadDeparser()
   planner = createShardPlanner({ map, catalogue })
 })
 
@@ -120,7 +121,7 @@ test('a key is found where it holds for every row', () => {
     ],
     [
       'SELECT * FROM customers c LEFT JOIN orders o ON o.customer_id = c.id WHERE c.id = 1',
-      'keys 1 else combine',
+      'keys 1 else concat',
     ],
     [
       'SELECT (SELECT max(id) FROM orders o WHERE o.customer_id = c.id) FROM customers c WHERE id = 4',
@@ -142,10 +143,10 @@ test('what does not hold for every row is no key', () => {
     ['SELECT * FROM orders WHERE NOT (customer_id = 5)', 'all concat'],
     ['SELECT * FROM orders WHERE customer_id = 5.5', 'all concat'],
     ["SELECT * FROM orders WHERE customer_id::text = '5'", 'all concat'],
-    ['SELECT * FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND c.id = 5', 'all combine'],
+    ['SELECT * FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND c.id = 5', 'all concat'],
     [
       'SELECT * FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND o.customer_id = 5',
-      'all combine',
+      'all concat',
     ],
     [
       'SELECT * FROM customers c WHERE EXISTS (SELECT FROM orders o WHERE o.customer_id = c.id AND o.customer_id = 5)',
@@ -185,14 +186,14 @@ test('what rows of several shards must meet for is combined', () => {
   each([
     ['SELECT count(*) FROM orders', 'all combine'],
     ['SELECT DISTINCT note FROM orders', 'all combine'],
-    ['SELECT * FROM orders ORDER BY id LIMIT 3', 'all combine'],
+    ['SELECT * FROM orders ORDER BY id LIMIT 3', 'all merge'],
     ['SELECT * FROM orders o JOIN customers c ON c.id = o.customer_id', 'all concat'],
     ['SELECT * FROM orders o JOIN customers c ON c.id = o.id', 'all combine'],
     ['SELECT * FROM orders o JOIN customers c ON c.id = o.customer_id AND o.price > 3', 'all concat'],
     ['SELECT my_function(id) FROM orders', 'shard-function'],
   ])
   const [one] = planner.plan(
-    'SELECT sum(o.price) FROM public.orders o JOIN films ON films.id = o.film_id WHERE o.price > $1',
+    'SELECT array_agg(o.price) FROM public.orders o JOIN films ON films.id = o.film_id WHERE o.price > $1',
     {
       searchPath: ['public'],
       allowBroadcast: false,
@@ -202,13 +203,122 @@ test('what rows of several shards must meet for is combined', () => {
   const { across } = one.plan
   assert.equal(
     across.sql,
-    'SELECT sum(o.price) FROM tenfold_part_1 o JOIN films ON films.id = o.film_id WHERE o.price > $1',
+    'SELECT array_agg(o.price) FROM tenfold_part_1 o JOIN films ON films.id = o.film_id WHERE o.price > $1',
   )
   assert.deepEqual(
     across.parts.map(part => part.sql.replaceAll(/\s+/g, ' ')),
     ['SELECT "id", "film_id", "price" FROM "public"."orders" AS "o" WHERE (o.price > $1)'],
   )
   assert.equal(across.everywhere.parts.length, 2)
+})
+
+/** How the rows of several shards become one answer: what each shard is asked, and what is made of it. */
+function shape(text: string): readonly string[] {
+  const [one] = planner.plan(text, { searchPath: ['public'], allowBroadcast: false })
+  assert.ok(one?.plan.kind === 'all', text)
+  const { across } = one.plan
+  const flat = (sql: string | null): string => (sql ?? 'as it is').replaceAll(/\s+/g, ' ')
+  if (across.how === 'combine')
+    return [
+      ...across.parts.map(part => `${part.columns.map(column => column.type)}: ${flat(part.sql)}`),
+      flat(across.sql),
+    ]
+  if (across.how === 'merge')
+    return [
+      flat(across.sql),
+      ...across.order.map(
+        key =>
+          `${key.column} ${key.compare}${key.descending ? ' desc' : ''}${key.nullsFirst ? ' nulls first' : ''}`,
+      ),
+      `hidden ${across.hidden}`,
+    ]
+  return across.how === 'concat' ? [flat(across.sql)] : [across.how]
+}
+
+test('rows of one key are of one shard: groups, DISTINCT and windows by the key are not combined', () => {
+  each([
+    ['SELECT customer_id, count(*) FROM orders GROUP BY customer_id HAVING count(*) > 1', 'all concat'],
+    ['SELECT customer_id, count(DISTINCT id) FROM orders GROUP BY 1, film_id', 'all concat'],
+    ['SELECT DISTINCT customer_id, note FROM orders', 'all concat'],
+    ['SELECT DISTINCT ON (customer_id) id FROM orders ORDER BY customer_id, id', 'all combine'],
+    ['SELECT id, rank() OVER (PARTITION BY customer_id ORDER BY id) FROM orders', 'all concat'],
+    ['SELECT id, rank() OVER w FROM orders WINDOW w AS (PARTITION BY customer_id ORDER BY id)', 'all concat'],
+    ['SELECT id, rank() OVER (ORDER BY id) FROM orders', 'all combine'],
+    ['SELECT film_id, count(DISTINCT id) FROM orders GROUP BY film_id', 'all combine'],
+    ['SELECT customer_id, count(*) FROM orders GROUP BY ROLLUP (customer_id)', 'all combine'],
+    // Its NULLs are rows of customers on every shard.
+    [
+      'SELECT o.customer_id, count(*) FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY 1',
+      'all combine',
+    ],
+    ['SELECT * FROM films f LEFT JOIN orders o ON o.film_id = f.id', 'all combine'],
+    ['SELECT * FROM customers c RIGHT JOIN orders o ON o.customer_id = c.id', 'all combine'],
+    [
+      'SELECT * FROM customers a CROSS JOIN customers b LEFT JOIN orders o ON o.customer_id = a.id AND o.customer_id = b.id',
+      'all combine',
+    ],
+    ['SELECT * FROM customers a LEFT JOIN orders o ON o.id = a.id WHERE o.customer_id = a.id', 'all concat'],
+  ])
+})
+
+test('each shard is asked for as many rows as may be needed, in order', () => {
+  assert.deepEqual(shape('SELECT * FROM orders LIMIT 3 OFFSET 2'), ['SELECT * FROM orders LIMIT 5'])
+  assert.deepEqual(shape('SELECT id FROM orders OFFSET 2'), ['SELECT id FROM orders'])
+  assert.deepEqual(shape('SELECT id FROM orders LIMIT $1 OFFSET $2'), [
+    'SELECT id FROM orders LIMIT CAST($1 AS bigint) + CAST($2 AS bigint)',
+  ])
+  assert.deepEqual(
+    shape('SELECT note FROM orders o ORDER BY o.id DESC, 1 LIMIT $1'),
+    [
+      'text,bigint: SELECT "id", "note" FROM "public"."orders" AS "o"',
+      'SELECT note FROM tenfold_part_1 o ORDER BY o.id DESC, 1 LIMIT $1',
+    ].map((line, at) => (at === 0 ? line.replace('text,bigint', 'bigint,text') : line)),
+  )
+  assert.deepEqual(shape('SELECT note FROM orders o ORDER BY o.id DESC, price NULLS FIRST LIMIT $1'), [
+    'SELECT note, o.id, price FROM orders AS o ORDER BY o.id DESC, price NULLS FIRST LIMIT $1',
+    '1 number desc nulls first',
+    '2 number nulls first',
+    'hidden 2',
+  ])
+  assert.deepEqual(
+    shape('SELECT o.*, c.name FROM orders o JOIN customers c ON c.id = o.customer_id ORDER BY o.price'),
+    [
+      'SELECT o.*, c.name FROM orders AS o JOIN customers AS c ON c.id = o.customer_id ORDER BY o.price',
+      '3 number',
+      'hidden 0',
+    ],
+  )
+  // A name alone is the result's column.
+  assert.deepEqual(shape('SELECT id AS price, price AS id FROM orders ORDER BY id'), [
+    'SELECT id AS price, price AS id FROM orders ORDER BY id',
+    '1 number',
+    'hidden 0',
+  ])
+  each([
+    ['SELECT id + 1 AS price FROM orders ORDER BY price', 'all combine'],
+    ['SELECT id FROM orders ORDER BY note', 'all combine'],
+    ['SELECT id FROM orders ORDER BY id FETCH FIRST 3 ROWS WITH TIES', 'all combine'],
+    ['SELECT DISTINCT customer_id FROM orders ORDER BY customer_id', 'all merge'],
+    ['SELECT id FROM orders LIMIT 1 + 1', 'all combine'],
+  ])
+})
+
+test('aggregates are sums of sums where these are exact', () => {
+  assert.deepEqual(shape('SELECT count(*) FROM orders'), [
+    'bigint: SELECT count(*) AS tenfold_column_1 FROM orders',
+    'SELECT CAST(COALESCE(sum(tenfold_column_1), 0) AS bigint) AS count FROM tenfold_part_1',
+  ])
+  each([
+    ['SELECT string_agg(note, note) FROM orders', 'all combine'],
+    ['SELECT count(DISTINCT id) FROM orders', 'all combine'],
+  ])
+  const grouped = shape(
+    'SELECT film_id, avg(price) AS mean, max(id) FROM orders WHERE id > $1 GROUP BY film_id HAVING sum(price) > 3 ORDER BY mean DESC LIMIT 2',
+  )
+  assert.deepEqual(grouped, [
+    'bigint,numeric,bigint,bigint: SELECT film_id AS tenfold_column_1, sum(price) AS tenfold_column_2, count(price) AS tenfold_column_3, max(id) AS tenfold_column_4 FROM orders WHERE id > $1 GROUP BY film_id',
+    'SELECT tenfold_column_1 AS film_id, sum(tenfold_column_2) / sum(tenfold_column_3) AS mean, max(tenfold_column_4) AS max FROM tenfold_part_1 GROUP BY tenfold_column_1 HAVING sum(tenfold_column_2) > 3 ORDER BY mean DESC LIMIT 2',
+  ])
 })
 
 test('names of columns that a statement gives, and what a shard knows of its own rows only, are no keys', () => {
@@ -225,7 +335,7 @@ test('names of columns that a statement gives, and what a shard knows of its own
     ['SELECT * FROM orders WHERE customer_id = ANY ($1::numeric[])', 'all concat'],
     ['SELECT * FROM orders WHERE customer_id = ANY (ARRAY[1, $2])', 'keys 1,$2 else concat'],
     ['SELECT * FROM customers JOIN customers c USING (id) WHERE id = 3', 'keys 3 else concat'],
-    ['SELECT * FROM customers LEFT JOIN customers c USING (id) WHERE id = 3', 'keys 3 else combine'],
+    ['SELECT * FROM customers LEFT JOIN customers c USING (id) WHERE id = 3', 'keys 3 else concat'],
     ['SELECT * FROM customers FULL JOIN customers c USING (id) WHERE id = 3', 'all combine'],
   ])
 })

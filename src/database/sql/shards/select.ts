@@ -1,47 +1,18 @@
 // How a read is answered: by one shard, if all its tables are pinned to one key; by all shards side by side, if no row of one
 // shard has to meet a row of another; else by combining the rows of its tables in one place.
 
-import { createRequire } from 'node:module'
-import { parseSync } from 'libpg-query'
 import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { builtinFunctions } from '../builtins.generated.ts'
 import { harmlessFunctions } from '../function-effects.ts'
-import { field, list, number, opened, type Tree, text, truth, words } from '../tree.ts'
+import { field, number, type Tree, truth, words } from '../tree.ts'
 import type { AcrossPlan, CombinePart, ShardPlan, ShardRefusal } from './contract.ts'
-import { commonPin, equality, type Pins, pinsOf } from './pins.ts'
+import { bareName } from './local.ts'
+import { commonPin, type Pins, pinsOf } from './pins.ts'
 import { refusal } from './refusals.ts'
 import { nameEnd, replaced } from './scan.ts'
-import { columnOf, type Level, type Survey, type TableRef } from './scope.ts'
-
-type Deparse = (tree: object) => string
-let deparser: Deparse | null = null
-
-/** Loaded when the first statement needs it. */
-function deparse(tree: Tree): string {
-  deparser ??= (createRequire(import.meta.url)('pgsql-deparser') as { deparseSync: Deparse }).deparseSync
-  return deparser(tree)
-}
-
-/** A condition as text that the parser reads as the same condition; null: there is none. */
-function textOf(node: Tree): string | null {
-  try {
-    const text = deparse(node)
-    const parsed = list(parseSync(`SELECT WHERE ${text}`) as unknown as Tree, 'stmts')
-    const select = field(field(parsed[0], 'stmt'), 'SelectStmt')
-    return parsed.length === 1 && withoutPlaces(select?.whereClause) === withoutPlaces(node) ? text : null
-  } catch {
-    return null
-  }
-}
-
-/** Trees are the same whatever place in a text they have. */
-function withoutPlaces(tree: unknown): string {
-  return JSON.stringify(tree, (name, value) =>
-    /^(location|stmt_location|stmt_len|list_start|list_end|rexpr_list_start|rexpr_list_end)$/.test(name)
-      ? undefined
-      : value,
-  )
-}
+import { columnOf, type Survey, type TableRef } from './scope.ts'
+import { shapedPlan } from './shapes.ts'
+import { expressionText } from './tree-text.ts'
 
 const aggregates = new Set(
   (
@@ -87,7 +58,7 @@ export function selectPlan(input: SelectInput): ShardPlan {
 }
 
 function unplaced(survey: Survey): ShardPlan {
-  const sequence = [...survey.functions].map(bare).find(name => sequenceFunctions.has(name))
+  const sequence = [...survey.functions].map(bareName).find(name => sequenceFunctions.has(name))
   if (sequence !== undefined)
     return {
       kind: 'refuse',
@@ -101,20 +72,16 @@ function unplaced(survey: Survey): ShardPlan {
 /** Sequences and locks of shards are strangers to those of others: where a key sends them means nothing. */
 function onlyInOnePlace(survey: Survey): ShardRefusal | null {
   for (const name of survey.functions) {
-    if (sequenceFunctions.has(bare(name)))
-      return refusal('shard-sequence', `${bare(name)}() counts on each shard for itself.`)
-    if (/^pg_(try_)?advisory_/.test(bare(name)))
-      return refusal('shard-lock', `${bare(name)}() would lock on the shard of the rows only.`)
+    if (sequenceFunctions.has(bareName(name)))
+      return refusal('shard-sequence', `${bareName(name)}() counts on each shard for itself.`)
+    if (/^pg_(try_)?advisory_/.test(bareName(name)))
+      return refusal('shard-lock', `${bareName(name)}() would lock on the shard of the rows only.`)
   }
   return null
 }
 
-function bare(name: string): string {
-  return name.startsWith('pg_catalog.') ? name.slice('pg_catalog.'.length) : name
-}
-
 function isCalm(name: string): boolean {
-  const one = bare(name)
+  const one = bareName(name)
   return builtinFunctions.has(one) || harmlessFunctions.has(one) || valueFunctions.has(one)
 }
 
@@ -146,59 +113,10 @@ function acrossOf(input: SelectInput, placed: readonly TableRef[], pins: Pins): 
     if (!isCalm(name))
       return refusal('shard-function', `What ${name}() does on rows of several shards is not known.`)
   }
-  return sideBySide(input, placed)
-    ? { how: 'concat', limit: null, offset: null, sql: null }
-    : combined(input, pins)
-}
-
-// --- side by side -----------------------------------------------------------------------------------------------
-
-/** No row of the answer needs rows of two shards, and their order is not asked for. */
-function sideBySide({ select, survey, map }: SelectInput, placed: readonly TableRef[]): boolean {
-  const [level] = survey.levels
-  if (survey.levels.length !== 1 || level === undefined || level.select !== select || survey.natural)
-    return false
-  for (const part of ['distinctClause', 'groupClause', 'sortClause', 'windowClause', 'valuesLists'])
-    if (list(select, part).length > 0) return false
-  for (const part of ['havingClause', 'limitCount', 'limitOffset', 'withClause', 'intoClause'])
-    if (field(select, part) !== undefined) return false
-  if (level.derived.size > 0) return false
-  for (const name of survey.functions) {
-    const one = bare(name)
-    if (isAggregate(one) || !builtinFunctions.has(one)) return false
-  }
-  if (!list(select, 'fromClause').every(innerOnly)) return false
-  if (placed.length === 1) return true
-  return coLocated(level, placed, map)
-}
-
-function innerOnly(node: Tree): boolean {
-  const [type, item] = opened(node)
-  if (type === 'RangeVar') return true
-  if (type !== 'JoinExpr' || text(item, 'jointype') !== 'JOIN_INNER') return false
-  return innerOnly(field(item, 'larg') ?? {}) && innerOnly(field(item, 'rarg') ?? {})
-}
-
-/** Equal keys join them all. */
-function coLocated(level: Level, refs: readonly TableRef[], map: ShardMap): boolean {
-  const group = new Map<TableRef, TableRef>(refs.map(ref => [ref, ref]))
-  const root = (ref: TableRef): TableRef => {
-    const above = group.get(ref)
-    return above === undefined || above === ref ? ref : root(above)
-  }
-  const joins = (one: TableRef, other: TableRef, column: string, otherColumn: string): void => {
-    if (one.place.kind !== 'sharded' || other.place.kind !== 'sharded') return
-    if (one.place.family !== other.place.family || one.place.key.length !== 1) return
-    if (one.place.key[0] === column && other.place.key[0] === otherColumn) group.set(root(one), root(other))
-  }
-  for (const { node } of level.conditions) {
-    const found = equality(node, level, map)
-    if (found !== null && 'ref' in found.right)
-      joins(found.left.ref, found.right.ref, found.left.column, found.right.column)
-  }
-  for (const { refs: pair, column } of level.equal)
-    if (pair[0] !== undefined && pair[1] !== undefined) joins(pair[0], pair[1], column, column)
-  return new Set(refs.map(root)).size === 1
+  const { select, map } = input
+  const found = commonPin(placed, pins)
+  const keys = found === null ? null : { family: found.family, keys: found.keys }
+  return shapedPlan({ select, survey, map, placed, keys, isAggregate }) ?? combined(input, pins)
 }
 
 // --- combined ---------------------------------------------------------------------------------------------------
@@ -248,7 +166,7 @@ function partOf(ref: TableRef, name: string, survey: Survey, pins: Pins): Combin
   const [schema = '', table = ''] = ref.table.split('.')
   const only = truth(ref.range, 'inh') ? '' : 'ONLY '
   const where = ownConditions(ref)
-    .map(textOf)
+    .map(expressionText)
     .filter(one => one !== null)
     .map(one => `(${one})`)
   const filter = where.length === 0 ? '' : ` WHERE ${where.join(' AND ')}`
@@ -285,7 +203,7 @@ function isOwn(value: unknown, ref: TableRef): boolean {
     }
     if (key === 'SubLink' || key === 'A_Star' || key === 'SQLValueFunction') return false
     if (key === 'FuncCall') {
-      const name = bare(words(inner as Tree, 'funcname').join('.'))
+      const name = bareName(words(inner as Tree, 'funcname').join('.'))
       if (!builtinFunctions.has(name) || isAggregate(name)) return false
     }
     if (!isOwn(inner, ref)) return false
