@@ -205,6 +205,21 @@ test('the same within a transaction that has written', async () => {
   await same('SELECT count(*) FROM films')
 })
 
+test('what a transaction has set holds where rows are combined', async () => {
+  const text = "SELECT string_agg(at::text, ',' ORDER BY number), current_setting('TimeZone') FROM orders"
+  for (const client of [sharded, plain]) {
+    await client.query('BEGIN')
+    await client.query("SET LOCAL TimeZone = 'America/New_York'")
+    await client.query('SAVEPOINT one')
+    await client.query("SET DateStyle = 'SQL, DMY'")
+  }
+  await same(text)
+  for (const client of [sharded, plain]) await client.query('ROLLBACK TO one')
+  await same(text)
+  for (const client of [sharded, plain]) await client.query('ROLLBACK')
+  await same(text)
+})
+
 test('writes over shards say what PostgreSQL says', async () => {
   for (const client of [sharded]) await client.query('SET tenfold.allow_broadcast TO on')
   for (const client of [sharded, plain]) await client.query('BEGIN')

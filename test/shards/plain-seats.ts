@@ -292,11 +292,12 @@ export class PlainSeats implements ShardSeats {
     return seat
   }
 
-  async scratch(shard: number): Promise<{ seat: ShardSeat; release(): void }> {
+  async scratch(shard: number): Promise<{ seat: ShardSeat; settings: readonly string[]; release(): void }> {
     const seat = await PlainSeat.open(shard, this.#targets[shard] as SeatTarget)
     this.scratches++
     return {
       seat,
+      settings: [],
       release: () => {
         this.scratches--
         seat.close()

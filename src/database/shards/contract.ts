@@ -81,7 +81,12 @@ export interface ShardSeats {
   /** A seat that has joined the open transaction (BEGIN and savepoints said), or is outside any. */
   seat(shard: number): Promise<ShardSeat>
   /** A session of its own beside the transaction, for temporary tables: the caller releases it. */
-  scratch(shard: number): Promise<{ readonly seat: ShardSeat; release(): void }>
+  scratch(shard: number): Promise<{
+    readonly seat: ShardSeat
+    /** What the open transaction has set: to be said in the scratch's own, too. */
+    readonly settings: readonly string[]
+    release(): void
+  }>
   /** A block is open, or one was opened for the statement: everything commits or fails together. */
   readonly inTransaction: boolean
   /** The transaction has written, so that scratch sessions do not see what it sees. */

@@ -85,6 +85,7 @@ export class ShardTransaction implements ShardSeats {
 
   seat(shard: number): Promise<Seat> {
     const known = this.#members.get(shard)
+    if (known !== undefined && known.seat.id !== this.map.shards[shard]) return Promise.reject(mapChanged())
     if (known !== undefined) return Promise.resolve(known.seat)
     const joining = this.#joining.get(shard)
     if (joining !== undefined) return joining
@@ -186,4 +187,11 @@ export class ShardTransaction implements ShardSeats {
 
 export function journalFull(): StatementFailed {
   return StatementFailed.of('54000', 'Too many savepoints and settings in one transaction over shards.')
+}
+
+function mapChanged(): StatementFailed {
+  return StatementFailed.of('40001', 'The map of shards has changed amid the transaction.', {
+    detail: 'shard-map-changed',
+    hint: 'Try the transaction again.',
+  })
 }

@@ -28,9 +28,10 @@ export async function combine(input: Input): Promise<AcrossEnd> {
   // A scratch session does not see what this transaction has written to tables that are everywhere: they are parts, too.
   const { parts, sql } = seats.wrote ? plan.everywhere : plan
   const request = await typed(input.request, await seats.seat(first))
-  const { seat: scratch, release } = await seats.scratch(input.scratchShard ?? first)
+  const { seat: scratch, settings, release } = await seats.scratch(input.scratchShard ?? first)
   try {
     tagOf(await scratch.command('BEGIN READ WRITE'))
+    for (const sql of settings) tagOf(await scratch.command(sql))
     await ship(input, parts, request, scratch)
     return await answered(input, withText(request, sql), scratch)
   } finally {
