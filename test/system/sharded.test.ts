@@ -84,6 +84,15 @@ test('one DATABASE_URL over two shards: rows are spread, a shard fails over, the
   assert.equal(dangling.code, 0, dangling.out + dangling.error)
   assert.match(dangling.out, /looked for on 2 shards: all are there/)
 
+  // The router looks through every shard for what commits have left behind.
+  const token = readFileSync(join(shop.directory, '.tenfold', 'token'), 'utf8').trim()
+  const metrics = await fetch(`${up.status.controlUrl}/metrics`, {
+    headers: { authorization: `Bearer ${token}` },
+  })
+  const lines = (await metrics.text()).split('\n').filter(line => line.startsWith('database_shards_'))
+  assert.ok(lines.includes('database_shards_unreachable{database="main"} 0'), lines.join('\n'))
+  assert.ok(lines.includes('database_shards_prepared{database="main"} 0'), lines.join('\n'))
+
   // The primary of one shard is killed: a replica takes over, the other shard never notices.
   const before = (await shop.status()).databases.find(one => one.name === 'main-s1')
   process.kill(before?.servers.find(one => one.role === 'primary')?.pid as number, 'SIGKILL')
