@@ -9,7 +9,7 @@ import type { DatabaseRouting, RouterContext } from '../router/database-routing.
 import type { RoutedDatabase, RoutedShards, RouterUser } from '../router/snapshot.ts'
 import { createStatementBook } from '../sql/index.ts'
 import type { ShardedCatalogue } from '../sql/shards/contract.ts'
-import { createShardPlanner, type ShardPlanner } from '../sql/shards/index.ts'
+import { createShardPlanner, loadDeparser, type ShardPlanner } from '../sql/shards/index.ts'
 import { readShardCatalogue } from './catalogue.ts'
 import { KeyPlaces, type PlaceRules } from './key-places.ts'
 import type { ShardPrimary } from './primaries.ts'
@@ -152,7 +152,7 @@ export class ShardedRouting implements PlaceRules {
   /** Asks a group for the tables as they are. What was asked earlier and is answered later does not count. */
   async read(group: string): Promise<void> {
     const asked = ++this.#asked
-    const catalogue = await readShardCatalogue(this.#targetOf(group))
+    const [catalogue] = await Promise.all([readShardCatalogue(this.#targetOf(group)), loadDeparser()])
     if (asked < this.#answered) return
     this.#answered = asked
     this.#learn(catalogue)

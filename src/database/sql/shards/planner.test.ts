@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { before, test } from 'node:test'
 import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { loadParser } from '../parse.ts'
 import type { CatalogueTable, ShardPlan } from './contract.ts'
-import { createShardPlanner, loadDeparser, type ShardPlanner } from './index.ts'
+import { createShardPlanner, loadDeparser, type ShardPlanner, shardRefusalCodes } from './index.ts'
 
 const map: ShardMap = {
   format: 1,
@@ -498,4 +499,9 @@ test('each statement of a text has its own plan and its own text', () => {
     ['SELECT 1', 'SELECT * FROM orders WHERE customer_id = 7'],
   )
   assert.equal(words(made[1]?.plan as ShardPlan), 'keys 7 else concat')
+})
+
+test('every refusal is on the page of statements over shards, with what to do', () => {
+  const page = readFileSync(new URL('../../../../docs/reference/sharding.md', import.meta.url), 'utf8')
+  for (const code of shardRefusalCodes) assert.ok(page.includes(`<a id="${code}"></a>`), code)
 })
