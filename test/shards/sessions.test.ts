@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import postgres from 'postgres'
 import { createRouter, type Router } from '../../src/database/router/router.ts'
+import type { RoutedShards } from '../../src/database/router/snapshot.ts'
 import { Session } from '../../src/database/servers/session.ts'
 import { installShardSchema } from '../../src/database/shards/schema/index.ts'
 import { seededRandom } from '../../src/kit/random.ts'
@@ -93,6 +94,16 @@ test.after(async () => {
     [],
   )
 })
+
+/** The next snapshot. */
+async function apply(change: Partial<RoutedShards>): Promise<void> {
+  const { databases, version } = router.snapshot
+  const next = databases.map(one => ({
+    ...one,
+    shards: { ...(one.shards as RoutedShards), holding: false, ...change },
+  }))
+  await router.apply({ format: 1, version: version + 1, databases: next })
+}
 
 async function client(
   t: { after(end: () => Promise<void>): void },
@@ -622,6 +633,39 @@ test('DDL goes to all shards in one transaction, and is known at once', async t 
   )
   assert.deepEqual(columns, ['0', '0', '1'])
   await operators[2]?.query('ALTER TABLE public.accounts DROP COLUMN only_here', 20_000)
+})
+
+test('while the map is about to change nothing begins; then it goes by the next map', async t => {
+  const db = await client(t)
+  await fill(db, 1800)
+  const [one, other] = await twoOf(db, 1800)
+  const target = ids.indexOf(await shardOf(db, other))
+  const open = await client(t)
+  await open.query('BEGIN')
+  await open.query(`UPDATE accounts SET balance = 99 WHERE id = ${one}`)
+  await apply({ holding: true })
+  let answered = false
+  const held = db.query(`INSERT INTO accounts VALUES (1899, ${one})`).then(() => {
+    answered = true
+  })
+  await open.query('COMMIT')
+  await sleep(50)
+  assert.equal(answered, false)
+  const all = Array.from({ length: slots }, () => target)
+  const [family] = Object.values(map.families)
+  await apply({
+    map: {
+      ...map,
+      version: 2,
+      families: { accounts: { ...family, types: ['bigint'], rule: { by: 'hash', slots: all } } },
+    },
+  })
+  await held
+  const found = await rowsOn('SELECT id::text FROM public.accounts WHERE id = 1899')
+  assert.deepEqual(
+    found,
+    ids.map((_, index) => (index === target ? '1899' : '')),
+  )
 })
 
 test('nothing is left: no client, no connection in use', async () => {

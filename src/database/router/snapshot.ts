@@ -78,6 +78,8 @@ export interface RoutedShards {
   readonly groups: readonly RoutedDatabase[]
   /** Names prepared transactions of this system: letters, digits, hyphens. */
   readonly systemId: string
+  /** The map is about to change: nothing new begins, what is open goes on; then it is placed by the next map. */
+  readonly holding?: boolean
 }
 
 export interface CachedQueries {

@@ -50,6 +50,8 @@ export class Seats {
   /** Of a shard whose session has ended before, anew. */
   open(shard: number): Seat {
     const known = this.#seats.get(shard)
+    // By another map the same place is another shard's.
+    if (known !== undefined && known.id !== this.#start.ids()[shard]) known.close()
     if (known !== undefined && !known.lost) return known
     const made = this.#make(shard)
     this.#seats.set(shard, made)

@@ -3,7 +3,7 @@
 // nothing more is read until that has ended.
 //
 // States: '' reads; greeting: the first seat is asked who it is; passing: another shard still answers the batch before;
-// full: a shard takes no more for now; busy: the interpreter works; copying: it takes what the client sends; over.
+// held: the map is about to change; full: a shard takes no more for now; busy: the interpreter works; copying: it takes what the client sends; over.
 
 import type { Stream, StreamHandler } from '../../io/net.ts'
 import { Timed } from '../../kit/timer-wheel.ts'
@@ -46,7 +46,7 @@ const laterMax = 10_000
 /** Made once. */
 const singles: readonly (readonly number[])[] = Array.from({ length: 64 }, (_, shard) => [shard])
 
-type State = '' | 'greeting' | 'passing' | 'full' | 'busy' | 'copying' | 'over'
+type State = '' | 'greeting' | 'held' | 'passing' | 'full' | 'busy' | 'copying' | 'over'
 
 /** More of a batch whose Sync has not come is given to the interpreter as it is. */
 const batchBytesMax = 256 * 1024
@@ -137,6 +137,16 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     }
   }
 
+  /** Something is open on a shard. */
+  get busy(): boolean {
+    return (
+      this.#passingTo !== null ||
+      this.#client.transaction.inTransaction ||
+      this.#state === 'busy' ||
+      this.#state === 'copying'
+    )
+  }
+
   // --- the beginning ------------------------------------------------------------------------------------------
 
   /** The client has proven who it is. */
@@ -180,6 +190,10 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
   }
 
   override expired(): void {
+    if (this.#state === 'held') {
+      this.fail(routerError('holdTimeout', 'The shards are being changed, and that took too long.', true))
+      return
+    }
     const sentence = `The tables of '${this.routing.name}' could not be read, or no shard be reached, in time.`
     this.fail(routerError('holdTimeout', sentence, true))
   }
@@ -269,9 +283,14 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
   #dispatch(bytes: Buffer, from: number, to: number): number {
     const { transaction, dryRun } = this.#client
     const passes = this.#fast.passes && transaction.kind === 'none' && !this.#interpreter.skipping && !dryRun
-    const seat = passes ? this.#seats.open(this.#fast.shard) : null
+    const held = this.routing.holding && !transaction.inTransaction
+    const seat = passes && !held ? this.#seats.open(this.#fast.shard) : null
     if (this.#passingTo !== null && this.#passingTo !== seat) {
       this.#block('passing')
+      return from
+    }
+    if (held) {
+      this.#hold()
       return from
     }
     if (seat === null) {
@@ -280,6 +299,13 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     }
     this.#pass(seat, bytes, from, to)
     return to
+  }
+
+  /** Until there is another map, by which it is placed then. */
+  #hold(): void {
+    const { context, spec } = this.routing
+    this.#block('held')
+    context.wheel.set(this, context.now + spec.hold.timeoutMs * 1000)
   }
 
   /** To its shard, as it is. */
@@ -435,6 +461,10 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
   snapshotChanged(): void {
     if (!this.routing.users.has(this.#start.userName))
       this.endNow(`User '${this.#start.userName}' is not allowed here any more.`)
+    else if (this.#state === 'held' && !this.routing.holding) {
+      this.routing.context.wheel.set(this, Infinity)
+      this.#goOn()
+    }
   }
 
   endNow(sentence: string): void {
