@@ -3,9 +3,20 @@
 
 import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { builtinFunctions } from '../builtins.generated.ts'
-import { field, list, opened, type Tree, text } from '../tree.ts'
+import { field, list, number, opened, type Tree, text } from '../tree.ts'
+import type { CombinePart } from './contract.ts'
 import { equality } from './pins.ts'
 import { columnOf, type Level, type Survey, type TableRef } from './scope.ts'
+
+export interface Shape {
+  readonly select: Tree
+  readonly survey: Survey
+  readonly map: ShardMap
+  readonly placed: readonly TableRef[]
+  /** Keys that all of its tables are pinned to. */
+  readonly keys: CombinePart['keys']
+  readonly isAggregate: (name: string) => boolean
+}
 
 /** The SELECT's level, if all is at one level, made of plain functions, and its tables are joined by their keys. */
 export function localLevel(
@@ -79,4 +90,17 @@ export function holdsKey(nodes: readonly (Tree | undefined)[], level: Level): bo
     if (place.kind !== 'sharded' || ref.nullable) return false
     return place.key.every(column => found.some(one => one?.ref === ref && one.column === column))
   })
+}
+
+/** What GROUP BY names, its positions resolved. */
+export function groupsOf(select: Tree): readonly (Tree | undefined)[] {
+  return list(select, 'groupClause').map(node => {
+    const at = position(node)
+    return at === null ? node : field(field(list(select, 'targetList')[at - 1], 'ResTarget'), 'val')
+  })
+}
+
+export function position(node: Tree | undefined): number | null {
+  const constant = field(node, 'A_Const')
+  return field(constant, 'ival') === undefined ? null : number(field(constant, 'ival'), 'ival')
 }

@@ -3,9 +3,8 @@
 
 import { field, list, opened, type Tree, text, words } from '../tree.ts'
 import type { AcrossPlan, CombinePart } from './contract.ts'
-import { bareName } from './local.ts'
+import { bareName, groupsOf, type Shape } from './local.ts'
 import { columnOf, type Level } from './scope.ts'
-import { groupsOf, type Shape } from './shapes.ts'
 import {
   bigintNode,
   callNode,

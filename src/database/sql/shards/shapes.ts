@@ -1,23 +1,12 @@
 // Better ways than to fetch every row, for SELECTs whose joined rows are found shard by shard (`local.ts`): rows one after
 // another, merged by their order, or sums of sums. Whatever is not surely one of these is left to `select.ts`.
 
-import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { field, list, number, opened, type Tree, text, words } from '../tree.ts'
-import type { AcrossPlan, CombinePart, KeySource, MergeKey } from './contract.ts'
-import { bareName, holdsKey, localLevel } from './local.ts'
+import type { AcrossPlan, KeySource, MergeKey } from './contract.ts'
+import { bareName, groupsOf, holdsKey, localLevel, position, type Shape } from './local.ts'
 import { partialAggregates } from './partial.ts'
 import { columnOf, type Level, type Survey, type TableRef } from './scope.ts'
 import { bigintNode, integerNode, operatorNode, selectText } from './tree-text.ts'
-
-export interface Shape {
-  readonly select: Tree
-  readonly survey: Survey
-  readonly map: ShardMap
-  readonly placed: readonly TableRef[]
-  /** Keys that all of its tables are pinned to. */
-  readonly keys: CombinePart['keys']
-  readonly isAggregate: (name: string) => boolean
-}
 
 /** Null: its rows must be combined. */
 export function shapedPlan(shape: Shape): AcrossPlan | null {
@@ -55,19 +44,6 @@ function callsOf(value: unknown, found: Tree[] = []): Tree[] {
     callsOf(inner, found)
   }
   return found
-}
-
-/** What GROUP BY names, its positions resolved. */
-export function groupsOf(select: Tree): readonly (Tree | undefined)[] {
-  return list(select, 'groupClause').map(node => {
-    const at = position(node)
-    return at === null ? node : field(field(list(select, 'targetList')[at - 1], 'ResTarget'), 'val')
-  })
-}
-
-function position(node: Tree | undefined): number | null {
-  const constant = field(node, 'A_Const')
-  return field(constant, 'ival') === undefined ? null : number(field(constant, 'ival'), 'ival')
 }
 
 function partitioned(call: Tree, select: Tree, level: Level): boolean {
