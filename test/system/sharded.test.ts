@@ -93,6 +93,8 @@ test('one DATABASE_URL over two shards: rows are spread, a shard fails over, the
   assert.ok(lines.includes('database_shards_unreachable{database="main"} 0'), lines.join('\n'))
   assert.ok(lines.includes('database_shards_prepared{database="main"} 0'), lines.join('\n'))
 
+  const other = await shop.run('db', 'shards', 'other')
+  assert.match(other.error, /'other' has no shards; 'main' has\..*SYSTEM_DATABASE_UNSHARDED/s)
   // The primary of one shard is killed: a replica takes over, the other shard never notices.
   const before = (await shop.status()).databases.find(one => one.name === 'main-s1')
   process.kill(before?.servers.find(one => one.role === 'primary')?.pid as number, 'SIGKILL')
