@@ -27,14 +27,14 @@ export interface DeadlocksOptions {
 interface Waits {
   /** By `shard waiter blocker`. */
   readonly edges: ReadonlyMap<string, ShardWait>
-  /** When the transactions of those who wait began, in milliseconds before now, negative. */
+  /** When the transactions of those who wait began, by the servers' clocks, in seconds. */
   readonly began: ReadonlyMap<string, number>
 }
 
 const everyMsDefault = 2_000
 const timeoutMs = 5_000
 const waitsMax = 1_000
-const waitsSql = `SELECT pid, blocker, ceil(extract(epoch FROM clock_timestamp() - xact_start) * 1000)::bigint
+const waitsSql = `SELECT pid, blocker, extract(epoch FROM xact_start)
   FROM (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND waitstart < clock_timestamp() - interval '200 ms' LIMIT ${waitsMax}) AS waiting
   JOIN pg_stat_activity USING (pid) CROSS JOIN LATERAL unnest(pg_blocking_pids(pid)) AS blocker
   WHERE blocker <> 0 LIMIT ${waitsMax}`
@@ -98,12 +98,12 @@ export class ShardDeadlocks {
     const began = new Map<string, number>()
     for (const [at, rows] of lists.entries()) {
       const shard = shards[at] as string
-      for (const [pid, blockerPid, age] of rows) {
+      for (const [pid, blockerPid, start] of rows) {
         const waiter = names.get(`${shard} ${pid}`)
         const blocker = names.get(`${shard} ${blockerPid}`)
         if (waiter === undefined || blocker === undefined) continue
         edges.set(`${shard} ${waiter} ${blocker}`, { shard, waiter, blocker })
-        began.set(waiter, Math.min(began.get(waiter) ?? 0, -Number(age)))
+        began.set(waiter, Math.min(began.get(waiter) ?? Number.POSITIVE_INFINITY, Number(start)))
       }
     }
     return { edges, began }

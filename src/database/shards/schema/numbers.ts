@@ -3,8 +3,8 @@
 //
 // An id is a counter and the shard's number. The counter is a sequence whose upper bits are the time: nextval() alone makes
 // numbers, so they never repeat and only grow, also when the clock goes back. When it has fallen behind the clock, one session
-// moves it on; others go on meanwhile. Between its two steps they would have to take all numbers of that lag (millions, in
-// microseconds) before one could repeat.
+// moves it on; others wait a moment for that, and go on with the time that it has if nobody does. Between its two steps they
+// would have to take all numbers of that lag (millions, in microseconds) before one could repeat.
 
 /** 2025-01-01, in Unix seconds. */
 const epochSeconds = 1_735_689_600
@@ -12,6 +12,8 @@ const epochSeconds = 1_735_689_600
 export const shardNumberMax = 1_023
 const sequencesMax = 1_000
 const rangeNumbers = 1_000
+/** Milliseconds that an id waits for the counter to be moved on. */
+const attemptsMax = 50
 
 interface IdForm {
   readonly name: string
@@ -36,16 +38,22 @@ function idStatements({ name, unitsPerSecond, lagUnits, lock }: IdForm, shard: n
     `CREATE OR REPLACE FUNCTION tenfold.${name}() RETURNS bigint
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-  counted bigint := nextval('tenfold.${name}_counter');
+  counted bigint;
   clock bigint := floor((extract(epoch FROM clock_timestamp()) - ${epochSeconds}) * ${unitsPerSecond});
 BEGIN
-  IF (counted >> 12) < clock - ${lagUnits} AND pg_try_advisory_lock(${lockSpace}, ${lock}) THEN
+  FOR attempt IN 1..${attemptsMax} LOOP
     counted := nextval('tenfold.${name}_counter');
-    IF (counted >> 12) < clock - ${lagUnits} THEN
-      counted := setval('tenfold.${name}_counter', clock << 12);
+    EXIT WHEN (counted >> 12) >= clock - ${lagUnits};
+    IF pg_try_advisory_lock(${lockSpace}, ${lock}) THEN
+      counted := nextval('tenfold.${name}_counter');
+      IF (counted >> 12) < clock - ${lagUnits} THEN
+        counted := setval('tenfold.${name}_counter', clock << 12);
+      END IF;
+      PERFORM pg_advisory_unlock(${lockSpace}, ${lock});
+      EXIT;
     END IF;
-    PERFORM pg_advisory_unlock(${lockSpace}, ${lock});
-  END IF;
+    PERFORM pg_sleep(0.001);
+  END LOOP;
   RETURN ((counted >> 12) << 22) | (${shard}::bigint << 12) | (counted & 4095);
 END $$`,
   ]
