@@ -144,7 +144,10 @@ test('three clients in a circle: one gives way; who only waits does not', async 
   await one.take(0, 'b')
   await two.take(1, 'c')
   await three.take(0, 'd')
-  const waits = [two.take(0, 'b'), three.take(1, 'c'), one.take(0, 'd'), four.take(0, 'd')]
+  const waits = [two.take(0, 'b'), three.take(1, 'c'), one.take(0, 'd')]
+  // Behind the other: before it, it would be one of the circle.
+  await untilWaiting(3)
+  waits.push(four.take(0, 'd'))
   await untilWaiting(4)
   await deadlocks.round()
   assert.deepEqual(
