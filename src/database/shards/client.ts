@@ -3,7 +3,7 @@
 
 import type { ClientOutput } from './client-output.ts'
 import type { SeatRequest } from './contract.ts'
-import type { KeyPlaces } from './key-places.ts'
+import type { BoundParameters, KeyPlaces } from './key-places.ts'
 import type { Seat } from './seat.ts'
 import type { Seats } from './seats.ts'
 import type { ShardedRouting } from './sharded-routing.ts'
@@ -150,8 +150,8 @@ export class ShardClient {
     this.#went = shards
   }
 
-  places(values: readonly (Buffer | null)[], formats: readonly number[]): KeyPlaces {
-    return this.routing.places(values, formats)
+  places(bound: BoundParameters): KeyPlaces {
+    return this.routing.places(bound)
   }
 
   /** Parameters and columns of a statement, as a server says; asked once. */

@@ -24,7 +24,8 @@ export interface Execution {
 }
 
 export function placesOf({ client, request }: Execution): KeyPlaces {
-  return client.places(request.parameters, request.parameterFormats)
+  const { parameters, parameterFormats, types } = request
+  return client.places({ values: parameters, formats: parameterFormats, types })
 }
 
 export function targets(one: Execution, plan: ShardPlan): readonly number[] {

@@ -19,7 +19,7 @@ import {
 import type { ShardPlan } from '../sql/shards/contract.ts'
 import type { KnownStatement, ShardClient } from './client.ts'
 import { isKnown, statementOf } from './interpreter.ts'
-import { noParameters } from './key-places.ts'
+import { type BoundParameters, noParameters } from './key-places.ts'
 import type { TextStatement } from './texts.ts'
 
 const parseView = new ParseView()
@@ -95,7 +95,7 @@ export class FastBatch {
     this.#query = true
     const statements = this.#client.look(text)
     if (statements.length === 0) return false
-    for (const statement of statements) if (!this.#goes(statement, noParameters.values, [])) return false
+    for (const statement of statements) if (!this.#goes(statement, noParameters)) return false
     return true
   }
 
@@ -134,14 +134,14 @@ export class FastBatch {
     const [one] = planned
     if (planned.length !== 1 || one === undefined) return false
     this.#portals.add(portalFrom === portalTo ? '' : bytes.latin1Slice(portalFrom, portalTo))
-    if (one.plan.kind !== 'keys') return this.#goes(one, noParameters.values, [])
+    if (one.plan.kind !== 'keys') return this.#goes(one, noParameters)
     const bound = readParameters(bytes, restFrom, to)
     if (bound.kind === 'problem') return false
-    return this.#goes(
-      one,
-      bound.values.map(value => value.bytes),
-      bound.values.map(value => value.format),
-    )
+    return this.#goes(one, {
+      values: bound.values.map(value => value.bytes),
+      formats: bound.values.map(value => value.format),
+      types: statement.types,
+    })
   }
 
   #describe(bytes: Buffer): boolean {
@@ -154,13 +154,9 @@ export class FastBatch {
     return this.#portals.has(portalFrom === portalTo ? '' : bytes.latin1Slice(portalFrom, portalTo))
   }
 
-  #goes(
-    { plan, passes }: TextStatement,
-    values: readonly (Buffer | null)[],
-    formats: readonly number[],
-  ): boolean {
+  #goes({ plan, passes }: TextStatement, bound: BoundParameters): boolean {
     if (!passes) return false
-    const shard = this.#shardOf(plan, values, formats)
+    const shard = this.#shardOf(plan, bound)
     if (shard === anyShard) return true
     if (shard < 0 || (this.#shard !== anyShard && this.#shard !== shard)) return false
     this.#shard = shard
@@ -168,7 +164,7 @@ export class FastBatch {
   }
 
   /** -2: several, or none. */
-  #shardOf(plan: ShardPlan, values: readonly (Buffer | null)[], formats: readonly number[]): number {
+  #shardOf(plan: ShardPlan, bound: BoundParameters): number {
     const { routing } = this.#client
     if (plan.kind === 'one') {
       if (plan.on === 'any') return anyShard
@@ -176,7 +172,7 @@ export class FastBatch {
     }
     if (plan.kind !== 'keys') return -2
     let shard = -2
-    for (const placed of routing.places(values, formats).ofSources(plan.family, plan.keys)) {
+    for (const placed of routing.places(bound).ofSources(plan.family, plan.keys)) {
       if ('refused' in placed || placed.length !== 1) return -2
       const [one] = placed
       if (shard !== -2 && shard !== one) return -2

@@ -12,6 +12,8 @@ export interface BoundParameters {
   readonly values: readonly (Buffer | null)[]
   /** None: all text; one: for all; 0 text, 1 binary. */
   readonly formats: readonly number[]
+  /** Object ids of types as the client declared them; shorter or 0: the server takes the column's. */
+  readonly types: readonly number[]
 }
 
 export interface PlaceRules {
@@ -30,7 +32,7 @@ const notAValue = (value: string | null): Extract<Placed, { refused: unknown }> 
   value,
 })
 
-export const noParameters: BoundParameters = { values: [], formats: [] }
+export const noParameters: BoundParameters = { values: [], formats: [], types: [] }
 
 export class KeyPlaces implements GatherPlaces {
   readonly #rules: PlaceRules
@@ -88,6 +90,7 @@ export class KeyPlaces implements GatherPlaces {
       const elements = textArray(bytes.toString('utf8'))
       return elements === null ? null : canonicalAll(type, elements)
     }
+    if (!isOf(type, this.#bound.types[source.index] ?? 0, format)) return null
     const value = bytes === null ? null : this.#value(type, bytes, format)
     return value === undefined ? null : [value]
   }
@@ -114,7 +117,7 @@ export class KeyPlaces implements GatherPlaces {
     if (bytes.length < 12) return null
     const dimensions = int32At(bytes, 0)
     if (dimensions === 0) return []
-    if (dimensions !== 1 || bytes.length < 20) return null
+    if (dimensions !== 1 || bytes.length < 20 || !isOf(type, int32At(bytes, 8), 1)) return null
     const count = int32At(bytes, 12)
     if (count < 0 || count > elementsMax) return null
     const values: Value[] = []
@@ -135,6 +138,29 @@ export class KeyPlaces implements GatherPlaces {
     }
     return values
   }
+}
+
+const integers = [20, 21, 23]
+const texts = [25, 1043]
+/** Object ids of the types whose binary form is that of a key's type. */
+const binaryTypes: Readonly<Record<KeyType, readonly number[]>> = {
+  smallint: integers,
+  integer: integers,
+  bigint: integers,
+  text: texts,
+  uuid: [2950],
+  date: [1082],
+  timestamp: [1114],
+  timestamptz: [1184],
+  boolean: [16],
+}
+/** Its values are equal to texts that are not the same bytes. */
+const blankPadded = 1042
+
+/** Eight bytes that are a float are not the integer that they look like; texts show what they are. */
+function isOf(type: KeyType, declared: number, format: number): boolean {
+  if (declared === 0) return true
+  return format === 1 ? binaryTypes[type].includes(declared) : declared !== blankPadded
 }
 
 function canonicalAll(type: KeyType, texts: readonly Value[]): Value[] | null {

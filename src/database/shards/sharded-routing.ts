@@ -11,7 +11,7 @@ import { createStatementBook } from '../sql/index.ts'
 import type { ShardedCatalogue } from '../sql/shards/contract.ts'
 import { createShardPlanner, loadDeparser, type ShardPlanner } from '../sql/shards/index.ts'
 import { readShardCatalogue } from './catalogue.ts'
-import { KeyPlaces, type PlaceRules } from './key-places.ts'
+import { type BoundParameters, KeyPlaces, type PlaceRules } from './key-places.ts'
 import type { ShardPrimary } from './primaries.ts'
 import type { ShardedSession } from './session.ts'
 import { TextBook } from './texts.ts'
@@ -216,8 +216,8 @@ export class ShardedRouting implements PlaceRules {
     return this.#placement.placeCanonical(family, values)
   }
 
-  places(values: readonly (Buffer | null)[], formats: readonly number[]): KeyPlaces {
-    return new KeyPlaces(this, { values, formats })
+  places(bound: BoundParameters): KeyPlaces {
+    return new KeyPlaces(this, bound)
   }
 
   // --- the end ------------------------------------------------------------------------------------------------
