@@ -3,6 +3,7 @@
 import type { CheckedDatabase, CheckedExistingServers } from './checked-databases.ts'
 import { defined } from './shapes.ts'
 import { spellCachedQueries } from './spell-caches.ts'
+import { spellShards } from './spell-shards.ts'
 import { ms, place } from './spell-values.ts'
 
 export function spellDatabase(one: CheckedDatabase): object {
@@ -45,6 +46,7 @@ export function spellDatabase(one: CheckedDatabase): object {
       : undefined,
     invalidate: one.invalidate,
     cacheQueries: one.cacheQueries ? spellCachedQueries(one.cacheQueries) : undefined,
+    shards: one.shards ? spellShards(one.shards) : undefined,
   })
 }
 
