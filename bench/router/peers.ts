@@ -117,7 +117,12 @@ function snapshotOf(port: number, cluster: Cluster, reads: ReadsSetting): Router
   return { format: routerSnapshotFormat, version: 1, databases: [routed] }
 }
 
-export function tenfold(name: string, reads: ReadsSetting): Peer<RouterSpot> {
+/** @param change of the snapshot that it works from */
+export function tenfold(
+  name: string,
+  reads: ReadsSetting,
+  change: (snapshot: RouterSnapshot) => RouterSnapshot = snapshot => snapshot,
+): Peer<RouterSpot> {
   return {
     name,
     version: () => packageVersion('../'),
@@ -125,7 +130,10 @@ export function tenfold(name: string, reads: ReadsSetting): Peer<RouterSpot> {
       const port = await freePort()
       const state = join(folder, name.replaceAll(' ', '-'))
       mkdirSync(join(state, 'router'), { recursive: true })
-      writeFileSync(join(state, 'router', 'snapshot.json'), JSON.stringify(snapshotOf(port, cluster, reads)))
+      writeFileSync(
+        join(state, 'router', 'snapshot.json'),
+        JSON.stringify(change(snapshotOf(port, cluster, reads))),
+      )
       const file = join(import.meta.dirname, 'router-program.ts')
       const whole = { NODE_ENV: 'production', ...env }
       return started(start(name, program(file, state), { core, env: whole }), port)
