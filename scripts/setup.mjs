@@ -33,6 +33,7 @@ const programs = {
     '/usr/lib/postgresql/15/bin/pgbench': 'postgresql-15',
     'redis-server': 'redis-server',
     w3m: 'w3m',
+    slowhttptest: 'slowhttptest',
     '/usr/share/modsecurity-crs/rules/REQUEST-949-BLOCKING-EVALUATION.conf': 'modsecurity-crs',
     '/usr/lib/nginx/modules/ngx_http_modsecurity_module.so': 'libnginx-mod-http-modsecurity',
   },

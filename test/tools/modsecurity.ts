@@ -18,7 +18,7 @@ export interface ModSecurity {
 
 const module = '/usr/lib/nginx/modules/ngx_http_modsecurity_module.so'
 const setup = '/etc/modsecurity/crs/crs-setup.conf'
-const unicodeMap = '/etc/modsecurity/unicode.mapping'
+const unicodeMap = '/etc/nginx/unicode.mapping'
 
 interface AuditLine {
   readonly transaction: {
