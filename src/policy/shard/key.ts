@@ -35,7 +35,19 @@ export function canonicalKey(type: KeyType, text: string): string | null {
   }
 }
 
+/** Digits without a sign or a zero in front: how nearly every key is written. */
+function isShort(text: string, digitsMax: number): boolean {
+  const { length } = text
+  if (length === 0 || length > digitsMax) return false
+  for (let at = 0; at < length; at++) {
+    const digit = text.charCodeAt(at) - 0x30
+    if (digit < 0 || digit > 9) return false
+  }
+  return length === 1 || text.charCodeAt(0) !== 0x30
+}
+
 function canonicalInteger(type: 'smallint' | 'integer' | 'bigint', text: string): string | null {
+  if (isShort(text, type === 'bigint' ? 15 : type === 'integer' ? 9 : 4)) return text
   const match = integerPattern.exec(text)
   if (match === null) return null
   const digits = match[2] as string
