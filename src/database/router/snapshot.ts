@@ -80,6 +80,8 @@ export interface RoutedShards {
   readonly systemId: string
   /** The map is about to change: nothing new begins, what is open goes on; then it is placed by the next map. */
   readonly holding?: boolean
+  /** Families whose rows may lie on two shards: statements over several shards see those that a shard holds (0044). */
+  readonly moving?: readonly string[]
 }
 
 export interface CachedQueries {
