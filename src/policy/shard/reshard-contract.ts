@@ -2,6 +2,7 @@
 // it has come. Plain JSON.
 
 import type { ShardMap } from './contract.ts'
+import type { RuleSpec } from './map.ts'
 
 /** What an operator wants. Shards by their ids. */
 export type ReshardIntent =
@@ -27,7 +28,7 @@ export type ReshardIntent =
       readonly into: string
     }
   /** Another rule for a family: what a changed file says. */
-  | { readonly kind: 'rule'; readonly family: string; readonly rule: import('./map.ts').RuleSpec }
+  | { readonly kind: 'rule'; readonly family: string; readonly rule: RuleSpec }
 
 /** Rows of one family that go from one shard to another: those at `from` whose place by the next map is `into`. */
 export interface ShardMove {
