@@ -32,6 +32,14 @@ export interface Family {
   /** Of the key's columns, in their order; one, or two for composite rules. */
   readonly types: readonly KeyType[]
   readonly rule: PlacementRule
+  /** Keys with a place of their own, whatever the rule says. */
+  readonly exceptions?: readonly KeyException[]
+}
+
+export interface KeyException {
+  /** PostgreSQL's text forms. */
+  readonly key: readonly string[]
+  readonly shard: number
 }
 
 export type TablePlace =

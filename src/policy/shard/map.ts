@@ -69,7 +69,8 @@ export function rootOf({ tables }: Pick<ShardsSpec, 'tables'>, name: string): st
   return at
 }
 
-function ruleOf(rule: RuleSpec, spec: ShardsSpec): PlacementRule {
+/** As rows are placed by it from the start. */
+export function ruleOf(rule: RuleSpec, spec: Pick<ShardsSpec, 'shards' | 'slots'>): PlacementRule {
   switch (rule.by) {
     case 'hash':
       return { by: 'hash', slots: evenSlots(spec.slots, spec.shards.length) }
@@ -103,13 +104,28 @@ export type MapMerge =
  * only. `map` may have been resharded since: what its families say of slots holds.
  */
 export function mergeMap(map: ShardMap, spec: ShardsSpec): MapMerge {
-  if (spec.shards.length !== map.shards.length)
+  // Shards that the file adds hold nothing until rows are moved to them; those that it takes away must hold nothing.
+  const kept = map.shards.filter(id => spec.shards.includes(id))
+  for (const [index, id] of map.shards.entries()) {
+    const there = kept.includes(id) ? '' : whatIsOn(map, index)
+    if (there !== '')
+      return {
+        kind: 'refused',
+        table: null,
+        why: `there are ${map.shards.length} shards, the file says ${spec.shards.length}, and shard ${id} still has ${there}`,
+      }
+  }
+  const joined = { ...spec, shards: kept }
+  const late = Object.entries(spec.tables).find(
+    ([name, table]) => map.tables[name] === undefined && shardsNamed(table).some(at => at >= kept.length),
+  )
+  if (late !== undefined)
     return {
       kind: 'refused',
-      table: null,
-      why: `there are ${map.shards.length} shards, and the file says ${spec.shards.length}`,
+      table: late[0],
+      why: 'it names a shard that holds nothing yet; `tenfold db reshard` lets the shard join',
     }
-  const fresh = placesOf({ ...spec, shards: map.shards })
+  const fresh = placesOf(joined)
   const tables: Record<string, TablePlace> = {}
   const families: Record<string, Family> = {}
   for (const [name, place] of Object.entries(fresh.tables)) {
@@ -125,8 +141,10 @@ export function mergeMap(map: ShardMap, spec: ShardsSpec): MapMerge {
     const family = known ?? wanted
     if (family !== undefined) families[place.family] = family
   }
-  const next: ShardMap = { ...map, version: map.version + 1, families, tables }
-  const same = JSON.stringify([map.families, map.tables]) === JSON.stringify([next.families, next.tables])
+  const next: ShardMap = { ...map, version: map.version + 1, shards: kept, families, tables }
+  const same =
+    JSON.stringify([map.shards, map.families, map.tables]) ===
+    JSON.stringify([next.shards, next.families, next.tables])
   return same ? { kind: 'same' } : { kind: 'changed', map: next }
 }
 
@@ -137,15 +155,78 @@ function sameKind(one: Family, other: Family): boolean {
     return one.rule.slots.length === other.rule.slots.length
   if (one.rule.by === 'consistent' && other.rule.by === 'consistent')
     return one.rule.slots.length === other.rule.slots.length && one.rule.points === other.rule.points
-  return JSON.stringify(one.rule) === JSON.stringify(other.rule)
+  return withoutShards(one.rule) === withoutShards(other.rule)
+}
+
+/** What a rule tells apart, wherever it then lies. */
+function withoutShards(rule: PlacementRule): string {
+  return JSON.stringify(rule, (key, value) =>
+    (key === 'shard' || key === 'otherwise') && typeof value === 'number' ? 0 : value,
+  )
+}
+
+/** In words; '': the shard may go. */
+function whatIsOn(map: ShardMap, index: number): string {
+  for (const [name, { rule, exceptions = [] }] of Object.entries(map.families))
+    if (shardsOfRule(rule).includes(index) || exceptions.some(({ shard }) => shard === index))
+      return `rows of '${name}'`
+  for (const [name, place] of Object.entries(map.tables)) {
+    if (place.kind === 'on' && place.shard === map.shards[index]) return `table '${name}'`
+    if (place.kind === 'round-robin') return `rows of '${name}', which are wherever they came`
+  }
+  return ''
+}
+
+/** Indexes, some of them more than once. */
+export function shardsOfRule(rule: PlacementRule): number[] {
+  switch (rule.by) {
+    case 'hash':
+    case 'consistent':
+      return [...rule.slots]
+    case 'range':
+    case 'time':
+      return rule.ranges.map(({ shard }) => shard)
+    case 'list':
+    case 'geo': {
+      const lists = rule.by === 'list' ? rule.lists : rule.regions
+      return [...lists.map(({ shard }) => shard), ...(rule.otherwise === null ? [] : [rule.otherwise])]
+    }
+    case 'directory':
+      return rule.otherwise === null ? [] : [rule.otherwise]
+    case 'list-then':
+      return [
+        ...rule.lists.flatMap(one => shardsOfRule(one.rule)),
+        ...(rule.otherwise === null ? [] : shardsOfRule(rule.otherwise)),
+      ]
+  }
+}
+
+function shardsNamed(table: TableSpec): number[] {
+  if (table.kind === 'on') return [table.shard]
+  if (table.kind !== 'sharded' || table.rule === null) return []
+  const named: number[] = []
+  JSON.stringify(table.rule, (key, value) => {
+    if ((key === 'shard' || key === 'otherwise') && typeof value === 'number') named.push(value)
+    return value
+  })
+  return named
 }
 
 /** Sentences about what is wrong with a map; none: it is whole. */
 export function mapTroubles(map: ShardMap): string[] {
   const troubles: string[] = []
-  for (const [name, family] of Object.entries(map.families))
+  for (const [name, family] of Object.entries(map.families)) {
     for (const trouble of ruleTroubles(family.rule, family.types, map.shards.length))
       troubles.push(`family '${name}' ${trouble}`)
+    for (const { key, shard } of family.exceptions ?? []) {
+      if (map.shards[shard] === undefined) troubles.push(`family '${name}' has a key without a shard`)
+      if (
+        key.length !== family.types.length ||
+        key.some((value, at) => canonicalKey(family.types[at] as KeyType, value) === null)
+      )
+        troubles.push(`family '${name}' has the key '${key.join(', ')}', which is none`)
+    }
+  }
   for (const [name, table] of Object.entries(map.tables)) {
     if (table.kind === 'on' && !map.shards.includes(table.shard))
       troubles.push(`table '${name}' is on shard '${table.shard}', which there is not`)

@@ -210,5 +210,5 @@ test('a changed file adds tables, and moves none', () => {
   }
   assert.deepEqual(mergeMap(moved, spec), { kind: 'same' })
   assert.equal(mergeMap(map, specOf({ by: 'consistent', points: 10 })).kind, 'refused')
-  assert.equal(mergeMap(map, specOf({ by: 'hash' }, ['bigint'], 5)).kind, 'refused')
+  assert.equal(mergeMap(map, specOf({ by: 'hash' }, ['bigint'], 3)).kind, 'refused')
 })

@@ -22,7 +22,10 @@ const unmapped = (value: string): Placed => ({ refused: 'unmapped', value })
 export function compilePlacement(map: ShardMap, lookup: DirectoryLookup = () => undefined): Placement {
   const placers = new Map<string, { readonly family: Family; readonly placer: Placer }>()
   for (const [name, family] of Object.entries(map.families))
-    placers.set(name, { family, placer: placerOf(name, family.types, family.rule, lookup) })
+    placers.set(name, {
+      family,
+      placer: exceptFor(family, placerOf(name, family.types, family.rule, lookup)),
+    })
 
   const placeCanonical = (name: string, values: readonly (string | null)[]): Placed => {
     const known = placers.get(name)
@@ -45,6 +48,18 @@ export function compilePlacement(map: ShardMap, lookup: DirectoryLookup = () => 
       return placeCanonical(name, canonical)
     },
   }
+}
+
+/** Keys with places of their own are looked up first, where there are any. */
+function exceptFor({ types, exceptions = [] }: Family, placer: Placer): Placer {
+  if (exceptions.length === 0) return placer
+  const places = new Map<string, Placed>()
+  for (const { key, shard } of exceptions) {
+    const canonical = key.map((value, at) => canonicalKey(types[at] as KeyType, value) ?? value)
+    places.set(canonical.join('\0'), { shard, slot: -1 })
+  }
+  return values =>
+    places.get(values.length === 1 ? (values[0] as string) : values.join('\0')) ?? placer(values)
 }
 
 function placerOf(
@@ -169,8 +184,9 @@ function hashValue(type: KeyType, value: string): void {
 
 /** Exact in a double up to fifteen digits; the few others by BigInt. */
 function hashBig(value: string): void {
-  if (value.length <= 15) {
-    const number = Number(value)
+  const number = value.length <= 15 ? Number(value) : Number.NaN
+  // Not 'infinity'.
+  if (!Number.isNaN(number)) {
     hashInt64(number | 0, Math.floor(number / 0x1_0000_0000) | 0)
     return
   }
