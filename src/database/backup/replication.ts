@@ -228,6 +228,12 @@ export class ReplicationConnection {
     return this.run(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (${options})`, true)
   }
 
+  /** The same from a position on, without what came by replication itself: two ways do not echo. */
+  startOwnChanges(slot: string, publication: string, from: Lsn): ReplicationStream {
+    const options = `proto_version '1', publication_names '${publication}', origin 'none'`
+    return this.run(`START_REPLICATION SLOT ${slot} LOGICAL ${lsnText(from)} (${options})`, true)
+  }
+
   /** At once, whatever is under way. */
   close(): void {
     const { connection } = this.#client as unknown as RawClient

@@ -16,13 +16,15 @@ export interface MovedTable {
   readonly name: string
   /** Columns that are written, in their order: all but generated ones. */
   readonly columns: readonly string[]
+  /** Stored generated columns: the publication has them (an identity FULL must not lack them); the target makes its own. */
+  readonly generated: readonly string[]
   /** Of the primary key. */
   readonly primary: readonly string[]
   /** Columns of the shard's key; none: every row goes (a table that is everywhere, or without a key). */
   readonly key: readonly string[]
   /** Of the map; '' where every row goes. */
   readonly family: string
-  /** SQL that is true for rows at the source that go to this target; 'true': all. Columns without a qualifier. */
+  /** SQL that is true, on both sides, for the rows of this stream; 'true': all. Columns without a qualifier. */
   readonly where: string
 }
 
@@ -31,7 +33,8 @@ export interface MoveStream {
   readonly from: ShardEnd
   readonly into: ShardEnd
   readonly tables: readonly MovedTable[]
-  /** Where rows go. */
+  /** Rows that `before` places on `from` and `next` on `into` go; whatever else lies at `from` stays. */
+  readonly before: ShardMap
   readonly next: ShardMap
   /** `tenfold_reshard_ID_FROM_INTO`: of the slot at the source and the origin at the target. */
   readonly slot: string
