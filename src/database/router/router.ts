@@ -341,7 +341,8 @@ export class Router implements RouterContext {
 
   /** Transactions and statements under way on the primary of a database. */
   openOn(database: string): number {
-    return this.#plain(database)?.primary?.busy ?? 0
+    const sharded = this.#sharded.find(one => one.name === database)
+    return sharded?.busy ?? this.#plain(database)?.primary?.busy ?? 0
   }
 
   get #sharded(): readonly ShardedRouting[] {

@@ -19,6 +19,7 @@ import { ShardUpkeep } from './upkeep.ts'
 
 /** After DDL: so long the next statement waits for what the tables are now. */
 const relearnMs = 5_000
+const nothingMoves: readonly string[] = []
 const nothingKnown: ShardedCatalogue = { tables: new Map(), calm: new Set() }
 
 export class ShardedRouting implements PlaceRules {
@@ -56,6 +57,7 @@ export class ShardedRouting implements PlaceRules {
     this.#routingOf = group => routingOf(this, group)
     this.#placement = compilePlacement(map)
     this.#planner = createShardPlanner({ map, catalogue: nothingKnown })
+    this.#planner.learn(map, nothingKnown, this.moving)
     // What a statement is (transaction control, settings) needs no catalogue.
     this.texts = new TextBook(this.#planner, createStatementBook({ strict: true }))
     this.#follow()
@@ -92,9 +94,14 @@ export class ShardedRouting implements PlaceRules {
     return shardsOf(this.spec).holding === true
   }
 
-  /** Clients that have something open: a transaction, or a statement under way. */
+  /** Families whose rows may lie on two shards. */
+  get moving(): readonly string[] {
+    return shardsOf(this.spec).moving ?? nothingMoves
+  }
+
+  /** Clients that have something open: a transaction, or a statement under way; commits whose client has gone. */
   get busy(): number {
-    let count = 0
+    let count = this.commits.size
     for (const session of this.sessions) if (session.busy) count++
     return count
   }
@@ -116,13 +123,14 @@ export class ShardedRouting implements PlaceRules {
 
   use(spec: RoutedDatabase): void {
     const { map } = shardsOf(spec)
+    const { moving } = this
     this.spec = spec
+    const moved = moving.join('\0') !== this.moving.join('\0')
     if (map.version > this.map.version) {
       this.map = map
       this.#placement = compilePlacement(map)
-      this.#planner.learn(map, this.#catalogue ?? nothingKnown)
-      this.texts.forget()
-    }
+      this.#plan()
+    } else if (moved) this.#plan()
     this.#follow()
     for (const session of [...this.sessions]) session.snapshotChanged()
   }
@@ -158,10 +166,15 @@ export class ShardedRouting implements PlaceRules {
     this.#learn(catalogue)
   }
 
+  /** Statements are planned anew, by what is known now. */
+  #plan(): void {
+    this.#planner.learn(this.map, this.#catalogue ?? nothingKnown, this.moving)
+    this.texts.forget()
+  }
+
   #learn(catalogue: ShardedCatalogue): void {
     this.#catalogue = catalogue
-    this.#planner.learn(this.map, catalogue)
-    this.texts.forget()
+    this.#plan()
     const waiters = this.#waiters
     this.#waiters = []
     for (const resolve of waiters) resolve()

@@ -101,6 +101,12 @@ export interface ReshardJournal {
   readonly epochs: Readonly<Record<string, number>>
   /** An operator's word: go on to `cleaning` by itself; wait before `holding`; ... */
   readonly wishes: { readonly finish: boolean; readonly cancel: boolean; readonly rollBack: boolean }
+  /** By shard and `schema.table`: the replica identity that is put back in the end, as SQL. */
+  readonly identities: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** Why there is no way back any more; '': there is one, or not yet. */
+  readonly backLost: string
+  /** For how long clients were held at the switch; -1: not switched yet. */
+  readonly pauseMs: number
   /** Why it stopped, when it did; it is tried again. */
   readonly trouble: string
   /** Microseconds since 1970. */

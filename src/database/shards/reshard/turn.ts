@@ -1,0 +1,105 @@
+// The moment in which rows change their shard for clients: routers hold, what is open ends, the last changes are applied, the
+// next map is kept, routers go on. Given up at any point before the map is kept, and then all is as before.
+
+import type { ShardMap } from '../../../policy/shard/contract.ts'
+import type { Applier } from './applier.ts'
+import type { MoveStream } from './contract.ts'
+import type { ReshardPorts } from './ports.ts'
+import { advanceSequences, fence, installHolds, positionOf, replicasReach } from './servers.ts'
+
+/** For so long clients wait at most before it is tried again later. */
+const drainMs = 900
+const fenceMs = 300
+const reachMs = 2_000
+const replicasMs = 1_000
+/** Before anybody is held. */
+const nearMs = 60_000
+
+export interface TurnOptions {
+  readonly ports: ReshardPorts
+  readonly streams: readonly { readonly stream: MoveStream; readonly applier: Applier }[]
+  readonly families: readonly string[]
+  /** The map that holds, and the one that will. */
+  readonly from: ShardMap
+  readonly to: ShardMap
+  /** Sets what routers are told of the hold. */
+  readonly hold: (holding: boolean) => void
+  /** All that was written is on the other side: said before the map is kept. */
+  readonly whole: () => void
+  readonly signal: AbortSignal
+}
+
+export type Turned =
+  | { readonly kind: 'turned'; readonly pauseMs: number }
+  /** `pauseMs`: clients waited for nothing. */
+  | { readonly kind: 'given-up'; readonly why: string; readonly pauseMs: number }
+
+export async function turn(options: TurnOptions): Promise<Turned> {
+  const { ports, streams, hold, signal } = options
+  await Promise.all(
+    streams.map(async ({ stream, applier }) =>
+      applier.until(await positionOf(ports.ask, stream.from.shard), nearMs),
+    ),
+  )
+  signal.throwIfAborted()
+  const begun = performance.now()
+  hold(true)
+  let kept = false
+  try {
+    const why = await held(options, () => {
+      kept = true
+    })
+    hold(false)
+    await ports.tell()
+    const pauseMs = Math.round(performance.now() - begun)
+    return why === '' ? { kind: 'turned', pauseMs } : { kind: 'given-up', why, pauseMs }
+  } catch (error) {
+    if (!kept) await release(options)
+    throw error
+  }
+}
+
+/** Why it was given up; ''. */
+async function held(options: TurnOptions, kept: () => void): Promise<string> {
+  const { ports, streams, families, to, whole } = options
+  const { ask } = ports
+  await ports.tell()
+  if (!(await ports.drained(drainMs))) return 'clients had transactions open'
+  const sources = [...new Set(streams.map(({ stream }) => stream.from.shard))]
+  const fences = await Promise.all(
+    sources.map(async shard => [shard, await fence(ask, shard, fenceMs)] as const),
+  )
+  const open = fences.map(([, one]) => one.open).filter(one => one !== '')
+  if (open.length > 0) return open.join('; ')
+  const positions = new Map(fences.map(([shard, { position }]) => [shard, position]))
+  await Promise.all(
+    streams.map(({ stream, applier }) => applier.until(positions.get(stream.from.shard) ?? 0, reachMs)),
+  )
+  for (const { stream } of streams) await advanceSequences(ask, stream.from.shard, stream.into.shard)
+  whole()
+  const shards = [...new Set([...options.from.shards, ...to.shards])]
+  await Promise.all(shards.map(shard => installHolds(ask, shard, to, families)))
+  const reached = await Promise.all(to.shards.map(shard => replicasReach(ask, shard, replicasMs)))
+  const late = to.shards.filter((_, at) => reached[at] === false)
+  if (late.length > 0) {
+    await Promise.all(shards.map(shard => installHolds(ask, shard, options.from, families)))
+    return `replicas of shard ${late.join(', ')} are behind`
+  }
+  ports.keepMap(to)
+  kept()
+  return ''
+}
+
+/** As before: servers first, then routers. */
+export async function release({
+  ports,
+  families,
+  from,
+  to,
+  hold,
+}: Omit<TurnOptions, 'streams' | 'whole' | 'signal'>): Promise<void> {
+  const shards = [...new Set([...from.shards, ...to.shards])]
+  await Promise.all(shards.map(shard => installHolds(ports.ask, shard, from, families)))
+  hold(false)
+  await ports.tell()
+}

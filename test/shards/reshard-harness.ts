@@ -1,0 +1,211 @@
+// A sharded database whose rows move while clients use it: servers, a router in this process, and the executor with a journal
+// that a test can take to another executor, as a supervisor that comes back does.
+
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { createRouter, type Router } from '../../src/database/router/router.ts'
+import { Session } from '../../src/database/servers/session.ts'
+import { ReshardExecutor } from '../../src/database/shards/reshard/executor.ts'
+import { firstJournal } from '../../src/database/shards/reshard/journal.ts'
+import type { ReshardPorts } from '../../src/database/shards/reshard/ports.ts'
+import { installShardSchema } from '../../src/database/shards/schema/index.ts'
+import { planReshard } from '../../src/policy/shard/changes.ts'
+import type { ShardMap } from '../../src/policy/shard/contract.ts'
+import type { ReshardIntent, ReshardJournal, ReshardStep } from '../../src/policy/shard/reshard-contract.ts'
+import { type PostgresServer, startPostgres } from '../tools/postgres-server.ts'
+import { databaseOf } from '../tools/router-harness.ts'
+
+export const ids: readonly string[] = ['1', '2', '3']
+const patienceMs = 40_000
+
+export interface Resharding {
+  readonly url: string
+  readonly servers: readonly PostgresServer[]
+  readonly operators: readonly Session[]
+  readonly router: Router
+  readonly said: readonly string[]
+  map(): ShardMap
+  /** The latest executor. */
+  readonly executor: ReshardExecutor
+  begin(intent: ReshardIntent, options?: { finish?: boolean }): void
+  /** The executor dies where it is; another one goes on from the journal. */
+  restart(): Promise<void>
+  /** Waits for a step; throws what the trouble is when it ends otherwise. */
+  reach(step: ReshardStep): Promise<ReshardJournal>
+  /** Calls back with each step before it is kept. */
+  onStep: (step: ReshardStep) => void
+  client(): Promise<pg.Client>
+  everywhere(sql: string, shards?: readonly string[]): Promise<void>
+  /** What is left of resharding on any server. */
+  left(): Promise<string[]>
+}
+
+export async function startResharding(
+  t: Pick<TestContext, 'after'>,
+  { map: first, schema }: { readonly map: ShardMap; readonly schema: string },
+): Promise<Resharding> {
+  const settings = {
+    wal_level: 'logical',
+    max_prepared_transactions: '50',
+    shared_buffers: '16MB',
+    max_connections: '100',
+  }
+  const servers = await Promise.all(ids.map(() => startPostgres(t, { settings })))
+  const operators = servers.map(
+    ({ host, port }) =>
+      new Session(() => ({ host, port, database: 'app', user: 'tenfold', password: 'secret' })),
+  )
+  t.after(() => operators.forEach(one => void one.close()))
+  for (const [at, operator] of operators.entries()) {
+    await installShardSchema({
+      ask: sql => operator.query(sql, 20_000),
+      shard: ids[at] as string,
+      map: first,
+    })
+    await operator.query(schema, 20_000)
+  }
+  const said: string[] = []
+  let map = first
+  let version = 0
+  let executor: ReshardExecutor | null = null
+  const wholeOf = () => {
+    const groups = map.shards.map(id => ({
+      ...databaseOf({ servers: [servers[ids.indexOf(id)] as PostgresServer] }),
+      name: `main.${id}`,
+    }))
+    const shards = { map, groups, systemId: 'test', ...executor?.view }
+    return {
+      format: 1 as const,
+      version: ++version,
+      databases: [{ ...databaseOf({ servers: [] }), primary: null, shards }],
+    }
+  }
+  const router = await createRouter({
+    snapshot: wholeOf(),
+    tell: (subject, text) => said.push(`${subject}: ${text}`),
+  })
+  t.after(async () => {
+    await executor?.stop()
+    router.close()
+  })
+  const asker = (shard: string): Session => operators[ids.indexOf(shard)] as Session
+  let journal: ReshardJournal | null = null
+  let life = 0
+  const harness: Resharding = {
+    url: `postgres://app:secret@127.0.0.1:${router.portOf('main')}/app`,
+    servers,
+    operators,
+    router,
+    said,
+    map: () => map,
+    get executor() {
+      if (executor === null) throw new Error('nothing is resharded')
+      return executor
+    },
+    onStep: () => {},
+    begin: (intent, options = {}) => {
+      const plan = planReshard(map, intent)
+      if (plan.kind === 'refused') throw new Error(`${plan.why}: ${plan.remedy}`)
+      journal = firstJournal({
+        database: 'main',
+        intent,
+        before: map,
+        plan,
+        finish: options.finish ?? false,
+        number: Math.random(),
+        nowUs: Date.now() * 1000,
+      })
+      executor = new ReshardExecutor(ports(++life), journal)
+      executor.start()
+    },
+    restart: async () => {
+      // What it still does is not heard any more.
+      life++
+      const former = executor
+      executor = new ReshardExecutor(ports(life), journal as ReshardJournal)
+      await former?.stop()
+      executor.start()
+    },
+    reach: async step => {
+      const end = Date.now() + patienceMs
+      for (;;) {
+        const now = executor?.journal as ReshardJournal
+        if (now.step === step) return now
+        if (executor?.over === true) throw new Error(`it ended as ${now.step}: ${now.trouble}`)
+        if (Date.now() > end) throw new Error(`it is ${now.step} still: ${now.trouble}; ${said.join('; ')}`)
+        await sleep(10)
+      }
+    },
+    client: async () => {
+      const made = new pg.Client({ connectionString: harness.url })
+      made.on('error', () => {})
+      await made.connect()
+      t.after(() => made.end().catch(() => {}))
+      return made
+    },
+    everywhere: async (sql, shards = ids) => {
+      for (const shard of shards) await asker(shard).query(sql, 20_000)
+    },
+    left: async () => {
+      const found: string[] = []
+      for (const shard of ids) {
+        const rows = await asker(shard).query(
+          `SELECT 'slot ' || slot_name FROM pg_replication_slots UNION ALL SELECT 'publication ' || pubname FROM pg_publication
+            UNION ALL SELECT 'origin ' || roname FROM pg_replication_origin
+            UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE proname LIKE 'holds %'
+            UNION ALL SELECT 'identity ' || relname FROM pg_class WHERE relreplident = 'f'`,
+          20_000,
+        )
+        found.push(...rows.map(([what]) => `shard ${shard}: ${what}`))
+      }
+      return found
+    },
+  }
+  const ports = (mine: number): ReshardPorts => {
+    const alive = (): void => {
+      if (mine !== life) throw new Error('another supervisor has taken over')
+    }
+    return {
+      ask: (shard, sql, timeoutMs) => asker(shard).query(sql, timeoutMs),
+      end: shard => ({
+        shard,
+        target: () => {
+          const { host, port } = servers[ids.indexOf(shard)] as PostgresServer
+          return { host, port, database: 'app', user: 'tenfold', password: 'secret', tls: { mode: 'off' } }
+        },
+      }),
+      epoch: () => 1,
+      keep: next => {
+        alive()
+        if (next.step !== journal?.step) harness.onStep(next.step)
+        alive()
+        // As it comes back from a file.
+        journal = JSON.parse(JSON.stringify(next)) as ReshardJournal
+      },
+      keepMap: next => {
+        alive()
+        map = next
+      },
+      map: () => map,
+      tell: async () => {
+        alive()
+        await router.apply(wholeOf())
+      },
+      drained: async timeoutMs => {
+        const end = Date.now() + timeoutMs
+        while (router.openOn('main') > 0) {
+          if (Date.now() > end) return false
+          await sleep(2)
+        }
+        return true
+      },
+      installMap: async () => {
+        for (const id of map.shards)
+          await installShardSchema({ ask: sql => asker(id).query(sql, 20_000), shard: id, map })
+      },
+      say: (level, text) => said.push(`${level}: ${text}`),
+    }
+  }
+  return harness
+}
