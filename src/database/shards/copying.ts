@@ -15,14 +15,20 @@ export async function copyOut(
   plan: Extract<ShardPlan, { kind: 'copy-out' }>,
 ): Promise<string> {
   const { client, request, answer } = one
-  const { keys, across, options } = plan
+  const { keys, across, options, sql = request.sql } = plan
   if (keys !== null && keys.kind === 'refuse') throw refused(keys.refusal)
   const shards = keys === null ? [...client.routing.groups.keys()] : targets(one, keys)
   if (shards.length === 1) return onOne(one, shards[0] as number, false)
   if (across !== 'concat') throw refused(across)
   const { transaction } = client
   const tag = endOf(
-    await copyOutAcross({ request, targets: shards, options: options ?? asText, seats: transaction, answer }),
+    await copyOutAcross({
+      request: { ...request, sql },
+      targets: shards,
+      options: options ?? asText,
+      seats: transaction,
+      answer,
+    }),
   )
   // A server's and a client's are the same.
   client.output.addAll(copyDoneMessage)

@@ -42,7 +42,7 @@ function routed(input: GatherInput): Promise<AcrossEnd> {
     case 'combine':
       return combine({ ...input, plan })
     case 'write':
-      return write(input)
+      return write({ ...input, plan })
     case 'split-insert':
       return splitInsert({ ...input, plan })
     case 'everywhere':

@@ -87,6 +87,8 @@ export type ShardPlan =
       readonly kind: 'copy-out'
       readonly across: 'concat' | ShardRefusal
       readonly keys: ShardPlan | null
+      /** Sent where several shards are asked, in place of the client's text. */
+      readonly sql?: string
       /** Lines of a header and marks of the binary format come once. Not said: as text without a header. */
       readonly options?: CopyOptions
     }
@@ -136,7 +138,8 @@ export type AcrossPlan =
       readonly everywhere: { readonly parts: readonly CombinePart[]; readonly sql: string }
     }
   /** The statement as it is on each shard in one distributed transaction; counts added, RETURNING rows one after another. */
-  | { readonly how: 'write' }
+  /** `sql`: sent in place of the statement. */
+  | { readonly how: 'write'; readonly sql?: string }
   /** INSERT of several rows: `rows` with the same index as `keys`; each shard gets its own. */
   | {
       readonly how: 'split-insert'

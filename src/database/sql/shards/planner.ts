@@ -7,6 +7,7 @@ import { Generations } from '../generations.ts'
 import { withoutComments } from '../lexer.ts'
 import { field, list, number, opened, type Tree } from '../tree.ts'
 import type { ShardedCatalogue, ShardPlan } from './contract.ts'
+import { filteredPlan } from './moving.ts'
 import { otherPlan } from './others.ts'
 import { refuse } from './refusals.ts'
 import { tokenEnd } from './scan.ts'
@@ -28,10 +29,14 @@ export interface PlanSession {
 export interface ShardPlanner {
   /** One for each statement of the text; none for an empty one. */
   plan(text: string, session: PlanSession): readonly PlannedStatement[]
-  /** Of a new map, or after the tables have changed: what was planned before is forgotten. */
-  learn(map: ShardMap, catalogue: ShardedCatalogue): void
+  /**
+   * Of a new map, or after the tables have changed: what was planned before is forgotten.
+   * @param moving families whose rows may lie on two shards
+   */
+  learn(map: ShardMap, catalogue: ShardedCatalogue, moving?: readonly string[]): void
 }
 
+const nothingMoves: ReadonlySet<string> = new Set()
 const nothing: ShardedCatalogue = { tables: new Map(), calm: new Set() }
 /** Longer texts are not parsed: they take the parser's memory. */
 const textCharsMax = 1_000_000
@@ -41,6 +46,7 @@ const charsMax = 8_000_000
 /** The parser must have been loaded (`loadParser`). */
 export function createShardPlanner(options: { map: ShardMap; catalogue?: ShardedCatalogue }): ShardPlanner {
   let { map, catalogue = nothing } = options
+  let moves = nothingMoves
   const memories = new Map<string, Generations<readonly PlannedStatement[]>>()
 
   const memoryOf = ({
@@ -62,13 +68,14 @@ export function createShardPlanner(options: { map: ShardMap; catalogue?: Sharded
       const memory = memoryOf(session)
       const known = memory.get(text)
       if (known !== undefined) return known
-      const made = planned(text, session, map, catalogue)
+      const made = planned(text, session, map, catalogue, moves)
       memory.set(text, made)
       return made
     },
-    learn(nextMap, nextCatalogue) {
+    learn(nextMap, nextCatalogue, moving = []) {
       map = nextMap
       catalogue = nextCatalogue
+      moves = moving.length === 0 ? nothingMoves : new Set(moving)
       memories.clear()
     },
   }
@@ -79,6 +86,7 @@ function planned(
   session: PlanSession,
   map: ShardMap,
   catalogue: ShardedCatalogue,
+  moves: ReadonlySet<string> = nothingMoves,
 ): readonly PlannedStatement[] {
   if (text.length > textCharsMax)
     return [{ text, plan: refuse('shard-statement', `The text is longer than ${textCharsMax} characters.`) }]
@@ -103,7 +111,11 @@ function planned(
     // Places in the tree count from the text's beginning: alone, the statement is parsed again.
     const tree = from === 0 ? statement : (list(parseSync(own) as unknown as Tree, 'stmts')[0] ?? statement)
     const whole = length === 0 && from === 0 ? own.replace(/;\s*$/, '') : own
-    return { text: whole, plan: planOf(field(tree, 'stmt') ?? {}, whole, session, map, catalogue) }
+    const node = field(tree, 'stmt') ?? {}
+    const plan = planOf(node, whole, session, map, catalogue)
+    if (moves.size === 0) return { text: whole, plan }
+    const context = { map, catalogue, searchPath: session.searchPath }
+    return { text: whole, plan: filteredPlan(plan, opened(node)[0], whole, context, moves) }
   })
 }
 

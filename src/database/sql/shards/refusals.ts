@@ -4,6 +4,8 @@ import type { ShardPlan, ShardRefusal } from './contract.ts'
 
 const notSupported = '0A000'
 const notNull = '23502'
+/** object_in_use */
+const inUse = '55006'
 
 /** Codes are anchors of docs/reference/sharding.md. */
 export type ShardRefusalCode =
@@ -32,6 +34,7 @@ export type ShardRefusalCode =
   | 'shard-lock'
   | 'shard-statement'
   | 'shard-columns-unknown'
+  | 'shard-moving'
 
 const kinds: Readonly<Record<ShardRefusalCode, readonly [state: string, hint: string]>> = {
   'shard-table-unknown': [notSupported, "Name it in the file's `shards.tables`: by a key, or 'everywhere'."],
@@ -68,6 +71,7 @@ const kinds: Readonly<Record<ShardRefusalCode, readonly [state: string, hint: st
   'shard-lock': [notSupported, 'Lock rows by their key.'],
   'shard-statement': [notSupported, 'Run it on the shards themselves.'],
   'shard-columns-unknown': [notSupported, 'Name the columns in the statement.'],
+  'shard-moving': [inUse, 'Wait until `tenfold db reshard` is finished, or cancel it.'],
 }
 
 export const shardRefusalCodes: readonly ShardRefusalCode[] = Object.keys(kinds) as ShardRefusalCode[]

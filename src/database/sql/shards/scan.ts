@@ -113,7 +113,8 @@ export function splitValues(text: string): { head: string; rows: string[]; tail:
   return { head: bytes.utf8Slice(0, from), rows, tail: bytes.utf8Slice(last, bytes.length) }
 }
 
-function closedAt(bytes: Buffer, from: number): number {
+/** Behind the bracket that closes the one that opens here; -1: none does. */
+export function closedAt(bytes: Buffer, from: number): number {
   let depth = 0
   for (let at = from; at < bytes.length; ) {
     const end = tokenEnd(bytes, at)
