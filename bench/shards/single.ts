@@ -35,19 +35,28 @@ export function spreadOver(snapshot: RouterSnapshot): RouterSnapshot {
   return { ...snapshot, databases: [front] }
 }
 
+interface Scenario extends Omit<PgbenchWish, 'seconds'> {
+  readonly name: string
+}
+
 const peers: readonly Peer<RouterSpot>[] = [
   tenfold('tenfold', primary),
   tenfold('tenfold sharded', primary, spreadOver),
 ]
 
-const scenarios = (['simple', 'extended', 'prepared'] as const).map(protocol => ({
+const scenarioOf = (protocol: PgbenchWish['protocol']): Scenario => ({
   name: `select-${protocol}-16`,
-  script: 'select' as const,
+  script: 'select',
   protocol,
   clients: 16,
-}))
+})
+export const scenarios: readonly Scenario[] = [
+  scenarioOf('simple'),
+  scenarioOf('extended'),
+  scenarioOf('prepared'),
+]
 
-async function measure(
+export async function measure(
   peer: StartedPeer,
   wish: PgbenchWish,
   { folder, cluster }: RouterSpot,

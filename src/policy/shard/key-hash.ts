@@ -14,15 +14,22 @@ const initial = (0x9e3779b9 + 3923095) | 0
 export let hashLow = 0
 export let hashHigh = 0
 
-let a = 0
-let b = 0
-let c = 0
-
 function rotated(value: number, by: number): number {
   return (value << by) | (value >>> (32 - by))
 }
 
-function mix(): void {
+/** The state after the seed was mixed in, by how many bytes follow: the same for all keys of that size. */
+function seeded(length: number): Int32Array {
+  const state = new Int32Array(3).fill((initial + length) | 0)
+  const [a, b, c] = state as unknown as [number, number, number]
+  return mixed(state, (a + seedHigh) | 0, (b + seedLow) | 0, c)
+}
+
+/** mix() of lookup3. */
+function mixed(state: Int32Array, first: number, second: number, third: number): Int32Array {
+  let a = first
+  let b = second
+  let c = third
   a = ((a - c) ^ rotated(c, 4)) | 0
   c = (c + b) | 0
   b = ((b - a) ^ rotated(a, 6)) | 0
@@ -35,9 +42,17 @@ function mix(): void {
   a = (a + c) | 0
   c = ((c - b) ^ rotated(b, 4)) | 0
   b = (b + a) | 0
+  state[0] = a
+  state[1] = b
+  state[2] = c
+  return state
 }
 
-function final(): void {
+/** final() of lookup3. */
+function finish(first: number, second: number, third: number): void {
+  let a = first
+  let b = second
+  let c = third
   c = ((c ^ b) - rotated(b, 14)) | 0
   a = ((a ^ c) - rotated(c, 11)) | 0
   b = ((b ^ a) - rotated(a, 25)) | 0
@@ -45,26 +60,16 @@ function final(): void {
   a = ((a ^ c) - rotated(c, 4)) | 0
   b = ((b ^ a) - rotated(a, 14)) | 0
   c = ((c ^ b) - rotated(b, 24)) | 0
-}
-
-function begin(length: number): void {
-  a = b = c = (initial + length) | 0
-  a = (a + seedHigh) | 0
-  b = (b + seedLow) | 0
-  mix()
-}
-
-function end(): void {
   hashHigh = b >>> 0
   hashLow = c >>> 0
 }
 
+const [fourA, fourB, fourC] = seeded(4) as unknown as [number, number, number]
+const work = new Int32Array(3)
+
 /** hash_uint32_extended: integers of 32 bits, dates, booleans. */
 export function hashInt32(value: number): void {
-  begin(4)
-  a = (a + value) | 0
-  final()
-  end()
+  finish((fourA + value) | 0, fourB, fourC)
 }
 
 /** hashint8extended: the halves of a 64-bit integer, two's complement. Small values hash as their 32-bit form does. */
@@ -73,16 +78,20 @@ export function hashInt64(low: number, high: number): void {
 }
 
 /** hash_bytes_extended: texts (of deterministic collations), UUIDs. */
-export function hashBytes(bytes: Uint8Array): void {
-  const { length } = bytes
-  begin(length)
+export function hashBytes(bytes: Uint8Array, length: number = bytes.length): void {
+  work.fill((initial + length) | 0)
+  mixed(work, ((work[0] as number) + seedHigh) | 0, ((work[1] as number) + seedLow) | 0, work[2] as number)
   let at = 0
-  for (; length - at >= 12; at += 12) {
-    a = (a + word(bytes, at)) | 0
-    b = (b + word(bytes, at + 4)) | 0
-    c = (c + word(bytes, at + 8)) | 0
-    mix()
-  }
+  for (; length - at >= 12; at += 12)
+    mixed(
+      work,
+      ((work[0] as number) + word(bytes, at)) | 0,
+      ((work[1] as number) + word(bytes, at + 4)) | 0,
+      ((work[2] as number) + word(bytes, at + 8)) | 0,
+    )
+  let a = work[0] as number
+  let b = work[1] as number
+  let c = work[2] as number
   // The lowest byte of c stands for the length.
   const left = length - at
   for (let index = 0; index < left; index++) {
@@ -91,8 +100,7 @@ export function hashBytes(bytes: Uint8Array): void {
     else if (index < 8) b = (b + (byte << (8 * (index - 4)))) | 0
     else c = (c + (byte << (8 * (index - 7)))) | 0
   }
-  final()
-  end()
+  finish(a, b, c)
 }
 
 function word(bytes: Uint8Array, at: number): number {
@@ -118,5 +126,6 @@ export function combineHash(low: number, high: number): void {
 
 /** The last hash as an unsigned 64-bit number, modulo `slots` (at most 65,536). */
 export function slotOfHash(slots: number): number {
+  if ((slots & (slots - 1)) === 0) return (hashLow | 0) & (slots - 1)
   return ((hashHigh % slots) * (0x1_0000_0000 % slots) + (hashLow % slots)) % slots
 }

@@ -62,7 +62,10 @@ function canonicalInteger(type: 'smallint' | 'integer' | 'bigint', text: string)
   return number >= -limits[type] && number < limits[type] ? value : null
 }
 
+const canonicalUuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
 function canonicalUuid(text: string): string | null {
+  if (canonicalUuidPattern.test(text)) return text
   const inner = text.startsWith('{') && text.endsWith('}') ? text.slice(1, -1) : text
   // A hyphen may stand behind each group of four.
   if (!/^[0-9a-fA-F]{4}(?:-?[0-9a-fA-F]{4}){7}$/.test(inner)) return null

@@ -31,6 +31,32 @@ test('integers of all widths hash alike, so that a column may grow', () => {
   }
 })
 
+test('slots are the hash modulo their number, whether that is a power of two or not', () => {
+  for (const slots of [1, 2, 96, 1_000, 1_024, 16_384]) {
+    const placement = compilePlacement(mapOf({ by: 'hash' }, ['text'], 1, slots))
+    for (let at = 0; at < 200; at++) {
+      const value = at % 2 === 0 ? `k${at}` : 'é'.repeat(at * 2)
+      hashKey(['text'], [value])
+      const hash = (BigInt(hashHigh) << 32n) | BigInt(hashLow)
+      const expected = { shard: 0, slot: Number(hash % BigInt(slots)) }
+      assert.deepEqual(placement.place('public.t', [value]), expected)
+    }
+  }
+})
+
+test('integers are placed as their texts are', () => {
+  for (const type of ['smallint', 'integer', 'bigint'] as const) {
+    const placement = compilePlacement(mapOf({ by: 'hash' }, [type]))
+    const place = placement.integers('public.t')
+    assert.ok(place)
+    const wide = type === 'bigint' ? [2 ** 32, -(2 ** 32) - 1, 999_999_999_999_999, -(2 ** 47)] : []
+    for (const value of [0, 1, -1, 32_767, -32_768, ...wide])
+      assert.deepEqual(place(value), placement.place('public.t', [String(value)]), `${type} ${value}`)
+  }
+  assert.equal(compilePlacement(mapOf({ by: 'hash' }, ['text'])).integers('public.t'), null)
+  assert.equal(compilePlacement(mapOf({ by: 'hash' })).integers('public.other'), null)
+})
+
 test('one value has one form, and what is no value has none', () => {
   const cases: readonly (readonly [KeyType, string, string | null])[] = [
     ['bigint', ' +007 ', '7'],

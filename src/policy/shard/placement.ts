@@ -13,18 +13,27 @@ export interface Placement {
   place(family: string, values: readonly (string | null)[]): Placed
   /** The same for values that `canonicalKey` has made. */
   placeCanonical(family: string, values: readonly (string | null)[]): Placed
+  /** The place of the only column's value; null: values of this family have to come as texts. */
+  integers(family: string): IntegerPlacer | null
 }
+
+/** @param value an integer of the family's type, exact in a double */
+export type IntegerPlacer = (value: number) => Placed
 
 type Placer = (values: readonly string[]) => Placed
 
 const unmapped = (value: string): Placed => ({ refused: 'unmapped', value })
 
 export function compilePlacement(map: ShardMap, lookup: DirectoryLookup = () => undefined): Placement {
-  const placers = new Map<string, { readonly family: Family; readonly placer: Placer }>()
+  const placers = new Map<
+    string,
+    { readonly family: Family; readonly placer: Placer; readonly integers: IntegerPlacer | null }
+  >()
   for (const [name, family] of Object.entries(map.families))
     placers.set(name, {
       family,
       placer: exceptFor(family, placerOf(name, family.types, family.rule, lookup)),
+      integers: integerPlacer(family),
     })
 
   const placeCanonical = (name: string, values: readonly (string | null)[]): Placed => {
@@ -35,6 +44,7 @@ export function compilePlacement(map: ShardMap, lookup: DirectoryLookup = () => 
   }
   return {
     placeCanonical,
+    integers: name => placers.get(name)?.integers ?? null,
     place: (name, values) => {
       const types = placers.get(name)?.family.types
       if (types === undefined) return { refused: 'unmapped', value: null }
@@ -47,6 +57,22 @@ export function compilePlacement(map: ShardMap, lookup: DirectoryLookup = () => 
       }
       return placeCanonical(name, canonical)
     },
+  }
+}
+
+/** Without a text in between. */
+function integerPlacer({ types, rule, exceptions = [] }: Family): IntegerPlacer | null {
+  const [type] = types
+  if (types.length !== 1 || exceptions.length > 0 || rule.by !== 'hash') return null
+  if (type !== 'smallint' && type !== 'integer' && type !== 'bigint') return null
+  const places = rule.slots.map((shard, slot): Placed => ({ shard, slot }))
+  const count = places.length
+  const wide = type === 'bigint'
+  return value => {
+    if (wide) hashInt64(value | 0, Math.floor(value / 0x1_0000_0000) | 0)
+    else hashInt32(value)
+    combineHash(0, 0)
+    return places[slotOfHash(count)] as Placed
   }
 }
 
@@ -90,8 +116,14 @@ function placerOf(
     case 'time': {
       const bounds = rule.ranges.map(({ from }) => (from === null ? null : canonicalKey(type, from)))
       const places = rule.ranges.map(({ shard }): Placed => ({ shard, slot: -1 }))
+      const numbers = numericBounds(type, bounds)
       return values => {
         const value = values[0] as string
+        const number = numbers === null ? Number.NaN : exactNumber(value)
+        if (numbers !== null && !Number.isNaN(number)) {
+          const at = countUpTo(numbers, number)
+          return at === 0 ? unmapped(value) : (places[at - 1] as Placed)
+        }
         let low = 0
         let high = bounds.length
         while (low < high) {
@@ -131,6 +163,30 @@ function placerOf(
   }
 }
 
+/** Fifteen digits are exact in a double. NaN: it has more, or is infinite. */
+function exactNumber(text: string): number {
+  return text.length <= 15 ? Number(text) : Number.NaN
+}
+
+/** Null: of a type that is not counted, or with a bound that a double does not hold. */
+function numericBounds(type: KeyType, bounds: readonly (string | null)[]): Float64Array | null {
+  if (type === 'text' || type === 'uuid' || type === 'boolean') return null
+  const numbers = bounds.map(bound => (bound === null ? -Infinity : exactNumber(bound)))
+  return numbers.some(Number.isNaN) ? null : Float64Array.from(numbers)
+}
+
+/** How many of them, which are in their order, are not above `value`. */
+function countUpTo(bounds: Float64Array, value: number): number {
+  let low = 0
+  let high = bounds.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((bounds[middle] as number) <= value) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 function listPlacer(type: KeyType, lists: readonly KeyList[], otherwise: number | null): Placer {
   const byValue = new Map<string, Placed>()
   for (const { values, shard } of lists)
@@ -152,17 +208,42 @@ export function hashKey(types: readonly KeyType[], values: readonly string[]): v
 }
 
 const uuidBytes = new Uint8Array(16)
+const asciiMax = 256
+const ascii = new Uint8Array(asciiMax)
+
+/** Most texts are ASCII, and their bytes are their characters. */
+function hashText(value: string): void {
+  const { length } = value
+  if (length > asciiMax) {
+    hashBytes(keyEncoder.encode(value))
+    return
+  }
+  for (let at = 0; at < length; at++) {
+    const code = value.charCodeAt(at)
+    if (code > 0x7f) {
+      hashBytes(keyEncoder.encode(value))
+      return
+    }
+    ascii[at] = code
+  }
+  hashBytes(ascii, length)
+}
+
+/** Of a digit that is one. */
+function hexDigit(code: number): number {
+  return code <= 0x39 ? code - 0x30 : (code | 0x20) - 0x57
+}
 
 function hashValue(type: KeyType, value: string): void {
   switch (type) {
     case 'text':
-      hashBytes(keyEncoder.encode(value))
+      hashText(value)
       return
     case 'uuid': {
       let at = 0
       for (let index = 0; at < 16; index += 2) {
         if (value.charCodeAt(index) === 0x2d) index++
-        uuidBytes[at++] = Number.parseInt(value.slice(index, index + 2), 16)
+        uuidBytes[at++] = hexDigit(value.charCodeAt(index)) * 16 + hexDigit(value.charCodeAt(index + 1))
       }
       hashBytes(uuidBytes)
       return
