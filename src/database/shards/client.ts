@@ -180,14 +180,14 @@ export class ShardClient {
   /** A seat knows what the client has prepared elsewhere. */
   teach({ session }: Seat, statement: KnownStatement): void {
     const { name, text, tail, types } = statement
-    const info = session.database.book.look(text)
+    if (name !== '' && session.statements?.has(name) === true) return
     if (name === '') {
       if (session.unnamed?.text === text && session.unnamed.types === null && types.length === 0) return
       const bytes = types.length === 0 ? null : tail.subarray(tail.length - 4 * types.length)
-      session.unnamed = { text, types: bytes, info }
+      session.unnamed = { text, types: bytes, info: session.database.book.look(text) }
       return
     }
-    if (session.statements?.has(name) === true) return
+    const info = session.database.book.look(text)
     session.statements ??= new Map()
     session.statements.set(name, session.database.statements.use(tail, session.meaning, text, info))
   }

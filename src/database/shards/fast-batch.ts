@@ -1,6 +1,7 @@
 // Is what a client sends up to its Sync (or one Query) for one shard, and nothing the session has to do with? Then it is passed
 // on as it is. Looked at in place, message by message; whoever is in doubt says no, and the interpreter does it.
 
+import type { Placed } from '../../policy/shard/contract.ts'
 import {
   BindView,
   ExecuteView,
@@ -18,6 +19,7 @@ import {
 } from '../../wire/postgres/index.ts'
 import type { ShardPlan } from '../sql/shards/contract.ts'
 import type { KnownStatement, ShardClient } from './client.ts'
+import { integerParameter } from './integer-parameter.ts'
 import { isKnown, statementOf } from './interpreter.ts'
 import { type BoundParameters, noParameters } from './key-places.ts'
 import type { TextStatement } from './texts.ts'
@@ -39,6 +41,7 @@ export class FastBatch {
   /** Prepared earlier, and needed. */
   readonly used: KnownStatement[] = []
   #unnamed: KnownStatement | null = null
+  #unnamedPortal = false
   readonly #portals = new Set<string>()
   #query = false
 
@@ -49,9 +52,12 @@ export class FastBatch {
   begin(): void {
     this.passes = true
     this.#shard = anyShard
-    this.made.length = this.used.length = 0
+    // Emptying what is empty is not for nothing.
+    if (this.made.length > 0) this.made.length = 0
+    if (this.used.length > 0) this.used.length = 0
     this.#unnamed = this.#client.unnamed
-    this.#portals.clear()
+    this.#unnamedPortal = false
+    if (this.#portals.size > 0) this.#portals.clear()
     this.#query = false
   }
 
@@ -75,7 +81,10 @@ export class FastBatch {
       case frontend.bind:
         return readBind(bytes, from, to, bindView) === null && this.#bind(bytes, to)
       case frontend.execute:
-        return readExecute(bytes, from, to, executeView) === null && this.#hasPortal(bytes, executeView)
+        return (
+          readExecute(bytes, from, to, executeView) === null &&
+          this.#hasPortal(bytes, executeView.portalFrom, executeView.portalTo)
+        )
       case frontend.sync:
         return true
       case frontend.parse:
@@ -100,7 +109,7 @@ export class FastBatch {
   }
 
   #parse(bytes: Buffer): boolean {
-    const statement = statementOf(bytes, parseView)
+    const statement = this.#again(bytes) ?? statementOf(bytes, parseView)
     const { name, text } = statement
     const planned = this.#client.look(text)
     if (planned.length !== 1 || planned[0]?.passes !== true) return false
@@ -110,6 +119,17 @@ export class FastBatch {
     return true
   }
 
+  /** The statement without a name, if it is what it was before: many clients send the same text again and again. */
+  #again(bytes: Buffer): KnownStatement | null {
+    const { nameFrom, nameTo, typesFrom, typeCount } = parseView
+    const before = this.#unnamed
+    if (nameFrom !== nameTo || before === null) return null
+    const { tail } = before
+    const end = typesFrom + 4 * typeCount
+    if (tail.length !== end - nameTo) return null
+    return tail.compare(bytes, nameTo, end) === 0 ? before : null
+  }
+
   #find(name: string): KnownStatement | undefined {
     for (const one of this.made) if (one.name === name) return one
     return undefined
@@ -117,11 +137,11 @@ export class FastBatch {
 
   /** Made here, or taught to the shard before. */
   #known(bytes: Buffer, from: number, to: number): KnownStatement | undefined {
-    const { statements } = this.#client
-    const statement =
-      from === to
-        ? (this.#unnamed ?? undefined)
-        : (this.#find(bytes.latin1Slice(from, to)) ?? statements.get(bytes.latin1Slice(from, to)))
+    let statement = this.#unnamed ?? undefined
+    if (from !== to) {
+      const name = bytes.latin1Slice(from, to)
+      statement = this.#find(name) ?? this.#client.statements.get(name)
+    }
     if (statement !== undefined && !this.made.includes(statement)) this.used.push(statement)
     return statement
   }
@@ -133,8 +153,15 @@ export class FastBatch {
     const planned = this.#client.look(statement.text)
     const [one] = planned
     if (planned.length !== 1 || one === undefined) return false
-    this.#portals.add(portalFrom === portalTo ? '' : bytes.latin1Slice(portalFrom, portalTo))
-    if (one.plan.kind !== 'keys') return this.#goes(one, noParameters)
+    if (portalFrom === portalTo) this.#unnamedPortal = true
+    else this.#portals.add(bytes.latin1Slice(portalFrom, portalTo))
+    const { plan, parameter, passes } = one
+    if (plan.kind !== 'keys') return this.#goes(one, noParameters)
+    const integers = parameter < 0 ? null : this.#client.routing.integers(plan.family)
+    if (integers !== null) {
+      const value = integerParameter(bytes, restFrom, to, parameter, statement.types[parameter] ?? 0)
+      if (!Number.isNaN(value)) return passes && this.#goesTo(shardOf(integers(value)))
+    }
     const bound = readParameters(bytes, restFrom, to)
     if (bound.kind === 'problem') return false
     return this.#goes(one, {
@@ -146,17 +173,19 @@ export class FastBatch {
 
   #describe(bytes: Buffer): boolean {
     const { target, nameFrom, nameTo } = targetView
-    if (target !== statementTarget) return this.#portals.has(bytes.latin1Slice(nameFrom, nameTo))
+    if (target !== statementTarget) return this.#hasPortal(bytes, nameFrom, nameTo)
     return this.#known(bytes, nameFrom, nameTo) !== undefined
   }
 
-  #hasPortal(bytes: Buffer, { portalFrom, portalTo }: ExecuteView): boolean {
-    return this.#portals.has(portalFrom === portalTo ? '' : bytes.latin1Slice(portalFrom, portalTo))
+  #hasPortal(bytes: Buffer, from: number, to: number): boolean {
+    return from === to ? this.#unnamedPortal : this.#portals.has(bytes.latin1Slice(from, to))
   }
 
   #goes({ plan, passes }: TextStatement, bound: BoundParameters): boolean {
-    if (!passes) return false
-    const shard = this.#shardOf(plan, bound)
+    return passes && this.#goesTo(this.#shardOf(plan, bound))
+  }
+
+  #goesTo(shard: number): boolean {
     if (shard === anyShard) return true
     if (shard < 0 || (this.#shard !== anyShard && this.#shard !== shard)) return false
     this.#shard = shard
@@ -184,4 +213,8 @@ export class FastBatch {
 
 function orNone(index: number): number {
   return index < 0 ? -2 : index
+}
+
+function shardOf(placed: Placed): number {
+  return 'shard' in placed ? placed.shard : -2
 }

@@ -60,6 +60,8 @@ export class KeyPlaces implements GatherPlaces {
 
   #key(family: string, key: readonly KeySource[]): PlacedKey {
     const types = this.#rules.map.families[family]?.types ?? []
+    const [only] = key
+    if (key.length === 1 && only?.from === 'literal') return this.#literal(family, types[0], only.text)
     let tuples: Value[][] = [[]]
     for (const [at, source] of key.entries()) {
       const values = this.#values(source, types[at])
@@ -75,6 +77,14 @@ export class KeyPlaces implements GatherPlaces {
       else if (tuples.length === 1 || placed.refused === 'not-a-value') return placed
     }
     return [...shards]
+  }
+
+  #literal(family: string, type: KeyType | undefined, text: string | null): PlacedKey {
+    if (type === undefined) return notAValue(text)
+    const value = text === null ? null : canonicalKey(type, text)
+    if (value === null && text !== null) return notAValue(text)
+    const placed = this.#rules.placeCanonical(family, [value])
+    return 'shard' in placed ? [placed.shard] : placed
   }
 
   /** In their one form; null: one is no value of its type. */

@@ -2,7 +2,7 @@
 // of texts. Takes each new snapshot; what belongs to one group (epochs, pools, holding) is that group's routing's matter.
 
 import type { Placed, ShardMap } from '../../policy/shard/contract.ts'
-import { compilePlacement, type Placement } from '../../policy/shard/placement.ts'
+import { compilePlacement, type IntegerPlacer, type Placement } from '../../policy/shard/placement.ts'
 import { placeOf } from '../feed/index.ts'
 import type { LinkTarget } from '../reads/link.ts'
 import type { DatabaseRouting, RouterContext } from '../router/database-routing.ts'
@@ -227,6 +227,10 @@ export class ShardedRouting implements PlaceRules {
 
   placeCanonical(family: string, values: readonly (string | null)[]): Placed {
     return this.#placement.placeCanonical(family, values)
+  }
+
+  integers(family: string): IntegerPlacer | null {
+    return this.#placement.integers(family)
   }
 
   places(bound: BoundParameters): KeyPlaces {

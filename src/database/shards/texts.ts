@@ -2,6 +2,7 @@
 // each text, search path and leave to broadcast; kept in a bounded memory, forgotten when the map or the tables change.
 
 import type { StatementBook, StatementInfo } from '../sql/contract.ts'
+import type { ShardPlan } from '../sql/shards/contract.ts'
 import type { PlannedStatement, ShardPlanner } from '../sql/shards/index.ts'
 import { isTenfoldSetting } from './tenfold-settings.ts'
 
@@ -9,6 +10,8 @@ export interface TextStatement extends PlannedStatement {
   readonly info: StatementInfo
   /** It may go to its shard as the client sent it, if there is one. */
   readonly passes: boolean
+  /** Its only key is this parameter, alone; -1: it is not so. */
+  readonly parameter: number
 }
 
 /** How a session's texts are to be understood. */
@@ -65,7 +68,7 @@ export class TextBook {
       info.prepared === null &&
       info.copy === null &&
       !isTenfoldSetting(planned.text)
-    return { ...planned, info, passes }
+    return { ...planned, info, passes, parameter: onlyParameter(planned.plan) }
   }
 
   /** Tables or the map have changed. */
@@ -79,4 +82,11 @@ export class TextBook {
     this.#count = 0
     this.#characters = 0
   }
+}
+
+function onlyParameter(plan: ShardPlan): number {
+  if (plan.kind !== 'keys' || plan.keys.length !== 1) return -1
+  const [key = []] = plan.keys
+  const [source] = key
+  return key.length === 1 && source?.from === 'parameter' && source.array !== true ? source.index : -1
 }

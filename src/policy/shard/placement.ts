@@ -17,7 +17,7 @@ export interface Placement {
   integers(family: string): IntegerPlacer | null
 }
 
-/** @param value an integer of the family's type, exact in a double */
+/** @param value an integer, exact in a double */
 export type IntegerPlacer = (value: number) => Placed
 
 type Placer = (values: readonly string[]) => Placed
@@ -68,7 +68,9 @@ function integerPlacer({ types, rule, exceptions = [] }: Family): IntegerPlacer 
   const places = rule.slots.map((shard, slot): Placed => ({ shard, slot }))
   const count = places.length
   const wide = type === 'bigint'
+  const beyond = type === 'smallint' ? 0x8000 : wide ? Infinity : 0x8000_0000
   return value => {
+    if (value < -beyond || value >= beyond) return { refused: 'not-a-value', value: String(value) }
     if (wide) hashInt64(value | 0, Math.floor(value / 0x1_0000_0000) | 0)
     else hashInt32(value)
     combineHash(0, 0)
