@@ -16,6 +16,7 @@ import type {
 import {
   type FeedListeners,
   type RoutedDatabase,
+  type RoutedShards,
   type RouterSnapshot,
   type RouterUser,
   routerSnapshotFormat,
@@ -286,6 +287,7 @@ export function shardedDatabase(
   { routing: { clients, ...routing }, systemId }: CompiledFront,
   map: ShardMap,
   groups: readonly RoutedDatabase[],
+  told: Pick<RoutedShards, 'moving' | 'holding'> | null,
 ): RoutedDatabase {
   const login = { user: operatorName, password: '' }
   return {
@@ -299,7 +301,7 @@ export function shardedDatabase(
     servers: [],
     users: clients.map(({ name, password, access }) => ({ name, password, access, server: login })),
     monitor: login,
-    shards: { map, groups, systemId },
+    shards: { map, groups, systemId, ...told },
   }
 }
 

@@ -54,6 +54,10 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     settings: name => settingsOf(databases(), name, redactor),
     slow: name => slowStatements(databases().group(name)),
     shards: name => databases().shardsView(name),
+    reshard: (name, wish) =>
+      changes.exclusive(`a resharding of ${name}`, () => databases().reshard(name, wish)),
+    reshardWish: async (name, what) => databases().reshards(name).wish(name, what),
+    reshardView: async name => databases().reshards(name).view(name),
     connection: async (name, as, server) => connectionOf(databases(), name, as, server),
     verify: async (name, progress) =>
       (await tools()).verify(databases().group(name), progressOf(name, progress)),

@@ -21,7 +21,9 @@ import {
   shardedDatabase,
 } from './compile-databases.ts'
 import type { ShardsView } from './control/database-views.ts'
+import type { OperationResult } from './control/handlers.ts'
 import { systemFailures } from './failures.ts'
+import { Reshards, type ReshardWish } from './reshards.ts'
 import type { RouterProcess } from './router-process.ts'
 import { ShardMaps } from './shard-maps.ts'
 import { makeShard, type ShardParts } from './shard-readiness.ts'
@@ -60,6 +62,7 @@ export class Databases {
   readonly #options: DatabasesOptions
   readonly #held = new Map<string, Held>()
   readonly #maps: ShardMaps
+  readonly #reshards: Reshards
   #adopted = false
   #pushing: Promise<void> | null = null
   #next: Promise<void> | null = null
@@ -68,6 +71,20 @@ export class Databases {
   constructor(options: DatabasesOptions) {
     this.#options = options
     this.#maps = new ShardMaps(options.stateDirectory)
+    this.#reshards = new Reshards({
+      stateDirectory: options.stateDirectory,
+      maps: this.#maps,
+      routed: (database, shard) => this.#routedShard(database, shard),
+      shards: database => this.#shardsOf(database),
+      push: () => this.#push(),
+      // One that drains still serves clients by what it knows.
+      drained: async (database, timeoutMs) =>
+        !options.router.replacesAnother && (await options.router.drained(database, timeoutMs)),
+      installMap: database => this.#installMap(database),
+      random: () => options.random().float(),
+      nowUs: () => options.clock.wall(),
+      say: (database, level, text) => options.tell(level === 'info' ? 'decision' : 'warning', database, text),
+    })
   }
 
   /** The router was taken back from a supervisor that had ended, and with it the servers. */
@@ -126,8 +143,18 @@ export class Databases {
    */
   async bring(databases: readonly CompiledDatabase[], step: Step): Promise<void> {
     // Before anything begins: a map that the file would move is refused.
-    for (const { shard } of databases)
-      if (shard !== undefined) this.#maps.follow(shard.front.routing.name, shard.front.shards)
+    const fronts = new Map(
+      databases.flatMap(({ shard }) =>
+        shard === undefined ? [] : [[shard.front.routing.name, shard.front.shards]],
+      ),
+    )
+    await this.#reshards.open([...fronts.keys()])
+    for (const [name, shards] of fronts) {
+      const busy = this.#reshards.keeps(name, shards.shards)
+      if (busy !== '')
+        throw new Failure(systemFailures.shardMapMoved, `The file takes a shard of '${name}' away: ${busy}.`)
+      this.#maps.follow(name, shards, this.#reshards.active(name))
+    }
     const fresh = databases.filter(one => !this.#held.has(one.spec.name))
     const changed = databases.filter(one => this.#held.has(one.spec.name))
     const results = await Promise.allSettled([
@@ -138,6 +165,7 @@ export class Databases {
       const failed = results.find(result => result.status === 'rejected')
       if (failed !== undefined) throw failed.reason
       await this.#serve()
+      this.#reshards.start()
     } catch (cause) {
       await this.#end(fresh.map(one => one.spec.name))
       throw cause
@@ -155,18 +183,21 @@ export class Databases {
   }
 
   async stop(): Promise<void> {
+    await this.#reshards.stop()
     await this.#options.router.stop(drainMs)
     await Promise.all([...this.#held.values()].map(held => endOf(held, false)))
   }
 
   /** Nothing is waited for; data is as safe as after a crash. */
   async kill(): Promise<void> {
+    void this.#reshards.stop()
     await this.#options.router.kill()
     await Promise.all([...this.#held.values()].map(held => endOf(held, true)))
   }
 
   /** Router and servers serve on for the next supervisor; until it comes nothing fails over. */
   release(): void {
+    void this.#reshards.stop()
     this.#options.router.release()
     for (const { group, backups } of this.#held.values()) {
       void backups?.stop()
@@ -336,7 +367,7 @@ export class Databases {
           return one === undefined ? [] : this.#routed(one, current)
         })
         if (map === null || groups?.length !== map.shards.length) return before === undefined ? [] : [before]
-        return [shardedDatabase(front, map, groups)]
+        return [shardedDatabase(front, map, groups, this.#reshards.told(name))]
       }),
     ]
   }
@@ -364,6 +395,38 @@ export class Databases {
     )
     if (groups.length === 0) throw this.#unsharded(name)
     return groups
+  }
+
+  /** Throws SYSTEM_DATABASE_UNSHARDED. */
+  reshards(name: string): Reshards {
+    this.shardGroups(name)
+    return this.#reshards
+  }
+
+  async reshard(name: string, wish: ReshardWish): Promise<OperationResult> {
+    return this.reshards(name).begin(name, wish)
+  }
+
+  #shardsOf(database: string): string[] {
+    return this.#shardsHeld(database).flatMap(({ compiled: { shard } }) => shard?.id ?? [])
+  }
+
+  #shardsHeld(database: string): Held[] {
+    return [...this.#held.values()].filter(
+      ({ compiled: { shard } }) => shard?.front.routing.name === database,
+    )
+  }
+
+  #routedShard(database: string, id: string): RoutedDatabase | null {
+    const held = this.#shardsHeld(database).find(({ compiled: { shard } }) => shard?.id === id)
+    return held === undefined || held.topology === null
+      ? null
+      : routedDatabase(held.compiled, held.topology, held.group.roles)
+  }
+
+  /** As it holds now, on all servers. */
+  async #installMap(database: string): Promise<void> {
+    for (const held of this.#shardsHeld(database)) await this.#makeShard(held, () => {})
   }
 
   #unsharded(name: string): Failure {

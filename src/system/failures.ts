@@ -22,6 +22,7 @@ type Names =
   | 'databaseUnsharded'
   | 'shardMapMoved'
   | 'shardMapBroken'
+  | 'reshardRefused'
   | 'databaseUserUnknown'
   | 'databaseRunning'
   | 'backupUnasked'
@@ -212,6 +213,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     when: 'The file gives a sharded database another number of shards, or a table another key or rule, than its rows were placed by.',
     advice: 'Put back what the file said before; rows move by resharding only.',
     status: 422,
+  },
+  reshardRefused: {
+    when: 'A resharding is asked for that can not be, or not now: nothing would move, a shard is not in the file, or another one is under way.',
+    advice: 'Do as the sentence says; `tenfold db reshard --status` shows what is under way.',
+    status: 409,
   },
   shardMapBroken: {
     when: 'The file in the state directory that says where the rows of a sharded database live can not be read, or is not whole.',

@@ -45,11 +45,23 @@ test('a later file adds tables, and is refused where rows would have to move', t
     code: 'SYSTEM_SHARD_MAP_MOVED',
     message: /table 'public\.customers' of database 'main'/,
   })
-  assert.throws(() => maps.follow('main', specOf({ 'public.customers': customers }, 3)), {
+  assert.throws(() => maps.follow('main', specOf({ 'public.customers': customers }, 1)), {
     code: 'SYSTEM_SHARD_MAP_MOVED',
-    message: /there are 2 shards, and the file says 3/,
+    message: /there are 2 shards, the file says 1, and shard 2 still has rows/,
   })
   assert.equal(maps.current('main')?.version, 2)
+})
+
+test('a shard more holds nothing yet; while rows move no table comes or goes', t => {
+  const maps = new ShardMaps(directory(t))
+  const both = { 'public.customers': customers, 'public.films': { kind: 'everywhere' } } as const
+  maps.follow('main', specOf(both))
+  assert.deepEqual(maps.follow('main', specOf(both, 3)).shards, ['1', '2'])
+  assert.equal(maps.follow('main', specOf(both, 3), true).version, 1)
+  assert.throws(() => maps.follow('main', specOf({ 'public.customers': customers }, 3), true), {
+    code: 'SYSTEM_SHARD_MAP_MOVED',
+    message: /when the resharding under way is over/,
+  })
 })
 
 test('a map that is not whole is not used', t => {

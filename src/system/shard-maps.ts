@@ -26,18 +26,23 @@ export class ShardMaps {
     return map
   }
 
-  /** The map for what the file says now, kept. Throws SYSTEM_SHARD_MAP_MOVED where rows would have to move. */
-  follow(database: string, spec: ShardsSpec): ShardMap {
+  /**
+   * The map for what the file says now, kept. Throws SYSTEM_SHARD_MAP_MOVED where rows would have to move.
+   * @param moving rows are on their way: the map is theirs
+   */
+  follow(database: string, spec: ShardsSpec, moving = false): ShardMap {
     const before = this.current(database)
     if (before === null) return this.keep(database, firstMap(spec))
     const merged = mergeMap(before, spec)
     if (merged.kind === 'same') return before
-    if (merged.kind === 'changed') return this.keep(database, merged.map)
-    const what =
-      merged.table === null ? `database '${database}'` : `table '${merged.table}' of database '${database}'`
+    if (merged.kind === 'changed' && !moving) return this.keep(database, merged.map)
+    const why =
+      merged.kind === 'refused' ? merged.why : 'tables come and go when the resharding under way is over'
+    const place = merged.kind === 'refused' ? merged.table : null
+    const what = place === null ? `database '${database}'` : `table '${place}' of database '${database}'`
     throw new Failure(
       systemFailures.shardMapMoved,
-      `The file places ${what} otherwise than its rows lie: ${merged.why}.`,
+      `The file places ${what} otherwise than its rows lie: ${why}.`,
     )
   }
 

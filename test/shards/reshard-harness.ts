@@ -63,7 +63,7 @@ export async function startResharding(
       shard: ids[at] as string,
       map: first,
     })
-    await operator.query(schema, 20_000)
+    if (first.shards.includes(ids[at] as string)) await operator.query(schema, 20_000)
   }
   const said: string[] = []
   let map = first
@@ -176,6 +176,7 @@ export async function startResharding(
         },
       }),
       epoch: () => 1,
+      delayed: () => [],
       keep: next => {
         alive()
         if (next.step !== journal?.step) harness.onStep(next.step)

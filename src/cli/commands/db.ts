@@ -9,6 +9,7 @@ import { backupsText, databasesText, settingsText, slowText } from '../database-
 import { cliFailures } from '../failures.ts'
 import { shardsText } from '../shards-text.ts'
 import { psql } from './psql.ts'
+import { reshard } from './reshard.ts'
 
 type Client = ReturnType<typeof clientOf>
 
@@ -50,6 +51,7 @@ const actions: Readonly<Record<string, Action>> = {
     const view = await client.databases.shards(await shardedOf(input, client))
     return show(input, view, () => shardsText(view, input.terminal))
   },
+  reshard: input => reshard(input, shardedOf),
   drift: async input => shardOperation(input, 'drift'),
   dangling: async input => shardOperation(input, 'dangling'),
   verify: operated((client, name, _, progress) => client.databases.verify(name, progress)),

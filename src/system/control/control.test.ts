@@ -237,6 +237,11 @@ const databaseHandlers: ControlHandlers['databases'] = {
   },
   drift: async () => ({ text: 'not the same', findings: ['index public.a: shard 1: not there'] }),
   dangling: async () => ({ text: 'all are there' }),
+  reshard: async (name, { intent, dryRun, finish }) => ({
+    text: `${name} ${JSON.stringify(intent)} ${dryRun} ${finish}`,
+  }),
+  reshardWish: async (_, what) => ({ text: what }),
+  reshardView: async database => ({ database, current: null }),
   backup: async () => ({ text: 'done' }),
   backups: async () => ({ backups: [{ id: 'base-1', at, bytes: 4096, problem: '' }], text: 'kept' }),
   restore: async (_, { to, into }) => ({ text: `${to} ${into}` }),
@@ -516,6 +521,9 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseVerify: { path: '/v1/databases/main/verify' },
   databaseDrift: { path: '/v1/databases/main/drift' },
   databaseDangling: { path: '/v1/databases/main/dangling' },
+  databaseReshard: { path: '/v1/databases/main/reshard', body: { intent: { kind: 'even' } } },
+  databaseReshardWish: { path: '/v1/databases/main/reshard-wish', body: { wish: 'finish' } },
+  databaseReshardView: { path: '/v1/databases/main/reshard' },
   databaseBackup: { path: '/v1/databases/main/backup' },
   databaseBackups: { path: '/v1/databases/main/backups' },
   databaseRestore: { path: '/v1/databases/main/restore', body: { to: 'latest', into: 'copy' } },
@@ -714,6 +722,13 @@ test('the client gives back answers, progress and failures', async t => {
   assert.deepEqual((await client.databases.verify('main')).findings, ['films: rows 1 to 9 differ on main-2'])
   assert.deepEqual((await client.databases.drift('main')).findings, ['index public.a: shard 1: not there'])
   assert.equal((await client.databases.dangling('main')).text, 'all are there')
+  const intent = { kind: 'isolate', family: 'orders', key: ['42'], into: '3' }
+  assert.equal(
+    (await client.databases.reshard('main', { intent, dryRun: true })).text,
+    `main ${JSON.stringify(intent)} true false`,
+  )
+  assert.equal((await client.databases.reshardWish('main', 'rollBack')).text, 'rollBack')
+  assert.deepEqual(await client.databases.reshardView('main'), { database: 'main', current: null })
   assert.equal((await client.databases.backup('main')).text, 'done')
   assert.equal((await client.databases.backups('main')).backups[0]?.id, 'base-1')
   assert.equal((await client.databases.restore('main', { to: 'latest' })).text, 'latest null')

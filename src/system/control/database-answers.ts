@@ -1,5 +1,6 @@
 // Routes about databases, answered by their handlers: parameters taken apart, nothing else.
 
+import type { ReshardWish } from '../reshards.ts'
 import type { DatabaseOperation } from './database-contract.ts'
 import type { DatabaseHandlers } from './database-handlers.ts'
 import type { OperationResult, Progress } from './handlers.ts'
@@ -36,6 +37,11 @@ export function databaseAnswerers(
     databaseSettings: async (_, input) => Response.json(await handlers.settings(name(input))),
     databaseSlow: async (_, input) => Response.json(await handlers.slow(name(input))),
     databaseShards: async (_, input) => Response.json(await handlers.shards(name(input))),
+    databaseReshard: (_, input) =>
+      operation(() => handlers.reshard(name(input), input.body as unknown as ReshardWish)),
+    databaseReshardWish: (_, input) =>
+      operation(() => handlers.reshardWish(name(input), input.body.wish as 'cancel')),
+    databaseReshardView: async (_, input) => Response.json(await handlers.reshardView(name(input))),
     databaseConnection: async (_, input) =>
       Response.json(
         await handlers.connection(name(input), optional(input.body.as), optional(input.body.server)),

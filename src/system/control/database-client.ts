@@ -5,6 +5,7 @@ import type {
   BackupsView,
   DatabaseConnectionView,
   DatabaseSettingsView,
+  ReshardView,
   ShardsView,
   SlowStatementsView,
 } from './database-views.ts'
@@ -22,6 +23,9 @@ export interface DatabaseClient {
   settings(name: string): Promise<DatabaseSettingsView>
   slow(name: string): Promise<SlowStatementsView>
   shards(name: string): Promise<ShardsView>
+  reshard(name: string, wish: { intent: object; dryRun?: boolean; finish?: boolean }): Promise<DoneLine>
+  reshardWish(name: string, wish: 'cancel' | 'finish' | 'rollBack'): Promise<DoneLine>
+  reshardView(name: string): Promise<ReshardView>
   connection(name: string, options?: { as?: string; server?: string }): Promise<DatabaseConnectionView>
   verify(name: string, onProgress?: OnProgress): Promise<DoneLine>
   drift(name: string, onProgress?: OnProgress): Promise<DoneLine>
@@ -48,6 +52,9 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     settings: name => json('GET', of(name, 'settings')),
     slow: name => json('GET', of(name, 'slow')),
     shards: name => json('GET', of(name, 'shards')),
+    reshard: (name, wish) => operate(of(name, 'reshard'), wish),
+    reshardWish: (name, wish) => operate(of(name, 'reshard-wish'), { wish }),
+    reshardView: name => json('GET', of(name, 'reshard')),
     connection: (name, options = {}) => json('POST', of(name, 'connection'), options),
     verify: (name, onProgress) => operate(of(name, 'verify'), {}, onProgress),
     drift: (name, onProgress) => operate(of(name, 'drift'), {}, onProgress),

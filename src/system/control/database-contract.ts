@@ -6,6 +6,8 @@ import {
   backupsSchema,
   databaseConnectionSchema,
   databaseSettingsSchema,
+  reshardIntentSchema,
+  reshardSchema,
   shardsSchema,
   slowStatementsSchema,
 } from './database-schemas.ts'
@@ -20,6 +22,9 @@ export type DatabaseOperation =
   | 'databaseSettings'
   | 'databaseSlow'
   | 'databaseShards'
+  | 'databaseReshard'
+  | 'databaseReshardWish'
+  | 'databaseReshardView'
   | 'databaseConnection'
   | 'databaseVerify'
   | 'databaseDrift'
@@ -91,6 +96,21 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
     'What lies on each shard: rows, bytes, reads and writes of every table.',
     shardsSchema,
   ),
+  databaseReshard: act(
+    'reshard',
+    'Begins to move rows between shards; answers when it has begun.',
+    z.strictObject({
+      intent: reshardIntentSchema,
+      dryRun: z.boolean().default(false).describe('Only say what would move, and what is in the way'),
+      finish: z.boolean().default(false).describe('Delete what is left behind at once: no way back'),
+    }),
+  ),
+  databaseReshardWish: act(
+    'reshard-wish',
+    'Cancels, finishes or rolls back the resharding under way.',
+    z.strictObject({ wish: z.enum(['cancel', 'finish', 'rollBack']) }),
+  ),
+  databaseReshardView: look('reshard', 'The resharding under way, or the last one.', reshardSchema),
   databaseConnection: {
     method: 'post',
     path: '/v1/databases/{name}/connection',

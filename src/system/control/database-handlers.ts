@@ -1,9 +1,11 @@
 // What the control API needs of the running databases: one function an operation, the database's name first. Types only.
 
+import type { ReshardWish } from '../reshards.ts'
 import type {
   BackupsView,
   DatabaseConnectionView,
   DatabaseSettingsView,
+  ReshardView,
   ShardsView,
   SlowStatementsView,
 } from './database-views.ts'
@@ -24,6 +26,10 @@ export interface DatabaseHandlers {
   settings(name: string): Promise<DatabaseSettingsView>
   slow(name: string): Promise<SlowStatementsView>
   shards(name: string): Promise<ShardsView>
+  /** Resolves when it has begun. */
+  reshard(name: string, wish: ReshardWish): Promise<OperationResult>
+  reshardWish(name: string, what: 'cancel' | 'finish' | 'rollBack'): Promise<OperationResult>
+  reshardView(name: string): Promise<ReshardView>
   /** `as`: a service; `server`: an id or `primary`. Both null: the operator, through the router. */
   connection(name: string, as: string | null, server: string | null): Promise<DatabaseConnectionView>
   verify(name: string, progress: Progress): Promise<OperationResult>

@@ -10,6 +10,7 @@ import type {
   DatabaseTrafficView,
   DatabaseView,
   FailoverView,
+  ReshardView,
   RouterView,
   ShardsView,
   SlowStatementsView,
@@ -151,6 +152,72 @@ export const shardsSchema: z.ZodType<ShardsView> = z.strictObject({
     }),
   ),
 })
+
+export const reshardSchema: z.ZodType<ReshardView> = z.strictObject({
+  database: z.string(),
+  current: z
+    .strictObject({
+      id: z.string(),
+      step: z.string(),
+      state: z.enum(['moving', 'moved', 'over']),
+      begunAt: timestamp,
+      moves: z.array(
+        z.strictObject({
+          family: z.string(),
+          from: z.string(),
+          into: z.string(),
+          slots: z.int().nullable().describe('How many; null: the rule has none'),
+        }),
+      ),
+      joining: z.array(z.string()),
+      tablesCopied: z.int(),
+      tables: z.array(
+        z.strictObject({
+          stream: z.string().describe('`1>3`'),
+          table: z.string(),
+          rows: z.number(),
+          bytes: z.number(),
+        }),
+      ),
+      changesApplied: z.number(),
+      holds: z.int().describe('How often clients were held'),
+      pauseMs: z.number().describe('For how long clients waited at the switch; -1: it has not been'),
+      trouble: z.string().describe("Why it does not go on; ''"),
+      wayBack: z.string().describe("`open`, or why there is none; '': not now"),
+      wishes: z.array(z.string()),
+    })
+    .nullable()
+    .describe('The one under way, or the last one; null: there was none'),
+})
+
+const shardId = z
+  .string()
+  .regex(/^[1-9][0-9]{0,3}$/)
+  .describe('A shard')
+const family = z.string().min(1).max(127).describe('Table that names the family')
+const keyValue = z.string().max(1_000)
+
+export const reshardIntentSchema: z.ZodType = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('even'),
+    shards: z.array(shardId).min(1).max(1_000).optional().describe('Absent: all of the file'),
+  }),
+  z.strictObject({ kind: z.literal('split'), from: shardId, into: shardId }),
+  z.strictObject({ kind: z.literal('merge'), from: shardId, into: shardId }),
+  z.strictObject({
+    kind: z.literal('slots'),
+    family,
+    first: z.int().min(0),
+    last: z.int().min(0),
+    into: shardId,
+  }),
+  z.strictObject({
+    kind: z.literal('isolate'),
+    family,
+    key: z.array(keyValue).min(1).max(2),
+    into: shardId,
+  }),
+])
 
 export const slowStatementsSchema: z.ZodType<SlowStatementsView> = z.strictObject({
   statements: z.array(

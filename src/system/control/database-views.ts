@@ -152,6 +152,44 @@ export interface ShardTableView {
   readonly writes: number
 }
 
+export interface ReshardView {
+  readonly database: string
+  /** The one under way, or the last one; null: there was none. */
+  readonly current: {
+    readonly id: string
+    readonly step: string
+    /** `moved`: clients use the new places, and everything can still go back. */
+    readonly state: 'moving' | 'moved' | 'over'
+    readonly begunAt: string
+    readonly moves: readonly {
+      readonly family: string
+      readonly from: string
+      readonly into: string
+      /** How many; null: the rule has none. */
+      readonly slots: number | null
+    }[]
+    readonly joining: readonly string[]
+    readonly tablesCopied: number
+    /** `stream`: `1>3`. */
+    readonly tables: readonly {
+      readonly stream: string
+      readonly table: string
+      readonly rows: number
+      readonly bytes: number
+    }[]
+    readonly changesApplied: number
+    /** How often clients were held. */
+    readonly holds: number
+    /** For how long clients waited at the switch; -1: it has not been. */
+    readonly pauseMs: number
+    /** Why it does not go on; ''. */
+    readonly trouble: string
+    /** `open`, or why there is none; '': not now. */
+    readonly wayBack: string
+    readonly wishes: readonly string[]
+  } | null
+}
+
 export interface SlowStatementsView {
   /** Slowest in sum first. */
   readonly statements: readonly {

@@ -11,14 +11,17 @@ import { readLogicalFrame, readLogicalMessage, standbyStatus } from '../../../wi
 import type { ReplicationConnection, ReplicationStream } from '../../backup/replication.ts'
 import { lsnOf, lsnText } from '../../backup/segments.ts'
 import { sqlState } from '../../servers/session.ts'
-import { ChangeWriter } from './changes.ts'
+import { Batch } from './batch.ts'
+import { ChangeWriter, type FixedColumns, StreamBroken } from './changes.ts'
 import type { MoveStream } from './contract.ts'
-import { cut, openReader, openWriter } from './places.ts'
+import { cut, openReader, openWriter, saidBy } from './places.ts'
 
 const pauseMsMin = 20
 const pauseMsMax = 2_000
 /** The source hears this often how far the target is; it cuts whoever is silent for wal_sender_timeout. */
 const replyEveryMs = 500
+/** A source that says nothing for so long, although it is asked, is given up. */
+const silentMsMax = 30_000
 /** SQL that is sent at once; also how much of a source's large transaction is held. */
 const batchCharactersMax = 256 * 1024
 /** A target that does not answer for so long is given up and asked anew. */
@@ -44,7 +47,10 @@ export interface ApplierStatus {
   readonly trouble: string
 }
 
-/** The slot is gone, or what it kept: the source failed over. The stream must begin again. */
+/**
+ * The slot is gone, or what it kept: the source failed over. Or the target did, and may lack what it had confirmed. The stream
+ * must begin again.
+ */
 export class SlotLost extends Error {}
 
 interface Waiter {
@@ -70,6 +76,8 @@ export class Applier {
   #reader: ReplicationConnection | null = null
   #writer: pg.Client | null = null
   #stream: ReplicationStream | null = null
+  /** Of the target, as it was at first. */
+  #timeline = ''
   readonly #running: Promise<void>
 
   constructor(options: ApplierOptions) {
@@ -166,14 +174,17 @@ export class Applier {
         await this.#live()
       } catch (error) {
         if (this.#stopped) return
-        const why = (error as Error).message
-        const final = error instanceof SlotLost || finalStates.test(sqlState(error) ?? '')
+        const why = saidBy(error)
+        const final =
+          error instanceof SlotLost ||
+          error instanceof StreamBroken ||
+          finalStates.test(sqlState(error) ?? '')
         if (this.#trouble !== why) this.#options.tell(`${this.#options.stream.slot}: ${why}`)
         this.#trouble = why
         this.#state = final ? 'failed' : 'connecting'
         if (final) {
-          this.#failure = error as Error
-          return this.#reject(error as Error)
+          this.#failure = error instanceof SlotLost ? error : new Error(why, { cause: error })
+          return this.#reject(this.#failure)
         }
       } finally {
         this.#stream = null
@@ -201,9 +212,15 @@ export class Applier {
     const writer = await openWriter(stream.into, stream.slot, stream.slot)
     this.#writer = writer
     const { rows } = await writer.query(
-      `SELECT coalesce(pg_replication_origin_progress('${stream.slot}', true)::text, '0/0') AS at`,
+      `SELECT coalesce(pg_replication_origin_progress('${stream.slot}', true)::text, '0/0') AS at,
+        left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline`,
     )
-    const done = lsnOf((rows[0] as { at: string }).at)
+    const [at] = rows as [{ readonly at: string; readonly timeline: string }]
+    this.#timeline ||= at.timeline
+    if (at.timeline !== this.#timeline)
+      throw new SlotLost(`shard ${stream.into.shard} was replaced, and may lack what was applied to it`)
+    const done = lsnOf(at.at)
+    const fixed = await fixedColumns(writer)
     const reader = await openReader(stream.from, stream.slot)
     this.#reader = reader
     if (this.#stopped) return
@@ -218,22 +235,28 @@ export class Applier {
     if (this.#trouble !== '') this.#options.tell(`${stream.slot}: goes on`)
     this.#trouble = ''
     this.#moved(Math.max(done, lsnOf(slot[1] ?? '0/0')))
-    const replies = setInterval(() => this.#reply(false), replyEveryMs)
+    const life = new Life(this.#stream, writer, {
+      stream,
+      fixed,
+      clock: this.#clock,
+      watermarks: this.#watermarks,
+      barrier: () => this.#barrier,
+      waits: async () => {
+        await this.#pause(60_000)
+        if (this.#stopped) throw new Error('it is stopped')
+      },
+      applied: (lsn, changes) => {
+        this.#changes += changes
+        this.#moved(lsn)
+      },
+      asked: () => this.#reply(false),
+    })
+    const replies = setInterval(() => {
+      this.#reply(life.silentMs > silentMsMax / 3)
+      if (life.silentMs > silentMsMax) reader.close()
+    }, replyEveryMs)
     try {
-      await new Life(this.#stream, writer, {
-        stream,
-        watermarks: this.#watermarks,
-        barrier: () => this.#barrier,
-        waits: async () => {
-          await this.#pause(60_000)
-          if (this.#stopped) throw new Error('it is stopped')
-        },
-        applied: (lsn, changes) => {
-          this.#changes += changes
-          this.#moved(lsn)
-        },
-        asked: () => this.#reply(false),
-      }).follow()
+      await life.follow()
     } finally {
       clearInterval(replies)
     }
@@ -243,6 +266,8 @@ export class Applier {
 
 interface LifeOptions {
   readonly stream: MoveStream
+  readonly fixed: FixedColumns
+  readonly clock: Clock
   readonly watermarks: ReadonlyMap<string, number>
   readonly barrier: () => number
   readonly waits: () => Promise<void>
@@ -256,9 +281,11 @@ class Life {
   readonly #target: pg.Client
   readonly #options: LifeOptions
   readonly #writer: ChangeWriter
-  #batch: string[] = []
-  #characters = 0
+  readonly #batch = new Batch()
+  /** Of source transactions that the target has not committed. */
   #batched = 0
+  /** Since when the source is waited for; -1: it is not. */
+  #waitsSince = -1
   /** The target has an open transaction. */
   #open = false
   /** Of the last source transaction that is whole in the batch. */
@@ -270,16 +297,29 @@ class Life {
     this.#source = source
     this.#target = target
     this.#options = options
-    this.#writer = new ChangeWriter(options.stream)
+    this.#writer = new ChangeWriter(options.stream, options.fixed)
+  }
+
+  /** For how long the source has said nothing. */
+  get silentMs(): number {
+    return this.#waitsSince < 0 ? 0 : (this.#options.clock.monotonic() - this.#waitsSince) / MS
+  }
+
+  async #next(): Promise<Buffer | null> {
+    if (this.#source.waits) return this.#source.next()
+    if (this.#commits === 0) await this.#flush()
+    this.#waitsSince = this.#options.clock.monotonic()
+    const bytes = await this.#source.next()
+    this.#waitsSince = -1
+    return bytes
   }
 
   async follow(): Promise<void> {
     for (;;) {
-      if (!this.#source.waits && this.#commits === 0) await this.#flush()
-      const bytes = await this.#source.next()
+      const bytes = await this.#next()
       if (bytes === null) return
       const frame = readLogicalFrame(bytes)
-      if (frame === null) throw new Error('the source sent what is no frame of replication')
+      if (frame === null) throw new StreamBroken('the source sent what is no frame of replication')
       if (frame.kind === 'keepalive') {
         if (this.#commits === 0) {
           await this.#flush()
@@ -289,7 +329,7 @@ class Life {
         continue
       }
       const message = readLogicalMessage(bytes, frame.from)
-      if (message === null) throw new Error('the source sent a change that can not be read')
+      if (message === null) throw new StreamBroken('the source sent a change that can not be read')
       await this.#take(message)
     }
   }
@@ -307,7 +347,7 @@ class Life {
       case 'commit':
         this.#commits = 0
         this.#end = message.endLsn
-        if (this.#characters > batchCharactersMax) await this.#flush()
+        if (this.#batch.characters > batchCharactersMax) await this.#flush()
         return
       case 'relation':
         return this.#writer.relation(message)
@@ -329,38 +369,57 @@ class Life {
       // It is in the copy.
       if (this.#commits < watermark) return
     }
-    const sql = this.#writer.change(message, relation)
-    if (sql === null) return
-    this.#batch.push(sql)
-    this.#batched++
-    this.#characters += sql.length
-    if (this.#characters > batchCharactersMax) await this.#send(false)
+    for (const one of this.#writer.change(message, relation)) this.#batch.add(one)
+    if (this.#batch.characters > batchCharactersMax) await this.#send(false)
   }
 
   /** Whole source transactions are committed at the target. */
   async #flush(): Promise<void> {
     if (this.#end === 0) return
     const end = this.#end
+    if (!this.#batch.empty || this.#open) await this.#send(true)
     const changes = this.#batched
-    if (this.#batch.length > 0 || this.#open) await this.#send(true)
     this.#end = 0
     this.#batched = 0
     this.#options.applied(end, changes)
   }
 
   async #send(commits: boolean): Promise<void> {
-    const statements = [
-      ...(this.#open ? [] : ['BEGIN']),
-      ...this.#batch,
-      ...(commits
-        ? [`SELECT pg_replication_origin_xact_setup('${lsnText(this.#end)}', now())`, 'COMMIT']
-        : []),
-    ]
-    this.#batch = []
-    this.#characters = 0
+    this.#batched += this.#batch.changes
+    const statements = this.#batch.take()
+    const begin = this.#open ? [] : ['BEGIN']
+    const commit = commits
+      ? [`SELECT pg_replication_origin_xact_setup('${lsnText(this.#end)}', now())`, 'COMMIT']
+      : []
+    const texts = [...begin, ...statements.map(({ sql }) => sql)]
+    this.#open = true
+    if (statements.every(({ meets }) => meets < 0)) await this.#say([...texts, ...commit])
+    else {
+      const results = await this.#say(texts)
+      for (const [at, { sql, meets }] of statements.entries())
+        if (meets >= 0 && results[begin.length + at] !== meets)
+          throw new StreamBroken(
+            `shard ${this.#options.stream.into.shard} lacks rows that changed: ${sql.slice(0, 200)}`,
+          )
+      if (commits) await this.#say(commit)
+    }
     this.#open = !commits
-    await inTime(this.#target.query(statements.join(';\n')))
   }
+
+  /** Rows that each met. */
+  async #say(texts: readonly string[]): Promise<readonly (number | null)[]> {
+    const results = await inTime(this.#target.query(texts.join(';\n')))
+    return (Array.isArray(results) ? results : [results]).map(({ rowCount }: pg.QueryResult) => rowCount)
+  }
+}
+
+async function fixedColumns(client: pg.Client): Promise<FixedColumns> {
+  const { rows } = await client.query(
+    `SELECT n.nspname || '.' || c.relname AS name, array_agg(a.attname::text) AS columns FROM pg_attribute a
+      JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = 'a' GROUP BY 1`,
+  )
+  return new Map(rows.map(({ name, columns }: { name: string; columns: string[] }) => [name, columns]))
 }
 
 async function inTime<T>(work: Promise<T>): Promise<T> {

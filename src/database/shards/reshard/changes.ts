@@ -4,8 +4,15 @@
 
 import { compilePlacement, type Placement } from '../../../policy/shard/placement.ts'
 import type { LogicalMessage, RelationColumn, Tuple } from '../../../wire/postgres/index.ts'
+import { type Change, deletes } from './batch.ts'
 import type { MovedTable, MoveStream } from './contract.ts'
 import { quotedName, tableName } from './places.ts'
+
+/** The stream can't go on as it is: trying again does not help. */
+export class StreamBroken extends Error {}
+
+/** By `schema.table`: columns of the target that take no value in an UPDATE (GENERATED ALWAYS AS IDENTITY). */
+export type FixedColumns = ReadonlyMap<string, readonly string[]>
 
 interface Relation {
   readonly table: MovedTable
@@ -14,6 +21,11 @@ interface Relation {
   readonly written: readonly number[]
   readonly primary: readonly number[]
   readonly key: readonly number[]
+  /** Positions that an UPDATE can't set. */
+  readonly fixed: readonly number[]
+  /** How statements begin. */
+  readonly inserts: string
+  readonly deletes: string
 }
 
 export class ChangeWriter {
@@ -24,7 +36,10 @@ export class ChangeWriter {
   readonly #from: number
   readonly #into: number
 
-  constructor(stream: MoveStream) {
+  readonly #fixed: FixedColumns
+
+  constructor(stream: MoveStream, fixed: FixedColumns) {
+    this.#fixed = fixed
     this.#tables = new Map(stream.tables.map(table => [`${table.schema}.${table.name}`, table]))
     this.#before = compilePlacement(stream.before)
     this.#next = compilePlacement(stream.next)
@@ -34,23 +49,38 @@ export class ChangeWriter {
 
   /** A relation as the source describes it from now on. Throws where a table is not as it was. */
   relation(message: Extract<LogicalMessage, { kind: 'relation' }>): void {
-    const table = this.#tables.get(`${message.schema}.${message.name}`)
+    const name = `${message.schema}.${message.name}`
+    const table = this.#tables.get(name)
     if (table === undefined) return void this.#relations.set(message.id, null)
+    const { columns } = message
     const position = (column: string): number => {
-      const at = message.columns.findIndex(one => one.name === column)
-      if (at < 0)
-        throw new Error(`table ${message.schema}.${message.name} has no column '${column}' any more`)
+      const at = columns.findIndex(one => one.name === column)
+      if (at < 0) throw new StreamBroken(`table ${name} has no column '${column}' any more`)
       return at
     }
-    for (const { name } of message.columns)
-      if (!table.columns.includes(name) && !table.generated.includes(name))
-        throw new Error(`table ${message.schema}.${message.name} has a new column '${name}'`)
+    const identified = (column: string): number => {
+      const at = position(column)
+      if (columns[at]?.key !== true)
+        throw new StreamBroken(`column '${column}' is not in the replica identity of table ${name} any more`)
+      return at
+    }
+    for (const column of columns)
+      if (!table.columns.includes(column.name) && !table.generated.includes(column.name))
+        throw new StreamBroken(`table ${name} has a new column '${column.name}'`)
+    for (const column of table.columns) position(column)
+    const written = columns.flatMap((column, at) => (table.columns.includes(column.name) ? [at] : []))
+    const names = written.map(at => quotedName((columns[at] as RelationColumn).name)).join(', ')
+    const primary = table.primary.map(identified)
+    const keys = table.primary.map(quotedName)
     this.#relations.set(message.id, {
       table,
-      columns: message.columns,
-      written: message.columns.flatMap(({ name }, at) => (table.columns.includes(name) ? [at] : [])),
-      primary: table.primary.map(position),
-      key: table.key.map(position),
+      columns,
+      written,
+      primary,
+      key: table.key.map(identified),
+      fixed: (this.#fixed.get(name) ?? []).map(position),
+      inserts: `INSERT INTO ${tableName(table)} (${names}) OVERRIDING SYSTEM VALUE VALUES `,
+      deletes: `${deletes}${tableName(table)} WHERE ${keys.length === 1 ? keys[0] : `(${keys.join(', ')})`} IN (`,
     })
   }
 
@@ -59,22 +89,25 @@ export class ChangeWriter {
     return this.#relations.get(relation)?.table ?? null
   }
 
-  /** Null: nothing of it belongs to the stream. */
-  change(message: LogicalMessage, relation: number): string | null {
+  /** None: nothing of it belongs to the stream. */
+  change(message: LogicalMessage, relation: number): readonly Change[] {
     const known = this.#relations.get(relation)
-    if (known === undefined) throw new Error('a change of a relation that was not described')
-    if (known === null) return null
+    if (known === undefined) throw new StreamBroken('a change of a relation that was not described')
+    if (known === null) return nothing
     switch (message.kind) {
       case 'insert':
-        return this.#goes(known, message.row) ? this.#insert(known, message.row, null) : null
+        return this.#goes(known, message.row) ? [insertion(known, message.row)] : nothing
       case 'delete':
-        return this.#goes(known, message.old) ? deletion(known, message.old) : null
+        return this.#goes(known, message.old) ? [deletion(known, message.old)] : nothing
       case 'update':
-        return this.#update(known, message.row, message.old)
-      case 'truncate':
-        return `DELETE FROM ONLY ${tableName(known.table)} WHERE ${known.table.where}`
+        return this.#update(known, message)
+      case 'truncate': {
+        const { table } = known
+        const sql = `DELETE FROM ONLY ${tableName(table)} WHERE ${table.where}`
+        return [{ kind: 'statement', sql, meets: -1, table: table.name }]
+      }
       default:
-        return null
+        return nothing
     }
   }
 
@@ -87,42 +120,49 @@ export class ChangeWriter {
     return 'shard' in next && next.shard === this.#into
   }
 
-  #update(relation: Relation, row: Tuple, old: Tuple | null): string | null {
-    const was = old === null ? this.#goes(relation, row) : this.#goes(relation, filled(relation, old, row))
-    const is = this.#goes(relation, row)
-    if (was && !is) return deletion(relation, old ?? row)
-    if (is && !was) return this.#insert(relation, row, old)
-    if (!is) return null
-    // Without an old tuple the identity is as it was; what is as it was need not be said, and an identity column may not.
-    const kept = (at: number): boolean =>
-      row[at] === undefined || (old === null ? relation.primary.includes(at) : old[at] === row[at])
-    const sets = relation.written.flatMap(at =>
-      kept(at) ? [] : [`${nameAt(relation, at)} = ${literal(row[at] ?? null)}`],
+  #update(
+    relation: Relation,
+    { old, oldWhole, row }: Extract<LogicalMessage, { kind: 'update' }>,
+  ): readonly Change[] {
+    const { columns, written, fixed, table } = relation
+    // Without an old tuple the identity is as it was; without a whole one nothing else is known of what was.
+    const was = columns.map(({ key }, at) =>
+      old === null ? (key ? row[at] : undefined) : oldWhole || key ? old[at] : undefined,
     )
-    if (sets.length === 0) return null
-    return `UPDATE ONLY ${tableName(relation.table)} SET ${sets.join(', ')} WHERE ${identity(relation, old ?? row)}`
-  }
-
-  #insert(relation: Relation, row: Tuple, old: Tuple | null): string {
-    const { written, table } = relation
-    const values = written.map(at => {
-      const value = row[at] === undefined ? old?.[at] : row[at]
-      if (value !== undefined) return literal(value)
-      // Its identity is FULL, so that the old tuple has what was not sent.
-      throw new Error(`a row of ${table.schema}.${table.name} came without ${nameAt(relation, at)}`)
-    })
-    const names = written.map(at => nameAt(relation, at)).join(', ')
-    return `INSERT INTO ${tableName(table)} (${names}) OVERRIDING SYSTEM VALUE VALUES (${values.join(', ')})`
+    // A large value that did not change is not sent.
+    const is = row.map((value, at) => (value === undefined ? was[at] : value))
+    const cameIn = this.#goes(relation, is)
+    if (this.#goes(relation, was)) {
+      if (!cameIn) return [deletion(relation, was)]
+    } else return cameIn ? [insertion(relation, is)] : nothing
+    const changed = written.filter(
+      at => row[at] !== undefined && (was[at] === undefined || was[at] !== row[at]),
+    )
+    if (changed.length === 0) return nothing
+    if (changed.some(at => fixed.includes(at))) return [deletion(relation, was), insertion(relation, is)]
+    const sets = changed.map(at => `${nameAt(relation, at)} = ${literal(row[at] ?? null)}`)
+    const sql = `UPDATE ONLY ${tableName(table)} SET ${sets.join(', ')} WHERE ${identity(relation, was)}`
+    return [{ kind: 'statement', sql, meets: 1, table: table.name }]
   }
 }
 
-/** An old tuple may have the columns of the identity only; the shard's key is among them, or it did not change. */
-function filled({ columns }: Relation, old: Tuple, row: Tuple): Tuple {
-  return columns.map(({ key }, at) => (key || old[at] != null ? old[at] : row[at]))
+const nothing: readonly Change[] = []
+
+/** Throws for a row that is not whole: its identity is FULL, so that the old tuple has what was not sent. */
+function insertion(relation: Relation, row: Tuple): Change {
+  const { written, table, inserts } = relation
+  const values = written.map(at => {
+    const value = row[at]
+    if (value !== undefined) return literal(value)
+    throw new StreamBroken(`a row of ${table.schema}.${table.name} came without ${nameAt(relation, at)}`)
+  })
+  return { kind: 'row', head: inserts, row: `(${values.join(', ')})`, tail: '' }
 }
 
-function deletion(relation: Relation, old: Tuple): string {
-  return `DELETE FROM ONLY ${tableName(relation.table)} WHERE ${identity(relation, old)}`
+function deletion(relation: Relation, old: Tuple): Change {
+  const values = relation.primary.map(at => literal(old[at] ?? null)).join(', ')
+  const row = relation.primary.length === 1 ? values : `(${values})`
+  return { kind: 'row', head: relation.deletes, row, tail: ')' }
 }
 
 function identity(relation: Relation, row: Tuple): string {

@@ -7,6 +7,7 @@ import { configOf } from '../../reads/link.ts'
 import type { MoveStream, ShardEnd } from './contract.ts'
 
 const connectTimeoutMs = 5_000
+const keepAliveMs = 10_000
 /** Who holds a lock for longer goes first; it is tried again. */
 const lockTimeoutMs = 5_000
 
@@ -14,6 +15,14 @@ const lockTimeoutMs = 5_000
 const plainTexts = `SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1; SET timezone = 'UTC';
 SET bytea_output = 'hex'; SET search_path = pg_catalog; SET xmloption = 'content'; SET lc_monetary = 'C';
 SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET transaction_timeout = 0`
+
+/**
+ * What we say is long, and of no interest to who reads the server's log. A commit that was confirmed to the source must be on
+ * disk here, whatever the database's own setting is.
+ */
+const asWriter = `SET session_replication_role = replica; SET lock_timeout = ${lockTimeoutMs}; SET row_security = off;
+SET synchronous_commit = on; SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed';
+SET log_statement = none; SET log_min_duration_statement = -1; SET log_duration = off; SET log_min_error_statement = panic`
 
 /** Reads: SQL, COPY out, slots. */
 export async function openReader(end: ShardEnd, name: string): Promise<ReplicationConnection> {
@@ -50,15 +59,14 @@ export async function openWriter(end: ShardEnd, origin: string, name: string): P
     application_name: name,
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveMs,
   })
   // Whoever asks next hears of it.
   client.on('error', () => {})
   try {
     await client.connect()
     await client.query(plainTexts)
-    await client.query(
-      `SET session_replication_role = replica; SET lock_timeout = ${lockTimeoutMs}; SET row_security = off`,
-    )
+    await client.query(asWriter)
     await client.query(
       `SELECT pg_replication_origin_create('${origin}') WHERE pg_replication_origin_oid('${origin}') IS NULL`,
     )
@@ -73,6 +81,12 @@ export async function openWriter(end: ShardEnd, origin: string, name: string): P
 /** At once, whatever is under way. */
 export function cut(client: pg.Client): void {
   ;(client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
+}
+
+/** With what the server adds: which key it is that is there already. */
+export function saidBy(error: unknown): string {
+  const { message, detail } = error as { readonly message: string; readonly detail?: string }
+  return detail === undefined ? message : `${message} (${detail})`
 }
 
 export function quotedName(name: string): string {

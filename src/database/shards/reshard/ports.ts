@@ -10,6 +10,8 @@ export interface ReshardPorts {
   end(shard: string): ShardEnd
   /** Of the shard's group, as it is now. */
   epoch(shard: string): number
+  /** Replicas that follow late on purpose: nobody reads from them. */
+  delayed(shard: string): readonly string[]
   /** On disk when it returns. */
   keep(journal: ReshardJournal): void
   /** The map that holds from now on; on disk when it returns. */

@@ -227,7 +227,13 @@ export async function dropHolds(
 }
 
 /** Replicas that clients read have what the primary has; false: not in time. Those that are late on purpose are left out. */
-export async function replicasReach(ask: AskOne, shard: string, timeoutMs: number): Promise<boolean> {
+export async function replicasReach(
+  ask: AskOne,
+  shard: string,
+  timeoutMs: number,
+  delayed: readonly string[],
+): Promise<boolean> {
+  const others = delayed.map(id => ` AND r.application_name <> ${literal(id)}`).join('')
   const end = performance.now() + timeoutMs
   const [position] = await ask(shard, 'SELECT pg_current_wal_insert_lsn()', shortMs)
   for (;;) {
@@ -235,7 +241,7 @@ export async function replicasReach(ask: AskOne, shard: string, timeoutMs: numbe
       shard,
       `SELECT count(*) FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
         WHERE coalesce(s.slot_type, 'physical') = 'physical' AND r.state = 'streaming' AND r.application_name !~ '^tenfold_reshard_'
-        AND r.replay_lsn < '${position?.[0]}'`,
+        AND r.replay_lsn < '${position?.[0]}'${others}`,
       shortMs,
     )
     if (behind?.[0] === '0') return true

@@ -128,7 +128,7 @@ export class ReshardSteps {
       await openStream(ask, stream)
     }
     for (const shard of before.shards)
-      if (!(await replicasReach(ask, shard, replicasMs)))
+      if (!(await replicasReach(ask, shard, replicasMs, this.#ports.delayed(shard))))
         throw new Error(`a replica of shard ${shard} does not follow`)
     const shards = forth.flatMap(({ from, into }) => [from.shard, into.shard])
     this.#options.change({

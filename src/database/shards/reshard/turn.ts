@@ -79,7 +79,9 @@ async function held(options: TurnOptions, kept: () => void): Promise<string> {
   whole()
   const shards = [...new Set([...options.from.shards, ...to.shards])]
   await Promise.all(shards.map(shard => installHolds(ask, shard, to, families)))
-  const reached = await Promise.all(to.shards.map(shard => replicasReach(ask, shard, replicasMs)))
+  const reached = await Promise.all(
+    to.shards.map(shard => replicasReach(ask, shard, replicasMs, ports.delayed(shard))),
+  )
   const late = to.shards.filter((_, at) => reached[at] === false)
   if (late.length > 0) {
     await Promise.all(shards.map(shard => installHolds(ask, shard, options.from, families)))

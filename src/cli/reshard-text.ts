@@ -1,0 +1,65 @@
+// A resharding as text for people: how far it is, and what can be asked for next. Pure but for the terminal's colours.
+
+import { bytesText } from '../kit/duration.ts'
+import type { ReshardView } from '../system/index.ts'
+import type { Terminal } from './terminal.ts'
+
+type Current = NonNullable<ReshardView['current']>
+
+const steps: Readonly<Record<string, string>> = {
+  checking: 'looking for what is in the way',
+  preparing: 'preparing the servers',
+  copying: 'copying rows',
+  'catching-up': 'applying the changes since',
+  comparing: 'comparing row by row',
+  holding: 'waiting for a moment without open transactions',
+  switching: 'switching',
+  reversible: 'moved; everything can still go back',
+  cleaning: 'deleting what is left behind',
+  cancelling: 'taking back what was made',
+  'rolling-back': 'going back',
+  done: 'done',
+  cancelled: 'cancelled: nothing has moved',
+  'rolled-back': 'rolled back: rows are where they were',
+}
+
+/** One line, while it goes on. */
+export function reshardLine({ database, current }: ReshardView): string {
+  if (current === null) return `${database}: never resharded`
+  const { tables, changesApplied, trouble } = current
+  const bytes = tables.reduce((sum, table) => sum + table.bytes, 0)
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0)
+  const moved = rows + bytes === 0 ? '' : `, ${rows} rows (${bytesText(bytes)})`
+  const changes = changesApplied === 0 ? '' : `, ${changesApplied} changes`
+  return `${database}: ${stepText(current)}${moved}${changes}${trouble === '' ? '' : `; ${trouble}`}`
+}
+
+function stepText({ step }: Current): string {
+  return steps[step] ?? step
+}
+
+export function reshardText(view: ReshardView, terminal: Pick<Terminal, 'paint'>): string {
+  const { database, current } = view
+  if (current === null) return `${database} was never resharded`
+  const { moves, joining, pauseMs, trouble, wayBack, holds, state, begunAt } = current
+  const lines = [
+    `${database}: ${stepText(current)} (begun ${begunAt})`,
+    ...joining.map(shard => `  shard ${shard} ${state === 'moving' ? 'joins' : 'has joined'}`),
+    ...moves.map(
+      ({ family, from, into, slots }) =>
+        `  ${slots === null ? 'rows' : `${slots} slots`} of ${family.replace(/^public\./, '')} from shard ${from} to ${into}`,
+    ),
+    ...current.tables.map(
+      ({ stream, table, rows, bytes }) =>
+        `  ${stream} ${table}: ${rows} rows${bytes === 0 ? '' : `, ${bytesText(bytes)}`}`,
+    ),
+  ]
+  if (pauseMs >= 0)
+    lines.push(`  clients waited for ${pauseMs} ms${holds > 1 ? `, at the ${holds}. attempt` : ''}`)
+  if (trouble !== '') lines.push(terminal.paint('red', `  ${trouble}`))
+  if (wayBack === 'open')
+    lines.push('next: `tenfold db reshard --finish` (no way back then), or `tenfold db reshard --rollback`')
+  else if (wayBack !== '')
+    lines.push(`  there is no way back: ${wayBack}`, 'next: `tenfold db reshard --finish`')
+  return lines.join('\n')
+}
