@@ -114,6 +114,15 @@ export class ShardClient {
     return this.routing.texts.look(text, this.#meaning)
   }
 
+  /** The shard of a text whose only key is an integer; -1: look at it in full. */
+  shardOfText(text: string): number {
+    if (this.#meantBy !== this.seats.values) this.#meaning = this.#meant()
+    const { texts } = this.routing
+    const family = texts.familyOf(text, this.#meaning)
+    const placed = family === null ? undefined : this.routing.integers(family)?.(texts.integer)
+    return placed !== undefined && 'shard' in placed ? placed.shard : -1
+  }
+
   #meant(): TextMeaning {
     this.#meantBy = this.seats.values
     const said = this.seats.values.get('search_path')

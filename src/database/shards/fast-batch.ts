@@ -102,6 +102,8 @@ export class FastBatch {
 
   #simple(text: string): boolean {
     this.#query = true
+    const shard = this.#client.shardOfText(text)
+    if (shard >= 0) return this.#goesTo(shard)
     const statements = this.#client.look(text)
     if (statements.length === 0) return false
     for (const statement of statements) if (!this.#goes(statement, noParameters)) return false

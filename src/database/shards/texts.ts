@@ -4,6 +4,7 @@
 import type { StatementBook, StatementInfo } from '../sql/contract.ts'
 import type { ShardPlan } from '../sql/shards/contract.ts'
 import type { PlannedStatement, ShardPlanner } from '../sql/shards/index.ts'
+import { type IntegerShape, integerAt, integerShape, shapeOfIntegers } from './integer-shapes.ts'
 import { isTenfoldSetting } from './tenfold-settings.ts'
 
 export interface TextStatement extends PlannedStatement {
@@ -29,6 +30,8 @@ export class TextBook {
   readonly #planner: ShardPlanner
   readonly #book: StatementBook
   readonly #texts = new Map<string, Map<string, readonly TextStatement[]>>()
+  readonly #shapes = new Map<string, Map<string, IntegerShape>>()
+  integer = 0
   #count = 0
   #characters = 0
   /** Counts what was forgotten: who keeps something looks it up again. */
@@ -57,6 +60,29 @@ export class TextBook {
     return made
   }
 
+  /** Of a text whose only key is an integer: the family; `integer` is then its value. Null: look at it in full. */
+  familyOf(text: string, meaning: TextMeaning): string | null {
+    const shape = shapeOfIntegers(text)
+    if (shape === null) return null
+    let shapes = this.#shapes.get(meaning.key)
+    const known = shapes?.get(shape)
+    if (known !== undefined) {
+      this.integer = integerAt(text, known.at)
+      return Number.isNaN(this.integer) ? null : known.family
+    }
+    const planned = this.look(text, meaning)
+    const made = integerShape(text, planned)
+    if (made === null) return null
+    // Counted with the texts, and forgotten with them.
+    this.#count++
+    this.#characters += shape.length
+    shapes = this.#shapes.get(meaning.key) ?? new Map<string, IntegerShape>()
+    this.#shapes.set(meaning.key, shapes)
+    shapes.set(shape, made)
+    this.integer = integerAt(text, made.at)
+    return Number.isNaN(this.integer) ? null : made.family
+  }
+
   #statement(planned: PlannedStatement): TextStatement {
     const info = this.#book.look(planned.text)
     const { kind } = planned.plan
@@ -79,6 +105,7 @@ export class TextBook {
 
   #clear(): void {
     this.#texts.clear()
+    this.#shapes.clear()
     this.#count = 0
     this.#characters = 0
   }
