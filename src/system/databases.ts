@@ -143,9 +143,12 @@ export class Databases {
    */
   async bring(databases: readonly CompiledDatabase[], step: Step): Promise<void> {
     // Before anything begins: a map that the file would move is refused.
+    // Shards that go come with the file that had them; the first stays as long as there are any.
     const fronts = new Map(
       databases.flatMap(({ shard }) =>
-        shard === undefined ? [] : [[shard.front.routing.name, shard.front.shards]],
+        shard === undefined || shard.id !== shard.front.shards.shards[0]
+          ? []
+          : [[shard.front.routing.name, shard.front.shards] as const],
       ),
     )
     await this.#reshards.open([...fronts.keys()])

@@ -60,7 +60,7 @@ export async function identitiesOf(
         (SELECT x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid = ANY (${list(tables)}) AND (c.oid = ANY (${list(outside)}) OR EXISTS (SELECT FROM pg_attribute a
-          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attstorage <> 'p'))`,
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attstorage <> 'p') OR c.relreplident IN ('n', 'i'))`,
       shortMs,
     )
     for (const [table, kind, index] of rows) {

@@ -266,6 +266,7 @@ export class ReshardSteps {
       from: forward ? before : next,
       to: forward ? next : returnedMap(this.#journal),
       hold: this.#options.hold,
+      replaced: () => epochsChanged(this.#journal, shard => this.#ports.epoch(shard)),
       whole: () => {
         if (forward) this.#options.change({ step: 'switching' })
       },

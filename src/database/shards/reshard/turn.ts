@@ -26,6 +26,8 @@ export interface TurnOptions {
   readonly hold: (holding: boolean) => void
   /** All that was written is on the other side: said before the map is kept. */
   readonly whole: () => void
+  /** Shards whose primary is another than when the streams began. */
+  readonly replaced: () => readonly string[]
   readonly signal: AbortSignal
 }
 
@@ -87,6 +89,8 @@ async function held(options: TurnOptions, kept: () => void): Promise<string> {
     await Promise.all(shards.map(shard => installHolds(ask, shard, options.from, families)))
     return `replicas of shard ${late.join(', ')} are behind`
   }
+  const replaced = options.replaced()
+  if (replaced.length > 0) throw new Error(`the primary of shard ${replaced.join(', ')} was replaced`)
   ports.keepMap(to)
   kept()
   return ''
@@ -99,7 +103,7 @@ export async function release({
   from,
   to,
   hold,
-}: Omit<TurnOptions, 'streams' | 'whole' | 'signal'>): Promise<void> {
+}: Omit<TurnOptions, 'streams' | 'whole' | 'replaced' | 'signal'>): Promise<void> {
   const shards = [...new Set([...from.shards, ...to.shards])]
   await Promise.all(shards.map(shard => installHolds(ports.ask, shard, from, families)))
   hold(false)

@@ -1,0 +1,187 @@
+// Resharding by commands in a whole system: one shard becomes two and four while a service writes; the supervisor is killed amid
+// it, a source fails over amid it; it goes back, and it is merged.
+
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Project, project, until } from '../tools/project.ts'
+
+const serviceFile = join(import.meta.dirname, '../tools/sharded-service.mjs')
+const tables = {
+  customers: { by: 'id' },
+  orders: { by: 'customer_id', with: 'customers' },
+  films: 'everywhere',
+}
+
+interface Current {
+  readonly step: string
+  readonly state: string
+  readonly pauseMs: number
+  readonly trouble: string
+  readonly wayBack: string
+}
+
+function describe(shop: Project, count: number, replicas = 0): void {
+  shop.configure({
+    name: 'shop',
+    control: { listen: 0 },
+    edge: { listen: { http: '127.0.0.1:0' }, workers: 1, routes: [{ path: '/*', to: 'api' }] },
+    services: {
+      api: {
+        command: [process.execPath, serviceFile],
+        health: { path: '/healthz' },
+        ready: { timeout: '60s' },
+      },
+    },
+    databases: {
+      main: {
+        replicas,
+        ...(replicas > 0 ? { durability: 'one-replica' } : {}),
+        shards: { count, slots: 64, tables },
+      },
+    },
+  })
+}
+
+async function statusOf(shop: Project): Promise<Current> {
+  const ran = await shop.run('db', 'reshard', 'main', '--status', '--json')
+  assert.equal(ran.code, 0, ran.error)
+  return JSON.parse(ran.out.trim().split('\n').at(-1) as string).current
+}
+
+/** One client that adds an order at a time, and reads over all shards: every acknowledged order is there, once. */
+function load(ask: (sql: string) => Promise<unknown>, first: number) {
+  let goesOn = true
+  let orders = first
+  let reads = 0
+  let longestMs = 0
+  const failed: string[] = []
+  const work = (async () => {
+    for (let customer = 1; goesOn; customer = (customer % 40) + 1) {
+      const begun = Date.now()
+      try {
+        await ask(`INSERT INTO orders (customer_id) VALUES (${customer})`)
+        orders++
+        const [row] = (await ask(
+          'SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids FROM orders',
+        )) as { n: number; ids: number }[]
+        assert.deepEqual(row, { n: orders, ids: orders })
+        reads++
+      } catch (error) {
+        failed.push((error as Error).message)
+        goesOn = false
+      }
+      longestMs = Math.max(longestMs, Date.now() - begun)
+    }
+  })()
+  return {
+    stop: async () => {
+      goesOn = false
+      await work
+      assert.deepEqual(failed, [])
+      return { orders, reads, longestMs }
+    },
+  }
+}
+
+test('one shard becomes two and four while a service writes; the supervisor is killed amid it; it goes back', async t => {
+  const shop = project(t)
+  describe(shop, 1)
+  const up = await shop.up('--no-watch')
+  const url = up.status.edge.listeners[0]?.url ?? ''
+  const ask = async (sql: string): Promise<unknown> => {
+    const answer = await fetch(`${url}/query?sql=${encodeURIComponent(sql)}`)
+    const text = await answer.text()
+    assert.equal(answer.status, 200, `${sql}: ${text}`)
+    return JSON.parse(text)
+  }
+  for (let id = 1; id <= 40; id++) await ask(`INSERT INTO customers VALUES (${id}, 'c${id}')`)
+  await ask("INSERT INTO films (title) VALUES ('Metropolis'), ('M')")
+
+  const nothing = await shop.run('db', 'reshard', 'main')
+  assert.notEqual(nothing.code, 0)
+  assert.match(nothing.error, /Nothing would move.*SYSTEM_RESHARD_REFUSED/s)
+  const unknown = await shop.run('db', 'reshard', 'main', '--split', '1', '--into', '2')
+  assert.match(unknown.error, /The file has no shard 2: raise `shards.count`/)
+
+  describe(shop, 2)
+  const more = await shop.run('reload')
+  assert.equal(more.code, 0, more.error)
+  const dry = await shop.run('db', 'reshard', 'main', '--dry-run')
+  assert.equal(dry.code, 0, dry.out + dry.error)
+  assert.match(
+    dry.out,
+    /shard 2 joins; 32 slots of public.customers from shard 1 to 2 \(50.0 % of the slots\)/,
+  )
+  const first = load(ask, 0)
+  const two = await shop.run('db', 'reshard', 'main')
+  assert.equal(two.code, 0, two.out + two.error)
+  assert.match(two.out, /clients waited for \d+ ms/)
+  assert.match(two.out, /tenfold db reshard --finish/)
+  const finished = await shop.run('db', 'reshard', 'main', '--finish')
+  assert.match(finished.out, /main: done/, finished.error)
+  const one = await first.stop()
+  t.diagnostic(`1 -> 2: ${JSON.stringify(one)}; ${two.out.match(/clients waited for \d+ ms.*/)?.[0]}`)
+  assert.ok(one.reads > 5)
+  assert.deepEqual(await ask('SELECT id, title FROM films ORDER BY id'), [
+    { id: '1', title: 'Metropolis' },
+    { id: '2', title: 'M' },
+  ])
+
+  // To four: the supervisor is killed amid it, and the next one goes on.
+  describe(shop, 4)
+  assert.equal((await shop.run('reload')).code, 0)
+  const second = load(ask, one.orders)
+  const begun = shop.run('db', 'reshard', 'main')
+  await sleep(1_500)
+  up.child.kill('SIGKILL')
+  await up.exited
+  await begun
+  const next = await shop.up('--no-watch')
+  assert.equal(next.status.router?.adopted, true)
+  await until('rows have moved', async () => (await statusOf(shop)).state === 'moved')
+  t.diagnostic(JSON.stringify(await statusOf(shop)))
+  describe(shop, 3)
+  const fewer = await shop.run('reload')
+  assert.notEqual(fewer.code, 0, fewer.out)
+  assert.match(fewer.error, /shard 4 takes part in a resharding/)
+  describe(shop, 4)
+  const back = await shop.run('db', 'reshard', 'main', '--rollback')
+  assert.match(back.out, /rolled back: rows are where they were/, back.error)
+  const again = await shop.run('db', 'reshard', 'main', '--finish-at-once')
+  assert.match(again.out, /main: done/, again.error)
+  const four = await second.stop()
+  t.diagnostic(`2 -> 4: ${JSON.stringify(four)}; ${again.out.match(/clients waited for \d+ ms.*/)?.[0]}`)
+  const view = JSON.parse((await shop.run('db', 'shards', 'main', '--json')).out) as {
+    shards: { id: string; slots: { held: number }; tables: { table: string; rows: number }[] }[]
+  }
+  assert.deepEqual(
+    view.shards.map(shard => [shard.id, shard.slots.held]),
+    [
+      ['1', 16],
+      ['2', 16],
+      ['3', 16],
+      ['4', 16],
+    ],
+  )
+  const rows = view.shards.map(shard => shard.tables.find(one => one.table === 'public.orders')?.rows ?? 0)
+  assert.equal(
+    rows.reduce((sum, count) => sum + count, 0),
+    four.orders,
+  )
+
+  // A shard is emptied, and then the file may do without it.
+  const merged = await shop.run('db', 'reshard', 'main', '--merge', '4', '--into', '3', '--finish-at-once')
+  assert.match(merged.out, /main: done/, merged.error)
+  describe(shop, 3)
+  const gone = await shop.run('reload')
+  assert.equal(gone.code, 0, gone.error)
+  assert.deepEqual(
+    (await shop.status()).databases.map(({ name }) => name),
+    ['main-s1', 'main-s2', 'main-s3'],
+  )
+  const [sum] = (await ask('SELECT count(*)::int AS n FROM orders')) as { n: number }[]
+  assert.equal(sum?.n, four.orders)
+  await shop.run('stop')
+})
