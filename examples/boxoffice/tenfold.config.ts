@@ -5,9 +5,12 @@ import { defineSystem } from 'tenfold'
 
 const port = Number(process.env.BOXOFFICE_PORT ?? 8080)
 // 'off': nothing is kept anywhere, to see what that costs.
-const caching = process.env.BOXOFFICE_CACHE !== 'off'
+// Shards tell caches nothing yet, so with them nothing is kept.
+const caching = process.env.BOXOFFICE_CACHE !== 'off' && !process.env.BOXOFFICE_SHARDS
 // Such as redis://127.0.0.1:6379: name and email of who bought are remembered there.
 const redis = process.env.BOXOFFICE_REDIS
+// How many shards: films, with their screenings, seats and orders, are spread over so many groups of servers. Left out: one.
+const shards = Number(process.env.BOXOFFICE_SHARDS ?? 0)
 // 'off': everybody passes, to see what that costs: drop/README.md.
 const guarding = process.env.BOXOFFICE_GUARD !== 'off'
 // Such as 2026-12-01T18:00:00Z: who is there before is drawn by lot. Left out: first come, first served, from now on.
@@ -107,6 +110,18 @@ const guard = {
   },
 } as const
 
+/** Everything of a film's showings is on one shard: that no seat is sold twice is a primary key there. */
+const spread = {
+  films: 'everywhere',
+  screenings: { by: 'film', type: 'text' },
+  orders: { by: 'film', with: 'screenings' },
+  sold_seats: { by: 'film', with: 'screenings' },
+  migrations: { on: 1 },
+  premiere_orders: { on: 1 },
+  premiere_seats: { on: 1 },
+  sign_in_keys: { on: 1 },
+} as const
+
 export default defineSystem({
   name: 'boxoffice',
   control: { listen: Number(process.env.BOXOFFICE_CONTROL ?? 9900) },
@@ -176,7 +191,10 @@ export default defineSystem({
       ready: { timeout: '2m' },
       balance: 'two-choices',
       retry: { attempts: 2 },
-      env: { BOXOFFICE_CACHE: caching ? 'on' : 'off' },
+      env: {
+        BOXOFFICE_CACHE: caching ? 'on' : 'off',
+        ...(shards > 0 && { BOXOFFICE_SHARDS: String(shards) }),
+      },
     },
     premiere: {
       command: [...node, 'premiere/server.mjs'],
@@ -187,6 +205,7 @@ export default defineSystem({
         PREMIERE_SEATS: String(premiereSeats),
         PREMIERE_EACH: String(seatsEach),
         ...(opens && { PREMIERE_OPENS: opens }),
+        ...(shards > 0 && { BOXOFFICE_SHARDS: String(shards) }),
       },
     },
   },
@@ -194,15 +213,18 @@ export default defineSystem({
     // A primary and two replicas. An order that was acknowledged is on two disks; pages read from replicas, and never
     // something older than the last order that anybody was told of.
     main: {
-      replicas: 2,
-      durability: 'one-replica',
+      replicas: shards > 0 ? 0 : 2,
+      durability: shards > 0 ? 'primary' : 'one-replica',
       reads: 'fresh',
       access: { api: 'owner', premiere: 'owner' },
       // Whoever changes a row, by SQL typed by hand too: the edge and every instance of `api` forget what was made of it.
-      invalidate: [
-        { on: 'films', tags: ['film:{id}', 'films'] },
-        { on: 'screenings', tags: ['film:{film}'] },
-      ],
+      ...(shards === 0 && {
+        invalidate: [
+          { on: 'films', tags: ['film:{id}', 'films'] },
+          { on: 'screenings', tags: ['film:{film}'] },
+        ],
+      }),
+      ...(shards > 0 && { shards: { count: shards, tables: spread } }),
     },
   },
   ...(guarding && { guard }),

@@ -1,5 +1,6 @@
 // The box office: seats and orders. Two orders never get the same seat, because (film, screening, seat) is a primary key
-// and an order takes all of its seats in one transaction or none. Any number of instances sells the same film.
+// and an order takes all of its seats in one transaction or none. Any number of instances sells the same film. Each statement
+// says which film it is about, so that a database whose films are on several shards asks one of them.
 
 import { randomUUID } from 'node:crypto'
 import { Refusal } from './database.mjs'
@@ -33,9 +34,9 @@ function wantedSeats(seats) {
 const orderText = `
 SELECT orders.id, orders.film, orders.name, orders.email, orders.cents,
   jsonb_build_object('id', screenings.id, 'date', day, 'time', starts, 'hall', hall, 'cents', screenings.cents) AS screening,
-  ARRAY(SELECT seat FROM sold_seats WHERE order_id = orders.id) AS seats
+  ARRAY(SELECT seat FROM sold_seats WHERE film = $1 AND order_id = orders.id) AS seats
 FROM orders JOIN screenings ON screenings.film = orders.film AND screenings.id = orders.screening
-WHERE orders.id = $1`
+WHERE orders.film = $1 AND orders.id = $2`
 
 function orderOf(row) {
   return row && { ...row, seats: row.seats.sort((a, b) => place.get(a) - place.get(b)) }
@@ -45,7 +46,7 @@ function orderOf(row) {
 async function insertOrder(client, order) {
   const { rowCount } = await client.query(
     `INSERT INTO orders (id, film, screening, name, email, cents) VALUES ($1, $2, $3, $4, $5, $6)
-     ON CONFLICT (id) DO NOTHING`,
+     ON CONFLICT DO NOTHING`,
     [order.id, order.film, order.screening, order.name, order.email, order.cents],
   )
   return rowCount === 1
@@ -78,9 +79,9 @@ export function createBox(database) {
       if (gone.length > 0) throw seatTaken(gone)
       await takeSeats(client, request)
     }
-    const stored = await client.query(orderText, [request.id])
+    const stored = await client.query(orderText, [request.film, request.id])
     const order = orderOf(stored.rows[0])
-    if (order.film !== request.film || order.screening.id !== request.screening) throw keyUsed()
+    if (order?.screening.id !== request.screening) throw keyUsed()
     return { order, repeated: !fresh }
   }
 
@@ -107,8 +108,8 @@ export function createBox(database) {
       const request = { id: key || randomUUID(), film, screening, seats: wantedSeats(seats), name, email }
       return database.transaction(client => sell(client, request))
     },
-    async orderOf(id) {
-      return orderOf((await database.rows('order', orderText, [id]))[0])
+    async orderOf(film, id) {
+      return orderOf((await database.rows('order', orderText, [film, id]))[0])
     },
   }
 }

@@ -25,7 +25,7 @@ ON CONFLICT DO NOTHING`
 
 const forget = `
 DELETE FROM screenings AS old WHERE film = $1 AND day < ${today} - ${daysKept}
-AND NOT EXISTS (SELECT FROM orders WHERE film = old.film AND screening = old.id)`
+AND NOT EXISTS (SELECT FROM orders WHERE film = $1 AND screening = old.id)`
 
 const shown = `/* tenfold: primary */
 SELECT id, day::text AS date, starts AS time, hall, cents, day = ${today} + ${daysShown - 1} AS last FROM screenings

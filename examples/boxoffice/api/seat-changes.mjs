@@ -1,14 +1,11 @@
 // Tells streams of seats that others bought, through whichever instance. Asks the database twice a second, one question for
-// all screenings that anybody here looks at, and nothing while nobody does. Asking instead of LISTEN: it is a read that
+// each film whose screenings anybody here looks at, and nothing while nobody does. Asking instead of LISTEN: it is a read that
 // replicas serve, keeps no connection to itself, misses nothing through a failover, and NOTIFY makes commits queue.
 
 const pollMs = 500
 
-const questions = `
-SELECT watched.film, watched.screening, ARRAY(
-  SELECT seat FROM sold_seats WHERE film = watched.film AND screening = watched.screening) AS sold
-FROM unnest($1::text[], $2::text[], $3::int[]) AS watched (film, screening, known)
-WHERE known <> (SELECT count(*) FROM sold_seats WHERE film = watched.film AND screening = watched.screening)`
+const question = `
+SELECT screening, array_agg(seat) AS sold FROM sold_seats WHERE film = $1 AND screening = ANY ($2::text[]) GROUP BY screening`
 
 export function createSeatChanges(database) {
   /** By film and screening: who looks, and the seats that they know to be sold. */
@@ -16,13 +13,12 @@ export function createSeatChanges(database) {
   let timer
 
   async function look() {
-    const asked = [...watched.values()]
-    const changed = await database.rows('seat-changes', questions, [
-      asked.map(one => one.film),
-      asked.map(one => one.screening),
-      asked.map(one => one.sold.size),
-    ])
-    for (const { film, screening, sold } of changed) tell(watched.get(`${film}/${screening}`), sold)
+    const byFilm = Map.groupBy(watched.values(), one => one.film)
+    for (const [film, asked] of byFilm) {
+      const screenings = asked.map(one => one.screening)
+      for (const { screening, sold } of await database.rows('seat-changes', question, [film, screenings]))
+        tell(watched.get(`${film}/${screening}`), sold)
+    }
   }
 
   function tell(one, sold) {

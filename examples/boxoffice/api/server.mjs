@@ -123,8 +123,8 @@ app.post('/films/:film/screenings/:screening/orders', { schema: ordering }, asyn
 
 app.get('/films/:film/orders/:order', async request => {
   const film = await filmOf(request.params.film)
-  const order = await box.orderOf(request.params.order)
-  if (order?.film !== film.id) throw new Refusal(404, 'NO_ORDER', 'There is no such order.')
+  const order = await box.orderOf(film.id, request.params.order)
+  if (!order) throw new Refusal(404, 'NO_ORDER', 'There is no such order.')
   return { film, order }
 })
 

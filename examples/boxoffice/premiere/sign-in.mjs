@@ -23,8 +23,11 @@ async function makeKey(client) {
   await client.query('INSERT INTO sign_in_keys (id, private) VALUES ($1, $2)', [id, jwk])
 }
 
+/** Any number, the same in each instance. */
+const lock = 7_264_111
+
 async function firstKey(client) {
-  await client.query('LOCK TABLE sign_in_keys')
+  await client.query('SELECT pg_advisory_xact_lock($1)', [lock])
   const found = await client.query('SELECT id, private FROM sign_in_keys ORDER BY made_at LIMIT 1')
   if (found.rowCount > 0) return found.rows[0]
   await makeKey(client)
