@@ -135,6 +135,8 @@ export class Reshards {
       throw refused(
         `'${database}' is being resharded already (${active.journal.step}): finish, roll back or cancel that first.`,
       )
+    // What the last one has made is gone.
+    await this.#held.get(database)?.executor.stop()
     const { firstJournal } = await parts()
     const number = this.#system.random()
     const nowUs = this.#system.nowUs()

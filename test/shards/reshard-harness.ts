@@ -28,7 +28,7 @@ export interface Resharding {
   map(): ShardMap
   /** The latest executor. */
   readonly executor: ReshardExecutor
-  begin(intent: ReshardIntent, options?: { finish?: boolean }): void
+  begin(intent: ReshardIntent, options?: { finish?: boolean }): Promise<void>
   /** The executor dies where it is; another one goes on from the journal. */
   restart(): Promise<void>
   /** Waits for a step; throws what the trouble is when it ends otherwise. */
@@ -104,7 +104,9 @@ export async function startResharding(
       return executor
     },
     onStep: () => {},
-    begin: (intent, options = {}) => {
+    begin: async (intent, options = {}) => {
+      // What the last one has made is gone.
+      await executor?.stop()
       const plan = planReshard(map, intent)
       if (plan.kind === 'refused') throw new Error(`${plan.why}: ${plan.remedy}`)
       journal = firstJournal({

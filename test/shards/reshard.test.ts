@@ -183,7 +183,7 @@ test('two shards become three while clients write: every read is right, and noth
   const random = seededRandom(seed)
   const harness = await started(t)
   const work = load(harness, () => random.float())
-  harness.begin({ kind: 'even', shards: ['1', '2', '3'] })
+  await harness.begin({ kind: 'even', shards: ['1', '2', '3'] })
   const { pauseMs } = await harness.reach('reversible')
   await sleep(500)
   assert.equal(harness.executor.wish('cancel'), 'rows have moved already: roll it back instead')
@@ -205,4 +205,67 @@ test('two shards become three while clients write: every read is right, and noth
   assert.deepEqual(films, ['2'])
   t.diagnostic(`clients were held for ${pauseMs} ms; ${transfers} transfers, ${reads} reads; rows ${counts}`)
   assert.ok(transfers > 50 && reads > 5)
+})
+
+test('at each step: cancelled, and nothing is left; the executor dies, and another one goes on; all goes back with what was written since', async t => {
+  const seed = Number(process.env.TENFOLD_TEST_SEED ?? Date.now() % 1e9)
+  t.diagnostic(`TENFOLD_TEST_SEED=${seed}`)
+  const random = seededRandom(seed)
+  const harness = await started(t)
+  const work = load(harness, () => random.float())
+  const even = { kind: 'even', shards: ['1', '2', '3'] } as const
+
+  for (const step of ['preparing', 'copying', 'catching-up', 'comparing', 'holding'] as const) {
+    await harness.begin(even)
+    let wished: string | null = 'never'
+    harness.onStep = now => {
+      if (now === step) queueMicrotask(() => (wished = harness.executor.wish('cancel')))
+    }
+    await harness.reach('cancelled')
+    assert.equal(wished, null, step)
+    harness.onStep = () => {}
+    await sleep(1_200)
+    assert.deepEqual(await harness.left(), [], step)
+    assert.equal((await tidy(harness))[2], 0)
+    assert.equal(harness.map().version, 1)
+  }
+
+  const dying: readonly ReshardStep[] = [
+    'preparing',
+    'copying',
+    'catching-up',
+    'comparing',
+    'holding',
+    'switching',
+    'reversible',
+  ]
+  const pauses: number[] = []
+  for (const way of ['rolling-back', 'cleaning'] as const) {
+    await harness.begin(even)
+    const died = new Set<ReshardStep>()
+    harness.onStep = step => {
+      if (died.has(step) || ![...dying, way].includes(step)) return
+      died.add(step)
+      // Before it is kept, or soon after.
+      const restart = (): void => void harness.restart()
+      if (random.float() < 0.5) setTimeout(restart, random.float() * 100)
+      else queueMicrotask(restart)
+    }
+    pauses.push((await harness.reach('reversible')).pauseMs)
+    await sleep(500)
+    await harness.reach('reversible')
+    for (const wish of [way === 'cleaning' ? 'finish' : 'rollBack'] as const)
+      assert.equal(harness.executor.wish(wish), null)
+    await harness.reach(way === 'cleaning' ? 'done' : 'rolled-back')
+    harness.onStep = () => {}
+    t.diagnostic(`died at ${[...died].join(', ')}`)
+    assert.ok(died.size > 5)
+    await sleep(1_500)
+    assert.deepEqual(await harness.left(), [])
+    const counts = await tidy(harness)
+    assert.equal(counts[2] === 0, way === 'rolling-back', `rows: ${counts}`)
+  }
+  const { transfers, reads, refused } = await work.stop()
+  assert.deepEqual(refused, [])
+  t.diagnostic(`clients were held for ${pauses.join(' and ')} ms; ${transfers} transfers, ${reads} reads`)
 })

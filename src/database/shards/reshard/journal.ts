@@ -67,7 +67,9 @@ export function isBeforeSwitch({ step }: Pick<ReshardJournal, 'step'>): boolean 
 
 /** Families that statements over several shards must read through what a shard holds. */
 export function movingFamilies(journal: ReshardJournal): readonly string[] {
-  if (isOver(journal) || journal.step === 'checking' || journal.step === 'preparing') return []
+  // Before the servers are prepared they could not say what they hold; nothing is copied then.
+  const prepared = Object.keys(journal.epochs).length > 0
+  if (isOver(journal) || journal.step === 'preparing' || !prepared) return []
   return familiesOf(journal)
 }
 
