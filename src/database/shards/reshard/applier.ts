@@ -323,7 +323,7 @@ class Life {
       if (frame.kind === 'keepalive') {
         if (this.#commits === 0) {
           await this.#flush()
-          this.#options.applied(Math.min(frame.xlogEnd, this.#options.barrier()), 0)
+          this.#options.applied(frame.xlogEnd, 0)
         }
         if (frame.answerNow) this.#options.asked()
         continue
@@ -339,7 +339,8 @@ class Life {
       case 'begin':
         while (message.finalLsn >= this.#options.barrier()) {
           await this.#flush()
-          this.#options.applied(this.#options.barrier(), 0)
+          // Commits come in their order: there is none before this one. (The barrier may be another by now.)
+          this.#options.applied(message.finalLsn, 0)
           await this.#options.waits()
         }
         this.#commits = message.finalLsn

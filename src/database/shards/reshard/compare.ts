@@ -5,6 +5,7 @@
 import type { ReplicationConnection, ReplicationStream } from '../../backup/replication.ts'
 import { lsnOf } from '../../backup/segments.ts'
 import type { Applier } from './applier.ts'
+import { literal } from './changes.ts'
 import type { MovedTable, MoveStream, RowDifference } from './contract.ts'
 import { temporaryName } from './copy.ts'
 import { openReader, quotedName, tableName } from './places.ts'
@@ -39,6 +40,7 @@ export async function compareStream(
   try {
     source = await openReader(stream.from, stream.slot)
     signal.throwIfAborted()
+    const files = await filesOf(source, stream)
     await source.rows('BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ')
     const [slot] = await source.rows(
       `CREATE_REPLICATION_SLOT ${temporaryName(stream.slot)} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'use')`,
@@ -57,6 +59,9 @@ export async function compareStream(
         different++
         if (differences.length < namedMax) differences.push(difference)
       })
+      // What TRUNCATE has emptied is empty to every snapshot.
+      if ((await filesOf(source, stream)) !== files)
+        throw new Error('a table was rewritten while it was compared')
       rows += found
       progress(`${table.schema}.${table.name}`, found)
     }
@@ -66,6 +71,13 @@ export async function compareStream(
     signal.removeEventListener('abort', stop)
     stop()
   }
+}
+
+/** Where the tables are kept; changes with TRUNCATE. */
+async function filesOf(source: ReplicationConnection, { tables }: MoveStream): Promise<string> {
+  const files = tables.map(table => `pg_relation_filenode(${literal(tableName(table))})::text`)
+  const [row] = await source.rows(`SELECT concat_ws(' ', ${files.join(', ')})`)
+  return row?.[0] ?? ''
 }
 
 async function compareTable(
