@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { seededRandom } from '../../src/kit/random.ts'
 import { type Project, project, until } from '../tools/project.ts'
 
 const serviceFile = join(import.meta.dirname, '../tools/sharded-service.mjs')
@@ -16,6 +17,7 @@ const tables = {
 
 interface Current {
   readonly step: string
+  readonly joining: readonly string[]
   readonly state: string
   readonly pauseMs: number
   readonly trouble: string
@@ -134,14 +136,20 @@ test('one shard becomes two and four while a service writes; the supervisor is k
   assert.equal((await shop.run('reload')).code, 0)
   const second = load(ask, one.orders)
   const begun = shop.run('db', 'reshard', 'main')
-  await sleep(1_500)
+  const seed = Number(process.env.TENFOLD_TEST_SEED ?? Date.now() % 1e9)
+  t.diagnostic(`TENFOLD_TEST_SEED=${seed}`)
+  await until('it has begun', async () => (await statusOf(shop)).joining.includes('3'))
+  await sleep(seededRandom(seed).float() * 1_500)
   up.child.kill('SIGKILL')
   await up.exited
   await begun
   const next = await shop.up('--no-watch')
   assert.equal(next.status.router?.adopted, true)
-  await until('rows have moved', async () => (await statusOf(shop)).state === 'moved')
-  t.diagnostic(JSON.stringify(await statusOf(shop)))
+  let current: Current | null = null
+  await until('rows have moved', async () => {
+    current = await statusOf(shop)
+    return current.state === 'moved'
+  }).catch(error => assert.fail(`${error.message}: ${JSON.stringify(current)}`))
   describe(shop, 3)
   const fewer = await shop.run('reload')
   assert.notEqual(fewer.code, 0, fewer.out)
@@ -183,5 +191,54 @@ test('one shard becomes two and four while a service writes; the supervisor is k
   )
   const [sum] = (await ask('SELECT count(*)::int AS n FROM orders')) as { n: number }[]
   assert.equal(sum?.n, four.orders)
+  await shop.run('stop')
+})
+
+test('a source fails over while its rows are copied, and after the switch: it begins again, and the way back is lost', async t => {
+  const shop = project(t)
+  describe(shop, 1, 1)
+  const up = await shop.up('--no-watch')
+  const url = up.status.edge.listeners[0]?.url ?? ''
+  const ask = async (sql: string): Promise<unknown> => {
+    const answer = await fetch(`${url}/query?sql=${encodeURIComponent(sql)}`)
+    const text = await answer.text()
+    assert.equal(answer.status, 200, `${sql}: ${text}`)
+    return JSON.parse(text)
+  }
+  for (let id = 1; id <= 40; id++) await ask(`INSERT INTO customers VALUES (${id}, '${'x'.repeat(1_000)}')`)
+  for (let id = 1; id <= 40; id++)
+    await ask(`INSERT INTO orders (customer_id) SELECT ${id} FROM generate_series(1, 1000)`)
+  describe(shop, 2, 1)
+  assert.equal((await shop.run('reload')).code, 0)
+  const begun = shop.run('db', 'reshard', 'main')
+  await until('rows move', async () =>
+    ['copying', 'catching-up', 'comparing', 'holding'].includes((await statusOf(shop)).step),
+  )
+  const killPrimary = async (name: string): Promise<void> => {
+    const before = (await shop.status()).databases.find(one => one.name === name)
+    process.kill(before?.servers.find(one => one.role === 'primary')?.pid as number, 'SIGKILL')
+    await until('the shard has another primary', async () => {
+      const now = (await shop.status()).databases.find(one => one.name === name)
+      return now !== undefined && now.epoch > (before?.epoch ?? 0) && now.state !== 'failing-over'
+    })
+  }
+  await killPrimary('main-s1')
+  const moved = await begun
+  assert.equal(moved.code, 0, moved.out + moved.error)
+  t.diagnostic(moved.out.split('\n').slice(-12).join('\n'))
+  assert.deepEqual(await ask('SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids FROM orders'), [
+    { n: 40_000, ids: 40_000 },
+  ])
+  const before = await statusOf(shop)
+  assert.equal(before.step, 'reversible')
+  await killPrimary('main-s2')
+  await until('the way back is lost', async () => /was replaced|no slot/.test((await statusOf(shop)).wayBack))
+  const back = await shop.run('db', 'reshard', 'main', '--rollback')
+  assert.match(back.error, /there is no way back.*SYSTEM_RESHARD_REFUSED/s)
+  const finished = await shop.run('db', 'reshard', 'main', '--finish')
+  assert.match(finished.out, /main: done/, finished.error)
+  assert.deepEqual(await ask('SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids FROM orders'), [
+    { n: 40_000, ids: 40_000 },
+  ])
   await shop.run('stop')
 })

@@ -111,12 +111,19 @@ async function eachIdentity(
 
 // --- publications, slots, origins ---------------------------------------------------------------------------------
 
-/** At the source: what is followed, and from where. A slot that is there already stays: it began earlier. */
+/** At the source: what is followed, and from where. A slot that is whole already stays: it began earlier. */
 export async function openStream(
   ask: AskOne,
   { from, publication, slot, tables }: MoveStream,
 ): Promise<void> {
   const { shard } = from
+  // Who asked for it has died, and the server may be making it still: it would begin later than what relies on it.
+  const [half] = await ask(
+    shard,
+    `SELECT FROM pg_replication_slots WHERE slot_name = '${slot}' AND (active OR confirmed_flush_lsn IS NULL)`,
+    shortMs,
+  )
+  if (half !== undefined) await dropSlots(ask, shard, `= '${slot}'`)
   const [known] = await ask(shard, `SELECT FROM pg_publication WHERE pubname = '${publication}'`, shortMs)
   if (known === undefined)
     await withLocks(
