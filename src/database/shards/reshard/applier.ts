@@ -338,8 +338,12 @@ class Life {
     switch (message.kind) {
       case 'begin':
         while (message.finalLsn >= this.#options.barrier()) {
-          await this.#flush()
-          // Commits come in their order: there is none before this one. (The barrier may be another by now.)
+          if (this.#end !== 0) {
+            // The barrier may be another then.
+            await this.#flush()
+            continue
+          }
+          // Commits come in their order: all before this one are applied.
           this.#options.applied(message.finalLsn, 0)
           await this.#options.waits()
         }

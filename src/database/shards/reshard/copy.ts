@@ -3,8 +3,9 @@
 
 import type pg from 'pg'
 import type { ReplicationStream } from '../../backup/replication.ts'
+import { literal } from './changes.ts'
 import type { MovedTable, MoveProgress, MoveStream } from './contract.ts'
-import { cut, openReader, openWriter, quotedName, tableName } from './places.ts'
+import { cut, openReader, openWriter, quotedName, saidBy, tableName } from './places.ts'
 
 /** Bytes that wait for the target's socket before the source is left waiting. */
 const unsentBytesMax = 4 << 20
@@ -45,14 +46,15 @@ export async function copyTable(
     signal.throwIfAborted()
     await writer.query('BEGIN')
     await writer.query(`DELETE FROM ONLY ${target} WHERE ${table.where}`)
+    const format = await formatOf(writer, table)
     const out = reader.run(
-      `COPY (SELECT ${columns} FROM ONLY ${target} WHERE ${table.where}) TO STDOUT (FORMAT binary)`,
+      `COPY (SELECT ${columns} FROM ONLY ${target} WHERE ${table.where}) TO STDOUT (FORMAT ${format})`,
     )
     let bytes = 0
     let told = 0
     const rows = await copyIn(
       writer,
-      `COPY ${target} (${columns}) FROM STDIN (FORMAT binary)`,
+      `COPY ${target} (${columns}) FROM STDIN (FORMAT ${format})`,
       out,
       chunk => {
         bytes += chunk
@@ -67,11 +69,25 @@ export async function copyTable(
     return position
   } catch (error) {
     signal.throwIfAborted()
-    throw error
+    const said = saidBy(error)
+    throw said === (error as Error).message ? error : new Error(`${name}: ${said}`, { cause: error })
   } finally {
     signal.removeEventListener('abort', stop)
     stop()
   }
+}
+
+/** Some types of extensions have no binary form. */
+async function formatOf(client: pg.Client, table: MovedTable): Promise<'binary' | 'text'> {
+  const { rows } = await client.query(
+    `WITH RECURSIVE parts AS (
+      SELECT t.oid, t.typelem, t.typbasetype, t.typrelid, t.typsend, t.typreceive FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        WHERE a.attrelid = ${literal(tableName(table))}::regclass AND a.attnum > 0 AND NOT a.attisdropped
+      UNION SELECT t.oid, t.typelem, t.typbasetype, t.typrelid, t.typsend, t.typreceive FROM parts p JOIN pg_type t
+        ON t.oid IN (p.typelem, p.typbasetype) OR t.oid IN (SELECT b.atttypid FROM pg_attribute b WHERE b.attrelid = p.typrelid AND b.attnum > 0))
+    SELECT FROM parts WHERE typsend = 0 OR typreceive = 0 LIMIT 1`,
+  )
+  return rows.length === 0 ? 'binary' : 'text'
 }
 
 /** Temporary slots are their session's; names are everybody's. */
