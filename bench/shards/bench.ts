@@ -1,5 +1,6 @@
-// A sharded database: what placing a key costs, beside npm's hashring, and what a statement of one shard costs the router,
-// beside the router of a database that is not sharded. See README.md for what is counted.
+// A sharded database: what placing a key costs, beside npm's hashring; what a statement of one shard costs the router, beside
+// the router of a database that is not sharded; how far a statement over four shards goes, and what the router holds of many
+// rows. See README.md for what is counted.
 
 import { join } from 'node:path'
 import { packageVersion } from '../lib/machine.ts'
@@ -9,6 +10,7 @@ import { isWanted, peerCore } from '../lib/rounds.ts'
 import { figure, median, percent, ratio, spread } from '../lib/statistics.ts'
 import type { BenchOptions } from '../run.ts'
 import type { Placing } from './placement-program.ts'
+import { memory, scatter } from './scatter.ts'
 import { single } from './single.ts'
 import { ways } from './ways.ts'
 
@@ -16,6 +18,8 @@ export async function run(options: BenchOptions): Promise<string> {
   const made: string[] = []
   if (isWanted(options, 'placement')) made.push(`### Placing a key\n\n${await placement(options)}`)
   if (isWanted(options, 'single')) made.push(`### A statement of one shard\n\n${await single(options)}`)
+  if (isWanted(options, 'scatter')) made.push(`### A statement over four shards\n\n${await scatter(options)}`)
+  if (isWanted(options, 'memory')) made.push(`### Many rows\n\n${await memory(options)}`)
   return made.join('\n\n')
 }
 

@@ -193,7 +193,7 @@ export default defineSystem({
       retry: { attempts: 2 },
       env: {
         BOXOFFICE_CACHE: caching ? 'on' : 'off',
-        ...(shards > 0 && { BOXOFFICE_SHARDS: String(shards) }),
+        ...(shards > 0 && { BOXOFFICE_SHARDED: 'on' }),
       },
     },
     premiere: {
@@ -205,7 +205,7 @@ export default defineSystem({
         PREMIERE_SEATS: String(premiereSeats),
         PREMIERE_EACH: String(seatsEach),
         ...(opens && { PREMIERE_OPENS: opens }),
-        ...(shards > 0 && { BOXOFFICE_SHARDS: String(shards) }),
+        ...(shards > 0 && { BOXOFFICE_SHARDED: 'on' }),
       },
     },
   },

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 const folder = new URL('migrations/', import.meta.url)
 /** What a database of several shards has instead. */
-const shardedFolder = process.env.BOXOFFICE_SHARDS ? new URL('migrations/sharded/', import.meta.url) : folder
+const shardedFolder = process.env.BOXOFFICE_SHARDED ? new URL('migrations/sharded/', import.meta.url) : folder
 /** Any number, the same in each instance. Held by a transaction, so it needs no connection of its own and can't be left behind. */
 const lock = 7_264_110
 
