@@ -352,7 +352,7 @@ export const commands: readonly CommandDefinition[] = [
     name: 'db',
     summary: 'Look at the databases, move the primary, repair, back up, restore, log in',
     details:
-      'NAME is needed where there are several databases. `switchover` is planned: nobody gets an error for a transaction that ends within the hold. `failover` gives the primary up; with --lossy also when acknowledged commits may be missing. `rebuild` makes a replica anew. `pause` stops failovers and repairs until `resume`. `shards` shows what lies on each shard of a database that has `shards`; `reshard` moves rows between shards while clients go on: without an option evenly over all shards of the file; `--status` shows how far it is, `--finish` deletes what is left behind, `--rollback` brings everything back (docs/operate/resharding.md). `drift` compares their schemas, `dangling` looks for references (foreign keys that are NOT ENFORCED) to rows that no shard has. `verify` compares rows between primary and replicas. `restore` fills a database of a new name, and touches no other. `reset` deletes all data of a database of a stopped system, and asks first. docs/operate/databases.md says more. Exit code 1 where `verify`, `drift` or `dangling` find something, or a drill a bad backup.',
+      'NAME is needed where there are several databases. `switchover` is planned: nobody gets an error for a transaction that ends within the hold. `failover` gives the primary up; with --lossy also when acknowledged commits may be missing. `rebuild` makes a replica anew. `pause` stops failovers and repairs until `resume`. `shards` shows what lies on each shard of a database that has `shards`; `reshard` moves rows between shards while clients go on: without an option evenly over all shards of the file; `--status` shows how far it is, `--finish` deletes what is left behind, `--rollback` brings everything back (docs/operate/resharding.md). `drift` compares their schemas, `dangling` looks for references (foreign keys that are NOT ENFORCED) to rows that no shard has. `verify` compares rows between primary and replicas. `export` writes the rows of every table into an empty folder, as they were at one moment, on all shards (docs/operate/export.md). `restore` fills a database of a new name, and touches no other. `reset` deletes all data of a database of a stopped system, and asks first. docs/operate/databases.md says more. Exit code 1 where `verify`, `drift` or `dangling` find something, or a drill a bad backup.',
     arguments: [
       {
         name: 'action',
@@ -373,6 +373,7 @@ export const commands: readonly CommandDefinition[] = [
           'reshard',
           'drift',
           'dangling',
+          'export',
           'verify',
           'backup',
           'backups',
@@ -386,8 +387,9 @@ export const commands: readonly CommandDefinition[] = [
     options: [
       {
         flags: '--to <what>',
-        text: 'switchover, failover: the server; restore: a moment (ISO 8601) or latest',
+        text: 'switchover, failover: the server; restore: a moment (ISO 8601) or latest; export: the folder',
       },
+      { flags: '--format <how>', text: 'export: csv (default) or binary, as COPY writes them' },
       { flags: '--lossy', text: 'failover: also when acknowledged commits may be missing' },
       { flags: '--reason <text>', text: 'pause: why, for whoever looks at the status' },
       {
@@ -421,6 +423,7 @@ export const commands: readonly CommandDefinition[] = [
       ['db reshard', 'even over all shards, after `shards.count` was raised'],
       ['db reshard --split 1 --into 3', 'half of shard 1 goes to shard 3'],
       ['db shards', 'rows, bytes, reads and writes of each table, shard by shard'],
+      ['db export main --to exports/monday', 'every table as CSV, one moment over all shards'],
       ['db rebuild main-3', 'a replica that has to be copied again'],
       ['db restore main --to 2026-03-04T05:06:07Z', 'as it was then, as main-restored'],
       ['db reset main', 'delete all its data (the system is stopped)'],

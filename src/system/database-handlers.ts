@@ -62,9 +62,10 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     verify: async (name, progress) =>
       (await tools()).verify(databases().group(name), progressOf(name, progress)),
     drift: async (name, progress) =>
-      (await reports()).driftReport(name, databases().shardGroups(name), progress),
+      (await reports()).driftReport(name, databases().mappedGroups(name), progress),
     dangling: async (name, progress) =>
-      (await reports()).danglingReport(name, databases().shardGroups(name), progress),
+      (await reports()).danglingReport(name, databases().mappedGroups(name), progress),
+    export: (name, ask, progress) => databases().exports(name).run(name, ask, progressOf(name, progress)),
     backup: async (name, progress) => (await tools()).backUp(backupsOf(name), progressOf(name, progress)),
     backups: async name => (await tools()).backupsView(backupsOf(name)),
     restore: async (name, { to, into }, progress) => {

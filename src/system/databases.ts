@@ -22,6 +22,7 @@ import {
 } from './compile-databases.ts'
 import type { ShardsView } from './control/database-views.ts'
 import type { OperationResult } from './control/handlers.ts'
+import { Exports } from './exports.ts'
 import { systemFailures } from './failures.ts'
 import { Reshards, type ReshardWish } from './reshards.ts'
 import type { RouterProcess } from './router-process.ts'
@@ -63,6 +64,7 @@ export class Databases {
   readonly #held = new Map<string, Held>()
   readonly #maps: ShardMaps
   readonly #reshards: Reshards
+  readonly #exports: Exports
   #adopted = false
   #pushing: Promise<void> | null = null
   #next: Promise<void> | null = null
@@ -85,6 +87,28 @@ export class Databases {
       nowUs: () => options.clock.wall(),
       say: (database, level, text) => options.tell(level === 'info' ? 'decision' : 'warning', database, text),
     })
+    this.#exports = new Exports({
+      map: name => (this.#shardsHeld(name).length > 0 ? this.#maps.current(name) : null),
+      routed: name => this.#routedParts(name),
+      resharding: name => this.#reshards.active(name),
+      push: () => this.#push(),
+      drained: async (database, timeoutMs) =>
+        !options.router.replacesAnother && (await options.router.drained(database, timeoutMs)),
+    })
+  }
+
+  /** Throws SYSTEM_DATABASE_UNKNOWN. */
+  exports(name: string): Exports {
+    if (this.#shardsHeld(name).length === 0) this.#find(name)
+    return this.#exports
+  }
+
+  #routedParts(name: string): Map<string, RoutedDatabase | null> {
+    const map = this.#maps.current(name)
+    if (map !== null && this.#shardsHeld(name).length > 0)
+      return new Map(map.shards.map(id => [id, this.#routedShard(name, id)]))
+    const { compiled, topology, group } = this.#find(name)
+    return new Map([['', topology === null ? null : routedDatabase(compiled, topology, group.roles)]])
   }
 
   /** The router was taken back from a supervisor that had ended, and with it the servers. */
@@ -370,7 +394,9 @@ export class Databases {
           return one === undefined ? [] : this.#routed(one, current)
         })
         if (map === null || groups?.length !== map.shards.length) return before === undefined ? [] : [before]
-        return [shardedDatabase(front, map, groups, this.#reshards.told(name))]
+        const told = this.#reshards.told(name)
+        const holds = this.#exports.holds(name) ? { ...told, holding: true } : told
+        return [shardedDatabase(front, map, groups, holds)]
       }),
     ]
   }
@@ -430,6 +456,13 @@ export class Databases {
   /** As it holds now, on all servers. */
   async #installMap(database: string): Promise<void> {
     for (const held of this.#shardsHeld(database)) await this.#makeShard(held, () => {})
+  }
+
+  /** Those that have rows: a shard that the file has added has no tables yet. Throws SYSTEM_DATABASE_UNSHARDED. */
+  mappedGroups(name: string): ShardGroup[] {
+    const groups = this.shardGroups(name)
+    const map = this.#maps.current(name)
+    return groups.filter(({ id }) => map?.shards.includes(id) === true)
   }
 
   #unsharded(name: string): Failure {

@@ -23,6 +23,7 @@ type Names =
   | 'shardMapMoved'
   | 'shardMapBroken'
   | 'reshardRefused'
+  | 'exportRefused'
   | 'databaseUserUnknown'
   | 'databaseRunning'
   | 'backupUnasked'
@@ -217,6 +218,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
   reshardRefused: {
     when: 'A resharding is asked for that can not be, or not now: nothing would move, a shard is not in the file, or another one is under way.',
     advice: 'Do as the sentence says; `tenfold db reshard --status` shows what is under way.',
+    status: 409,
+  },
+  exportRefused: {
+    when: 'An export is asked for that can not be, or not now: its folder is not empty, rows move between shards, or clients would have waited for too long.',
+    advice: 'Name an empty folder, and export when fewer long transactions are open.',
     status: 409,
   },
   shardMapBroken: {

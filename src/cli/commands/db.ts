@@ -8,6 +8,7 @@ import { clientOf, showOperation } from '../connection.ts'
 import { backupsText, databasesText, settingsText, slowText } from '../database-text.ts'
 import { cliFailures } from '../failures.ts'
 import { shardsText } from '../shards-text.ts'
+import { exportRows } from './db-export.ts'
 import { psql } from './psql.ts'
 import { reshard } from './reshard.ts'
 
@@ -54,6 +55,7 @@ const actions: Readonly<Record<string, Action>> = {
   reshard: input => reshard(input, shardedOf),
   drift: async input => shardOperation(input, 'drift'),
   dangling: async input => shardOperation(input, 'dangling'),
+  export: exportRows,
   verify: operated((client, name, _, progress) => client.databases.verify(name, progress)),
   backup: operated((client, name, _, progress) => client.databases.backup(name, progress)),
   backups: async input => {

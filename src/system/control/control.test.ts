@@ -242,6 +242,7 @@ const databaseHandlers: ControlHandlers['databases'] = {
   }),
   reshardWish: async (_, what) => ({ text: what }),
   reshardView: async database => ({ database, current: null }),
+  export: async (_, { to, format }) => ({ text: `${to} ${format}` }),
   backup: async () => ({ text: 'done' }),
   backups: async () => ({ backups: [{ id: 'base-1', at, bytes: 4096, problem: '' }], text: 'kept' }),
   restore: async (_, { to, into }) => ({ text: `${to} ${into}` }),
@@ -524,6 +525,7 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseReshard: { path: '/v1/databases/main/reshard', body: { intent: { kind: 'even' } } },
   databaseReshardWish: { path: '/v1/databases/main/reshard-wish', body: { wish: 'finish' } },
   databaseReshardView: { path: '/v1/databases/main/reshard' },
+  databaseExport: { path: '/v1/databases/main/export', body: { to: '/tmp/export' } },
   databaseBackup: { path: '/v1/databases/main/backup' },
   databaseBackups: { path: '/v1/databases/main/backups' },
   databaseRestore: { path: '/v1/databases/main/restore', body: { to: 'latest', into: 'copy' } },
@@ -729,6 +731,7 @@ test('the client gives back answers, progress and failures', async t => {
   )
   assert.equal((await client.databases.reshardWish('main', 'rollBack')).text, 'rollBack')
   assert.deepEqual(await client.databases.reshardView('main'), { database: 'main', current: null })
+  assert.equal((await client.databases.export('main', { to: '/tmp/out' })).text, '/tmp/out csv')
   assert.equal((await client.databases.backup('main')).text, 'done')
   assert.equal((await client.databases.backups('main')).backups[0]?.id, 'base-1')
   assert.equal((await client.databases.restore('main', { to: 'latest' })).text, 'latest null')

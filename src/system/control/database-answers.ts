@@ -49,6 +49,14 @@ export function databaseAnswerers(
     databaseVerify: (_, input) => operation(progress => handlers.verify(name(input), progress)),
     databaseDrift: (_, input) => operation(progress => handlers.drift(name(input), progress)),
     databaseDangling: (_, input) => operation(progress => handlers.dangling(name(input), progress)),
+    databaseExport: (_, input) =>
+      operation(progress =>
+        handlers.export(
+          name(input),
+          { to: input.body.to as string, format: input.body.format as 'csv' },
+          progress,
+        ),
+      ),
     databaseBackup: (_, input) => operation(progress => handlers.backup(name(input), progress)),
     databaseBackups: async (_, input) => Response.json(await handlers.backups(name(input))),
     databaseRestore: (_, input) =>

@@ -30,6 +30,11 @@ export interface DatabaseClient {
   verify(name: string, onProgress?: OnProgress): Promise<DoneLine>
   drift(name: string, onProgress?: OnProgress): Promise<DoneLine>
   dangling(name: string, onProgress?: OnProgress): Promise<DoneLine>
+  export(
+    name: string,
+    options: { to: string; format?: 'csv' | 'binary' },
+    onProgress?: OnProgress,
+  ): Promise<DoneLine>
   backup(name: string, onProgress?: OnProgress): Promise<DoneLine>
   backups(name: string): Promise<BackupsView>
   restore(name: string, options: { to: string; into?: string }, onProgress?: OnProgress): Promise<DoneLine>
@@ -59,6 +64,7 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     verify: (name, onProgress) => operate(of(name, 'verify'), {}, onProgress),
     drift: (name, onProgress) => operate(of(name, 'drift'), {}, onProgress),
     dangling: (name, onProgress) => operate(of(name, 'dangling'), {}, onProgress),
+    export: (name, options, onProgress) => operate(of(name, 'export'), options, onProgress),
     backup: (name, onProgress) => operate(of(name, 'backup'), {}, onProgress),
     backups: name => json('GET', of(name, 'backups')),
     restore: (name, options, onProgress) => operate(of(name, 'restore'), options, onProgress),

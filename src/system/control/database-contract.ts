@@ -29,6 +29,7 @@ export type DatabaseOperation =
   | 'databaseVerify'
   | 'databaseDrift'
   | 'databaseDangling'
+  | 'databaseExport'
   | 'databaseBackup'
   | 'databaseBackups'
   | 'databaseRestore'
@@ -131,6 +132,14 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
   databaseVerify: act('verify', 'Compares the rows of every table between the primary and its replicas.'),
   databaseDrift: act('drift', 'Compares the schemas of the shards.'),
   databaseDangling: act('dangling', 'Looks for references over shards that point nowhere.'),
+  databaseExport: act(
+    'export',
+    'Writes the rows of every table into a folder of the supervisor’s host, as they were at one moment.',
+    z.strictObject({
+      to: z.string().min(1).max(1_000).describe('Absolute path; empty, or not there yet'),
+      format: z.enum(['csv', 'binary']).default('csv').describe('As COPY writes them'),
+    }),
+  ),
   databaseBackup: act('backup', 'Makes a base backup now.'),
   databaseBackups: look('backups', 'The base backups, and how far the log reaches.', backupsSchema),
   databaseRestore: act(

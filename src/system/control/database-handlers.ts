@@ -35,6 +35,12 @@ export interface DatabaseHandlers {
   verify(name: string, progress: Progress): Promise<OperationResult>
   drift(name: string, progress: Progress): Promise<OperationResult>
   dangling(name: string, progress: Progress): Promise<OperationResult>
+  /** `to`: an absolute path on the supervisor's host. */
+  export(
+    name: string,
+    ask: { readonly to: string; readonly format: 'csv' | 'binary' },
+    progress: Progress,
+  ): Promise<OperationResult>
   backup(name: string, progress: Progress): Promise<OperationResult>
   backups(name: string): Promise<BackupsView>
   restore(
