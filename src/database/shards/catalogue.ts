@@ -44,12 +44,12 @@ WHERE attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum LIMIT ${columnsM
 
 /** Whole indexes of plain columns, valid ones. */
 const uniqueSql = `
-SELECT indrelid, string_agg(attname, chr(1) ORDER BY place)
+SELECT indrelid, string_agg(attname, chr(1) ORDER BY place), indisprimary AND (relkind = 'p' OR NOT relhassubclass)
 FROM pg_index i JOIN pg_class c ON c.oid = indrelid JOIN pg_namespace n ON n.oid = relnamespace AND ${ours}
 CROSS JOIN LATERAL unnest(indkey::int2[]) WITH ORDINALITY AS keys (number, place)
 JOIN pg_attribute ON attrelid = indrelid AND attnum = number
 WHERE indisunique AND indisvalid AND indimmediate AND indpred IS NULL AND indexprs IS NULL AND place <= indnkeyatts
-GROUP BY indexrelid, indrelid`
+GROUP BY indexrelid, indrelid, indisprimary, relkind, relhassubclass ORDER BY indisprimary DESC, indexrelid`
 
 const functionsSql = `
 WITH names AS (
@@ -83,10 +83,12 @@ export async function readShardCatalogue(target: LinkTarget): Promise<ShardedCat
     if (relations.length > relationsMax) throw new Error(`more than ${relationsMax} tables`)
     const volatile = new Set((await query(builtinVolatileSql)).map(([name]) => name as string))
     const columns = columnsOf(await query(columnsSql), volatile)
-    const unique = uniqueOf(await query(uniqueSql))
+    const keys = await query(uniqueSql)
+    const unique = uniqueOf(keys)
+    const primary = new Set(keys.flatMap(([oid, , isPrimary]) => (isTrue(isPrimary) ? [oid as string] : [])))
     const calm = calmOf(await query(functionsSql))
     await query('COMMIT')
-    return { tables: tablesOf(relations, columns, unique), calm }
+    return { tables: tablesOf(relations, columns, unique, primary), calm }
   } finally {
     client.end().catch(() => undefined)
     client.connection.stream.destroy()
@@ -97,6 +99,7 @@ function tablesOf(
   relations: readonly Row[],
   columns: ReadonlyMap<string, readonly CatalogueColumn[]>,
   unique: ReadonlyMap<string, readonly (readonly string[])[]>,
+  primary: ReadonlySet<string>,
 ): Map<string, CatalogueTable> {
   const tables = new Map<string, CatalogueTable>()
   for (const [oid, schema, name, kind, definition, cascades, triggers] of relations) {
@@ -105,6 +108,7 @@ function tablesOf(
       columns: columns.get(oid as string) ?? [],
       ...(definition ? { definition } : {}),
       unique: unique.get(oid as string) ?? [],
+      ...(primary.has(oid as string) ? { primary: true as const } : {}),
       cascades: isTrue(cascades),
       triggers: isTrue(triggers),
     })
@@ -144,6 +148,7 @@ function callsOneOf(expression: string, names: ReadonlySet<string>): boolean {
   return false
 }
 
+/** The primary key first. */
 function uniqueOf(rows: readonly Row[]): Map<string, string[][]> {
   const found = new Map<string, string[][]>()
   for (const [oid, names] of rows) {

@@ -64,11 +64,12 @@ function allShards({ seats }: Input): readonly number[] {
   return seats.map.shards.map((_, index) => index)
 }
 
-function creation({ name, columns }: CombinePart): string {
+function creation({ name, columns, primary }: CombinePart): string {
   const list = columns.map(column => {
     const collation = column.collation === '' || column.collation === 'default' ? '' : collationOf(column)
     return `${quoted(column.name)} ${column.type}${collation}`
   })
+  if (primary !== undefined) list.push(`PRIMARY KEY (${quotedList(primary)})`)
   return `CREATE TEMPORARY TABLE ${quoted(name)} (${list.join(', ')}) ON COMMIT DROP`
 }
 

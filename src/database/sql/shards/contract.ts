@@ -15,8 +15,10 @@ export interface CatalogueTable {
   readonly columns: readonly CatalogueColumn[]
   /** Of a view. */
   readonly definition?: string
-  /** Column lists of unique and primary keys. */
+  /** Column lists of unique and primary keys, the primary key first. */
   readonly unique: readonly (readonly string[])[]
+  /** There is a primary key, of all its rows. */
+  readonly primary?: true
   /** Somebody's foreign key points here with CASCADE, SET NULL or SET DEFAULT. */
   readonly cascades: boolean
   readonly triggers: boolean
@@ -153,6 +155,8 @@ export type AcrossPlan =
   | {
       readonly how: 'move'
       readonly table: string
+      /** Where the rows are now; null: on any shard. */
+      readonly from: { readonly family: string; readonly keys: readonly (readonly KeySource[])[] } | null
       /** DELETE ... RETURNING the row as it shall be, in text. */
       readonly take: string
       readonly columns: readonly string[]
@@ -183,6 +187,8 @@ export interface CombinePart {
   readonly name: string
   /** Its columns and their types. */
   readonly columns: readonly { readonly name: string; readonly type: string; readonly collation: string }[]
+  /** The table's primary key, where the statement groups: other columns may depend on it. */
+  readonly primary?: readonly string[]
   /** Run on each shard (`all`), or by keys on the shards that have them. */
   readonly sql: string
   /** The table has the same rows everywhere: one shard is asked. */

@@ -142,6 +142,7 @@ function parts(
   everywhere: boolean,
 ): { parts: CombinePart[]; sql: string } | ShardRefusal {
   const bytes = Buffer.from(statement)
+  const groups = /\bgroup\s+by\b/i.test(statement)
   const made: CombinePart[] = []
   const pieces: { from: number; to: number; by: string }[] = []
   for (const ref of survey.refs) {
@@ -149,7 +150,7 @@ function parts(
     if (ref.columns === undefined)
       return refusal('shard-columns-unknown', `The columns of '${ref.table}' are not known yet.`)
     const name = `tenfold_part_${made.length + 1}`
-    made.push(partOf(ref, name, survey, pins))
+    made.push(partOf(ref, name, survey, pins, groups))
     const from = number(ref.range, 'location')
     const alias = field(ref.range, 'alias') === undefined ? ` AS ${quoted(ref.alias)}` : ''
     pieces.push({ from, to: nameEnd(bytes, from), by: `${name}${alias}` })
@@ -157,7 +158,7 @@ function parts(
   return { parts: made, sql: replaced(statement, pieces) }
 }
 
-function partOf(ref: TableRef, name: string, survey: Survey, pins: Pins): CombinePart {
+function partOf(ref: TableRef, name: string, survey: Survey, pins: Pins, groups: boolean): CombinePart {
   const all = survey.columns.has('*') || survey.natural || survey.columns.has(ref.alias)
   const known = ref.columns?.columns ?? []
   const needed = known.filter(column => all || survey.columns.has(column.name))
@@ -172,16 +173,32 @@ function partOf(ref: TableRef, name: string, survey: Survey, pins: Pins): Combin
   const filter = where.length === 0 ? '' : ` WHERE ${where.join(' AND ')}`
   const listed = columns.map(column => quoted(column.name)).join(', ')
   const tuples = pins.get(ref)
+  const primary = groups ? primaryOf(ref, columns) : null
   return {
     name,
     columns: columns.map(({ name: column, type, collation }) => ({ name: column, type, collation })),
     sql: `SELECT ${listed} FROM ${only}${quoted(schema)}.${quoted(table)} AS ${quoted(ref.alias)}${filter}`,
     ...(ref.place.kind === 'everywhere' ? { once: true as const } : {}),
+    ...(primary === null ? {} : { primary }),
     keys:
       tuples === undefined || ref.place.kind !== 'sharded'
         ? null
         : { family: ref.place.family, keys: tuples },
   }
+}
+
+/** Null: the table has none, the statement does not need it, or it holds on each shard only. */
+function primaryOf(
+  { columns, place }: TableRef,
+  needed: readonly { readonly name: string }[],
+): readonly string[] | null {
+  const [key] = columns?.primary === true ? columns.unique : []
+  if (key === undefined || !key.every(column => needed.some(({ name }) => name === column))) return null
+  const whole =
+    place.kind === 'everywhere' ||
+    place.kind === 'on' ||
+    (place.kind === 'sharded' && place.key.every(column => key.includes(column)))
+  return whole ? key : null
 }
 
 /** Conditions on this table alone that choose its rows, made of nothing but columns, values and plain functions. */
