@@ -25,7 +25,11 @@ export async function shardsView(
   map: ShardMap,
   groups: readonly ShardGroup[],
 ): Promise<ShardsView> {
-  const shards = await Promise.all(map.shards.map((id, index) => shardView(id, index, map, groups)))
+  // Shards that the file has added, and that hold nothing yet, come last.
+  const idle = groups.flatMap(({ id }) => (map.shards.includes(id) ? [] : [id]))
+  const shards = await Promise.all(
+    [...map.shards, ...idle].map((id, index) => shardView(id, index, map, groups)),
+  )
   return { database, mapVersion: map.version, shards }
 }
 
@@ -39,6 +43,8 @@ async function shardView(
   const primary = group?.topology.primary ?? null
   const base = { id, group: group?.spec.name ?? '', primary, slots: slotsOf(map, index) }
   if (group === undefined || primary === null) return { ...base, trouble: 'it has no primary', tables: [] }
+  if (index >= map.shards.length)
+    return { ...base, trouble: 'it holds nothing yet: `tenfold db reshard`', tables: [] }
   try {
     return { ...base, trouble: '', tables: await tablesOf(group, primary, map) }
   } catch (cause) {

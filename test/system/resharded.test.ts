@@ -110,6 +110,10 @@ test('one shard becomes two and four while a service writes; the supervisor is k
   describe(shop, 2)
   const more = await shop.run('reload')
   assert.equal(more.code, 0, more.error)
+  const idle = await shop.run('db', 'shards', 'main')
+  assert.match(idle.out, /shard 2 \(main-s2\).*it holds nothing yet: `tenfold db reshard`/)
+  const drift = await shop.run('db', 'drift', 'main')
+  assert.match(drift.out, /the schemas of 1 shards are the same/)
   const dry = await shop.run('db', 'reshard', 'main', '--dry-run')
   assert.equal(dry.code, 0, dry.out + dry.error)
   assert.match(
@@ -191,7 +195,8 @@ test('one shard becomes two and four while a service writes; the supervisor is k
   )
   const [sum] = (await ask('SELECT count(*)::int AS n FROM orders')) as { n: number }[]
   assert.equal(sum?.n, four.orders)
-  await shop.run('stop')
+  const stopped = await shop.run('stop')
+  assert.equal(stopped.code, 0, stopped.out + stopped.error)
 })
 
 test('a source fails over while its rows are copied, and after the switch: it begins again, and the way back is lost', async t => {
@@ -240,5 +245,11 @@ test('a source fails over while its rows are copied, and after the switch: it be
   assert.deepEqual(await ask('SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids FROM orders'), [
     { n: 40_000, ids: 40_000 },
   ])
-  await shop.run('stop')
+  await until('every server is back', async () =>
+    (await shop.status()).databases.every(({ servers }) =>
+      servers.every(one => one.lagBytes === 0 || one.role === 'primary'),
+    ),
+  )
+  const stopped = await shop.run('stop')
+  assert.equal(stopped.code, 0, stopped.out + stopped.error)
 })

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { reshardLine, reshardText } from './reshard-text.ts'
+
+const plain = { paint: (_: string, text: string) => text } as never
+
+const current = {
+  id: 'a1',
+  step: 'copying',
+  state: 'moving' as const,
+  begunAt: '2026-11-23T08:00:00.000Z',
+  moves: [
+    { family: 'public.orders', from: '1', into: '3', slots: 16 },
+    { family: 'shop.visits', from: '2', into: '3', slots: null },
+  ],
+  joining: ['3'],
+  tablesCopied: 1,
+  tables: [{ stream: '1>3', table: 'public.orders', rows: 70, bytes: 2_048 }],
+  changesApplied: 12,
+  holds: 0,
+  pauseMs: -1,
+  trouble: '',
+  wayBack: '',
+  wishes: [],
+}
+
+test('what moves, how far it is and what keeps it are told', () => {
+  assert.equal(reshardLine({ database: 'main', current }), 'main: copying rows, 70 rows (2.0 KB), 12 changes')
+  const text = reshardText({ database: 'main', current: { ...current, trouble: 'shard 3 is down' } }, plain)
+  assert.match(
+    text,
+    /shard 3 joins\n {2}16 slots of orders from shard 1 to 3\n {2}rows of shop.visits from shard 2 to 3/,
+  )
+  assert.match(text, /shard 3 is down/)
+  assert.equal(reshardText({ database: 'main', current: null }, plain), 'main was never resharded')
+})
+
+test('after the switch it says how long clients waited, and what comes next', () => {
+  const moved = { ...current, step: 'reversible', state: 'moved' as const, pauseMs: 71, holds: 2 }
+  const open = reshardText({ database: 'main', current: { ...moved, wayBack: 'open' } }, plain)
+  assert.match(open, /clients waited for 71 ms, at the 2\. attempt\nnext: .*--finish.*--rollback/)
+  const lost = reshardText({ database: 'main', current: { ...moved, wayBack: 'it failed over' } }, plain)
+  assert.match(lost, /there is no way back: it failed over\nnext: `tenfold db reshard --finish`$/)
+})
