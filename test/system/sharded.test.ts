@@ -84,6 +84,19 @@ test('one DATABASE_URL over two shards: rows are spread, a shard fails over, the
   assert.equal(dangling.code, 0, dangling.out + dangling.error)
   assert.match(dangling.out, /looked for on 2 shards: all are there/)
 
+  const folder = join(shop.directory, 'exports', 'first')
+  const exported = await shop.run('db', 'export', '--to', folder)
+  assert.equal(exported.code, 0, exported.out + exported.error)
+  assert.match(exported.out, /main as of \S+ is in \S+: \d+ rows in \d+ files, .*; clients waited for \d+ ms/)
+  const { tables: files } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as {
+    tables: { table: string; rows: number }[]
+  }
+  const rowsOf = (table: string): number =>
+    files.filter(one => one.table === table).reduce((sum, one) => sum + one.rows, 0)
+  assert.deepEqual([rowsOf('public.customers'), rowsOf('public.films')], [20, 2])
+  const again = await shop.run('db', 'export', 'main', '--to', folder)
+  assert.match(again.error, /first is not empty\..*SYSTEM_EXPORT_REFUSED/s)
+
   // The router looks through every shard for what commits have left behind.
   const token = readFileSync(join(shop.directory, '.tenfold', 'token'), 'utf8').trim()
   const metrics = await fetch(`${up.status.controlUrl}/metrics`, {

@@ -30,8 +30,11 @@ export type CutTaken =
   | { readonly kind: 'cut'; readonly cut: Cut }
   | { readonly kind: 'given-up'; readonly why: string }
 
-export const holdMsMax = 1_000
-export const triesMax = 10
+/** Of all that happens while clients are held; and of its first part, until nothing is open any more. */
+const holdMsMax = 1_000
+const drainMsMax = 700
+const triesMax = 10
+const answerMs = 10_000
 /** Clients go on in between, longer each time. */
 const pauseMs = 500
 const pollMs = 5
@@ -78,18 +81,38 @@ async function held(
   ports: CutPorts,
   tables: Tables,
 ): Promise<Snapshots | string> {
-  const end = performance.now() + holdMsMax
+  const begun = performance.now()
+  let taking: Promise<Snapshots | string> | null = null
   // Held or not, nothing is left held.
   try {
     await ports.hold(true)
-    const left = (): number => Math.max(1, end - performance.now())
-    if (!(await ports.drained(left()))) return 'clients had transactions open'
+    const end = begun + drainMsMax
+    if (!(await ports.drained(Math.max(1, end - performance.now())))) return 'clients had transactions open'
     const open = await Promise.all(readers.map(({ shard }) => stillOpen(ports, shard, end)))
     const writing = open.filter(one => one !== '')
     if (writing.length > 0) return writing.join('; ')
-    return await taken(readers, ports, tables)
+    taking = taken(readers, ports, tables)
+    const found = await within(taking, begun + holdMsMax - performance.now())
+    if (found !== null) return found
   } finally {
     await ports.hold(false)
+  }
+  // Snapshots that came too late say nothing; but who takes them has to be free again.
+  if ((await within(taking, answerMs)) === null)
+    throw new Error('a shard did not answer while clients were held')
+  return 'snapshots took too long'
+}
+
+/** Null: it took longer. */
+async function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>(resolve => {
+    timer = setTimeout(() => resolve(null), Math.max(1, ms))
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
