@@ -287,6 +287,7 @@ test('statements over several shards', { timeout: 120_000 }, async t => {
     const columns = ['id', 'amount', 'at', 'note', 'paid', 'weight']
     const plan: AcrossPlan = {
       how: 'move',
+      from: null,
       table: 'public.orders',
       take: 'DELETE FROM orders WHERE id >= $1 RETURNING id + 1000, amount, at, note, paid, weight',
       columns,

@@ -24,6 +24,9 @@ export function targetsOf(plan: ShardPlan, info: TextStatement['info'], of: Targ
       return [oneOf(plan.on, of)]
     case 'keys':
       return keyed(plan, info, of)
+    case 'all':
+      if (plan.across.how === 'move' && plan.across.from !== null) return keyed(plan.across.from, info, of)
+      return of.shards.map((_, index) => index)
     default:
       return of.shards.map((_, index) => index)
   }
@@ -38,7 +41,7 @@ function oneOf(on: Extract<ShardPlan, { kind: 'one' }>['on'], { shards, home }: 
 }
 
 function keyed(
-  plan: Extract<ShardPlan, { kind: 'keys' }>,
+  plan: Pick<Extract<ShardPlan, { kind: 'keys' }>, 'family' | 'keys'>,
   info: TextStatement['info'],
   { home, places }: TargetsOf,
 ): readonly number[] {

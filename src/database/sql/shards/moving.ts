@@ -6,7 +6,7 @@ import { parseSync } from 'libpg-query'
 import { field, list, opened, type Tree, text as textOf, truth } from '../tree.ts'
 import type { AcrossPlan, CombinePart, ShardPlan, ShardRefusal } from './contract.ts'
 import { refusal, refuse } from './refusals.ts'
-import { closedAt, nameEnd, replaced, tokenEnd } from './scan.ts'
+import { closedAt, nameEnd, replaced, wordAt } from './scan.ts'
 import { type SurveyContext, Surveyor, type TableRef } from './scope.ts'
 import { quoted } from './select.ts'
 
@@ -179,19 +179,4 @@ class Filter {
       throw new Unfiltered('Rows are being moved between shards: the statement must name one key.')
     return made
   }
-}
-
-/** A word of the statement itself, in no bracket. */
-function wordAt(bytes: Buffer, word: string): { readonly from: number; readonly to: number } | null {
-  let depth = 0
-  for (let at = 0; at < bytes.length; ) {
-    const end = tokenEnd(bytes, at)
-    const byte = bytes[at]
-    if (byte === 0x28 || byte === 0x5b) depth++
-    else if (byte === 0x29 || byte === 0x5d) depth--
-    else if (depth === 0 && end - at === word.length && bytes.latin1Slice(at, end).toUpperCase() === word)
-      return { from: at, to: end }
-    at = end
-  }
-  return null
 }

@@ -396,7 +396,13 @@ test('UPDATE, DELETE and MERGE go to the shards of their keys, and to all only w
     ['UPDATE orders SET price = 1 WHERE customer_id = 5', 'keys 5 writes else shard-write-tables'],
     ['UPDATE orders SET price = 1 WHERE customer_id IN (1, 2)', 'keys 1,2 writes else write'],
     ['UPDATE orders SET price = random() WHERE customer_id IN (1, 2)', 'keys 1,2 writes else shard-volatile'],
-    ['UPDATE orders SET customer_id = 6 WHERE customer_id = 5', 'shard-key-update'],
+    ['UPDATE orders SET customer_id = 6 WHERE customer_id = 5', 'all writes move'],
+    [
+      'UPDATE orders SET customer_id = $1, price = 2 WHERE customer_id = $1',
+      'keys $1 writes else shard-write-tables',
+    ],
+    ['UPDATE orders SET customer_id = 6 WHERE id = 5', 'shard-broadcast'],
+    ['UPDATE orders SET customer_id = 6 WHERE customer_id = 5 RETURNING id', 'shard-key-update'],
     ['UPDATE orders SET price = 1', 'shard-broadcast'],
     ['DELETE FROM orders WHERE id = 1', 'shard-broadcast'],
     [

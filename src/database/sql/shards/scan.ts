@@ -143,3 +143,18 @@ export function replaced(
   }
   return out + bytes.utf8Slice(at, bytes.length)
 }
+
+/** A word of the statement itself, in no bracket. */
+export function wordAt(bytes: Buffer, word: string): { readonly from: number; readonly to: number } | null {
+  let depth = 0
+  for (let at = 0; at < bytes.length; ) {
+    const end = tokenEnd(bytes, at)
+    const byte = bytes[at]
+    if (byte === 0x28 || byte === 0x5b) depth++
+    else if (byte === 0x29 || byte === 0x5d) depth--
+    else if (depth === 0 && end - at === word.length && bytes.latin1Slice(at, end).toUpperCase() === word)
+      return { from: at, to: end }
+    at = end
+  }
+  return null
+}

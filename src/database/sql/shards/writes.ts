@@ -5,6 +5,7 @@ import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { builtinFunctions } from '../builtins.generated.ts'
 import { field, list, opened, type Tree, text } from '../tree.ts'
 import type { AcrossPlan, ShardPlan } from './contract.ts'
+import { keyUpdatePlan } from './key-update.ts'
 import { commonPin, type Pins, pinsOf, sourceOf, type Tuple } from './pins.ts'
 import { refusal, refuse } from './refusals.ts'
 import { splitValues } from './scan.ts'
@@ -255,8 +256,12 @@ function changePlan(
     type === 'UpdateStmt'
       ? [statement]
       : list(statement, 'mergeWhenClauses').map(one => field(one, 'MergeWhenClause') ?? {})
-  if (updates.some(one => text(one, 'commandType') !== 'CMD_INSERT' && updatesKey(one, target, map)))
-    return refuse('shard-key-update', `The statement changes the key of '${target.table}'.`)
+  if (updates.some(one => text(one, 'commandType') !== 'CMD_INSERT' && updatesKey(one, target, map))) {
+    if (type === 'UpdateStmt') {
+      const moves = keyUpdatePlan(statement, target, others, survey, context, volatileOf(survey)[0])
+      if (moves !== null) return moves
+    } else return refuse('shard-key-update', `The statement changes the key of '${target.table}'.`)
+  }
   const pins = pinsOf(survey, map)
   const pinned = commonPin([target, ...others], pins)
   if (type === 'MergeStmt') {
