@@ -174,6 +174,24 @@ test('a file with more shards changes nothing, one with fewer must leave out emp
   assert.equal(kept.map.version, 3)
 })
 
+test('a shard that goes from the middle takes no other shard with it', () => {
+  const two = firstMap(specOf(2, byHash))
+  const four = changed(two, { kind: 'even', shards: ['1', '2', '4', '3'] }).next
+  assert.deepEqual(four.shards, ['1', '2', '4', '3'])
+  const merged = changed(four, { kind: 'merge', from: '4', into: '2' }).next
+  const isolated = changed(merged, { kind: 'isolate', family: 'public.rows', key: ['7'], into: '3' }).next
+  const fewer = mergeMap(isolated, specOf(3, byHash))
+  assert.ok(fewer.kind === 'changed')
+  assert.deepEqual(fewer.map.shards, ['1', '2', '3'])
+  assert.deepEqual(mapTroubles(fewer.map), [])
+  const [before, after] = [compilePlacement(isolated), compilePlacement(fewer.map)]
+  for (const key of keys) {
+    const [one, other] = [before.place('public.rows', [key]), after.place('public.rows', [key])]
+    assert.ok('shard' in one && 'shard' in other)
+    assert.equal(isolated.shards[one.shard], fewer.map.shards[other.shard], key)
+  }
+})
+
 test('a file goes on matching a map whose slots, ranges or keys were moved', () => {
   for (const rule of [byHash, byRing, byRange]) {
     const map = firstMap(specOf(2, rule))

@@ -3,7 +3,7 @@
 
 import type { Family, PlacementRule, ShardMap } from './contract.ts'
 import { canonicalKey } from './key.ts'
-import { mapTroubles, ruleOf, shardsOfRule } from './map.ts'
+import { mapTroubles, ruleOf, shardsOfRule, withShards } from './map.ts'
 import { compilePlacement } from './placement.ts'
 import type { ReshardIntent, ReshardPlan, ShardMove } from './reshard-contract.ts'
 import { ringSlots } from './ring.ts'
@@ -235,36 +235,7 @@ function splitRule(rule: PlacementRule, from: number, into: number): PlacementRu
 
 /** Whatever was on `from` is on `into`. */
 function replaced(rule: PlacementRule, from: number, into: number): PlacementRule {
-  const other = (shard: number): number => (shard === from ? into : shard)
-  const otherOrNull = (shard: number | null): number | null => (shard === null ? null : other(shard))
-  switch (rule.by) {
-    case 'hash':
-    case 'consistent':
-      return { ...rule, slots: rule.slots.map(other) }
-    case 'range':
-    case 'time':
-      return { ...rule, ranges: rule.ranges.map(one => ({ ...one, shard: other(one.shard) })) }
-    case 'list':
-      return {
-        ...rule,
-        lists: rule.lists.map(one => ({ ...one, shard: other(one.shard) })),
-        otherwise: otherOrNull(rule.otherwise),
-      }
-    case 'geo':
-      return {
-        ...rule,
-        regions: rule.regions.map(one => ({ ...one, shard: other(one.shard) })),
-        otherwise: otherOrNull(rule.otherwise),
-      }
-    case 'directory':
-      return { ...rule, otherwise: otherOrNull(rule.otherwise) }
-    case 'list-then':
-      return {
-        ...rule,
-        lists: rule.lists.map(one => ({ ...one, rule: replaced(one.rule, from, into) })),
-        otherwise: rule.otherwise === null ? null : replaced(rule.otherwise, from, into),
-      }
-  }
+  return withShards(rule, shard => (shard === from ? into : shard))
 }
 
 // --- which rows go where ----------------------------------------------------------------------------------------

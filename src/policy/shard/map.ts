@@ -134,7 +134,7 @@ export function mergeMap(map: ShardMap, spec: ShardsSpec): MapMerge {
       return { kind: 'refused', table: name, why: 'its rows are placed otherwise already' }
     tables[name] = before ?? place
     if (place.kind !== 'sharded') continue
-    const known = map.families[place.family]
+    const known = families[place.family] ?? keptFamily(map.families[place.family], map, kept)
     const wanted = fresh.families[place.family]
     if (known !== undefined && wanted !== undefined && !sameKind(known, wanted))
       return { kind: 'refused', table: place.family, why: 'its rows are placed by another rule already' }
@@ -156,6 +156,20 @@ function sameKind(one: Family, other: Family): boolean {
   if (one.rule.by === 'consistent' && other.rule.by === 'consistent')
     return one.rule.slots.length === other.rule.slots.length && one.rule.points === other.rule.points
   return withoutShards(one.rule) === withoutShards(other.rule)
+}
+
+/** By the indexes that its shards have when others are gone. */
+function keptFamily(family: Family | undefined, map: ShardMap, kept: readonly string[]): Family | undefined {
+  if (family === undefined || kept.length === map.shards.length) return family
+  const other = (shard: number): number => kept.indexOf(map.shards[shard] as string)
+  const { exceptions } = family
+  return {
+    ...family,
+    rule: withShards(family.rule, other),
+    ...(exceptions === undefined
+      ? {}
+      : { exceptions: exceptions.map(one => ({ ...one, shard: other(one.shard) })) }),
+  }
 }
 
 /** What a rule tells apart, wherever it then lies. */
@@ -198,6 +212,39 @@ export function shardsOfRule(rule: PlacementRule): number[] {
         ...rule.lists.flatMap(one => shardsOfRule(one.rule)),
         ...(rule.otherwise === null ? [] : shardsOfRule(rule.otherwise)),
       ]
+  }
+}
+
+/** The same rule with other shards. */
+export function withShards(rule: PlacementRule, other: (shard: number) => number): PlacementRule {
+  const otherOrNull = (shard: number | null): number | null => (shard === null ? null : other(shard))
+  switch (rule.by) {
+    case 'hash':
+    case 'consistent':
+      return { ...rule, slots: rule.slots.map(other) }
+    case 'range':
+    case 'time':
+      return { ...rule, ranges: rule.ranges.map(one => ({ ...one, shard: other(one.shard) })) }
+    case 'list':
+      return {
+        ...rule,
+        lists: rule.lists.map(one => ({ ...one, shard: other(one.shard) })),
+        otherwise: otherOrNull(rule.otherwise),
+      }
+    case 'geo':
+      return {
+        ...rule,
+        regions: rule.regions.map(one => ({ ...one, shard: other(one.shard) })),
+        otherwise: otherOrNull(rule.otherwise),
+      }
+    case 'directory':
+      return { ...rule, otherwise: otherOrNull(rule.otherwise) }
+    case 'list-then':
+      return {
+        ...rule,
+        lists: rule.lists.map(one => ({ ...one, rule: withShards(one.rule, other) })),
+        otherwise: rule.otherwise === null ? null : withShards(rule.otherwise, other),
+      }
   }
 }
 
