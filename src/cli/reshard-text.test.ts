@@ -25,7 +25,7 @@ const current = {
 }
 
 test('what moves, how far it is and what keeps it are told', () => {
-  assert.equal(reshardLine({ database: 'main', current }), 'main: copying rows, 70 rows (2.0 KB), 12 changes')
+  assert.equal(reshardLine({ database: 'main', current }), 'main: copying rows, 70 rows (2 KB), 12 changes')
   const text = reshardText({ database: 'main', current: { ...current, trouble: 'shard 3 is down' } }, plain)
   assert.match(
     text,

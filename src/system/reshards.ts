@@ -77,9 +77,9 @@ export class Reshards {
     for (const { executor } of this.#held.values()) executor.start()
   }
 
+  /** Routers are told the same until they stop: rows lie where they lie. */
   async stop(): Promise<void> {
     const all = [...this.#held.values()]
-    this.#held.clear()
     await Promise.all(all.map(({ executor }) => executor.stop()))
     for (const { close } of all) close()
   }
