@@ -51,6 +51,9 @@ interface Submitted {
 /** Bytes that may wait for the reader before the socket is paused. One message (at most 128 KB) comes on top. */
 const waitingBytesMax = 1 << 20
 
+/** Messages that were taken and are still in the list. */
+const takenMax = 1024
+
 /** One command on its way: rows are kept (there are few), copied bytes are read one by one. */
 export class ReplicationStream {
   readonly rows: Row[] = []
@@ -58,6 +61,8 @@ export class ReplicationStream {
   readonly bothWays: boolean
   readonly #connection: RawConnection
   #waiting: Buffer[] = []
+  /** How many of them were taken: many small messages may wait, and moving all of them for each is dear. */
+  #takenCount = 0
   #waitingBytes = 0
   #paused = false
   #over = false
@@ -71,13 +76,13 @@ export class ReplicationStream {
 
   /** There is a message that can be read at once. */
   get waits(): boolean {
-    return this.#waiting.length > 0
+    return this.#waiting.length > this.#takenCount
   }
 
   /** The next copied message; null at the command's good end. Throws what the server or the connection said. */
   async next(): Promise<Buffer | null> {
     for (;;) {
-      const first = this.#waiting.shift()
+      const first = this.#waiting[this.#takenCount]
       if (first !== undefined) return this.#taken(first)
       if (this.#error !== null) throw this.#error
       if (this.#over) return null
@@ -93,6 +98,11 @@ export class ReplicationStream {
   }
 
   #taken(bytes: Buffer): Buffer {
+    this.#takenCount++
+    if (this.#takenCount >= takenMax || this.#takenCount * 2 >= this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#takenCount)
+      this.#takenCount = 0
+    }
     this.#waitingBytes -= bytes.length
     if (this.#paused && this.#waitingBytes < waitingBytesMax / 2) {
       this.#paused = false
