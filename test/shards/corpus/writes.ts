@@ -318,7 +318,15 @@ export const corpusWrites: readonly WriteScript[] = [
     'COMMIT',
   ),
   // The key.
-  one('UPDATE customers SET id = 500 WHERE id = 1', undefined, 'shard-key-update'),
+  one('UPDATE customers SET id = 500 WHERE id = 1'),
+  one("UPDATE customers SET id = $1, name = 'moved', spent = spent + 1 WHERE id IN (3, $2)", [501, 4]),
+  one("UPDATE accounts SET account = account || '-old', balance = balance / 3 WHERE balance > 10"),
+  one("UPDATE pairs SET a = 'Z', b = b + 1000"),
+  one('UPDATE things SET id = parent WHERE parent IS NOT NULL'),
+  one("UPDATE tenants SET region = 'us' WHERE region = 'eu'"),
+  one('UPDATE events SET at = at + 37 WHERE kind IS NOT NULL'),
+  one('UPDATE customers SET id = 502 WHERE id = 5 RETURNING id', undefined, 'shard-key-update'),
+  one('UPDATE orders SET customer = 3 WHERE customer = 4', undefined, 'shard-key-update'),
   one(
     "INSERT INTO accounts VALUES ('acc-1-1', 1) ON CONFLICT (account) DO UPDATE SET account = 'other'",
     undefined,
