@@ -335,3 +335,12 @@ test('what ran over several shards leaves no connection in use and no transactio
   )
   assert.deepEqual(prepared.flat(), [])
 })
+
+test('trap: a request to cancel that comes late leaves no transaction open', async () => {
+  await sharded.query('SET tenfold.allow_broadcast TO on')
+  for (let round = 0; round < 200; round++) {
+    assert.deepEqual(await said(sharded, 'UPDATE orders SET nothing = 1'), { code: '42703', detail: '' })
+    const found = await said(sharded, 'SELECT count(*) FROM orders WHERE customer = 1')
+    assert.ok('rows' in found, JSON.stringify(found))
+  }
+})

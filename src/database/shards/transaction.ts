@@ -12,6 +12,7 @@ import { TransactionJournal } from './journal.ts'
 import type { Seat } from './seat.ts'
 import type { Seats } from './seats.ts'
 import { StatementFailed, tagOf } from './statement-failed.ts'
+import { undo } from './undo.ts'
 
 const plainBegin = 'BEGIN'
 
@@ -134,7 +135,10 @@ export class ShardTransaction implements ShardSeats {
 
   /** Said to all that are in it. The first error is thrown when all have answered. */
   async tellMembers(sql: string): Promise<void> {
-    const ends = await Promise.all(this.members.map(seat => seat.command(sql)))
+    const takesBack = /^\s*rollback\b/i.test(sql)
+    const ends = await Promise.all(
+      this.members.map(seat => (takesBack ? undo(seat, sql) : seat.command(sql))),
+    )
     for (const end of ends) tagOf(end)
   }
 
@@ -169,7 +173,7 @@ export class ShardTransaction implements ShardSeats {
   async rollback(): Promise<void> {
     const { members } = this
     await Promise.allSettled([...this.#joining.values()])
-    await Promise.allSettled(members.map(seat => seat.command('ROLLBACK')))
+    await Promise.allSettled(members.map(seat => undo(seat, 'ROLLBACK')))
     this.#ended()
   }
 
