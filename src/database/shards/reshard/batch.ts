@@ -6,7 +6,7 @@ export type Change =
   /** A row that others may stand beside: `head` begins the statement, `tail` ends it. */
   | { readonly kind: 'row'; readonly head: string; readonly row: string; readonly tail: string }
   /** `meets`: rows that it must meet; -1: any number. */
-  | { readonly kind: 'statement'; readonly sql: string; readonly meets: number; readonly table: string }
+  | { readonly kind: 'statement'; readonly sql: string; readonly meets: number }
 
 /** A statement's rows: more gain little, and the server keeps its plan of all of them. */
 const rowsMax = 100

@@ -104,7 +104,7 @@ export class ChangeWriter {
       case 'truncate': {
         const { table } = known
         const sql = `DELETE FROM ONLY ${tableName(table)} WHERE ${table.where}`
-        return [{ kind: 'statement', sql, meets: -1, table: table.name }]
+        return [{ kind: 'statement', sql, meets: -1 }]
       }
       default:
         return nothing
@@ -142,7 +142,7 @@ export class ChangeWriter {
     if (changed.some(at => fixed.includes(at))) return [deletion(relation, was), insertion(relation, is)]
     const sets = changed.map(at => `${nameAt(relation, at)} = ${literal(row[at] ?? null)}`)
     const sql = `UPDATE ONLY ${tableName(table)} SET ${sets.join(', ')} WHERE ${identity(relation, was)}`
-    return [{ kind: 'statement', sql, meets: 1, table: table.name }]
+    return [{ kind: 'statement', sql, meets: 1 }]
   }
 }
 
