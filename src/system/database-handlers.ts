@@ -9,8 +9,9 @@ import { type CompiledDatabase, loginOf, operatorName, reachable } from './compi
 import type { DatabaseHandlers } from './control/database-handlers.ts'
 import type { DatabaseConnectionView, DatabaseSettingsView } from './control/database-views.ts'
 import { slowStatements } from './database-slow.ts'
-import { type Databases, progressOf } from './databases.ts'
+import type { Databases } from './databases.ts'
 import { systemFailures } from './failures.ts'
+import { progressOf } from './operation-progress.ts'
 import type { Redactor } from './redact.ts'
 
 export interface HandledDatabases {

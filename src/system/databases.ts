@@ -9,9 +9,8 @@ import type { Backups, BackupsOptions } from '../database/backup/index.ts'
 import type { DatabaseDecision, DatabaseLog, Topology } from '../database/contract.ts'
 import type { RouterStatus } from '../database/router/control-protocol.ts'
 import type { RoutedDatabase, RouterSnapshot } from '../database/router/snapshot.ts'
-import type { Progress, ServersOptions } from '../database/servers/contract.ts'
+import type { ServersOptions } from '../database/servers/contract.ts'
 import type { Clock } from '../kit/clock.ts'
-import { bytesText } from '../kit/duration.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Random } from '../kit/random.ts'
 import {
@@ -24,6 +23,7 @@ import type { ShardsView } from './control/database-views.ts'
 import type { OperationResult } from './control/handlers.ts'
 import { Exports } from './exports.ts'
 import { systemFailures } from './failures.ts'
+import { progressOf, type Step } from './operation-progress.ts'
 import { Reshards, type ReshardWish } from './reshards.ts'
 import type { RouterProcess } from './router-process.ts'
 import { ShardMaps } from './shard-maps.ts'
@@ -43,9 +43,6 @@ export interface DatabasesOptions {
   loadShards(): Promise<ShardParts>
   tell(kind: 'progress' | 'decision' | 'warning', subject: string, text: string): void
 }
-
-/** Tells one step: of which database, and what. */
-export type Step = (subject: string, text: string) => void
 
 interface Held {
   compiled: CompiledDatabase
@@ -490,32 +487,4 @@ export class Databases {
 async function endOf({ group, backups }: Held, now: boolean): Promise<void> {
   await backups?.stop()
   await group.stop(now)
-}
-
-/** The same about the next table, and the next: one a second is enough to see that it goes on. */
-const alikeEveryMs = 1_000
-
-/** Sentences as they come, unless they are alike; of bytes each tenth part. */
-export function progressOf(name: string, step: Step): Progress {
-  let tenthTold = -1
-  let last = ''
-  let toldAtMs = Number.NEGATIVE_INFINITY
-  const beginning = (sentence: string): string => sentence.split(' ', 2).join(' ')
-  return (sentence, bytesDone, bytesTotal) => {
-    const alike = beginning(sentence) === beginning(last)
-    const counted = bytesDone !== undefined && bytesTotal !== undefined && bytesTotal > 0
-    const tenth = counted ? Math.floor((bytesDone / bytesTotal) * 10) : -1
-    const further = counted && tenth !== tenthTold && sentence === last
-    if (alike && !further && performance.now() - toldAtMs < alikeEveryMs) return
-    if (sentence === last && !further) return
-    last = sentence
-    tenthTold = tenth
-    toldAtMs = performance.now()
-    step(
-      name,
-      counted
-        ? `${sentence}: ${bytesText(bytesDone)} of ${bytesText(Math.max(bytesDone, bytesTotal))}`
-        : sentence,
-    )
-  }
 }

@@ -53,6 +53,10 @@ export class Exports {
     this.#under.add(database)
     try {
       return await this.#run(database, ask, progress)
+    } catch (cause) {
+      if (cause instanceof Failure) throw cause
+      // A disk that is full, a folder that is somebody else's, a server that ends.
+      throw refused(`'${database}' is not exported: ${(cause as Error).message}.`, cause)
     } finally {
       this.#under.delete(database)
     }
@@ -126,6 +130,6 @@ export class Exports {
   }
 }
 
-function refused(sentence: string): Failure {
-  return new Failure(systemFailures.exportRefused, sentence)
+function refused(sentence: string, cause?: unknown): Failure {
+  return new Failure(systemFailures.exportRefused, sentence, cause === undefined ? {} : { cause })
 }

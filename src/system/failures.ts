@@ -221,7 +221,7 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     status: 409,
   },
   exportRefused: {
-    when: 'An export is asked for that can not be, or not now: its folder is not empty, rows move between shards, or clients would have waited for too long.',
+    when: 'An export is asked for that can not be, or not now: its folder is not empty or can not be written to, rows move between shards, clients would have waited for too long, or a server ended amid it.',
     advice: 'Name an empty folder, and export when fewer long transactions are open.',
     status: 409,
   },

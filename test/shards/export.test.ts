@@ -282,6 +282,30 @@ test('a folder with something in it is refused; clients that never end are waite
   assert.equal(sumIn(join(folder, 'then'), await money.export(join(folder, 'then'))).sum, total)
 })
 
+test('nothing is exported while rows move, also when that begins amid the hold; and nothing is left', async t => {
+  const money = await bank(t)
+  const folder = folderOf(t)
+  const why = 'a resharding is under way'
+  const before = await money.export(join(folder, 'none'), {
+    hindered: () => why,
+    hold: async () => assert.fail('nobody is held'),
+  })
+  assert.deepEqual(before, { kind: 'refused', why })
+  let held = false
+  const amid = await money.export(join(folder, 'none'), {
+    hindered: () => (held ? why : ''),
+    hold: async now => {
+      held ||= now
+      await money.ports.hold(now)
+    },
+  })
+  assert.deepEqual(amid, { kind: 'refused', why })
+  assert.ok(!existsSync(join(folder, 'none')))
+  // Clients are not held any more.
+  const client = await money.client()
+  assert.equal((await client.query('SELECT title FROM films WHERE id = 1')).rowCount, 1)
+})
+
 test('trap: a table whose definition is changed amid an export is waited for, not read as empty', async t => {
   const money = await bank(t)
   const folder = folderOf(t)

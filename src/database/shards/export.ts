@@ -1,10 +1,10 @@
 // A database's rows as files, as they were at one moment: all shards' snapshots behind one short hold of the clients
 // (export-cut.ts), then tables one after another on each shard, shards side by side. Memory is a few pieces a shard.
 
+import { type WrittenFile, WrittenFolder } from '../../io/written-folder.ts'
 import type { ShardMap } from '../../policy/shard/contract.ts'
 import type { LinkTarget } from '../reads/link.ts'
 import { type Cut, type CutPorts, takeCut } from './export-cut.ts'
-import { ExportFolder, type WrittenFile } from './export-files.ts'
 import { type ExportFormat, ExportReader, type ExportTable } from './export-reader.ts'
 
 export interface ExportPorts extends Omit<CutPorts, 'say'> {
@@ -58,7 +58,7 @@ const toldEveryBytes = 64 << 20
 
 /** What it has begun is removed where it fails. */
 export async function exportDatabase(wish: ExportWish, ports: ExportPorts): Promise<Exported> {
-  const folder = await ExportFolder.claim(wish.folder)
+  const folder = await WrittenFolder.claim(wish.folder)
   if (folder === null) return { kind: 'refused', why: `${wish.folder} is not empty` }
   const readers: ExportReader[] = []
   let whole = false
@@ -85,7 +85,7 @@ export async function exportDatabase(wish: ExportWish, ports: ExportPorts): Prom
 
 interface Copying {
   readonly readers: readonly ExportReader[]
-  readonly folder: ExportFolder
+  readonly folder: WrittenFolder
   readonly ports: ExportPorts
 }
 
@@ -112,7 +112,7 @@ async function copyAll(
         const place = placeOf(table, reader.shard, wish.map)
         if (place === 'elsewhere') continue
         const name = `${table.schema}.${table.name}`
-        const file = ExportFolder.fileName(++number, name, place ?? '', wish.format)
+        const file = WrittenFolder.fileName(++number, name, place ?? '', wish.format)
         let rows = 0
         const chunks = reader.copy(table, wish.format, count => {
           rows = count

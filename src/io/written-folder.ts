@@ -1,5 +1,5 @@
-// The folder of an export: one file a table and shard, on disk before it counts, and the manifest last: a folder without
-// one is no export. What an export that fails has made is removed again.
+// A folder of files that counts when it is whole: every file is on disk before, and the manifest comes last: without it the
+// folder is nothing. What was begun and failed is removed again.
 
 import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
@@ -17,7 +17,7 @@ export const manifestName = 'manifest.json'
 const pieceBytes = 256 << 10
 const nameCharactersMax = 100
 
-export class ExportFolder {
+export class WrittenFolder {
   readonly path: string
   readonly #made: string[] = []
   readonly #own: boolean
@@ -28,10 +28,10 @@ export class ExportFolder {
   }
 
   /** Made where it isn't there. Null: there is something in it. */
-  static async claim(path: string): Promise<ExportFolder | null> {
+  static async claim(path: string): Promise<WrittenFolder | null> {
     const first = await mkdir(path, { recursive: true, mode: 0o700 })
     if ((await readdir(path)).length > 0) return null
-    return new ExportFolder(path, first !== undefined)
+    return new WrittenFolder(path, first !== undefined)
   }
 
   /** @param number makes names unique, whatever tables are called */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { progressOf } from './databases.ts'
+import { progressOf } from './operation-progress.ts'
 
 function told(run: (progress: ReturnType<typeof progressOf>) => void): string[] {
   const lines: string[] = []
