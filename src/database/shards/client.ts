@@ -175,6 +175,17 @@ export class ShardClient {
     return statement.described
   }
 
+  /** Of its parameters alone; asked once for all clients that mean the same by the text. */
+  async typesOf(statement: KnownStatement): Promise<readonly number[]> {
+    const { texts } = this.routing
+    const key = `${this.#meaning.key}\0${statement.types.join()}\0${statement.text}`
+    const known = texts.typesOf(key)
+    if (known !== undefined) return known
+    const { types } = await this.describe(statement)
+    texts.keepTypes(key, types)
+    return types
+  }
+
   /** Closed by the client, or as if it had never been. */
   forget(name: string): void {
     this.statements.delete(name)

@@ -64,6 +64,8 @@ export interface ShardSeat {
   resume(): void
   /** A cancel request for what runs now. */
   cancel(): void
+  /** A request is on its way still: what is said next might be what it meets. */
+  readonly cancelling?: boolean
 }
 
 export interface SeatCopy {

@@ -357,7 +357,7 @@ export class Interpreter {
       },
       simple: false,
       answer,
-      types: async () => (await client.describe(portal.statement)).types,
+      types: () => client.typesOf(portal.statement),
     })
     answer.end()
     portal.rows = answer.kept

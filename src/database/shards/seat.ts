@@ -232,6 +232,10 @@ export class Seat implements ShardSeat, StreamEnd {
     this.session.cancel()
   }
 
+  get cancelling(): boolean {
+    return (this.session.server?.cancels ?? 0) > 0
+  }
+
   /** The client has gone, or needs the seat no more: what is open is rolled back by the shard's router. */
   close(): void {
     if (this.#lost) return

@@ -25,6 +25,8 @@ export interface TextMeaning {
 
 const textsMax = 10_000
 const charactersMax = 16 << 20
+const typesMax = 2_000
+const typedCharactersMax = 4_000
 
 export class TextBook {
   readonly #planner: ShardPlanner
@@ -32,6 +34,7 @@ export class TextBook {
   readonly #texts = new Map<string, Map<string, readonly TextStatement[]>>()
   readonly #shapes = new Map<string, Map<string, IntegerShape>>()
   integer = 0
+  readonly #types = new Map<string, readonly number[]>()
   #count = 0
   #characters = 0
   /** Counts what was forgotten: who keeps something looks it up again. */
@@ -97,6 +100,17 @@ export class TextBook {
     return { ...planned, info, passes, parameter: onlyParameter(planned.plan) }
   }
 
+  /** Types of a text's parameters, as a server found them. */
+  typesOf(key: string): readonly number[] | undefined {
+    return this.#types.get(key)
+  }
+
+  keepTypes(key: string, types: readonly number[]): void {
+    if (key.length > typedCharactersMax) return
+    if (this.#types.size >= typesMax) this.#types.clear()
+    this.#types.set(key, types)
+  }
+
   /** Tables or the map have changed. */
   forget(): void {
     this.generation++
@@ -104,6 +118,7 @@ export class TextBook {
   }
 
   #clear(): void {
+    this.#types.clear()
     this.#texts.clear()
     this.#shapes.clear()
     this.#count = 0

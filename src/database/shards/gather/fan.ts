@@ -20,6 +20,9 @@ export function tagOf(end: SeatEnd): string {
 
 /** A request to cancel is lost where the statement has not begun yet. */
 const cancelAgainMs = 200
+/** Milliseconds, about. */
+const heardTries = 1_000
+const isCancelling = (seat: ShardSeat): boolean => seat.cancelling === true
 
 export class Fan {
   readonly #seats: readonly ShardSeat[]
@@ -71,8 +74,17 @@ export class Fan {
       }),
     )
     clearInterval(this.#again)
-    if (this.#failed) throw this.#failure
+    if (this.#failed) {
+      await this.#heard()
+      throw this.#failure
+    }
     return results
+  }
+
+  /** Nothing more is said to a server while a request to cancel is on its way there. */
+  async #heard(): Promise<void> {
+    for (let waited = 0; waited < heardTries && this.#seats.some(isCancelling); waited++)
+      await new Promise(resolve => setTimeout(resolve, 1))
   }
 
   #cancel(): void {
