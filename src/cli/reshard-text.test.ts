@@ -25,12 +25,16 @@ const current = {
 }
 
 test('what moves, how far it is and what keeps it are told', () => {
-  assert.equal(reshardLine({ database: 'main', current }), 'main: copying rows, 70 rows (2 KB), 12 changes')
+  assert.equal(reshardLine({ database: 'main', current }), 'main: copying rows, 70 rows, 2 KB, 12 changes')
   const text = reshardText({ database: 'main', current: { ...current, trouble: 'shard 3 is down' } }, plain)
   assert.match(
     text,
     /shard 3 joins\n {2}16 slots of orders from shard 1 to 3\n {2}rows of shop.visits from shard 2 to 3/,
   )
+  assert.match(text, /\n {2}1 to 3: orders: 70 rows, 2 KB\n/)
+  const left = [{ stream: '1', table: 'public.orders', rows: 1, bytes: 0 }]
+  const cleaned = reshardText({ database: 'main', current: { ...current, tables: left } }, plain)
+  assert.match(cleaned, /\n {2}shard 1, deleted: orders: 1 row$/)
   assert.match(text, /shard 3 is down/)
   assert.equal(reshardText({ database: 'main', current: null }, plain), 'main was never resharded')
 })

@@ -28,10 +28,26 @@ export function reshardLine({ database, current }: ReshardView): string {
   if (current === null) return `${database}: never resharded`
   const { tables, changesApplied, trouble } = current
   const bytes = tables.reduce((sum, table) => sum + table.bytes, 0)
-  const rows = tables.reduce((sum, table) => sum + table.rows, 0)
-  const moved = rows + bytes === 0 ? '' : `, ${rows} rows (${bytesText(bytes)})`
+  const rows = tables.reduce((sum, table) => sum + Math.max(0, table.rows), 0)
+  const moved = rows + bytes === 0 ? '' : `, ${countText(rows, bytes)}`
   const changes = changesApplied === 0 ? '' : `, ${changesApplied} changes`
   return `${database}: ${stepText(current)}${moved}${changes}${trouble === '' ? '' : `; ${trouble}`}`
+}
+
+/** `1>3` is a way; a shard alone is where what is left behind is deleted. */
+function wayText(stream: string): string {
+  const [from, into] = stream.split('>')
+  return into === undefined ? `shard ${from}, deleted:` : `${from} to ${into}:`
+}
+
+function shortName(table: string): string {
+  return table.replace(/^public\./, '')
+}
+
+/** Rows are counted when a table is whole. */
+function countText(rows: number, bytes: number): string {
+  const counted = rows < 0 ? [] : [`${rows} ${rows === 1 ? 'row' : 'rows'}`]
+  return [...counted, ...(bytes === 0 ? [] : [bytesText(bytes)])].join(', ')
 }
 
 function stepText({ step }: Current): string {
@@ -47,11 +63,11 @@ export function reshardText(view: ReshardView, terminal: Pick<Terminal, 'paint'>
     ...joining.map(shard => `  shard ${shard} ${state === 'moving' ? 'joins' : 'has joined'}`),
     ...moves.map(
       ({ family, from, into, slots }) =>
-        `  ${slots === null ? 'rows' : `${slots} slots`} of ${family.replace(/^public\./, '')} from shard ${from} to ${into}`,
+        `  ${slots === null ? 'rows' : `${slots} slots`} of ${shortName(family)} from shard ${from} to ${into}`,
     ),
     ...current.tables.map(
       ({ stream, table, rows, bytes }) =>
-        `  ${stream} ${table}: ${rows} rows${bytes === 0 ? '' : `, ${bytesText(bytes)}`}`,
+        `  ${wayText(stream)} ${shortName(table)}: ${countText(rows, bytes)}`,
     ),
   ]
   if (pauseMs >= 0)

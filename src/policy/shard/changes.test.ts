@@ -124,6 +124,21 @@ test('one key gets a shard of its own, and goes with the rest when that one is m
   )
 })
 
+test('a family is meant by any of its tables', () => {
+  const spec = specOf(2, byHash)
+  const map = firstMap({
+    ...spec,
+    tables: { ...spec.tables, 'public.more': { ...byHash, with: 'public.rows', rule: null } },
+  })
+  const one = changed(map, { kind: 'slots', family: 'public.rows', first: 0, last: 9, into: '2' })
+  const other = changed(map, { kind: 'slots', family: 'public.more', first: 0, last: 9, into: '2' })
+  assert.deepEqual(other, one)
+  assert.match(
+    whyNot(map, { kind: 'slots', family: 'public.no', first: 0, last: 9, into: '2' }),
+    /'public.no' is no family/,
+  )
+})
+
 test('slots and rules of one family', () => {
   const map = firstMap(specOf(2, byHash))
   const slots = changed(map, { kind: 'slots', family: 'public.rows', first: 0, last: 9, into: '2' })

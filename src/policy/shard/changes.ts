@@ -144,15 +144,18 @@ function changedFamilies(map: ShardMap, intent: ReshardIntent): { readonly famil
   }
 }
 
+/** @param said the family's name, or that of any of its tables */
 function oneFamily(
   map: ShardMap,
-  name: string,
+  said: string,
   change: (family: Family) => Family | Trouble,
 ): { readonly families: Families } | Trouble {
+  const place = map.tables[said]
+  const name = place?.kind === 'sharded' ? place.family : said
   const family = map.families[name]
   if (family === undefined)
     return {
-      why: `'${name}' is no family of tables`,
+      why: `'${said}' is no family of tables`,
       remedy: `There are ${Object.keys(map.families).join(', ')}.`,
     }
   const changed = change(family)
