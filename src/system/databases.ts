@@ -76,6 +76,8 @@ export class Databases {
       routed: (database, shard) => this.#routedShard(database, shard),
       shards: database => this.#shardsOf(database),
       push: () => this.#push(),
+      settled: async (database, timeoutMs) =>
+        !options.router.replacesAnother && (await options.router.drained(database, timeoutMs, true)),
       // One that drains still serves clients by what it knows.
       drained: async (database, timeoutMs) =>
         !options.router.replacesAnother && (await options.router.drained(database, timeoutMs)),

@@ -29,6 +29,7 @@ export interface ReshardSystem {
   /** Of the file, in their order. */
   shards(database: string): readonly string[]
   push(): Promise<void>
+  settled(database: string, timeoutMs: number): Promise<boolean>
   drained(database: string, timeoutMs: number): Promise<boolean>
   installMap(database: string): Promise<void>
   random(): number
@@ -198,6 +199,7 @@ export class Reshards {
         keepMap: map => void system.maps.keep(database, map),
         map: () => system.maps.current(database) ?? before,
         tell: () => system.push(),
+        settled: timeoutMs => system.settled(database, timeoutMs),
         drained: timeoutMs => system.drained(database, timeoutMs),
         installMap: () => system.installMap(database),
         say: (level, text) => system.say(database, level, text),

@@ -60,7 +60,8 @@ export interface RouterProcess {
    */
   apply(snapshot: RouterSnapshot): Promise<void>
   /** True when no transaction is open on the database's primary; a router that is gone has none open. */
-  drained(database: string, timeoutMs: number): Promise<boolean>
+  /** @param earlier statements over several shards that were planned before, instead of all that is open */
+  drained(database: string, timeoutMs: number, earlier?: boolean): Promise<boolean>
   status(): Promise<RouterStatus>
   metrics(): Promise<string>
   /** Transactions end, then it exits; killed when it does not. */
@@ -248,9 +249,10 @@ class DetachedRouter implements RouterProcess {
     await ended(life, 5_000)
   }
 
-  async drained(database: string, timeoutMs: number): Promise<boolean> {
+  async drained(database: string, timeoutMs: number, earlier: boolean = false): Promise<boolean> {
     try {
-      return (await this.#now().call('drained', { database, timeoutMs }, timeoutMs + hungTimeoutMs)).drained
+      const asked = { database, timeoutMs, ...(earlier ? { earlier } : {}) }
+      return (await this.#now().call('drained', asked, timeoutMs + hungTimeoutMs)).drained
     } catch (cause) {
       if (!isUnreachable(cause)) throw cause
       return this.#life === null || !leaderAlive(this.#life)

@@ -195,6 +195,14 @@ export async function startResharding(
         alive()
         await router.apply(wholeOf())
       },
+      settled: async timeoutMs => {
+        const end = Date.now() + timeoutMs
+        while (router.earlierOn('main') > 0) {
+          if (Date.now() > end) return false
+          await sleep(2)
+        }
+        return true
+      },
       drained: async timeoutMs => {
         const end = Date.now() + timeoutMs
         while (router.openOn('main') > 0) {

@@ -26,6 +26,8 @@ const map: ShardMap = {
   tables: {
     'public.accounts': { kind: 'sharded', family: 'accounts', key: ['id'] },
     'public.entries': { kind: 'sharded', family: 'accounts', key: ['account'] },
+    // Without large values: its identity need not change, and so nobody waits for who reads it.
+    'public.points': { kind: 'sharded', family: 'accounts', key: ['account'] },
     'public.films': { kind: 'everywhere' },
   },
 }
@@ -33,8 +35,9 @@ const map: ShardMap = {
 const schema = `CREATE TABLE public.accounts (id bigint PRIMARY KEY, balance bigint NOT NULL, note text);
 CREATE TABLE public.entries (id bigint PRIMARY KEY DEFAULT tenfold.next_id(), account bigint NOT NULL REFERENCES public.accounts, move text NOT NULL, amount bigint NOT NULL);
 CREATE INDEX entries_account ON public.entries (account);
+CREATE TABLE public.points (account bigint, number int, PRIMARY KEY (account, number));
 CREATE TABLE public.films (id integer PRIMARY KEY, title text);
-ALTER TABLE public.accounts OWNER TO app; ALTER TABLE public.entries OWNER TO app; ALTER TABLE public.films OWNER TO app`
+ALTER TABLE public.accounts OWNER TO app; ALTER TABLE public.entries OWNER TO app; ALTER TABLE public.films OWNER TO app; ALTER TABLE public.points OWNER TO app`
 
 async function started(t: Parameters<typeof startResharding>[0]): Promise<Resharding> {
   const harness = await startResharding(t, { map, schema })
@@ -268,4 +271,32 @@ test('at each step: cancelled, and nothing is left; the executor dies, and anoth
   const { transfers, reads, refused } = await work.stop()
   assert.deepEqual(refused, [])
   t.diagnostic(`clients were held for ${pauses.join(' and ')} ms; ${transfers} transfers, ${reads} reads`)
+})
+
+test('trap: rows are not copied before statements over several shards that know nothing of it are over', async t => {
+  const harness = await started(t)
+  const client = await harness.client()
+  // It is planned without the filter, and its client does not read on.
+  const points = 3_000
+  const rowsOf = Array.from({ length: points }, (_, n) => `(${n % accounts}, ${n})`).join(', ')
+  await client.query(`INSERT INTO points VALUES ${rowsOf}`)
+  const slow = client.query("SELECT number, repeat('x', 20000) FROM points")
+  const { stream } = (client as unknown as { connection: { stream: import('node:net').Socket } }).connection
+  stream.pause()
+  while (harness.router.openOn('main') === 0) await sleep(2)
+  await harness.begin({ kind: 'split', from: '1', into: '2' })
+  await harness.reach('copying')
+  await sleep(300)
+  assert.equal(harness.executor.journal.step, 'copying')
+  assert.equal(harness.router.earlierOn('main'), 1)
+  const [target] = [harness.operators[1]]
+  const before = await target?.query('SELECT count(*) FROM public.points', 5_000)
+  stream.resume()
+  const { rows } = await slow
+  assert.equal(new Set(rows.map(one => one.number)).size, points)
+  assert.equal(rows.length, points)
+  await harness.reach('reversible')
+  assert.equal(harness.router.earlierOn('main'), 0)
+  const after = await target?.query('SELECT count(*) FROM public.points', 5_000)
+  assert.ok(Number(after?.[0]?.[0]) > Number(before?.[0]?.[0]), 'rows came only afterwards')
 })

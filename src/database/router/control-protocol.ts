@@ -9,8 +9,14 @@ export interface RouterControlMethods {
   apply: { params: { snapshot: RouterSnapshot }; result: { version: number } }
   status: { params: Record<string, never>; result: RouterStatus }
   metrics: { params: Record<string, never>; result: { text: string } }
-  /** Answers when no transaction is open on the database's primary, or at the time-out. */
-  drained: { params: { database: string; timeoutMs: number }; result: { drained: boolean; open: number } }
+  /**
+   * Answers when no transaction is open on the database's primary, or at the time-out. `earlier`: when no statement over several
+   * shards is under way that was planned before what the router knows now.
+   */
+  drained: {
+    params: { database: string; timeoutMs: number; earlier?: boolean }
+    result: { drained: boolean; open: number }
+  }
   /** No new clients; transactions end within the limit, then connections; the process exits 0. */
   stop: { params: { drainMs: number }; result: Record<string, never> }
 }

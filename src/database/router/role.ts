@@ -162,7 +162,7 @@ class RouterRole {
     apply: ({ snapshot }) => this.#apply(snapshot),
     status: () => this.#status(),
     metrics: () => ({ text: this.#router.metricsText() }),
-    drained: ({ database, timeoutMs }) => this.#drained(database, timeoutMs),
+    drained: ({ database, timeoutMs, earlier }) => this.#drained(database, timeoutMs, earlier === true),
     stop: ({ drainMs }) => {
       // The answer goes out first.
       setImmediate(() => void this.stop(drainMs))
@@ -192,10 +192,14 @@ class RouterRole {
     }
   }
 
-  async #drained(database: string, timeoutMs: number): Promise<{ drained: boolean; open: number }> {
+  async #drained(
+    database: string,
+    timeoutMs: number,
+    earlier: boolean,
+  ): Promise<{ drained: boolean; open: number }> {
     const end = this.#router.clock.monotonic() + timeoutMs * 1000
     for (;;) {
-      const open = this.#router.openOn(database)
+      const open = earlier ? this.#router.earlierOn(database) : this.#router.openOn(database)
       if (open === 0 || this.#router.clock.monotonic() >= end) return { drained: open === 0, open }
       await new Promise(resolve => setTimeout(resolve, pollMs))
     }

@@ -345,6 +345,11 @@ export class Router implements RouterContext {
     return sharded?.busy ?? this.#plain(database)?.primary?.busy ?? 0
   }
 
+  /** Statements over several shards that go by plans of before. */
+  earlierOn(database: string): number {
+    return this.#sharded.find(one => one.name === database)?.earlier ?? 0
+  }
+
   get #sharded(): readonly ShardedRouting[] {
     return [...this.#doors.values()].flatMap(({ database }) =>
       database instanceof ShardedRouting ? [database] : [],

@@ -20,16 +20,21 @@ export async function copyOut(
   const shards = keys === null ? [...client.routing.groups.keys()] : targets(one, keys)
   if (shards.length === 1) return onOne(one, shards[0] as number, false)
   if (across !== 'concat') throw refused(across)
-  const { transaction } = client
-  const tag = endOf(
-    await copyOutAcross({
-      request: { ...request, sql },
-      targets: shards,
-      options: options ?? asText,
-      seats: transaction,
-      answer,
-    }),
-  )
+  const over = client.routing.began(one.statement)
+  let tag = ''
+  try {
+    tag = endOf(
+      await copyOutAcross({
+        request: { ...request, sql },
+        targets: shards,
+        options: options ?? asText,
+        seats: client.transaction,
+        answer,
+      }),
+    )
+  } finally {
+    over()
+  }
   // A server's and a client's are the same.
   client.output.addAll(copyDoneMessage)
   return tag

@@ -71,22 +71,27 @@ async function across(
   keyed?: NonNullable<Parameters<typeof runAcross>[0]['keyed']>,
 ): Promise<string> {
   const { client, request, answer } = one
-  const types = request.parameters.length > 0 ? await one.types() : request.types
-  const family = familyOf(client, plan)
-  const end = await runAcross({
-    plan,
-    request: { ...request, types },
-    targets: shards,
-    ...(keyed === undefined ? {} : { keyed }),
-    ...(family === undefined ? {} : { family }),
-    seats: client.transaction,
-    places: placesOf(one),
-    answer,
-    limits: gatherLimits,
-    scratchShard: client.home,
-  })
-  if ('errorFrame' in end) throw new StatementFailed(end.errorFrame)
-  return end.tag
+  const over = client.routing.began(one.statement)
+  try {
+    const types = request.parameters.length > 0 ? await one.types() : request.types
+    const family = familyOf(client, plan)
+    const end = await runAcross({
+      plan,
+      request: { ...request, types },
+      targets: shards,
+      ...(keyed === undefined ? {} : { keyed }),
+      ...(family === undefined ? {} : { family }),
+      seats: client.transaction,
+      places: placesOf(one),
+      answer,
+      limits: gatherLimits,
+      scratchShard: client.home,
+    })
+    if ('errorFrame' in end) throw new StatementFailed(end.errorFrame)
+    return end.tag
+  } finally {
+    over()
+  }
 }
 
 function familyOf({ routing }: ShardClient, plan: AcrossPlan): string | undefined {

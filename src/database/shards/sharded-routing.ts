@@ -14,7 +14,7 @@ import { readShardCatalogue } from './catalogue.ts'
 import { type BoundParameters, KeyPlaces, type PlaceRules } from './key-places.ts'
 import type { ShardPrimary } from './primaries.ts'
 import type { ShardedSession } from './session.ts'
-import { TextBook } from './texts.ts'
+import { TextBook, type TextStatement } from './texts.ts'
 import { ShardUpkeep } from './upkeep.ts'
 
 /** After DDL: so long the next statement waits for what the tables are now. */
@@ -93,6 +93,25 @@ export class ShardedRouting implements PlaceRules {
   get holding(): boolean {
     return shardsOf(this.spec).holding === true
   }
+
+  /** A statement over several shards begins; to be called when it is over. */
+  began({ generation }: TextStatement): () => void {
+    this.#spread.set(generation, (this.#spread.get(generation) ?? 0) + 1)
+    return () => {
+      const left = (this.#spread.get(generation) ?? 1) - 1
+      if (left === 0) this.#spread.delete(generation)
+      else this.#spread.set(generation, left)
+    }
+  }
+
+  /** Of these, those that were planned before tables, the map or what moves changed. */
+  get earlier(): number {
+    let count = 0
+    for (const [generation, open] of this.#spread) if (generation !== this.texts.generation) count += open
+    return count
+  }
+  /** By generation of plans. */
+  readonly #spread = new Map<number, number>()
 
   /** Families whose rows may lie on two shards. */
   get moving(): readonly string[] {

@@ -13,6 +13,8 @@ export interface TextStatement extends PlannedStatement {
   readonly passes: boolean
   /** Its only key is this parameter, alone; -1: it is not so. */
   readonly parameter: number
+  /** Of the book when it was planned. */
+  readonly generation: number
 }
 
 /** How a session's texts are to be understood. */
@@ -97,7 +99,13 @@ export class TextBook {
       info.prepared === null &&
       info.copy === null &&
       !isTenfoldSetting(planned.text)
-    return { ...planned, info, passes, parameter: onlyParameter(planned.plan) }
+    return {
+      ...planned,
+      info,
+      passes,
+      parameter: onlyParameter(planned.plan),
+      generation: this.generation,
+    }
   }
 
   /** Types of a text's parameters, as a server found them. */

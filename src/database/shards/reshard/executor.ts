@@ -11,6 +11,8 @@ import { release } from './turn.ts'
 
 const againMsMin = 200
 const againMsMax = 10_000
+/** Statements that began before the filter are waited for in such pieces. */
+const settledMs = 500
 /** How often an idle step looks at the world. */
 const lookMs = 250
 
@@ -178,6 +180,8 @@ export class ReshardExecutor {
         return this.#go('copying')
       case 'copying':
         await this.#ports.tell()
+        // They would see what is copied.
+        while (!(await this.#ports.settled(settledMs))) signal.throwIfAborted()
         await steps.copy(signal)
         return this.#go('catching-up')
       case 'catching-up':

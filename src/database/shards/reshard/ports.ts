@@ -19,6 +19,8 @@ export interface ReshardPorts {
   map(): ShardMap
   /** Resolves when every router works from how the executor stands now. */
   tell(): Promise<void>
+  /** True when no statement over several shards is under way that was planned before the last `tell`. */
+  settled(timeoutMs: number): Promise<boolean>
   /** True when no client has anything open on the database. */
   drained(timeoutMs: number): Promise<boolean>
   /** The servers' own copies of the map. */
