@@ -583,6 +583,17 @@ function cases(at: () => Place): void {
     peer.close()
   })
 
+  test('a COPY behind a write in one Query begins at once', async () => {
+    const peer = await PostgresPeer.logIn(at())
+    peer.write(
+      queryMessage('CREATE TEMP TABLE behind (n int); INSERT INTO behind VALUES (0); COPY behind FROM STDIN'),
+    )
+    assert.equal((await peer.until('G')).map(message => message.type).join(' '), 'C C G')
+    peer.write(copyData('1\n'), copyDoneMessage, queryMessage('SELECT count(*) FROM behind'))
+    assert.equal(await peer.types(2), 'C ZI T D C ZI')
+    peer.close()
+  })
+
   test('a COPY by the extended protocol swallows the Sync behind its Execute, and wants one of its own', async () => {
     const peer = await PostgresPeer.logIn(at())
     peer.write(queryMessage('CREATE TEMP TABLE late_copy (n int)'))

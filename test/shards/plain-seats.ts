@@ -66,7 +66,7 @@ export class PlainSeat implements ShardSeat {
   readonly said: string[] = []
   readonly #socket: Socket
   readonly #target: SeatTarget
-  #asked: Asked | null = null
+  readonly #asked: Asked[] = []
   #line: Promise<unknown> = Promise.resolve()
   #key: { processId: number; key: Buffer } | null = null
   #logIn: ((type: number, frame: Buffer) => void) | null = null
@@ -81,7 +81,8 @@ export class PlainSeat implements ShardSeat {
     socket.on('error', () => {})
     socket.on('close', () => {
       this.lost = true
-      this.#asked?.done.reject(new SeatLost(shard, 'the connection ended', false))
+      for (const asked of this.#asked.splice(0))
+        asked.done.reject(new SeatLost(shard, 'the connection ended', false))
     })
   }
 
@@ -109,15 +110,16 @@ export class PlainSeat implements ShardSeat {
     return seat
   }
 
-  run(request: SeatRequest, sink: SeatSink): Promise<SeatEnd> {
+  run(request: SeatRequest, sink: SeatSink, behind?: string): Promise<SeatEnd> {
     this.said.push(request.sql)
-    return this.#ask(sink, () => {}, [
+    const end = this.#ask(sink, () => {}, [
       parseMessage('', request.sql, request.types),
       bindFormattedMessage('', '', request.parameters, request.parameterFormats, request.resultFormats),
       describeMessage(portalTarget, ''),
       executeMessage('', 0),
       syncMessage,
     ])
+    return behind === undefined ? end : Promise.all([end, this.command(behind)]).then(([first]) => first)
   }
 
   command(sql: string): Promise<SeatEnd> {
@@ -210,7 +212,7 @@ export class PlainSeat implements ShardSeat {
   }
 
   get busy(): boolean {
-    return this.#asked !== null
+    return this.#asked.length > 0
   }
 
   #ask(sink: SeatSink, other: Asked['other'], messages: readonly Buffer[]): Promise<SeatEnd> {
@@ -222,16 +224,16 @@ export class PlainSeat implements ShardSeat {
         done.reject(new SeatLost(this.shard, 'the connection ended', true))
         return
       }
-      this.#asked = { sink, other, done, tag: null, error: null, errorFrame: null }
+      this.#asked.push({ sink, other, done, tag: null, error: null, errorFrame: null })
       this.#socket.write(Buffer.concat(messages))
     }
-    if (this.#asked === null) start()
+    if (this.#asked.length === 0) start()
     else void before.then(start)
     return done.promise
   }
 
   #frame(type: number, bytes: Buffer, from: number, to: number): void {
-    const asked = this.#asked
+    const asked = this.#asked[0]
     if (type === backend.dataRow) {
       this.rows++
       asked?.sink.row(bytes, from, to)
@@ -240,12 +242,12 @@ export class PlainSeat implements ShardSeat {
   }
 
   #said(type: number, frame: Buffer): void {
-    const asked = this.#asked
+    const asked = this.#asked[0]
     if (this.#logIn !== null) this.#logIn(type, frame)
-    else if (asked === null) return
+    else if (asked === undefined) return
     else if (type === backend.readyForQuery) {
       this.status = String.fromCharCode(frame[5] as number) as 'I'
-      this.#asked = null
+      this.#asked.shift()
       const failed = asked.errorFrame !== null
       asked.done.resolve({
         tag: failed ? null : (asked.tag ?? ''),

@@ -424,6 +424,9 @@ export class ServerConnection extends Timed implements StreamHandler {
           } else owner.parameters(this.parameters)
           break
         case backend.copyInResponse:
+          // The client's turn: nothing waits.
+          tagAt = -1
+          if (owner.movable) owner.answered()
           this.copyingIn = !replies.copyBegan(() => owner.batchPassedOver())
           if (!replies.ends) this.batchOpen = true
           copyBegan = true

@@ -48,8 +48,11 @@ export interface ShardSeat {
   readonly status: 'I' | 'T' | 'E'
   /** The connection is gone; every call rejects with SeatLost. */
   readonly lost: boolean
-  /** A whole statement with its Sync. Rejects with SeatLost only; errors of the server are in the end. */
-  run(request: SeatRequest, sink: SeatSink): Promise<SeatEnd>
+  /**
+   * A whole statement with its Sync. Rejects with SeatLost only; errors of the server are in the end.
+   * @param behind a Query that is sent right behind it, whatever comes of it; the end comes once both have been answered
+   */
+  run(request: SeatRequest, sink: SeatSink, behind?: string): Promise<SeatEnd>
   /** One simple Query without rows that anybody wants (BEGIN, SAVEPOINT, COMMIT PREPARED ...). */
   command(sql: string): Promise<SeatEnd>
   /** RowDescription (or NoData: null) and parameter types of a text; no rows. */
@@ -57,7 +60,10 @@ export interface ShardSeat {
     sql: string,
     types: readonly number[],
   ): Promise<{ readonly end: SeatEnd; readonly types: readonly number[]; readonly fields: Buffer | null }>
-  /** COPY FROM STDIN: `send` answers false when the server takes no more until `drained`. */
+  /**
+   * COPY FROM STDIN, the last statement of the text: `send` answers false when the server takes no more until `drained`.
+   * What is asked after `done` is sent without waiting for the answer to that.
+   */
   copyIn(sql: string): Promise<SeatCopy | SeatEnd>
   /** No more rows are delivered until `resume`. */
   pause(): void

@@ -87,7 +87,8 @@ export class Seat implements ShardSeat, StreamEnd {
   #greeted = false
   #lost = false
   #mode: 'asked' | 'passing' = 'asked'
-  #asked: Asked | null = null
+  /** What was sent and is not answered, in its order: one, but where something was sent right behind it. */
+  readonly #asked: Asked[] = []
   /** The end of the last call that was made. */
   #line: Promise<unknown> = Promise.resolve()
   #lastError: Buffer | null = null
@@ -132,7 +133,7 @@ export class Seat implements ShardSeat, StreamEnd {
 
   /** Nothing that was passed on is owed, nothing is asked. */
   get free(): boolean {
-    return this.owed === 0 && this.#asked === null
+    return this.owed === 0 && this.#asked.length === 0
   }
 
   get keptBytes(): number {
@@ -146,7 +147,7 @@ export class Seat implements ShardSeat, StreamEnd {
 
   // --- asked --------------------------------------------------------------------------------------------------
 
-  run(request: SeatRequest, sink: SeatSink): Promise<SeatEnd> {
+  run(request: SeatRequest, sink: SeatSink, behind?: string): Promise<SeatEnd> {
     const frames = [
       parseMessage('', request.sql, request.types),
       bindFormattedMessage('', '', request.parameters, request.parameterFormats, request.resultFormats),
@@ -154,7 +155,13 @@ export class Seat implements ShardSeat, StreamEnd {
       executeMessage('', 0),
       syncMessage,
     ]
-    return this.#ask(frames, sink)
+    if (behind === undefined) return this.#ask(frames, sink)
+    return this.#turn(() => {
+      const first = this.#begin(frames, sink)
+      const last = this.#begin([queryMessage(behind)], noSink)
+      const whole = Promise.all([first, last]).then(([end]) => end)
+      return { first: whole, whole }
+    })
   }
 
   command(sql: string): Promise<SeatEnd> {
@@ -199,18 +206,24 @@ export class Seat implements ShardSeat, StreamEnd {
   async copyIn(sql: string): Promise<SeatCopy | SeatEnd> {
     return this.#turn(() => {
       const began = Promise.withResolvers<SeatCopy | SeatEnd>()
+      const sent = Promise.withResolvers<void>()
+      const finish = (frame: Buffer): Promise<SeatEnd> => {
+        this.#stream.send(frame, 0, frame.length)
+        sent.resolve()
+        return ended
+      }
       const ended = this.#begin([queryMessage(sql)], noSink, (type, bytes, from, to) => {
         if (type !== backend.copyInResponse) return
         began.resolve({
           frame: Buffer.from(bytes.subarray(from, to)),
           send: (data, start, stop) => this.#sendCopy(data, start, stop),
           drained: () => this.#drained(),
-          done: () => this.#endCopy(copyDoneMessage, ended),
-          fail: reason => this.#endCopy(copyFailMessage(reason), ended),
+          done: () => finish(copyDoneMessage),
+          fail: reason => finish(copyFailMessage(reason)),
         })
       })
       ended.then(began.resolve, began.reject)
-      return { first: began.promise, whole: ended }
+      return { first: began.promise, whole: Promise.race([sent.promise, ended]) }
     })
   }
 
@@ -257,11 +270,6 @@ export class Seat implements ShardSeat, StreamEnd {
     return new Promise(resolve => this.#drainWaiters.push(resolve))
   }
 
-  #endCopy(frame: Buffer, ended: Promise<SeatEnd>): Promise<SeatEnd> {
-    this.#stream.send(frame, 0, frame.length)
-    return ended
-  }
-
   #ask(frames: readonly Buffer[], sink: SeatSink, other?: Asked['other']): Promise<SeatEnd> {
     return this.#turn(() => {
       const whole = this.#begin(frames, sink, other)
@@ -285,7 +293,7 @@ export class Seat implements ShardSeat, StreamEnd {
     if (this.#lost) return Promise.reject(new SeatLost(this.shard, `shard ${this.id} is gone`, true))
     this.#mode = 'asked'
     const { promise, resolve, reject } = Promise.withResolvers<SeatEnd>()
-    this.#asked = {
+    this.#asked.push({
       sink,
       ...(other === undefined ? {} : { other }),
       done: resolve,
@@ -293,7 +301,7 @@ export class Seat implements ShardSeat, StreamEnd {
       tag: null,
       error: null,
       errorFrame: null,
-    }
+    })
     const bytes = frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
     this.#stream.send(bytes, 0, bytes.length)
     return promise
@@ -333,13 +341,12 @@ export class Seat implements ShardSeat, StreamEnd {
   }
 
   #loseAsked(unsent: boolean): void {
-    const asked = this.#asked
-    this.#asked = null
-    asked?.lost(new SeatLost(this.shard, `the session on shard ${this.id} has ended`, unsent))
+    for (const asked of this.#asked.splice(0))
+      asked.lost(new SeatLost(this.shard, `the session on shard ${this.id} has ended`, unsent))
   }
 
   #frame(type: number, bytes: Buffer, from: number, to: number): void {
-    const asked = this.#asked
+    const asked = this.#asked[0]
     switch (type) {
       case backend.dataRow:
         asked?.sink.row(bytes, from, to)
@@ -349,7 +356,7 @@ export class Seat implements ShardSeat, StreamEnd {
         return
       case backend.errorResponse:
         this.#lastError = Buffer.from(bytes.subarray(from, to))
-        if (asked !== null && asked.errorFrame === null) {
+        if (asked !== undefined && asked.errorFrame === null) {
           asked.error = readReport(bytes, from + 5, to)
           asked.errorFrame = this.#lastError
           if (asked.error?.code === canceled && this.#instead !== null) {
@@ -359,10 +366,10 @@ export class Seat implements ShardSeat, StreamEnd {
         }
         return
       case backend.commandComplete:
-        if (asked !== null) asked.tag = readCommandTag(bytes, from + 5, to) ?? ''
+        if (asked !== undefined) asked.tag = readCommandTag(bytes, from + 5, to) ?? ''
         return
       case backend.emptyQueryResponse:
-        if (asked !== null) asked.tag = ''
+        if (asked !== undefined) asked.tag = ''
         return
       case backend.rowDescription:
         asked?.sink.fields?.(Buffer.from(bytes.subarray(from, to)))
@@ -385,7 +392,7 @@ export class Seat implements ShardSeat, StreamEnd {
 
   #aside(type: number, frame: Buffer): void {
     if (!this.#greeted) return
-    const notice = this.#asked?.sink.notice
+    const notice = this.#asked[0]?.sink.notice
     if (type === backend.noticeResponse && notice !== undefined) notice(frame)
     else this.#owner.unasked(frame)
   }
@@ -397,9 +404,8 @@ export class Seat implements ShardSeat, StreamEnd {
     }
     this.#status = status
     this.#instead = null
-    const asked = this.#asked
-    this.#asked = null
-    if (asked === null) return
+    const asked = this.#asked.shift()
+    if (asked === undefined) return
     const { tag, error, errorFrame } = asked
     asked.done(
       errorFrame === null

@@ -3,9 +3,9 @@
 // are bounded. The scratch transaction is rolled back: nothing is left.
 
 import type { AcrossPlan, CombinePart } from '../../sql/shards/contract.ts'
-import type { AcrossEnd, SeatCopy, SeatRequest, ShardSeat } from '../contract.ts'
+import type { AcrossEnd, SeatCopy, SeatEnd, SeatRequest, ShardSeat } from '../contract.ts'
 import { binaryHeader, binaryTrailer, CopyOutlet, copyLine, isPortable, rowHeaderBytes } from './copy-form.ts'
-import { Fan, guarded, tagOf } from './fan.ts'
+import { Fan, guarded, ShardError, tagOf } from './fan.ts'
 import type { GatherInput } from './input.ts'
 import { quoted, quotedList } from './names.ts'
 import { placedShards } from './places.ts'
@@ -30,28 +30,35 @@ export async function combine(input: Input): Promise<AcrossEnd> {
   const request = await typed(input.request, await seats.seat(first))
   const { seat: scratch, settings, release } = await seats.scratch(input.scratchShard ?? first)
   try {
-    tagOf(await scratch.command('BEGIN READ WRITE'))
-    for (const sql of settings) tagOf(await scratch.command(sql))
-    await ship(input, parts, request, scratch)
-    return await answered(input, withText(request, sql), scratch)
+    const shipments = await shipmentsOf(input, parts)
+    const prepared = ['BEGIN READ WRITE', ...settings, ...parts.map(creation)]
+    const copies: Promise<SeatEnd>[] = []
+    if (shipments.length === 0) copies.push(scratch.command(prepared.join('; ')))
+    const shipped: Shipped = { rows: 0, bytes: 0 }
+    for (const shipment of shipments)
+      copies.push(
+        (await ship({ input, ...shipment, request, scratch, shipped, before: prepared.splice(0) })).end,
+      )
+    return await answered(input, withText(request, sql), scratch, copies)
   } finally {
-    if (!scratch.lost) await scratch.command('ROLLBACK').catch(() => {})
+    if (!scratch.lost && scratch.status !== 'I') await scratch.command('ROLLBACK').catch(() => {})
     release()
   }
 }
 
-async function ship(
-  input: Input,
-  parts: readonly CombinePart[],
-  request: SeatRequest,
-  scratch: ShardSeat,
-): Promise<void> {
-  const shipped: Shipped = { rows: 0, bytes: 0 }
+interface Shipment {
+  readonly part: CombinePart
+  readonly shards: readonly number[]
+}
+
+/** Parts that have rows somewhere. */
+async function shipmentsOf(input: Input, parts: readonly CombinePart[]): Promise<readonly Shipment[]> {
+  const all: Shipment[] = []
   for (const part of parts) {
-    tagOf(await scratch.command(creation(part)))
     const shards = await shardsOf(part, input)
-    if (shards.length > 0) await shipPart(input, part, shards, request, scratch, shipped)
+    if (shards.length > 0) all.push({ part, shards })
   }
+  return all
 }
 
 async function shardsOf(part: CombinePart, input: Input): Promise<readonly number[]> {
@@ -77,38 +84,57 @@ function collationOf({ collation }: { collation: string }): string {
   return ` COLLATE ${collation.split('.').map(quoted).join('.')}`
 }
 
-async function shipPart(
-  input: Input,
-  part: CombinePart,
-  shards: readonly number[],
-  request: SeatRequest,
-  scratch: ShardSeat,
-  shipped: Shipped,
-): Promise<void> {
+interface Shipping extends Shipment {
+  readonly input: Input
+  readonly request: SeatRequest
+  readonly scratch: ShardSeat
+  readonly shipped: Shipped
+  /** Said before the COPY, in one go with it. */
+  readonly before: readonly string[]
+}
+
+/**
+ * Rows of one part. The shards are asked while the scratch session gets ready for them. Answers the end of the COPY when it is
+ * under way: what is said to the scratch session next goes right behind it.
+ */
+async function ship(shipping: Shipping): Promise<{ readonly end: Promise<SeatEnd> }> {
+  const { input, part, shards, request, scratch, shipped, before } = shipping
   const all = await Promise.all(shards.map(shard => input.seats.seat(shard)))
   // Rows without columns have no text form: only how many they are counts.
   const binary = part.columns.length === 0 || part.columns.every(column => isPortable(column.type))
   const columns = part.columns.length === 0 ? '' : ` (${quotedList(part.columns.map(one => one.name))})`
   const format = binary ? ' WITH (FORMAT binary)' : ''
-  const copy = await scratch.copyIn(`COPY pg_temp.${quoted(part.name)}${columns} FROM STDIN${format}`)
-  if (!isCopy(copy)) {
-    tagOf(copy)
-    return
-  }
+  const text = `COPY pg_temp.${quoted(part.name)}${columns} FROM STDIN${format}`
   const fan = new Fan(all)
-  const outlet = new CopyOutlet(copy)
+  const outlet = new CopyOutlet(null)
+  const opening = opened(scratch.copyIn([...before, text].join('; ')), outlet)
+  // Its failure is everybody's.
+  opening.catch(error => fan.fail(error))
   if (binary) outlet.add(binaryHeader, 0, binaryHeader.length)
   const ask = withText(request, part.sql, [binary ? 1 : 0])
   const take = taker(input, fan, outlet, binary, shipped)
   try {
     await fan.run(async seat => tagOf(await seat.run(ask, guarded(fan, { row: take }))))
+    await opening
   } catch (error) {
-    await copy.fail('the statement was given up').catch(() => {})
+    const copy = await opening.catch(() => null)
+    await copy?.fail('the statement was given up').catch(() => {})
     throw error
   }
+  const copy = await opening
   if (binary) outlet.add(binaryTrailer, 0, binaryTrailer.length)
   outlet.flush()
-  tagOf(await copy.done())
+  const end = copy.done()
+  // Looked at once the statement behind it has ended.
+  end.catch(() => {})
+  return { end }
+}
+
+async function opened(opening: Promise<SeatCopy | SeatEnd>, outlet: CopyOutlet): Promise<SeatCopy> {
+  const copy = await opening
+  if (!isCopy(copy)) throw new ShardError(copy)
+  outlet.open(copy)
+  return copy
 }
 
 export function isCopy(one: object): one is SeatCopy {
@@ -142,7 +168,13 @@ function taker(
   }
 }
 
-async function answered(input: Input, request: SeatRequest, scratch: ShardSeat): Promise<AcrossEnd> {
+/** The statement itself, right behind what was copied, and the end of it all right behind that. */
+async function answered(
+  input: Input,
+  request: SeatRequest,
+  scratch: ShardSeat,
+  copies: readonly Promise<SeatEnd>[],
+): Promise<AcrossEnd> {
   const { answer } = input
   const fan = new Fan([scratch])
   const sink = guarded(fan, {
@@ -158,6 +190,11 @@ async function answered(input: Input, request: SeatRequest, scratch: ShardSeat):
       )
     },
   })
-  const [tag] = await fan.run(async seat => tagOf(await seat.run(request, sink)))
+  const [tag] = await fan.run(async seat => {
+    const end = await seat.run(request, sink, 'ROLLBACK')
+    // Where a COPY failed, the statement behind it could not but fail.
+    for (const copied of await Promise.all(copies)) tagOf(copied)
+    return tagOf(end)
+  })
   return { tag: tag as string }
 }

@@ -66,13 +66,23 @@ const chunkBytes = 64 << 10
 
 /** Gathers rows for one COPY into larger pieces. Answers false when the server takes no more until `drained`. */
 export class CopyOutlet {
-  readonly #copy: SeatCopy
+  #copy: SeatCopy | null
+  /** Gathered before there was a COPY to take them. */
+  readonly #early: Buffer[] = []
+  readonly #opened = Promise.withResolvers<void>()
   #chunk: Buffer = Buffer.alloc(0)
   #filled = 0
   rows = 0
 
-  constructor(copy: SeatCopy) {
+  /** @param copy null: it is on its way, and `open` gives it */
+  constructor(copy: SeatCopy | null) {
     this.#copy = copy
+  }
+
+  open(copy: SeatCopy): void {
+    this.#copy = copy
+    for (const chunk of this.#early.splice(0)) copy.send(chunk, 0, chunk.length)
+    this.#opened.resolve()
   }
 
   /** Bytes of one row, or a part of them. */
@@ -90,13 +100,16 @@ export class CopyOutlet {
   flush(): boolean {
     if (this.#filled === 0) return true
     const filled = this.#filled
+    const chunk = this.#chunk
     this.#filled = 0
-    const taken = this.#copy.send(this.#chunk, 0, filled)
     this.#chunk = Buffer.alloc(0)
-    return taken
+    if (this.#copy !== null) return this.#copy.send(chunk, 0, filled)
+    this.#early.push(chunk.subarray(0, filled))
+    return false
   }
 
-  drained(): Promise<void> {
-    return this.#copy.drained()
+  async drained(): Promise<void> {
+    if (this.#copy === null) await this.#opened.promise
+    await this.#copy?.drained()
   }
 }
