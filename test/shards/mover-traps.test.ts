@@ -167,6 +167,29 @@ test('trap: a key is kept outside of its row, and is not told again', async t =>
   assert.equal(await same(stream, applier), 5)
 })
 
+test('trap: TRUNCATE between a snapshot and its COPY: what the snapshot had is gone, and what changed it still comes', async t => {
+  const emptied = named('emptied', 'id v', 'id')
+  const ddl = 'CREATE TABLE public.emptied (id int PRIMARY KEY, v int)'
+  const [stream, applier] = await follow(t, [emptied], ddl)
+  await applier.stop()
+  await ask(0, 'INSERT INTO public.emptied VALUES (1, 1), (2, 2)')
+  // Its own DELETE has to wait, and has its snapshot by then.
+  const other = await client(1)
+  t.after(() => other.end())
+  await other.query('BEGIN; LOCK TABLE public.emptied')
+  const copying = copyTable(stream, emptied, quiet)
+  const waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.emptied'::regclass"
+  while ((await ask(1, waits)).length === 0) await sleep(10)
+  await ask(0, 'UPDATE public.emptied SET v = 3 WHERE id = 1')
+  await ask(0, 'TRUNCATE public.emptied')
+  await ask(0, 'INSERT INTO public.emptied VALUES (3, 3)')
+  await other.query('COMMIT')
+  const copied = { 'public.emptied': await copying }
+  const again = new Applier({ stream, copied, tell: text => t.diagnostic(text) })
+  t.after(() => again.stop())
+  assert.equal(await same(stream, again), 1)
+})
+
 test('trap: a value becomes NULL as the primary key changes, and only the key was told', async t => {
   const [stream, applier] = await follow(
     t,

@@ -16,6 +16,9 @@ export interface CopyOptions {
   readonly progress: (progress: MoveProgress) => void
 }
 
+/** A table that is emptied (TRUNCATE) again and again. */
+const triesMax = 20
+
 /**
  * What an earlier try left is deleted first.
  * @returns the position of the snapshot: commits before it are in the copy
@@ -23,8 +26,21 @@ export interface CopyOptions {
 export async function copyTable(
   stream: MoveStream,
   table: MovedTable,
-  { signal, progress }: CopyOptions,
+  options: CopyOptions,
 ): Promise<string> {
+  for (let tries = 0; tries < triesMax; tries++) {
+    const position = await copied(stream, table, options)
+    if (position !== null) return position
+  }
+  throw new Error(`${table.schema}.${table.name}: was rewritten each of ${triesMax} times that it was copied`)
+}
+
+/** Null: the table was rewritten between the snapshot and the COPY. */
+async function copied(
+  stream: MoveStream,
+  table: MovedTable,
+  { signal, progress }: CopyOptions,
+): Promise<string | null> {
   const name = `${table.schema}.${table.name}`
   const target = tableName(table)
   const columns = table.columns.map(quotedName).join(', ')
@@ -63,7 +79,15 @@ export async function copyTable(
         progress({ table: name, rows: -1, bytes })
       },
     )
+    // What TRUNCATE has emptied is empty to every snapshot; what the slot gives since still changes its rows.
+    const [file] = await reader.rows(
+      `SELECT relfilenode = pg_relation_filenode(oid) FROM pg_class WHERE oid = ${literal(target)}::regclass`,
+    )
     await reader.rows('ROLLBACK')
+    if (file?.[0] !== 't') {
+      await writer.query('ROLLBACK')
+      return null
+    }
     await writer.query('COMMIT')
     progress({ table: name, rows, bytes })
     return position
