@@ -9,8 +9,8 @@ import { median } from '../lib/statistics.ts'
 const program = '/usr/lib/postgresql/15/bin/pgbench'
 
 export interface PgbenchWish {
-  /** `select`: -S. `tpcb`: the default script. `mix`: 95 selects of 100. */
-  readonly script: 'select' | 'tpcb' | 'mix'
+  /** `select`: -S. `tpcb`: the default script. `mix`: 95 selects of 100. `account`: one row, read, written and read again. */
+  readonly script: 'select' | 'tpcb' | 'mix' | 'account'
   readonly protocol: 'simple' | 'extended' | 'prepared'
   readonly clients: number
   readonly seconds: number
@@ -28,6 +28,7 @@ const scripts = {
   select: ['-S'],
   tpcb: ['-N', '-b', 'tpcb-like'].slice(1),
   mix: ['-b', 'select-only@95', '-b', 'simple-update@5'],
+  account: ['-f', join(import.meta.dirname, 'account.sql'), '-D', 'scale=1'],
 }
 
 export interface Target {

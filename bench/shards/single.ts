@@ -44,16 +44,18 @@ const peers: readonly Peer<RouterSpot>[] = [
   tenfold('tenfold sharded', primary, spreadOver),
 ]
 
-const scenarioOf = (protocol: PgbenchWish['protocol']): Scenario => ({
-  name: `select-${protocol}-16`,
-  script: 'select',
+const scenarioOf = (script: PgbenchWish['script'], protocol: PgbenchWish['protocol']): Scenario => ({
+  name: `${script}-${protocol}-16`,
+  script,
   protocol,
   clients: 16,
 })
 export const scenarios: readonly Scenario[] = [
-  scenarioOf('simple'),
-  scenarioOf('extended'),
-  scenarioOf('prepared'),
+  scenarioOf('select', 'simple'),
+  scenarioOf('select', 'extended'),
+  scenarioOf('select', 'prepared'),
+  scenarioOf('account', 'simple'),
+  scenarioOf('account', 'prepared'),
 ]
 
 export async function measure(

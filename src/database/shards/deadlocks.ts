@@ -27,7 +27,7 @@ export interface DeadlocksOptions {
 interface Waits {
   /** By `shard waiter blocker`. */
   readonly edges: ReadonlyMap<string, ShardWait>
-  /** When the transactions of those who wait began, by the servers' clocks, in seconds. */
+  /** When the transactions of those who wait and may give way began, by the servers' clocks, in seconds. */
   readonly began: ReadonlyMap<string, number>
 }
 
@@ -92,8 +92,11 @@ export class ShardDeadlocks {
     )
     // As it is now: who asked first may have gone meanwhile.
     const names = new Map<string, string>()
-    for (const { name, processes } of this.#options.clients())
+    const several = new Set<string>()
+    for (const { name, processes } of this.#options.clients()) {
+      if (processes.length > 1) several.add(name)
       for (const { shard, processId } of processes) names.set(`${shard} ${processId}`, name)
+    }
     const edges = new Map<string, ShardWait>()
     const began = new Map<string, number>()
     for (const [at, rows] of lists.entries()) {
@@ -103,7 +106,9 @@ export class ShardDeadlocks {
         const blocker = names.get(`${shard} ${blockerPid}`)
         if (waiter === undefined || blocker === undefined) continue
         edges.set(`${shard} ${waiter} ${blocker}`, { shard, waiter, blocker })
-        began.set(waiter, Math.min(began.get(waiter) ?? Number.POSITIVE_INFINITY, Number(start)))
+        // Each cycle that no server sees has one of them; who is on one shard only is not asked to give way.
+        if (several.has(waiter))
+          began.set(waiter, Math.min(began.get(waiter) ?? Number.POSITIVE_INFINITY, Number(start)))
       }
     }
     return { edges, began }

@@ -44,7 +44,7 @@ export async function onOne(one: Execution, shard: number, writes: boolean): Pro
   const { client, request, simple, answer, statement } = one
   const { transaction } = client
   const seat = await transaction.seat(shard)
-  if (writes || statement.info.mayWrite) transaction.wroteOn(shard)
+  if (writes || statement.writes) transaction.wroteOn(shard)
   const sink = answer.sinkOf(seat)
   const end: SeatEnd = simple ? await seat.query(request.sql, sink) : await seat.run(request, sink)
   if (sink.failure !== null) throw sink.failure

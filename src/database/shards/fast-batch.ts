@@ -35,6 +35,10 @@ export class FastBatch {
   readonly #client: ShardClient
   /** Still one shard's. */
   passes = true
+  /** Nothing of it outlasts its Sync, so that it may pass amid a transaction. */
+  whole = true
+  /** Its shard takes part in the commit of a transaction. */
+  writes = false
   #shard = anyShard
   /** Prepared in this batch. */
   readonly made: KnownStatement[] = []
@@ -51,6 +55,8 @@ export class FastBatch {
 
   begin(): void {
     this.passes = true
+    this.whole = true
+    this.writes = false
     this.#shard = anyShard
     // Emptying what is empty is not for nothing.
     if (this.made.length > 0) this.made.length = 0
@@ -81,10 +87,9 @@ export class FastBatch {
       case frontend.bind:
         return readBind(bytes, from, to, bindView) === null && this.#bind(bytes, to)
       case frontend.execute:
-        return (
-          readExecute(bytes, from, to, executeView) === null &&
-          this.#hasPortal(bytes, executeView.portalFrom, executeView.portalTo)
-        )
+        if (readExecute(bytes, from, to, executeView) !== null) return false
+        if (executeView.rowsMax > 0) this.whole = false
+        return this.#hasPortal(bytes, executeView.portalFrom, executeView.portalTo)
       case frontend.sync:
         return true
       case frontend.parse:
@@ -103,7 +108,10 @@ export class FastBatch {
   #simple(text: string): boolean {
     this.#query = true
     const shard = this.#client.shardOfText(text)
-    if (shard >= 0) return this.#goesTo(shard)
+    if (shard >= 0) {
+      this.writes = this.#client.routing.texts.writes
+      return this.#goesTo(shard)
+    }
     const statements = this.#client.look(text)
     if (statements.length === 0) return false
     for (const statement of statements) if (!this.#goes(statement, noParameters)) return false
@@ -156,13 +164,19 @@ export class FastBatch {
     const [one] = planned
     if (planned.length !== 1 || one === undefined) return false
     if (portalFrom === portalTo) this.#unnamedPortal = true
-    else this.#portals.add(bytes.latin1Slice(portalFrom, portalTo))
+    else {
+      this.#portals.add(bytes.latin1Slice(portalFrom, portalTo))
+      this.whole = false
+    }
     const { plan, parameter, passes } = one
     if (plan.kind !== 'keys') return this.#goes(one, noParameters)
     const integers = parameter < 0 ? null : this.#client.routing.integers(plan.family)
     if (integers !== null) {
       const value = integerParameter(bytes, restFrom, to, parameter, statement.types[parameter] ?? 0)
-      if (!Number.isNaN(value)) return passes && this.#goesTo(shardOf(integers(value)))
+      if (!Number.isNaN(value)) {
+        if (one.writes) this.writes = true
+        return passes && this.#goesTo(shardOf(integers(value)))
+      }
     }
     const bound = readParameters(bytes, restFrom, to)
     if (bound.kind === 'problem') return false
@@ -183,7 +197,8 @@ export class FastBatch {
     return from === to ? this.#unnamedPortal : this.#portals.has(bytes.latin1Slice(from, to))
   }
 
-  #goes({ plan, passes }: TextStatement, bound: BoundParameters): boolean {
+  #goes({ plan, passes, writes }: TextStatement, bound: BoundParameters): boolean {
+    if (writes) this.writes = true
     return passes && this.#goesTo(this.#shardOf(plan, bound))
   }
 

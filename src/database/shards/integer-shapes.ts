@@ -9,6 +9,7 @@ export interface IntegerShape {
   readonly family: string
   /** Which of the integers. */
   readonly at: number
+  readonly writes: boolean
 }
 
 const runsMax = 32
@@ -80,5 +81,5 @@ export function integerShape(text: string, planned: readonly TextStatement[]): I
     if (found >= 0) return null
     found = at
   }
-  return found < 0 ? null : { family: one.plan.family, at: found }
+  return found < 0 ? null : { family: one.plan.family, at: found, writes: one.writes }
 }

@@ -87,6 +87,12 @@ export class Interpreter {
     output.flush()
   }
 
+  /** The answer to a whole batch that could not be begun. Never rejects. */
+  async refuse(thrown: unknown): Promise<void> {
+    await this.#failed(thrown, true)
+    if (!this.#over) await this.#ready()
+  }
+
   async #failed(thrown: unknown, simple: boolean): Promise<void> {
     const { transaction, output } = this.#client
     if (thrown instanceof ClientGone) {

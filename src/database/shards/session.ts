@@ -282,9 +282,9 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
 
   #dispatch(bytes: Buffer, from: number, to: number): number {
     const { transaction, dryRun } = this.#client
-    const passes = this.#fast.passes && transaction.kind === 'none' && !this.#interpreter.skipping && !dryRun
+    const passes = this.#fast.passes && !this.#interpreter.skipping && !dryRun
     const held = this.routing.holding && !transaction.inTransaction
-    const seat = passes && !held ? this.#seats.open(this.#fast.shard) : null
+    const seat = passes && !held ? this.#seatOf(transaction) : null
     if (this.#passingTo !== null && this.#passingTo !== seat) {
       this.#block('passing')
       return from
@@ -293,12 +293,22 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
       this.#hold()
       return from
     }
-    if (seat === null) {
-      this.#interpret(bytes, from, to)
-      return to
-    }
-    this.#pass(seat, bytes, from, to)
+    if (seat !== null) this.#pass(seat, bytes, from, to)
+    else if (passes && this.#fast.whole && transaction.isFresh) this.#join(bytes, from, to)
+    else this.#interpret(framesOf(bytes, from, to))
     return to
+  }
+
+  /** Amid a transaction: where the seat is the only one that takes part. Null: it is the interpreter's. */
+  #seatOf(transaction: ShardTransaction): Seat | null {
+    const { shard, whole } = this.#fast
+    if (!transaction.inTransaction) return this.#seats.open(shard)
+    const seat = whole ? this.#seats.known(shard) : undefined
+    if (seat === undefined || !transaction.isAlone(seat) || seat.id !== this.routing.map.shards[shard])
+      return null
+    this.#client.portals.delete('')
+    if (this.#fast.writes) transaction.wroteOn(shard)
+    return seat
   }
 
   /** Until there is another map, by which it is placed then. */
@@ -324,15 +334,31 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     if (seat.keptBytes > keptBytesMax && this.#state === '') this.#block('full')
   }
 
-  #interpret(bytes: Buffer, from: number, to: number): void {
-    const frames: Buffer[] = []
-    for (let at = from; at < to; ) {
-      const end = at + 1 + bytes.readInt32BE(at + 1)
-      frames.push(Buffer.from(bytes.subarray(at, end)))
-      at = end
-    }
+  /** The first of a transaction: it goes to its shard as it is once that takes part. */
+  #join(bytes: Buffer, from: number, to: number): void {
+    const { transaction, portals } = this.#client
+    const { shard, writes } = this.#fast
+    const kept = Buffer.from(bytes.subarray(from, to))
+    const joined = transaction.seat(shard).then(
+      () => {
+        const seat = this.#seats.known(shard)
+        if (this.#isOver || seat === undefined) return
+        portals.delete('')
+        if (writes) transaction.wroteOn(shard)
+        this.#pass(seat, kept, 0, kept.length)
+      },
+      why => this.#interpreter.refuse(why),
+    )
+    this.#work(joined)
+  }
+
+  #interpret(frames: readonly Buffer[]): void {
+    this.#work(this.#interpreter.run(frames))
+  }
+
+  #work(work: Promise<void>): void {
     this.#block('busy')
-    this.#working = this.#interpreter.run(frames).finally(() => {
+    this.#working = work.finally(() => {
       this.#working = null
       if (this.#state === 'busy') this.#goOn()
     })
@@ -392,6 +418,8 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
   }
 
   passedReady(seat: Seat): void {
+    const { transaction } = this.#client
+    if (seat.status === 'E' && transaction.isMember(seat)) transaction.failed = true
     if (seat.owed > 0 || this.#passingTo !== seat) return
     this.#passingTo = null
     if (this.#later.length > 0) {
@@ -509,4 +537,15 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
     else this.#seats.close()
     this.#start.over(this)
   }
+}
+
+/** Whole messages, copied. */
+function framesOf(bytes: Buffer, from: number, to: number): readonly Buffer[] {
+  const frames: Buffer[] = []
+  for (let at = from; at < to; ) {
+    const end = at + 1 + bytes.readInt32BE(at + 1)
+    frames.push(Buffer.from(bytes.subarray(at, end)))
+    at = end
+  }
+  return frames
 }

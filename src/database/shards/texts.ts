@@ -11,6 +11,8 @@ export interface TextStatement extends PlannedStatement {
   readonly info: StatementInfo
   /** It may go to its shard as the client sent it, if there is one. */
   readonly passes: boolean
+  /** Where it goes to one shard: something may be written there. */
+  readonly writes: boolean
   /** Its only key is this parameter, alone; -1: it is not so. */
   readonly parameter: number
   /** Of the book when it was planned. */
@@ -35,7 +37,9 @@ export class TextBook {
   readonly #book: StatementBook
   readonly #texts = new Map<string, Map<string, readonly TextStatement[]>>()
   readonly #shapes = new Map<string, Map<string, IntegerShape>>()
+  /** Of the last text that `familyOf` knew. */
   integer = 0
+  writes = false
   readonly #types = new Map<string, readonly number[]>()
   #count = 0
   #characters = 0
@@ -73,6 +77,7 @@ export class TextBook {
     const known = shapes?.get(shape)
     if (known !== undefined) {
       this.integer = integerAt(text, known.at)
+      this.writes = known.writes
       return Number.isNaN(this.integer) ? null : known.family
     }
     const planned = this.look(text, meaning)
@@ -85,12 +90,14 @@ export class TextBook {
     this.#shapes.set(meaning.key, shapes)
     shapes.set(shape, made)
     this.integer = integerAt(text, made.at)
+    this.writes = made.writes
     return Number.isNaN(this.integer) ? null : made.family
   }
 
   #statement(planned: PlannedStatement): TextStatement {
     const info = this.#book.look(planned.text)
-    const { kind } = planned.plan
+    const { plan } = planned
+    const { kind } = plan
     const passes =
       (kind === 'one' || kind === 'keys') &&
       info.transaction === 'none' &&
@@ -103,7 +110,8 @@ export class TextBook {
       ...planned,
       info,
       passes,
-      parameter: onlyParameter(planned.plan),
+      writes: info.mayWrite || ((plan.kind === 'one' || plan.kind === 'keys') && plan.writes),
+      parameter: onlyParameter(plan),
       generation: this.generation,
     }
   }

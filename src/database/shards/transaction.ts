@@ -74,6 +74,22 @@ export class ShardTransaction implements ShardSeats {
     return this.#members.keys().next().value
   }
 
+  /** In a block in which only this seat takes part, and nothing has failed. */
+  isAlone(seat: Seat): boolean {
+    return (
+      this.kind === 'block' &&
+      !this.failed &&
+      this.#members.size === 1 &&
+      this.#joining.size === 0 &&
+      this.isMember(seat)
+    )
+  }
+
+  /** A block in which no shard takes part yet. */
+  get isFresh(): boolean {
+    return this.kind === 'block' && !this.failed && this.#members.size === 0 && this.#joining.size === 0
+  }
+
   get members(): readonly Seat[] {
     return [...this.#members.values()].map(({ seat }) => seat)
   }

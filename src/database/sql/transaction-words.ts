@@ -27,8 +27,23 @@ const kinds: Readonly<Record<string, TransactionWords['kind']>> = {
   TRANS_STMT_ROLLBACK_PREPARED: 'two-phase',
 }
 
+/** Clients say few of them, again and again. */
+const known = new Map<string, TransactionWords | null>()
+const knownMax = 1_000
+const knownCharactersMax = 200
+
 /** Null: it is not exactly one transaction command. */
 export function parsedTransaction(sql: string): TransactionWords | null {
+  const before = known.get(sql)
+  if (before !== undefined) return before
+  const words = parsed(sql)
+  if (sql.length > knownCharactersMax) return words
+  if (known.size >= knownMax) known.clear()
+  known.set(sql, words)
+  return words
+}
+
+function parsed(sql: string): TransactionWords | null {
   const trees = treesOf(sql)
   const body = trees?.length === 1 ? field(trees[0], 'TransactionStmt') : undefined
   const said = text(body, 'kind') || 'TRANS_STMT_BEGIN'
