@@ -10,6 +10,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   rmSync,
   writeFileSync,
@@ -60,7 +61,10 @@ export function project(t: TestContext, options: { folder?: string } = {}): Proj
   t.after(async () => {
     for (const child of started) child.kill('SIGKILL')
     if (existsSync(join(directory, '.tenfold', 'lock.json'))) await made.run('stop', '--now')
-    assert.deepEqual(processesOf(directory), [], 'nothing that a test started may outlive it')
+    // Who was told to end may be a moment late.
+    for (let tries = 0; tries < 50 && processesOf(directory).length > 0; tries++)
+      await new Promise(resolve => setTimeout(resolve, 100))
+    assert.deepEqual(processesOf(directory).map(commandOf), [], 'nothing that a test started may outlive it')
     rmSync(root, { recursive: true })
   })
 
@@ -127,6 +131,14 @@ async function ready(child: ChildProcess): Promise<Up> {
 /** Pids of live processes whose working directory is in that folder: edges, instances, supervisors. */
 function processesOf(directory: string): string[] {
   return readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && workingDirectory(pid).startsWith(directory))
+}
+
+function commandOf(pid: string): string {
+  try {
+    return `${pid}: ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`
+  } catch {
+    return pid
+  }
 }
 
 /** Empty when it has ended (zombies have none) or is not ours to see. */
