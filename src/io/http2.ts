@@ -48,9 +48,12 @@ const sessionMegabytesMax = 32
  * not read.
  */
 const invalidFramesMax = 128
-/** More than some reads can bring, so that who holds the session counts first and can say why it ends. */
-const rejectedStreamsMax = 8_192
-const resetsMax = 8_192
+/**
+ * More than one turn of the loop can bring (32 reads of 64 KB, of requests that are taken back at once: some 90,000), so that
+ * who holds the session counts first and can say why it ends. Streams that Node refuses by itself are not told to anybody.
+ */
+const rejectedStreamsMax = 131_072
+const resetsMax = 131_072
 
 /** The session of a client; the socket's unread bytes are its first. */
 export function serveHttp2(socket: Duplex, settings: Http2ServerSettings): ServerHttp2Session {
