@@ -161,6 +161,80 @@ test('slots and rules of one family', () => {
   )
 })
 
+test('another rule has a place for every key', () => {
+  const map = firstMap(specOf(2, byHash))
+  const lists = [{ values: ['1', '2'], shard: 1 }]
+  const list = changed(map, {
+    kind: 'rule',
+    family: 'public.rows',
+    rule: { by: 'list', lists, otherwise: 0 },
+  })
+  assert.ok(holds(map, list, keys) > 0)
+  assert.match(
+    whyNot(map, { kind: 'rule', family: 'public.rows', rule: { by: 'list', lists, otherwise: null } }),
+    /key the rule does not name would have no place/,
+  )
+  assert.match(
+    whyNot(map, { kind: 'rule', family: 'public.rows', rule: { by: 'directory', otherwise: 0 } }),
+    /between a directory and another rule/,
+  )
+})
+
+test('one key of a directory moves when it is known where it is', () => {
+  const spec = { ...byHash, rule: { by: 'directory', otherwise: null, assign: 'round-robin' } } as const
+  const map = firstMap(specOf(3, spec))
+  const move = { kind: 'isolate', family: 'public.rows', key: ['7'], into: '3' } as const
+  assert.match(whyNot(map, move), /not known where the directory has '7'/)
+  assert.match(whyNot(map, { kind: 'merge', from: '3', into: '1' }), /where its directory says/)
+  const family = map.families['public.rows']!
+  const pinned = {
+    ...map,
+    families: { 'public.rows': { ...family, exceptions: [{ key: ['7'], shard: 0 }] } },
+  }
+  const plan = changed(pinned, move)
+  assert.deepEqual(plan.moves, [{ family: 'public.rows', from: '1', into: '3', slots: null }])
+  assert.deepEqual(plan.next.families['public.rows']?.exceptions, [{ key: ['7'], shard: 2 }])
+  // Its keys may be anywhere: no shard goes.
+  const fewer = mergeMap(map, specOf(2, spec))
+  assert.match(fewer.kind === 'refused' ? fewer.why : '', /shard 3 still has keys of 'public.rows'/)
+  const other = mergeMap(map, specOf(3, { ...spec, rule: { by: 'directory', otherwise: null } }))
+  assert.equal(other.kind, 'changed')
+  const otherwise = { ...spec, rule: { by: 'directory', otherwise: 1 } } as const
+  assert.equal(mergeMap(map, specOf(3, otherwise)).kind, 'refused')
+})
+
+test('lists over some of the shards, and by a ring', () => {
+  const inner = { by: 'hash', shards: [0, 2], slots: 8 } as const
+  const ring = { by: 'consistent', points: 100, shards: [1], slots: 4 } as const
+  const rule = {
+    by: 'list-then',
+    lists: [
+      { values: ['de', 'at'], rule: inner },
+      { values: ['us'], rule: ring },
+    ],
+    otherwise: { by: 'list', lists: [], otherwise: 1 },
+  } as const
+  const spec = { ...byHash, key: ['country', 'id'], types: ['text', 'bigint'], rule } as const
+  const map = firstMap(specOf(3, spec as never))
+  const placement = compilePlacement(map)
+  const shardsOf = (country: string): number[] => [
+    ...new Set(
+      Array.from({ length: 50 }, (_, id) => {
+        const placed = placement.place('public.rows', [country, String(id)])
+        return 'shard' in placed ? placed.shard : -1
+      }),
+    ),
+  ]
+  assert.deepEqual(shardsOf('de').sort(), [0, 2])
+  assert.deepEqual(shardsOf('at').sort(), [0, 2])
+  assert.deepEqual(shardsOf('us'), [1])
+  assert.deepEqual(shardsOf('fr'), [1])
+  assert.equal(mergeMap(map, specOf(3, spec as never)).kind, 'same')
+  // Slots that have moved inside a list are no other rule.
+  const split = changed(map, { kind: 'split', from: '1', into: '2' })
+  assert.equal(mergeMap(split.next, specOf(3, spec as never)).kind, 'same')
+})
+
 test('what can not be is said', () => {
   const map = firstMap({
     ...specOf(2, byHash),

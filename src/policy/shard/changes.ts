@@ -3,7 +3,7 @@
 
 import type { Family, PlacementRule, ShardMap } from './contract.ts'
 import { canonicalKey } from './key.ts'
-import { mapTroubles, ruleOf, shardsOfRule, withShards } from './map.ts'
+import { mapTroubles, ruleOf, shardsOfRule, withoutShards, withShards } from './map.ts'
 import { compilePlacement } from './placement.ts'
 import type { ReshardIntent, ReshardPlan, ShardMove } from './reshard-contract.ts'
 import { ringSlots } from './ring.ts'
@@ -82,7 +82,14 @@ function changedFamilies(map: ShardMap, intent: ReshardIntent): { readonly famil
           why: `the file says that table '${bound[0]}' is on shard ${intent.from}`,
           remedy: 'Such a table does not move; merge another shard.',
         }
-      const merged = everyFamily(map, rule => replaced(rule, at(intent.from), at(intent.into)))
+      const merged = everyFamily(map, (rule, name) =>
+        rule.by === 'directory'
+          ? {
+              why: `keys of '${name}' lie where its directory says`,
+              remedy: 'They move one at a time: `tenfold db directory`.',
+            }
+          : replaced(rule, at(intent.from), at(intent.into)),
+      )
       if ('why' in merged) return merged
       return {
         families: mapped(merged.families, family => ({
@@ -133,14 +140,48 @@ function changedFamilies(map: ShardMap, intent: ReshardIntent): { readonly famil
             why: `'${intent.key.join(', ')}' is no key of '${intent.family}'`,
             remedy: `Its key is of the type ${family.types.join(', ')}.`,
           }
+        if (
+          family.rule.by === 'directory' &&
+          !(family.exceptions ?? []).some(({ key }) => canonical(key) === wanted)
+        )
+          return {
+            why: `it is not known where the directory has '${intent.key.join(', ')}'`,
+            remedy: '`tenfold db directory` says which keys it has.',
+          }
         const others = (family.exceptions ?? []).filter(({ key }) => canonical(key) !== wanted)
         return { ...family, exceptions: [...others, { key: intent.key, shard: at(intent.into) }] }
       })
     case 'rule':
       return oneFamily(map, intent.family, family => {
+        if (family.rule.by === 'directory' || intent.rule.by === 'directory')
+          return {
+            why: `the rows of '${intent.family}' can't all change between a directory and another rule at once`,
+            remedy: 'Keys of a directory move one at a time: `tenfold db directory`.',
+          }
         const slots = 'slots' in family.rule ? family.rule.slots.length : slotsWithoutAny
-        return { types: family.types, rule: ruleOf(intent.rule, { shards: map.shards, slots }) }
+        const rule = ruleOf(intent.rule, { shards: map.shards, slots })
+        if (hasAll(rule)) return { types: family.types, rule }
+        return {
+          why: `rows of '${intent.family}' whose key the rule does not name would have no place`,
+          remedy: "Give its lists an 'otherwise', or its first range no 'from'.",
+        }
       })
+  }
+}
+
+/** Every key has a place by it. */
+function hasAll(rule: PlacementRule): boolean {
+  switch (rule.by) {
+    case 'hash':
+    case 'consistent':
+      return true
+    case 'range':
+    case 'time':
+      return rule.ranges[0]?.from === null
+    case 'list-then':
+      return rule.otherwise !== null && [rule.otherwise, ...rule.lists.map(one => one.rule)].every(hasAll)
+    default:
+      return rule.otherwise !== null
   }
 }
 
@@ -280,12 +321,8 @@ function sameSlots(one: PlacementRule, other: PlacementRule): boolean {
 /** Of rules that tell the same apart, where they differ; else everybody may give to everybody. */
 function shardPairs(before: PlacementRule, after: PlacementRule): [number, number][] {
   const [from, into] = [shardsOfRule(before), shardsOfRule(after)]
-  const bare = (rule: PlacementRule): string =>
-    JSON.stringify(rule, (key, value) =>
-      key === 'slots' || ((key === 'shard' || key === 'otherwise') && typeof value === 'number') ? 0 : value,
-    )
   const pairs: [number, number][] =
-    bare(before) === bare(after) && from.length === into.length
+    withoutShards(before) === withoutShards(after) && from.length === into.length
       ? from.map((one, at) => [one, into[at] as number])
       : [...new Set(from)].flatMap(one => [...new Set(into)].map((other): [number, number] => [one, other]))
   return pairs.filter(([one, other]) => one !== other)

@@ -68,14 +68,21 @@ export type PlacementRule =
   | { readonly by: 'list'; readonly lists: readonly KeyList[]; readonly otherwise: number | null }
   /** The region of a column. `near`: who is asked first where no region is known. */
   | { readonly by: 'geo'; readonly regions: readonly KeyList[]; readonly otherwise: number | null }
-  /** Rows of the look-up table `tenfold.directory`; `otherwise` for keys that have none. */
-  | { readonly by: 'directory'; readonly otherwise: number | null }
+  /**
+   * Rows of the look-up table `tenfold.directory`; `otherwise` for keys that have none, or `assign`: their first row gives
+   * them one. Never both.
+   */
+  | { readonly by: 'directory'; readonly otherwise: number | null; readonly assign?: AssignPolicy }
   /** The first column chooses a list, the second is placed by that list's rule. */
   | {
       readonly by: 'list-then'
       readonly lists: readonly ListThen[]
       readonly otherwise: PlacementRule | null
     }
+
+/** The shard with the fewest keys of the family; or one after the other. */
+export const assignPolicies = ['least-full', 'round-robin'] as const
+export type AssignPolicy = (typeof assignPolicies)[number]
 
 export interface KeyRange {
   readonly from: string | null

@@ -20,9 +20,15 @@ export type TableSpec =
       readonly rule: RuleSpec | null
     }
 
+/** `shards` and `slots`: not over all shards, not in as many slots as the file says of all. */
+interface PartSpec {
+  readonly shards?: readonly number[]
+  readonly slots?: number
+}
+
 export type RuleSpec =
-  | { readonly by: 'hash' }
-  | { readonly by: 'consistent'; readonly points: number }
+  | ({ readonly by: 'hash' } & PartSpec)
+  | ({ readonly by: 'consistent'; readonly points: number } & PartSpec)
   | Exclude<PlacementRule, { by: 'hash' | 'consistent' | 'list-then' }>
   | {
       readonly by: 'list-then'
@@ -73,9 +79,15 @@ export function rootOf({ tables }: Pick<ShardsSpec, 'tables'>, name: string): st
 export function ruleOf(rule: RuleSpec, spec: Pick<ShardsSpec, 'shards' | 'slots'>): PlacementRule {
   switch (rule.by) {
     case 'hash':
-      return { by: 'hash', slots: evenSlots(spec.slots, spec.shards.length) }
-    case 'consistent':
-      return { by: 'consistent', points: rule.points, slots: ringSlots(spec.shards, rule.points, spec.slots) }
+    case 'consistent': {
+      const over = rule.shards ?? spec.shards.map((_, index) => index)
+      const count = rule.slots ?? spec.slots
+      if (rule.by === 'hash')
+        return { by: 'hash', slots: evenSlots(count, over.length).map(at => over[at] as number) }
+      const ids = over.map(at => spec.shards[at] ?? String(at))
+      const slots = ringSlots(ids, rule.points, count).map(at => over[at] as number)
+      return { by: 'consistent', points: rule.points, slots }
+    }
     case 'list-then':
       return {
         by: 'list-then',
@@ -138,7 +150,7 @@ export function mergeMap(map: ShardMap, spec: ShardsSpec): MapMerge {
     const wanted = fresh.families[place.family]
     if (known !== undefined && wanted !== undefined && !sameKind(known, wanted))
       return { kind: 'refused', table: place.family, why: 'its rows are placed by another rule already' }
-    const family = known ?? wanted
+    const family = known === undefined ? wanted : withAssign(known, wanted)
     if (family !== undefined) families[place.family] = family
   }
   const next: ShardMap = { ...map, version: map.version + 1, shards: kept, families, tables }
@@ -158,6 +170,16 @@ function sameKind(one: Family, other: Family): boolean {
   return withoutShards(one.rule) === withoutShards(other.rule)
 }
 
+/** How keys get their place in a directory from now on moves no key that has one. */
+function withAssign(known: Family, wanted: Family | undefined): Family {
+  const { rule } = known
+  if (rule.by !== 'directory' || wanted?.rule.by !== 'directory' || rule.assign === wanted.rule.assign)
+    return known
+  const { assign } = wanted.rule
+  const { by, otherwise } = rule
+  return { ...known, rule: { by, otherwise, ...(assign === undefined ? {} : { assign }) } }
+}
+
 /** By the indexes that its shards have when others are gone. */
 function keptFamily(family: Family | undefined, map: ShardMap, kept: readonly string[]): Family | undefined {
   if (family === undefined || kept.length === map.shards.length) return family
@@ -173,17 +195,21 @@ function keptFamily(family: Family | undefined, map: ShardMap, kept: readonly st
 }
 
 /** What a rule tells apart, wherever it then lies. */
-function withoutShards(rule: PlacementRule): string {
-  return JSON.stringify(rule, (key, value) =>
-    (key === 'shard' || key === 'otherwise') && typeof value === 'number' ? 0 : value,
-  )
+export function withoutShards(rule: PlacementRule): string {
+  return JSON.stringify(rule, (key, value) => {
+    if (key === 'slots') return value.length
+    if (key === 'assign') return undefined
+    return (key === 'shard' || key === 'otherwise') && typeof value === 'number' ? 0 : value
+  })
 }
 
 /** In words; '': the shard may go. */
 function whatIsOn(map: ShardMap, index: number): string {
-  for (const [name, { rule, exceptions = [] }] of Object.entries(map.families))
+  for (const [name, { rule, exceptions = [] }] of Object.entries(map.families)) {
+    if (rule.by === 'directory') return `keys of '${name}', if its directory says so`
     if (shardsOfRule(rule).includes(index) || exceptions.some(({ shard }) => shard === index))
       return `rows of '${name}'`
+  }
   for (const [name, place] of Object.entries(map.tables)) {
     if (place.kind === 'on' && place.shard === map.shards[index]) return `table '${name}'`
     if (place.kind === 'round-robin') return `rows of '${name}', which are wherever they came`
@@ -254,6 +280,7 @@ function shardsNamed(table: TableSpec): number[] {
   const named: number[] = []
   JSON.stringify(table.rule, (key, value) => {
     if ((key === 'shard' || key === 'otherwise') && typeof value === 'number') named.push(value)
+    if (key === 'shards') named.push(...(value as readonly number[]))
     return value
   })
   return named
@@ -313,20 +340,35 @@ function ruleTroubles(rule: PlacementRule, types: readonly KeyType[], shards: nu
       return listTroubles(lists, type, rule.otherwise, outside)
     }
     case 'directory':
-      return rule.otherwise !== null && outside(rule.otherwise)
-        ? ['has a default shard that there is not']
-        : []
+      return directoryTroubles(rule, types, outside)
     case 'list-then': {
       const inner = [
         ...rule.lists.map(list => list.rule),
         ...(rule.otherwise === null ? [] : [rule.otherwise]),
       ]
       return [
+        ...(types.length === 2 ? [] : ['has a rule by two columns and another number of them']),
         ...doubleValues(rule.lists, type),
         ...inner.flatMap(one => ruleTroubles(one, types.slice(1), shards)),
       ]
     }
   }
+}
+
+/** Whose texts on the servers are the ones that they have here. */
+export const directoryTypes: readonly KeyType[] = ['smallint', 'integer', 'bigint', 'text', 'uuid']
+
+function directoryTroubles(
+  { otherwise, assign }: Extract<PlacementRule, { by: 'directory' }>,
+  types: readonly KeyType[],
+  outside: (shard: number) => boolean,
+): string[] {
+  if (types.length !== 1) return ['has a directory of keys of several columns']
+  const [type = 'text'] = types
+  if (!directoryTypes.includes(type)) return [`has a directory of keys of the type ${type}`]
+  if (otherwise === null) return []
+  if (assign !== undefined) return ["has a directory with both 'otherwise' and 'assign'"]
+  return outside(otherwise) ? ['has a default shard that there is not'] : []
 }
 
 function listTroubles(
