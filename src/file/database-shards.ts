@@ -2,16 +2,14 @@
 // by which columns and which rule. Shards are numbers from 1 in the file, and indexes from here on.
 
 import { type KeyType, keyTypes } from '../policy/shard/contract.ts'
-import { firstMap, mapTroubles, type RuleSpec, rootOf, type TableSpec } from '../policy/shard/map.ts'
+import { firstMap, mapTroubles, rootOf, type TableSpec } from '../policy/shard/map.ts'
 import type { CheckedDatabase, CheckedShards } from './checked-databases.ts'
 import { either, into, listOf, mapOf, strict } from './shapes.ts'
+import { ruleKeyNames, ruleKeys, ruleOfKeys, shardsMax } from './shard-rules.ts'
 import { choice, Refused, type Schema, text, whole } from './values.ts'
 
-const shardsMax = 64
 const tablesMax = 5_000
 const tablePattern = /^[a-z_][a-z0-9_$]*(?:\.[a-z_][a-z0-9_$]*)?$/
-/** Of a ring, a shard: with a thousand, a shard that is added takes at most a tenth more or less than its share. */
-const ringPoints = 1_000
 
 const column = text('A column.', "a column such as 'customer_id'", {
   pattern: /^[a-z_][a-z0-9_$]*$/,
@@ -19,53 +17,18 @@ const column = text('A column.', "a column such as 'customer_id'", {
 })
 const keyColumns = either('Columns of the key.', column, listOf('Columns, in their order.', column, 2, 1))
 const keyType = choice('A type of PostgreSQL.', keyTypes)
-const types = either('Types of the columns.', keyType, listOf('One for each column.', keyType, 2, 1))
-const shard = whole('A shard.', 1, shardsMax)
-const value = text('A value of the key, as PostgreSQL writes it.', 'a text', { lengthMax: 1_000 })
+const keyTypesOf = either('Types of the columns.', keyType, listOf('One for each column.', keyType, 2, 1))
 const tableName = text('A table.', "a table such as 'orders' or 'shop.orders'", {
   pattern: tablePattern,
   lengthMax: 127,
 })
 
-const range = strict(
-  {
-    from: text('The first value; left out: everything below the next.', 'a text', {
-      lengthMax: 1_000,
-    }).optional(),
-    shard,
-  },
-  { about: 'From here up to where the next range begins.' },
-)
-const ranges = listOf('Ranges, in the order of their values.', range, 10_000, 1)
-const values = strict(
-  { values: listOf('Values of the key.', value, 10_000, 1), shard },
-  { about: 'Values, and where they live.' },
-)
-const lists = listOf('Lists of values.', values, 1_000, 1)
-const regions = mapOf(shard, {
-  about: 'Where each region lives.',
-  names: "regions such as 'eu' with a shard",
-  pattern: /^[^\s]{1,100}$/,
-  entriesMax: 1_000,
-})
-
 const placedKeys = {
   by: keyColumns.optional(),
   on: whole('The only shard that has it.', 1, shardsMax).optional(),
-  type: types.optional(),
+  type: keyTypesOf.optional(),
   with: tableName.optional(),
-  strategy: choice('How a key becomes a shard.', [
-    'hash',
-    'consistent',
-    'range',
-    'list',
-    'geo',
-    'time',
-  ]).optional(),
-  ranges: ranges.optional(),
-  lists: lists.optional(),
-  regions: regions.optional(),
-  otherwise: whole('Where keys of no list live. Left out: they are refused.', 1, shardsMax).optional(),
+  ...ruleKeys,
 }
 
 type TableKeys = TableSpec | 'everywhere' | 'round-robin'
@@ -89,68 +52,18 @@ const placed: Schema<TableSpec> = into(
       return new Refused(`has ${key.length} key columns and ${given.length} types`, 'Say a type for each.')
     if (new Set(key).size < key.length) return new Refused('has a key column twice', 'Name each once.')
     if (keys.with !== undefined) {
-      const own = (['strategy', 'ranges', 'lists', 'regions', 'otherwise', 'type'] as const).find(
-        name => keys[name] !== undefined,
-      )
+      const own = [...ruleKeyNames, 'type' as const].find(name => keys[name] !== undefined)
       return own === undefined
         ? { kind: 'sharded', key, types: [], with: fullName(keys.with), rule: null }
         : new Refused(`has 'with' and '${own}', which the other table says`, `Leave out '${own}'.`)
     }
-    const rule = ruleOf(keys)
-    if (rule instanceof Refused) return rule
-    const fallback: KeyType = rule.by === 'geo' ? 'text' : rule.by === 'time' ? 'timestamptz' : 'bigint'
-    return { kind: 'sharded', key, types: given ?? key.map(() => fallback), with: null, rule }
+    const { strategy } = keys
+    const fallback: KeyType = strategy === 'geo' ? 'text' : strategy === 'time' ? 'timestamptz' : 'bigint'
+    const types = given ?? key.map(() => fallback)
+    const rule = ruleOfKeys(keys, types)
+    return rule instanceof Refused ? rule : { kind: 'sharded', key, types, with: null, rule }
   },
 )
-
-interface RuleKeys {
-  readonly strategy?: 'hash' | 'consistent' | 'range' | 'list' | 'geo' | 'time' | undefined
-  readonly ranges?: readonly { from?: string | undefined; shard: number }[] | undefined
-  readonly lists?: readonly { values: readonly string[]; shard: number }[] | undefined
-  readonly regions?: Readonly<Record<string, number>> | undefined
-  readonly otherwise?: number | undefined
-}
-
-const needs = {
-  hash: [],
-  consistent: [],
-  range: ['ranges'],
-  time: ['ranges'],
-  list: ['lists', 'otherwise'],
-  geo: ['regions', 'otherwise'],
-} as const
-
-function ruleOf(keys: RuleKeys): RuleSpec | Refused {
-  const by = keys.strategy ?? 'hash'
-  const known: readonly string[] = needs[by]
-  for (const name of ['ranges', 'lists', 'regions', 'otherwise'] as const)
-    if (keys[name] !== undefined && !known.includes(name))
-      return new Refused(`has '${name}', which the strategy '${by}' does not use`, `Leave out '${name}'.`)
-  const missing = known.find(name => name !== 'otherwise' && keys[name as keyof RuleKeys] === undefined)
-  if (missing !== undefined)
-    return new Refused(`has the strategy '${by}' without '${missing}'`, `Add '${missing}'.`)
-  const otherwise = keys.otherwise === undefined ? null : keys.otherwise - 1
-  switch (by) {
-    case 'hash':
-      return { by }
-    case 'consistent':
-      return { by, points: ringPoints }
-    case 'range':
-    case 'time':
-      return {
-        by,
-        ranges: (keys.ranges ?? []).map(one => ({ from: one.from ?? null, shard: one.shard - 1 })),
-      }
-    case 'list':
-      return { by, lists: (keys.lists ?? []).map(one => ({ ...one, shard: one.shard - 1 })), otherwise }
-    case 'geo': {
-      const byShard = new Map<number, string[]>()
-      for (const [region, at] of Object.entries(keys.regions ?? {}))
-        byShard.set(at - 1, [...(byShard.get(at - 1) ?? []), region])
-      return { by, regions: [...byShard].map(([at, names]) => ({ values: names, shard: at })), otherwise }
-    }
-  }
-}
 
 const word = choice('The same rows on every shard, or rows without a key wherever there is room.', [
   'everywhere',

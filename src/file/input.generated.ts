@@ -1875,9 +1875,9 @@ export type DatabaseInput = {
       readonly with?: string | undefined
       /**
        * How a key becomes a shard.
-       * Allowed: 'hash', 'consistent', 'range', 'list', 'geo', 'time'.
+       * Allowed: 'hash', 'consistent', 'range', 'list', 'geo', 'time', 'directory'.
        */
-      readonly strategy?: 'hash' | 'consistent' | 'range' | 'list' | 'geo' | 'time' | undefined
+      readonly strategy?: 'hash' | 'consistent' | 'range' | 'list' | 'geo' | 'time' | 'directory' | undefined
       /** Ranges, in the order of their values. */
       readonly ranges?: readonly ({
         /**
@@ -1899,15 +1899,103 @@ export type DatabaseInput = {
          * A shard.
          * Allowed: a whole number from 1 to 64.
          */
-        readonly shard: number
+        readonly shard?: number | undefined
+        /** A rule for the second column of the key. */
+        readonly rule?: {
+          /**
+           * How the second column of the key becomes a shard.
+           * Allowed: 'hash', 'consistent', 'range', 'list'.
+           * Default: "hash".
+           */
+          readonly strategy?: 'hash' | 'consistent' | 'range' | 'list' | undefined
+          /** The shards that share these keys; left out: all. */
+          readonly shards?: readonly number[] | undefined
+          /**
+           * Pieces that these keys are cut into (default 64); only with hash and consistent.
+           * Allowed: a whole number from 1 to 1024.
+           */
+          readonly slots?: number | undefined
+          /** Ranges, in the order of their values. */
+          readonly ranges?: readonly ({
+            /**
+             * The first value; left out: everything below the next.
+             * Allowed: a text, of at most 1000 characters.
+             */
+            readonly from?: string | undefined
+            /**
+             * A shard.
+             * Allowed: a whole number from 1 to 64.
+             */
+            readonly shard: number
+          })[] | undefined
+          /** Lists of values. */
+          readonly lists?: readonly ({
+            /** Values of the key. */
+            readonly values: readonly string[]
+            /**
+             * A shard.
+             * Allowed: a whole number from 1 to 64.
+             */
+            readonly shard: number
+          })[] | undefined
+          /**
+           * Where keys of no list live. Left out: they are refused.
+           * Allowed: a whole number from 1 to 64.
+           */
+          readonly otherwise?: number | undefined
+        } | undefined
       })[] | undefined
       /** Where each region lives. */
       readonly regions?: { readonly [name: string]: number } | undefined
+      /** Where keys live that no list, region or directory has. */
+      readonly otherwise?: number | {
+        /**
+         * How the second column of the key becomes a shard.
+         * Allowed: 'hash', 'consistent', 'range', 'list'.
+         * Default: "hash".
+         */
+        readonly strategy?: 'hash' | 'consistent' | 'range' | 'list' | undefined
+        /** The shards that share these keys; left out: all. */
+        readonly shards?: readonly number[] | undefined
+        /**
+         * Pieces that these keys are cut into (default 64); only with hash and consistent.
+         * Allowed: a whole number from 1 to 1024.
+         */
+        readonly slots?: number | undefined
+        /** Ranges, in the order of their values. */
+        readonly ranges?: readonly ({
+          /**
+           * The first value; left out: everything below the next.
+           * Allowed: a text, of at most 1000 characters.
+           */
+          readonly from?: string | undefined
+          /**
+           * A shard.
+           * Allowed: a whole number from 1 to 64.
+           */
+          readonly shard: number
+        })[] | undefined
+        /** Lists of values. */
+        readonly lists?: readonly ({
+          /** Values of the key. */
+          readonly values: readonly string[]
+          /**
+           * A shard.
+           * Allowed: a whole number from 1 to 64.
+           */
+          readonly shard: number
+        })[] | undefined
+        /**
+         * Where keys of no list live. Left out: they are refused.
+         * Allowed: a whole number from 1 to 64.
+         */
+        readonly otherwise?: number | undefined
+      } | undefined
       /**
-       * Where keys of no list live. Left out: they are refused.
-       * Allowed: a whole number from 1 to 64.
+       * Where a directory puts a key with its first row: on the shard with the fewest keys, or on one after the other.
+       * Allowed: 'least-full', 'round-robin'.
        */
-      readonly otherwise?: number | undefined
+      readonly assign?: 'least-full' | 'round-robin' | undefined
     } }
   } | undefined
 }

@@ -22,16 +22,9 @@ function spellRule(rule: RuleSpec): object {
   switch (rule.by) {
     case 'range':
     case 'time':
-      return {
-        strategy: rule.by,
-        ranges: rule.ranges.map(({ from, shard }) => defined({ from: from ?? undefined, shard: shard + 1 })),
-      }
+      return { strategy: rule.by, ...rangesOf(rule) }
     case 'list':
-      return {
-        strategy: rule.by,
-        lists: rule.lists.map(({ values, shard }) => ({ values, shard: shard + 1 })),
-        ...otherwiseOf(rule),
-      }
+      return { strategy: rule.by, ...listsOf(rule) }
     case 'geo':
       return {
         strategy: rule.by,
@@ -40,11 +33,48 @@ function spellRule(rule: RuleSpec): object {
         ),
         ...otherwiseOf(rule),
       }
+    case 'directory':
+      return defined({ strategy: rule.by, ...otherwiseOf(rule), assign: rule.assign })
+    case 'list-then':
+      return {
+        strategy: 'list',
+        lists: rule.lists.map(({ values, rule: inner }) => {
+          const shard = fixedShard(inner)
+          return shard === null ? { values, rule: spellInner(inner) } : { values, shard }
+        }),
+        ...(rule.otherwise === null
+          ? {}
+          : { otherwise: fixedShard(rule.otherwise) ?? spellInner(rule.otherwise) }),
+      }
     default:
       return { strategy: rule.by }
   }
 }
 
-function otherwiseOf({ otherwise }: Extract<PlacementRule, { by: 'list' | 'geo' }>): object {
+/** A rule that knows one place only, as a shard; null: it is a real one. */
+function fixedShard(rule: RuleSpec): number | null {
+  const isFixed = rule.by === 'list' && rule.lists.length === 0 && rule.otherwise !== null
+  return isFixed ? (rule.otherwise as number) + 1 : null
+}
+
+/** Of the second column: never a list of rules again, nor a directory. */
+function spellInner(rule: RuleSpec): object {
+  if (rule.by !== 'hash' && rule.by !== 'consistent') return spellRule(rule)
+  const { by, shards, slots } = rule
+  return defined({ strategy: by, shards: shards?.map(shard => shard + 1), slots })
+}
+
+function rangesOf({ ranges }: Extract<PlacementRule, { by: 'range' | 'time' }>): object {
+  return { ranges: ranges.map(({ from, shard }) => defined({ from: from ?? undefined, shard: shard + 1 })) }
+}
+
+function listsOf(rule: Extract<PlacementRule, { by: 'list' }>): object {
+  return {
+    lists: rule.lists.map(({ values, shard }) => ({ values, shard: shard + 1 })),
+    ...otherwiseOf(rule),
+  }
+}
+
+function otherwiseOf({ otherwise }: Extract<PlacementRule, { by: 'list' | 'geo' | 'directory' }>): object {
   return otherwise === null ? {} : { otherwise: otherwise + 1 }
 }
