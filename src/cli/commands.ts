@@ -352,7 +352,7 @@ export const commands: readonly CommandDefinition[] = [
     name: 'db',
     summary: 'Look at the databases, move the primary, repair, back up, restore, log in',
     details:
-      'NAME is needed where there are several databases. `switchover` is planned: nobody gets an error for a transaction that ends within the hold. `failover` gives the primary up; with --lossy also when acknowledged commits may be missing. `rebuild` makes a replica anew. `pause` stops failovers and repairs until `resume`. `shards` shows what lies on each shard of a database that has `shards`; `reshard` moves rows between shards while clients go on: without an option evenly over all shards of the file; `--status` shows how far it is, `--finish` deletes what is left behind, `--rollback` brings everything back (docs/operate/resharding.md). `drift` compares their schemas, `dangling` looks for references (foreign keys that are NOT ENFORCED) to rows that no shard has. `verify` compares rows between primary and replicas. `export` writes the rows of every table into an empty folder, as they were at one moment, on all shards (docs/operate/export.md). `restore` fills a database of a new name, and touches no other. `reset` deletes all data of a database of a stopped system, and asks first. docs/operate/databases.md says more. Exit code 1 where `verify`, `drift` or `dangling` find something, or a drill a bad backup.',
+      'NAME is needed where there are several databases. `switchover` is planned: nobody gets an error for a transaction that ends within the hold. `failover` gives the primary up; with --lossy also when acknowledged commits may be missing. `rebuild` makes a replica anew. `pause` stops failovers and repairs until `resume`. `shards` shows what lies on each shard of a database that has `shards`, and how hot shards and slots are; `reshard` moves rows between shards while clients go on: without an option evenly over all shards of the file; `--status` shows how far it is, `--finish` deletes what is left behind, `--rollback` brings everything back (docs/operate/resharding.md). `drift` compares their schemas, `dangling` looks for references (foreign keys that are NOT ENFORCED) to rows that no shard has. `verify` compares rows between primary and replicas. `export` writes the rows of every table into an empty folder, as they were at one moment, on all shards (docs/operate/export.md). `split-columns TABLE --cold a,b` makes a hot and a cold table of one, behind a view of its name, while clients go on (docs/operate/split-columns.md). `restore` fills a database of a new name, and touches no other. `reset` deletes all data of a database of a stopped system, and asks first. docs/operate/databases.md says more. Exit code 1 where `verify`, `drift` or `dangling` find something, or a drill a bad backup.',
     arguments: [
       {
         name: 'action',
@@ -374,6 +374,7 @@ export const commands: readonly CommandDefinition[] = [
           'drift',
           'dangling',
           'export',
+          'split-columns',
           'verify',
           'backup',
           'backups',
@@ -382,7 +383,11 @@ export const commands: readonly CommandDefinition[] = [
           'reset',
         ],
       },
-      { name: 'name', text: 'The database, as in the file; for `rebuild` the server', optional: true },
+      {
+        name: 'name',
+        text: 'The database, as in the file; for `rebuild` the server, for `split-columns` the table',
+        optional: true,
+      },
     ],
     options: [
       {
@@ -400,15 +405,23 @@ export const commands: readonly CommandDefinition[] = [
       { flags: '--merge <shard>', text: 'reshard: all of what this shard has' },
       { flags: '--slots <range>', text: 'reshard: these slots (0-99) of one --family' },
       { flags: '--family <table>', text: 'reshard: the table that names the family' },
+      { flags: '--keys', text: 'shards: the hottest keys, too (they may be about people)' },
       { flags: '--isolate <key>', text: 'reshard: one key (orders=42; of two columns: orders=eu,42)' },
-      { flags: '--dry-run', text: 'reshard: only what would move, and what is in the way' },
+      { flags: '--cold <columns>', text: 'split-columns: what goes to the cold half (plot,poster)' },
+      { flags: '--db <name>', text: 'split-columns: the database, where there are several' },
+      { flags: '--dry-run', text: 'reshard, split-columns: only what would be, and what is in the way' },
       {
         flags: '--finish-at-once',
         text: 'reshard: delete what is left behind without being told: no way back',
       },
-      { flags: '--status', text: 'reshard: the one under way, or the last one' },
-      { flags: '--cancel', text: 'reshard: ends it, before the switch' },
-      { flags: '--finish', text: 'reshard: deletes what is left behind, after the switch' },
+      { flags: '--status', text: 'reshard, split-columns: the one under way, or the last one' },
+      { flags: '--cancel', text: 'reshard, split-columns: ends it, before the switch' },
+      { flags: '--undo', text: 'split-columns: one table again, before --finish' },
+      {
+        flags: '--finish',
+        text: 'reshard, split-columns: deletes what is left behind, after the switch: no way back',
+      },
+      { flags: '--rewrite', text: 'split-columns --finish: the hot table gets small at once; clients wait' },
       { flags: '--rollback', text: 'reshard: back to how it was, with what was written since' },
       { flags: '--as <service>', text: 'psql: as this service, through the router' },
       { flags: '--primary', text: 'psql: to the primary itself, as superuser' },
@@ -422,8 +435,9 @@ export const commands: readonly CommandDefinition[] = [
       ['db switchover --to main-2', 'before the host of the primary is looked after'],
       ['db reshard', 'even over all shards, after `shards.count` was raised'],
       ['db reshard --split 1 --into 3', 'half of shard 1 goes to shard 3'],
-      ['db shards', 'rows, bytes, reads and writes of each table, shard by shard'],
+      ['db shards', 'rows, bytes, reads and writes of each table, shard by shard; what is hot'],
       ['db export main --to exports/monday', 'every table as CSV, one moment over all shards'],
+      ['db split-columns films --cold plot,poster', 'what is seldom read goes to a table of its own'],
       ['db rebuild main-3', 'a replica that has to be copied again'],
       ['db restore main --to 2026-03-04T05:06:07Z', 'as it was then, as main-restored'],
       ['db reset main', 'delete all its data (the system is stopped)'],

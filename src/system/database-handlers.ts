@@ -55,6 +55,7 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     settings: name => settingsOf(databases(), name, redactor),
     slow: name => slowStatements(databases().group(name)),
     shards: name => databases().shardsView(name),
+    heat: name => databases().heatView(name),
     reshard: (name, wish) =>
       changes.exclusive(`a resharding of ${name}`, () => databases().reshard(name, wish)),
     reshardWish: async (name, what) => databases().reshards(name).wish(name, what),
@@ -67,6 +68,10 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     dangling: async (name, progress) =>
       (await reports()).danglingReport(name, databases().mappedGroups(name), progress),
     export: (name, ask, progress) => databases().exports(name).run(name, ask, progressOf(name, progress)),
+    splitColumns: (name, wish) =>
+      changes.exclusive(`a split of a table of ${name}`, () => databases().splitColumns(name, wish)),
+    splitColumnsWish: async (name, what, rewrite) => databases().columnSplits(name).wish(name, what, rewrite),
+    splitColumnsView: async name => databases().columnSplits(name).view(name),
     backup: async (name, progress) => (await tools()).backUp(backupsOf(name), progressOf(name, progress)),
     backups: async name => (await tools()).backupsView(backupsOf(name)),
     restore: async (name, { to, into }, progress) => {

@@ -6,6 +6,7 @@
 
 import type { DatabaseGroup, DatabaseGroupStatus, GroupOptions, Lease } from '../database/agent/contract.ts'
 import type { Backups, BackupsOptions } from '../database/backup/index.ts'
+import type { RouterLogin } from '../database/columns/index.ts'
 import type { DatabaseDecision, DatabaseLog, Topology } from '../database/contract.ts'
 import type { RouterStatus } from '../database/router/control-protocol.ts'
 import type { RoutedDatabase, RouterSnapshot } from '../database/router/snapshot.ts'
@@ -13,16 +14,19 @@ import type { ServersOptions } from '../database/servers/contract.ts'
 import type { Clock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Random } from '../kit/random.ts'
+import { ColumnSplits, type ColumnSplitWish } from './column-splits.ts'
 import {
   type CompiledDatabase,
+  reachable,
   routedDatabase,
   routerSnapshot,
   shardedDatabase,
 } from './compile-databases.ts'
-import type { ShardsView } from './control/database-views.ts'
+import type { HeatView, ShardsView } from './control/database-views.ts'
 import type { OperationResult } from './control/handlers.ts'
 import { Exports } from './exports.ts'
 import { systemFailures } from './failures.ts'
+import { heatView } from './heat-view.ts'
 import { progressOf, type Step } from './operation-progress.ts'
 import { Reshards, type ReshardWish } from './reshards.ts'
 import type { RouterProcess } from './router-process.ts'
@@ -62,6 +66,7 @@ export class Databases {
   readonly #maps: ShardMaps
   readonly #reshards: Reshards
   readonly #exports: Exports
+  readonly #splits: ColumnSplits
   #adopted = false
   #pushing: Promise<void> | null = null
   #next: Promise<void> | null = null
@@ -94,6 +99,43 @@ export class Databases {
       drained: async (database, timeoutMs) =>
         !options.router.replacesAnother && (await options.router.drained(database, timeoutMs)),
     })
+    this.#splits = new ColumnSplits({
+      stateDirectory: options.stateDirectory,
+      map: name => (this.#shardsHeld(name).length > 0 ? this.#maps.current(name) : null),
+      routed: name => this.#routedParts(name),
+      resharding: name => this.#reshards.active(name),
+      login: name => this.#routerLogin(name),
+      random: () => options.random().float(),
+      nowUs: () => options.clock.wall(),
+      nowMs: () => options.clock.monotonic() / 1_000,
+      say: (database, level, text) => options.tell(level === 'info' ? 'decision' : 'warning', database, text),
+    })
+  }
+
+  /** Throws SYSTEM_DATABASE_UNKNOWN. */
+  columnSplits(name: string): ColumnSplits {
+    if (this.#shardsHeld(name).length === 0) this.#find(name)
+    return this.#splits
+  }
+
+  async splitColumns(name: string, wish: ColumnSplitWish): Promise<OperationResult> {
+    return this.columnSplits(name).begin(name, wish)
+  }
+
+  /** As the operator, through the router. */
+  #routerLogin(name: string): RouterLogin {
+    const { spec, shard, ...own } = (this.#shardsHeld(name)[0] ?? this.#find(name)).compiled
+    const { listener, clients } = shard?.front.routing ?? own.routing
+    const client = clients.find(one => one.service === null)
+    if (client === undefined) throw new Error('the router has no login for the operator')
+    return {
+      host: reachable(listener.host).replace(/^\[|\]$/g, ''),
+      port: listener.port,
+      user: client.name,
+      password: client.password,
+      database: spec.database,
+      tls: listener.tls !== undefined,
+    }
   }
 
   /** Throws SYSTEM_DATABASE_UNKNOWN. */
@@ -192,6 +234,10 @@ export class Databases {
       if (failed !== undefined) throw failed.reason
       await this.#serve()
       this.#reshards.start()
+      await this.#splits.start([
+        ...fronts.keys(),
+        ...databases.flatMap(one => (one.shard === undefined ? one.spec.name : [])),
+      ])
     } catch (cause) {
       await this.#end(fresh.map(one => one.spec.name))
       throw cause
@@ -210,6 +256,7 @@ export class Databases {
 
   async stop(): Promise<void> {
     await this.#reshards.stop()
+    await this.#splits.stop()
     await this.#options.router.stop(drainMs)
     await Promise.all([...this.#held.values()].map(held => endOf(held, false)))
   }
@@ -217,6 +264,7 @@ export class Databases {
   /** Nothing is waited for; data is as safe as after a crash. */
   async kill(): Promise<void> {
     void this.#reshards.stop()
+    void this.#splits.stop()
     await this.#options.router.kill()
     await Promise.all([...this.#held.values()].map(held => endOf(held, true)))
   }
@@ -224,6 +272,7 @@ export class Databases {
   /** Router and servers serve on for the next supervisor; until it comes nothing fails over. */
   release(): void {
     void this.#reshards.stop()
+    void this.#splits.stop()
     this.#options.router.release()
     for (const { group, backups } of this.#held.values()) {
       void backups?.stop()
@@ -416,6 +465,14 @@ export class Databases {
     return shardsView(name, map, groups)
   }
 
+  /** What is hot, and what to do about it. Throws SYSTEM_DATABASE_UNSHARDED. */
+  async heatView(name: string): Promise<HeatView> {
+    const groups = this.shardGroups(name)
+    const map = this.#maps.current(name)
+    if (map === null) throw this.#unsharded(name)
+    return heatView(name, map, groups, await this.#options.router.heat(name))
+  }
+
   /** Throws SYSTEM_DATABASE_UNSHARDED. */
   shardGroups(name: string): ShardGroup[] {
     const groups = [...this.#held.values()].flatMap(({ compiled: { shard }, group }) =>
@@ -432,7 +489,13 @@ export class Databases {
   }
 
   async reshard(name: string, wish: ReshardWish): Promise<OperationResult> {
-    return this.reshards(name).begin(name, wish)
+    const reshards = this.reshards(name)
+    if (!wish.dryRun && this.#splits.active(name))
+      throw new Failure(
+        systemFailures.reshardRefused,
+        `A table of '${name}' is being split by columns: finish, undo or cancel that first.`,
+      )
+    return reshards.begin(name, wish)
   }
 
   #shardsOf(database: string): string[] {

@@ -24,6 +24,7 @@ type Names =
   | 'shardMapBroken'
   | 'reshardRefused'
   | 'exportRefused'
+  | 'splitRefused'
   | 'databaseUserUnknown'
   | 'databaseRunning'
   | 'backupUnasked'
@@ -223,6 +224,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
   exportRefused: {
     when: 'An export is asked for that can not be, or not now: its folder is not empty or can not be written to, rows move between shards, clients would have waited for too long, or a server ended amid it.',
     advice: 'Name an empty folder, and export when fewer long transactions are open.',
+    status: 409,
+  },
+  splitRefused: {
+    when: 'A split of a table by columns is asked for that can not be, or not now: the table has what a view over two tables could not keep, the file does not say where its halves lie, or another split or a resharding is under way.',
+    advice: 'Do as the sentence says; `tenfold db split-columns --status` shows what is under way.',
     status: 409,
   },
   shardMapBroken: {

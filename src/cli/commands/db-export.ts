@@ -29,7 +29,7 @@ export const exportRows: Action = async input => {
 }
 
 /** The one that is named, or the only one; the groups `main-s1` are one database, `main`. */
-async function exportedOf(input: CommandInput, client: ReturnType<typeof clientOf>): Promise<string> {
+export async function exportedOf(input: CommandInput, client: ReturnType<typeof clientOf>): Promise<string> {
   const { name } = input.args
   if (name !== undefined) return name
   const { databases } = await client.status()

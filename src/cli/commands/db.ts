@@ -7,10 +7,12 @@ import type { Action, CommandInput } from '../command.ts'
 import { clientOf, showOperation } from '../connection.ts'
 import { backupsText, databasesText, settingsText, slowText } from '../database-text.ts'
 import { cliFailures } from '../failures.ts'
+import { heatText } from '../heat-text.ts'
 import { shardsText } from '../shards-text.ts'
-import { exportRows } from './db-export.ts'
+import { exportedOf, exportRows } from './db-export.ts'
 import { psql } from './psql.ts'
 import { reshard } from './reshard.ts'
+import { splitColumns } from './split-columns.ts'
 
 type Client = ReturnType<typeof clientOf>
 
@@ -49,13 +51,20 @@ const actions: Readonly<Record<string, Action>> = {
   },
   shards: async input => {
     const client = clientOf(input)
-    const view = await client.databases.shards(await shardedOf(input, client))
-    return show(input, view, () => shardsText(view, input.terminal))
+    const name = await shardedOf(input, client)
+    const view = await client.databases.shards(name)
+    const { heat } = await client.databases.heat(name)
+    const keys = input.options.keys === true
+    const told = keys ? heat : withoutKeys(heat)
+    return show(input, { ...view, heat: told }, () =>
+      [shardsText(view, input.terminal), '', ...heatText(heat, keys)].join('\n'),
+    )
   },
   reshard: input => reshard(input, shardedOf),
   drift: async input => shardOperation(input, 'drift'),
   dangling: async input => shardOperation(input, 'dangling'),
   export: exportRows,
+  'split-columns': input => splitColumns(input, exportedOf),
   verify: operated((client, name, _, progress) => client.databases.verify(name, progress)),
   backup: operated((client, name, _, progress) => client.databases.backup(name, progress)),
   backups: async input => {
@@ -73,6 +82,12 @@ const actions: Readonly<Record<string, Action>> = {
     return client.databases.restore(name, { to, ...(typeof into === 'string' ? { into } : {}) }, progress)
   }),
   drill: operated((client, name, _, progress) => client.databases.drill(name, progress)),
+}
+
+/** They may be about people: who wants them says so. */
+function withoutKeys<T extends { readonly families: Readonly<Record<string, object>> }>(heat: T): T {
+  const families = Object.entries(heat.families).map(([name, one]) => [name, { ...one, keys: [] }])
+  return { ...heat, families: Object.fromEntries(families) }
 }
 
 async function status(input: CommandInput): Promise<0> {

@@ -209,6 +209,23 @@ const databaseHandlers: ControlHandlers['databases'] = {
       },
     ],
   }),
+  heat: async name => ({
+    database: name,
+    heat: {
+      format: 1,
+      overMs: 1_000,
+      shards: [{ shard: '1', reads: 5, writes: 2.5 }],
+      families: {
+        'public.orders': {
+          reads: 5,
+          writes: 2.5,
+          slots: [{ slot: 3, shard: '1', reads: 5, writes: 2.5 }],
+          keys: [{ key: ['42'], shard: '1', count: 4, error: 1, writes: 2 }],
+        },
+      },
+    },
+    advice: [{ kind: 'enough', why: 'too few' }],
+  }),
   slow: async () => ({
     statements: [
       {
@@ -243,6 +260,9 @@ const databaseHandlers: ControlHandlers['databases'] = {
   reshardWish: async (_, what) => ({ text: what }),
   reshardView: async database => ({ database, current: null }),
   export: async (_, { to, format }) => ({ text: `${to} ${format}` }),
+  splitColumns: async (_, { table, cold }) => ({ text: `${table} ${cold}` }),
+  splitColumnsWish: async (_, what) => ({ text: what }),
+  splitColumnsView: async database => ({ database, current: null }),
   backup: async () => ({ text: 'done' }),
   backups: async () => ({ backups: [{ id: 'base-1', at, bytes: 4096, problem: '' }], text: 'kept' }),
   restore: async (_, { to, into }) => ({ text: `${to} ${into}` }),
@@ -518,6 +538,7 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseSettings: { path: '/v1/databases/main/settings' },
   databaseSlow: { path: '/v1/databases/main/slow' },
   databaseShards: { path: '/v1/databases/main/shards' },
+  databaseHeat: { path: '/v1/databases/main/heat' },
   databaseConnection: { path: '/v1/databases/main/connection', body: { as: 'web' } },
   databaseVerify: { path: '/v1/databases/main/verify' },
   databaseDrift: { path: '/v1/databases/main/drift' },
@@ -526,6 +547,12 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseReshardWish: { path: '/v1/databases/main/reshard-wish', body: { wish: 'finish' } },
   databaseReshardView: { path: '/v1/databases/main/reshard' },
   databaseExport: { path: '/v1/databases/main/export', body: { to: '/tmp/export' } },
+  databaseSplitColumns: {
+    path: '/v1/databases/main/split-columns',
+    body: { table: 'films', cold: ['plot'] },
+  },
+  databaseSplitColumnsWish: { path: '/v1/databases/main/split-columns-wish', body: { wish: 'undo' } },
+  databaseSplitColumnsView: { path: '/v1/databases/main/split-columns' },
   databaseBackup: { path: '/v1/databases/main/backup' },
   databaseBackups: { path: '/v1/databases/main/backups' },
   databaseRestore: { path: '/v1/databases/main/restore', body: { to: 'latest', into: 'copy' } },
@@ -719,6 +746,8 @@ test('the client gives back answers, progress and failures', async t => {
   assert.equal((await client.databases.settings('main')).settings[0]?.value, '16MB')
   assert.equal((await client.databases.slow('main')).statements[0]?.calls, 9)
   assert.equal((await client.databases.shards('main')).shards[0]?.group, 'main-s1')
+  const { heat } = await client.databases.heat('main')
+  assert.deepEqual(heat.families['public.orders']?.keys[0]?.key, ['42'])
   assert.equal((await client.databases.connection('main', { as: 'web' })).user, 'svc_web')
   assert.equal((await client.databases.connection('main', { server: 'primary' })).through, 'primary')
   assert.deepEqual((await client.databases.verify('main')).findings, ['films: rows 1 to 9 differ on main-2'])

@@ -1,5 +1,6 @@
 // Routes about databases, answered by their handlers: parameters taken apart, nothing else.
 
+import type { ColumnSplitWish } from '../column-splits.ts'
 import type { ReshardWish } from '../reshards.ts'
 import type { DatabaseOperation } from './database-contract.ts'
 import type { DatabaseHandlers } from './database-handlers.ts'
@@ -37,6 +38,7 @@ export function databaseAnswerers(
     databaseSettings: async (_, input) => Response.json(await handlers.settings(name(input))),
     databaseSlow: async (_, input) => Response.json(await handlers.slow(name(input))),
     databaseShards: async (_, input) => Response.json(await handlers.shards(name(input))),
+    databaseHeat: async (_, input) => Response.json(await handlers.heat(name(input))),
     databaseReshard: (_, input) =>
       operation(() => handlers.reshard(name(input), input.body as unknown as ReshardWish)),
     databaseReshardWish: (_, input) =>
@@ -57,6 +59,13 @@ export function databaseAnswerers(
           progress,
         ),
       ),
+    databaseSplitColumns: (_, input) =>
+      operation(() => handlers.splitColumns(name(input), input.body as unknown as ColumnSplitWish)),
+    databaseSplitColumnsWish: (_, input) =>
+      operation(() =>
+        handlers.splitColumnsWish(name(input), input.body.wish as 'cancel', input.body.rewrite as boolean),
+      ),
+    databaseSplitColumnsView: async (_, input) => Response.json(await handlers.splitColumnsView(name(input))),
     databaseBackup: (_, input) => operation(progress => handlers.backup(name(input), progress)),
     databaseBackups: async (_, input) => Response.json(await handlers.backups(name(input))),
     databaseRestore: (_, input) =>

@@ -3,8 +3,10 @@
 import type { DoneLine, OnProgress } from './client.ts'
 import type {
   BackupsView,
+  ColumnSplitView,
   DatabaseConnectionView,
   DatabaseSettingsView,
+  HeatView,
   ReshardView,
   ShardsView,
   SlowStatementsView,
@@ -23,6 +25,7 @@ export interface DatabaseClient {
   settings(name: string): Promise<DatabaseSettingsView>
   slow(name: string): Promise<SlowStatementsView>
   shards(name: string): Promise<ShardsView>
+  heat(name: string): Promise<HeatView>
   reshard(name: string, wish: { intent: object; dryRun?: boolean; finish?: boolean }): Promise<DoneLine>
   reshardWish(name: string, wish: 'cancel' | 'finish' | 'rollBack'): Promise<DoneLine>
   reshardView(name: string): Promise<ReshardView>
@@ -35,6 +38,12 @@ export interface DatabaseClient {
     options: { to: string; format?: 'csv' | 'binary' },
     onProgress?: OnProgress,
   ): Promise<DoneLine>
+  splitColumns(
+    name: string,
+    wish: { table: string; cold: readonly string[]; dryRun?: boolean },
+  ): Promise<DoneLine>
+  splitColumnsWish(name: string, wish: 'cancel' | 'undo' | 'finish', rewrite?: boolean): Promise<DoneLine>
+  splitColumnsView(name: string): Promise<ColumnSplitView>
   backup(name: string, onProgress?: OnProgress): Promise<DoneLine>
   backups(name: string): Promise<BackupsView>
   restore(name: string, options: { to: string; into?: string }, onProgress?: OnProgress): Promise<DoneLine>
@@ -57,6 +66,7 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     settings: name => json('GET', of(name, 'settings')),
     slow: name => json('GET', of(name, 'slow')),
     shards: name => json('GET', of(name, 'shards')),
+    heat: name => json('GET', of(name, 'heat')),
     reshard: (name, wish) => operate(of(name, 'reshard'), wish),
     reshardWish: (name, wish) => operate(of(name, 'reshard-wish'), { wish }),
     reshardView: name => json('GET', of(name, 'reshard')),
@@ -65,6 +75,10 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     drift: (name, onProgress) => operate(of(name, 'drift'), {}, onProgress),
     dangling: (name, onProgress) => operate(of(name, 'dangling'), {}, onProgress),
     export: (name, options, onProgress) => operate(of(name, 'export'), options, onProgress),
+    splitColumns: (name, wish) => operate(of(name, 'split-columns'), wish),
+    splitColumnsWish: (name, wish, rewrite = false) =>
+      operate(of(name, 'split-columns-wish'), { wish, rewrite }),
+    splitColumnsView: name => json('GET', of(name, 'split-columns')),
     backup: (name, onProgress) => operate(of(name, 'backup'), {}, onProgress),
     backups: name => json('GET', of(name, 'backups')),
     restore: (name, options, onProgress) => operate(of(name, 'restore'), options, onProgress),

@@ -4,8 +4,10 @@ import { z } from 'zod'
 import type { Answer, RouteContract } from './contract.ts'
 import {
   backupsSchema,
+  columnSplitSchema,
   databaseConnectionSchema,
   databaseSettingsSchema,
+  heatSchema,
   reshardIntentSchema,
   reshardSchema,
   shardsSchema,
@@ -22,6 +24,7 @@ export type DatabaseOperation =
   | 'databaseSettings'
   | 'databaseSlow'
   | 'databaseShards'
+  | 'databaseHeat'
   | 'databaseReshard'
   | 'databaseReshardWish'
   | 'databaseReshardView'
@@ -30,6 +33,9 @@ export type DatabaseOperation =
   | 'databaseDrift'
   | 'databaseDangling'
   | 'databaseExport'
+  | 'databaseSplitColumns'
+  | 'databaseSplitColumnsWish'
+  | 'databaseSplitColumnsView'
   | 'databaseBackup'
   | 'databaseBackups'
   | 'databaseRestore'
@@ -97,6 +103,11 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
     'What lies on each shard: rows, bytes, reads and writes of every table.',
     shardsSchema,
   ),
+  databaseHeat: {
+    // Keys are in it.
+    ...look('heat', 'How hot shards, slots and keys are, and what to do about it.', heatSchema),
+    scope: 'admin',
+  },
   databaseReshard: act(
     'reshard',
     'Begins to move rows between shards; answers when it has begun.',
@@ -140,6 +151,27 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
       format: z.enum(['csv', 'binary']).default('csv').describe('As COPY writes them'),
     }),
   ),
+  databaseSplitColumns: act(
+    'split-columns',
+    'Begins to split a table into a hot and a cold half behind a view; answers when it has begun.',
+    z.strictObject({
+      table: z.string().min(1).max(200).describe('With its schema, or in `public`'),
+      cold: z.array(z.string().min(1).max(63)).min(1).max(1_000).describe('Columns of the cold half'),
+      dryRun: z.boolean().default(false).describe('Only say what would be, and what is in the way'),
+    }),
+  ),
+  databaseSplitColumnsWish: act(
+    'split-columns-wish',
+    'Cancels, takes back or finishes the split under way.',
+    z.strictObject({
+      wish: z.enum(['cancel', 'undo', 'finish']),
+      rewrite: z
+        .boolean()
+        .default(false)
+        .describe('With `finish`: writes the hot table anew under a lock, so that it gets smaller'),
+    }),
+  ),
+  databaseSplitColumnsView: look('split-columns', 'The split under way, or the last one.', columnSplitSchema),
   databaseBackup: act('backup', 'Makes a base backup now.'),
   databaseBackups: look('backups', 'The base backups, and how far the log reaches.', backupsSchema),
   databaseRestore: act(

@@ -1,10 +1,13 @@
 // What the control API needs of the running databases: one function an operation, the database's name first. Types only.
 
+import type { ColumnSplitWish } from '../column-splits.ts'
 import type { ReshardWish } from '../reshards.ts'
 import type {
   BackupsView,
+  ColumnSplitView,
   DatabaseConnectionView,
   DatabaseSettingsView,
+  HeatView,
   ReshardView,
   ShardsView,
   SlowStatementsView,
@@ -26,6 +29,7 @@ export interface DatabaseHandlers {
   settings(name: string): Promise<DatabaseSettingsView>
   slow(name: string): Promise<SlowStatementsView>
   shards(name: string): Promise<ShardsView>
+  heat(name: string): Promise<HeatView>
   /** Resolves when it has begun. */
   reshard(name: string, wish: ReshardWish): Promise<OperationResult>
   reshardWish(name: string, what: 'cancel' | 'finish' | 'rollBack'): Promise<OperationResult>
@@ -41,6 +45,14 @@ export interface DatabaseHandlers {
     ask: { readonly to: string; readonly format: 'csv' | 'binary' },
     progress: Progress,
   ): Promise<OperationResult>
+  /** Resolves when it has begun. */
+  splitColumns(name: string, wish: ColumnSplitWish): Promise<OperationResult>
+  splitColumnsWish(
+    name: string,
+    what: 'cancel' | 'undo' | 'finish',
+    rewrite: boolean,
+  ): Promise<OperationResult>
+  splitColumnsView(name: string): Promise<ColumnSplitView>
   backup(name: string, progress: Progress): Promise<OperationResult>
   backups(name: string): Promise<BackupsView>
   restore(

@@ -4,12 +4,14 @@ import { z } from 'zod'
 import type {
   BackupStateView,
   BackupsView,
+  ColumnSplitView,
   DatabaseConnectionView,
   DatabaseServerView,
   DatabaseSettingsView,
   DatabaseTrafficView,
   DatabaseView,
   FailoverView,
+  HeatView,
   ReshardView,
   RouterView,
   ShardsView,
@@ -153,6 +155,46 @@ export const shardsSchema: z.ZodType<ShardsView> = z.strictObject({
   ),
 })
 
+const heatCounts = { reads: z.number(), writes: z.number() }
+const heatEffect = z.strictObject({ is: z.number(), would: z.number() })
+
+export const heatSchema: z.ZodType<HeatView> = z.strictObject({
+  database: z.string(),
+  heat: z.strictObject({
+    format: z.literal(1),
+    overMs: z.number().describe('Of load, for which the counts stand'),
+    shards: z.array(z.strictObject({ shard: z.string(), ...heatCounts })),
+    families: z.record(
+      z.string(),
+      z.strictObject({
+        ...heatCounts,
+        slots: z.array(z.strictObject({ slot: z.number(), shard: z.string(), ...heatCounts })).nullable(),
+        keys: z.array(
+          z.strictObject({
+            key: z.array(z.string()),
+            shard: z.string(),
+            count: z.number().describe('At most'),
+            error: z.number().describe('At least count - error'),
+            writes: z.number(),
+          }),
+        ),
+      }),
+    ),
+  }),
+  advice: z.array(
+    z.union([
+      z.strictObject({ kind: z.literal('enough'), why: z.string() }),
+      z.strictObject({
+        kind: z.enum(['split', 'move-slots', 'isolate', 'replicas']),
+        why: z.string(),
+        command: z.array(z.string()).nullable().describe('Of `tenfold db`, without the name'),
+        file: z.string().nullable().describe('What to write there'),
+        effect: heatEffect.nullable().describe("The hottest shard's share of the load"),
+      }),
+    ]),
+  ),
+})
+
 export const reshardSchema: z.ZodType<ReshardView> = z.strictObject({
   database: z.string(),
   current: z
@@ -184,6 +226,36 @@ export const reshardSchema: z.ZodType<ReshardView> = z.strictObject({
       pauseMs: z.number().describe('For how long clients waited at the switch; -1: it has not been'),
       trouble: z.string().describe("Why it does not go on; ''"),
       wayBack: z.string().describe("`open`, or why there is none; '': not now"),
+      wishes: z.array(z.string()),
+    })
+    .nullable()
+    .describe('The one under way, or the last one; null: there was none'),
+})
+
+export const columnSplitSchema: z.ZodType<ColumnSplitView> = z.strictObject({
+  database: z.string(),
+  current: z
+    .strictObject({
+      id: z.string(),
+      step: z.string(),
+      state: z
+        .enum(['working', 'split', 'over'])
+        .describe('`split`: clients use the view, and it can still go back at once'),
+      begunAt: timestamp,
+      table: z.string().describe('With its schema'),
+      hot: z.string(),
+      cold: z.string(),
+      columns: z.array(z.string()).describe('Of the cold half, beside the key'),
+      shards: z.array(
+        z.strictObject({
+          shard: z.string().describe("'': the database has none"),
+          rows: z.number().describe('Copied so far'),
+          copied: z.boolean(),
+          compared: z.boolean(),
+          pauseMs: z.number().describe('For how long clients waited at the switch; -1: it has not been'),
+        }),
+      ),
+      trouble: z.string().describe("Why it does not go on; ''"),
       wishes: z.array(z.string()),
     })
     .nullable()

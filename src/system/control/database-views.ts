@@ -1,6 +1,8 @@
 // What the control API says of databases, as types; database-schemas.ts checks the same shapes at run time. Times are
 // ISO 8601 in UTC, sizes bytes, durations milliseconds. Never a password, but in a connection, which only admins get.
 
+import type { HeatReport, ShardAdvice } from '../../policy/shard/heat-contract.ts'
+
 export interface DatabaseView {
   readonly name: string
   /** The database inside PostgreSQL. */
@@ -127,6 +129,12 @@ export interface ShardsView {
   readonly shards: readonly ShardView[]
 }
 
+export interface HeatView {
+  readonly database: string
+  readonly heat: HeatReport
+  readonly advice: readonly ShardAdvice[]
+}
+
 export interface ShardView {
   readonly id: string
   /** Its group of servers: `main-s1`. */
@@ -150,6 +158,36 @@ export interface ShardTableView {
   /** Rows read and written since the server's statistics began. */
   readonly reads: number
   readonly writes: number
+}
+
+export interface ColumnSplitView {
+  readonly database: string
+  /** The one under way, or the last one; null: there was none. */
+  readonly current: {
+    readonly id: string
+    readonly step: string
+    /** `split`: clients use the view, and it can still go back at once. */
+    readonly state: 'working' | 'split' | 'over'
+    readonly begunAt: string
+    /** With its schema. */
+    readonly table: string
+    readonly hot: string
+    readonly cold: string
+    /** Of the cold half, beside the key. */
+    readonly columns: readonly string[]
+    readonly shards: readonly {
+      /** '': the database has none. */
+      readonly shard: string
+      readonly rows: number
+      readonly copied: boolean
+      readonly compared: boolean
+      /** For how long clients waited at the switch; -1: it has not been. */
+      readonly pauseMs: number
+    }[]
+    /** Why it does not go on; ''. */
+    readonly trouble: string
+    readonly wishes: readonly string[]
+  } | null
 }
 
 export interface ReshardView {
