@@ -14,6 +14,7 @@ import { type LifeIdentity, leaderAlive, signalLife } from '../io/process.ts'
 import { processes } from '../io/process-table.ts'
 import { socketPath } from '../io/socket-path.ts'
 import { Failure } from '../kit/failure.ts'
+import type { HeatReport } from '../policy/shard/heat-contract.ts'
 import { systemFailures } from './failures.ts'
 import { removeIfPossible, writePrivate } from './private-file.ts'
 import {
@@ -63,6 +64,8 @@ export interface RouterProcess {
   /** @param earlier statements over several shards that were planned before, instead of all that is open */
   drained(database: string, timeoutMs: number, earlier?: boolean): Promise<boolean>
   status(): Promise<RouterStatus>
+  /** Null: the router has no such sharded database, or does not run. */
+  heat(database: string): Promise<HeatReport | null>
   metrics(): Promise<string>
   /** Transactions end, then it exits; killed when it does not. */
   stop(drainMs: number): Promise<void>
@@ -261,6 +264,15 @@ class DetachedRouter implements RouterProcess {
 
   async status(): Promise<RouterStatus> {
     return this.#now().call('status', {})
+  }
+
+  async heat(database: string): Promise<HeatReport | null> {
+    try {
+      return (await this.#now().call('heat', { database })).heat
+    } catch (cause) {
+      if (isUnreachable(cause)) return null
+      throw cause
+    }
   }
 
   async metrics(): Promise<string> {

@@ -556,6 +556,34 @@ test('a server connection that is lost costs a statement its answer, and a trans
   assert.equal(await sumOf(1500), 1200)
 })
 
+test('a transaction that only reads on several shards needs no decision, and one that calls what may write does', async t => {
+  const one = await client(t)
+  const decisions = async (): Promise<number> => {
+    const counts = await Promise.all(
+      operators.map(operator => operator.query('SELECT count(*) FROM tenfold.decisions', 5_000)),
+    )
+    return counts.reduce((sum, [row]) => sum + Number(row?.[0]), 0)
+  }
+  for (const operator of operators)
+    await operator.query(
+      'CREATE FUNCTION public.noted(a bigint) RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT a $$',
+      5_000,
+    )
+  const counted = async (sql: string): Promise<number> => {
+    const before = await decisions()
+    await one.query('BEGIN')
+    for (let id = 1; id <= 8; id++) await one.query(sql, [id])
+    await one.query('COMMIT')
+    return (await decisions()) - before
+  }
+  // What functions do is known a moment after the first statement.
+  const read = 'SELECT balance FROM accounts WHERE id = $1'
+  for (let tries = 0; tries < 50 && (await counted(read)) > 0; tries++) await sleep(100)
+  assert.equal(await counted(read), 0)
+  assert.equal(await counted('SELECT noted(id) FROM accounts WHERE id = $1'), 1)
+  assert.equal(await counted('UPDATE accounts SET balance = balance WHERE id = $1'), 1)
+})
+
 test('random pipelines, cut into random pieces, are answered one for one', async t => {
   const db = await client(t)
   await fill(db, 1600)

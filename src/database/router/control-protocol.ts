@@ -1,5 +1,6 @@
 // What a router process and its supervisor say to each other: JSON lines over a Unix socket, as the edge's.
 
+import type { HeatReport } from '../../policy/shard/heat-contract.ts'
 import type { FeedStatus } from '../feed/feed.ts'
 import type { ResultCounts } from './results.ts'
 import type { RouterSnapshot } from './snapshot.ts'
@@ -17,6 +18,8 @@ export interface RouterControlMethods {
     params: { database: string; timeoutMs: number; earlier?: boolean }
     result: { drained: boolean; open: number }
   }
+  /** How hot shards, slots and keys of a sharded database are; null: there is none of that name. */
+  heat: { params: { database: string }; result: { heat: HeatReport | null } }
   /** No new clients; transactions end within the limit, then connections; the process exits 0. */
   stop: { params: { drainMs: number }; result: Record<string, never> }
 }

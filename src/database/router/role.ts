@@ -163,6 +163,7 @@ class RouterRole {
     status: () => this.#status(),
     metrics: () => ({ text: this.#router.metricsText() }),
     drained: ({ database, timeoutMs, earlier }) => this.#drained(database, timeoutMs, earlier === true),
+    heat: ({ database }) => ({ heat: this.#router.heatOf(database) }),
     stop: ({ drainMs }) => {
       // The answer goes out first.
       setImmediate(() => void this.stop(drainMs))

@@ -11,6 +11,7 @@ import { createTlsServer, type TlsServer, type TlsServerSettings } from '../../i
 import { Failure } from '../../kit/failure.ts'
 import { seededRandom } from '../../kit/random.ts'
 import { TimerWheel } from '../../kit/timer-wheel.ts'
+import type { HeatReport } from '../../policy/shard/heat-contract.ts'
 import { ClientLogins } from '../auth/index.ts'
 import { databaseFailures } from '../failures.ts'
 import { type FeedRecord, Feeds, type FeedsOptions } from '../feed/index.ts'
@@ -348,6 +349,10 @@ export class Router implements RouterContext {
   /** Statements over several shards that go by plans of before. */
   earlierOn(database: string): number {
     return this.#sharded.find(one => one.name === database)?.earlier ?? 0
+  }
+
+  heatOf(database: string): HeatReport | null {
+    return this.#sharded.find(one => one.name === database)?.heatReport() ?? null
   }
 
   get #sharded(): readonly ShardedRouting[] {

@@ -1,9 +1,10 @@
 // What one client of a sharded database is between its statements: what it has prepared and bound, its settings as far as they
 // are Tenfold's, its seats and its transaction. State only: `interpreter.ts` acts on it.
 
+import type { Placed } from '../../policy/shard/contract.ts'
 import type { ClientOutput } from './client-output.ts'
 import type { SeatRequest } from './contract.ts'
-import type { BoundParameters, KeyPlaces } from './key-places.ts'
+import type { BoundParameters, HeardKey, KeyPlaces, PlaceRules } from './key-places.ts'
 import type { Seat } from './seat.ts'
 import type { Seats } from './seats.ts'
 import type { ShardedRouting } from './sharded-routing.ts'
@@ -114,13 +115,13 @@ export class ShardClient {
     return this.routing.texts.look(text, this.#meaning)
   }
 
-  /** The shard of a text whose only key is an integer; -1: look at it in full. */
-  shardOfText(text: string): number {
+  /** The place of a text whose only key is an integer; null: look at it in full. */
+  placeOfText(text: string): Extract<Placed, { shard: number }> | null {
     if (this.#meantBy !== this.seats.values) this.#meaning = this.#meant()
     const { texts } = this.routing
     const family = texts.familyOf(text, this.#meaning)
     const placed = family === null ? undefined : this.routing.integers(family)?.(texts.integer)
-    return placed !== undefined && 'shard' in placed ? placed.shard : -1
+    return placed !== undefined && 'shard' in placed ? placed : null
   }
 
   #meant(): TextMeaning {
@@ -159,8 +160,8 @@ export class ShardClient {
     this.#went = shards
   }
 
-  places(bound: BoundParameters): KeyPlaces {
-    return this.routing.places(bound)
+  places(bound: BoundParameters, heard: HeardKey | null = null, rules?: PlaceRules): KeyPlaces {
+    return this.routing.places(bound, heard, rules)
   }
 
   /** Parameters and columns of a statement, as a server says; asked once. */

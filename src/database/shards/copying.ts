@@ -72,7 +72,7 @@ async function intakeOf(one: Execution, plan: Extract<ShardPlan, { kind: 'copy-i
     columns: plan.columns ?? routing.columnsOf(plan.table),
     options: plan.options,
     seats: transaction,
-    places: placesOf(one),
+    places: placesOf(one, client.routing.hotWrites),
     limits: gatherLimits,
   })
   if ('errorFrame' in copy) throw new StatementFailed(copy.errorFrame)

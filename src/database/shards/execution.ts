@@ -6,8 +6,9 @@ import type { ShardPlan, ShardRefusal } from '../sql/shards/contract.ts'
 import type { ClientAnswer } from './answers.ts'
 import type { ShardClient } from './client.ts'
 import type { SeatEnd, SeatRequest } from './contract.ts'
+import { DirectoryPlaces, type LookedUp } from './directory-places.ts'
 import { refusalFrame } from './gather/index.ts'
-import type { KeyPlaces } from './key-places.ts'
+import type { HeardKey, KeyPlaces } from './key-places.ts'
 import { StatementFailed, tagOf } from './statement-failed.ts'
 import { targetsOf } from './targets.ts'
 import type { TextStatement } from './texts.ts'
@@ -21,20 +22,30 @@ export interface Execution {
   readonly answer: ClientAnswer
   /** All types of its parameters, as a server finds them; where several shards are asked. */
   types(): Promise<readonly number[]>
+  /** What was looked up for it; none: no family has a directory. */
+  readonly looked?: LookedUp
 }
 
-export function placesOf({ client, request }: Execution): KeyPlaces {
+export function placesOf(
+  { client, request, looked }: Execution,
+  heard: HeardKey | null = null,
+): KeyPlaces | DirectoryPlaces {
   const { parameters, parameterFormats, types } = request
-  return client.places({ values: parameters, formats: parameterFormats, types })
+  const bound = { values: parameters, formats: parameterFormats, types }
+  if (looked === undefined) return client.places(bound, heard)
+  return new DirectoryPlaces(client.places(bound, heard, looked), looked)
 }
 
 export function targets(one: Execution, plan: ShardPlan): readonly number[] {
   const { client, statement } = one
+  const { routing } = client
   const shards = targetsOf(plan, statement.info, {
-    shards: client.routing.map.shards,
+    shards: routing.map.shards,
     home: client.home,
-    places: placesOf(one),
+    places: placesOf(one, client.dryRun ? null : statement.writes ? routing.hotWrites : routing.hotReads),
   })
+  if ((plan.kind === 'all' || plan.kind === 'one') && !client.dryRun)
+    for (const shard of shards) routing.heat.shard(shard, plan.writes)
   client.went(shards)
   return shards
 }
@@ -44,7 +55,8 @@ export async function onOne(one: Execution, shard: number, writes: boolean): Pro
   const { client, request, simple, answer, statement } = one
   const { transaction } = client
   const seat = await transaction.seat(shard)
-  if (writes || statement.writes) transaction.wroteOn(shard)
+  if (transaction.inTransaction && (writes || client.routing.mayWrite(statement.text)))
+    transaction.wroteOn(shard)
   const sink = answer.sinkOf(seat)
   const end: SeatEnd = simple ? await seat.query(request.sql, sink) : await seat.run(request, sink)
   if (sink.failure !== null) throw sink.failure

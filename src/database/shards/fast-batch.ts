@@ -2,6 +2,7 @@
 // on as it is. Looked at in place, message by message; whoever is in doubt says no, and the interpreter does it.
 
 import type { Placed } from '../../policy/shard/contract.ts'
+import type { HeatKey } from '../../policy/shard/heat.ts'
 import {
   BindView,
   ExecuteView,
@@ -21,7 +22,7 @@ import type { ShardPlan } from '../sql/shards/contract.ts'
 import type { KnownStatement, ShardClient } from './client.ts'
 import { integerParameter } from './integer-parameter.ts'
 import { isKnown, statementOf } from './interpreter.ts'
-import { type BoundParameters, noParameters } from './key-places.ts'
+import { type BoundParameters, type HeardKey, heatKey, noParameters } from './key-places.ts'
 import type { TextStatement } from './texts.ts'
 
 const parseView = new ParseView()
@@ -30,6 +31,16 @@ const targetView = new TargetView()
 const executeView = new ExecuteView()
 
 const anyShard = -1
+/** More keys of one batch do not count. */
+const hotMax = 1_000
+
+interface HotKey {
+  family: string
+  shard: number
+  slot: number
+  key: HeatKey
+  writes: boolean
+}
 
 export class FastBatch {
   readonly #client: ShardClient
@@ -48,6 +59,10 @@ export class FastBatch {
   #unnamedPortal = false
   readonly #portals = new Set<string>()
   #query = false
+  /** Keys of this batch; made once. */
+  readonly #heat: HotKey[] = []
+  #hotCount = 0
+  #hotWrites = false
 
   constructor(client: ShardClient) {
     this.#client = client
@@ -65,6 +80,33 @@ export class FastBatch {
     this.#unnamedPortal = false
     if (this.#portals.size > 0) this.#portals.clear()
     this.#query = false
+    this.#hotCount = 0
+    this.#hotWrites = false
+  }
+
+  /** It goes: its keys count as heat. */
+  count(): void {
+    const { heat } = this.#client.routing
+    if (this.#hotCount === 0) heat.shard(this.shard, this.writes)
+    for (let at = 0; at < this.#hotCount; at++) {
+      const { family, shard, slot, key, writes } = this.#heat[at] as HotKey
+      heat.key(family, shard, slot, key, writes)
+    }
+  }
+
+  readonly #hear: HeardKey = (family, values, placed) => this.#hot(family, placed, heatKey(values))
+
+  #hot(family: string, placed: Extract<Placed, { shard: number }>, key: HeatKey): void {
+    if (this.#hotCount >= hotMax) return
+    const made = this.#heat[this.#hotCount]
+    const one = made ?? { family: '', shard: 0, slot: 0, key: '', writes: false }
+    if (made === undefined) this.#heat.push(one)
+    this.#hotCount++
+    one.family = family
+    one.shard = placed.shard
+    one.slot = placed.slot
+    one.key = key
+    one.writes = this.#hotWrites
   }
 
   /** Where it goes. */
@@ -107,10 +149,13 @@ export class FastBatch {
 
   #simple(text: string): boolean {
     this.#query = true
-    const shard = this.#client.shardOfText(text)
-    if (shard >= 0) {
-      this.writes = this.#client.routing.texts.writes
-      return this.#goesTo(shard)
+    const placed = this.#client.placeOfText(text)
+    if (placed !== null) {
+      const { texts } = this.#client.routing
+      this.#mayWrite(texts.writes, text)
+      this.#hotWrites = texts.writes
+      this.#hot(texts.family, placed, texts.integer)
+      return this.#goesTo(placed.shard)
     }
     const statements = this.#client.look(text)
     if (statements.length === 0) return false
@@ -174,8 +219,12 @@ export class FastBatch {
     if (integers !== null) {
       const value = integerParameter(bytes, restFrom, to, parameter, statement.types[parameter] ?? 0)
       if (!Number.isNaN(value)) {
-        if (one.writes) this.writes = true
-        return passes && this.#goesTo(shardOf(integers(value)))
+        this.#mayWrite(one.writes, one.text)
+        const placed = integers(value)
+        if ('refused' in placed) return false
+        this.#hotWrites = one.writes
+        this.#hot(plan.family, placed, value)
+        return passes && this.#goesTo(placed.shard)
       }
     }
     const bound = readParameters(bytes, restFrom, to)
@@ -197,8 +246,14 @@ export class FastBatch {
     return from === to ? this.#unnamedPortal : this.#portals.has(bytes.latin1Slice(from, to))
   }
 
-  #goes({ plan, passes, writes }: TextStatement, bound: BoundParameters): boolean {
-    if (writes) this.writes = true
+  #mayWrite(writes: boolean, text: string): void {
+    const { routing, transaction } = this.#client
+    if (writes || (transaction.inTransaction && routing.mayWrite(text))) this.writes = true
+  }
+
+  #goes({ plan, passes, writes, text }: TextStatement, bound: BoundParameters): boolean {
+    this.#mayWrite(writes, text)
+    this.#hotWrites = writes
     return passes && this.#goesTo(this.#shardOf(plan, bound))
   }
 
@@ -218,7 +273,7 @@ export class FastBatch {
     }
     if (plan.kind !== 'keys') return -2
     let shard = -2
-    for (const placed of routing.places(bound).ofSources(plan.family, plan.keys)) {
+    for (const placed of routing.places(bound, this.#hear).ofSources(plan.family, plan.keys)) {
       if ('refused' in placed || placed.length !== 1) return -2
       const [one] = placed
       if (shard !== -2 && shard !== one) return -2
@@ -230,8 +285,4 @@ export class FastBatch {
 
 function orNone(index: number): number {
   return index < 0 ? -2 : index
-}
-
-function shardOf(placed: Placed): number {
-  return 'shard' in placed ? placed.shard : -2
 }

@@ -2,6 +2,7 @@
 // policy's; here are only the forms in which values come.
 
 import type { KeyType, Placed, ShardMap } from '../../policy/shard/contract.ts'
+import { separator } from '../../policy/shard/heat.ts'
 import { canonicalKey, canonicalOfBinary } from '../../policy/shard/key.ts'
 import { int32At } from '../../wire/postgres/index.ts'
 import type { KeySource } from '../sql/shards/contract.ts'
@@ -22,8 +23,22 @@ export interface PlaceRules {
   placeCanonical(family: string, values: readonly (string | null)[]): Placed
 }
 
+/** Hears of each key that has a place. */
+export type HeardKey = (
+  family: string,
+  values: readonly (string | null)[],
+  placed: Extract<Placed, { shard: number }>,
+) => void
+
+/** As heat counts it. */
+export function heatKey(values: readonly (string | null)[]): string {
+  return values.length === 1 ? (values[0] as string) : values.join(separator)
+}
+
 type PlacedKey = readonly number[] | Extract<Placed, { refused: unknown }>
 type Value = string | null
+/** Of one element of an array they are the statement's; others are on no shard. */
+const stops: ReadonlySet<string> = new Set(['not-a-value', 'unknown-directory'])
 
 /** Keys of one array parameter. */
 const elementsMax = 100_000
@@ -37,10 +52,12 @@ export const noParameters: BoundParameters = { values: [], formats: [], types: [
 export class KeyPlaces implements GatherPlaces {
   readonly #rules: PlaceRules
   readonly #bound: BoundParameters
+  readonly #heard: HeardKey | null
 
-  constructor(rules: PlaceRules, bound: BoundParameters) {
+  constructor(rules: PlaceRules, bound: BoundParameters, heard: HeardKey | null = null) {
     this.#rules = rules
     this.#bound = bound
+    this.#heard = heard
   }
 
   ofSources(family: string, keys: readonly (readonly KeySource[])[]): readonly PlacedKey[] {
@@ -55,7 +72,13 @@ export class KeyPlaces implements GatherPlaces {
       if (value === undefined) return notAValue(format === 0 ? (bytes?.toString('utf8') ?? null) : null)
       texts.push(value)
     }
-    return this.#rules.placeCanonical(family, texts)
+    return this.#place(family, texts)
+  }
+
+  #place(family: string, values: readonly Value[]): Placed {
+    const placed = this.#rules.placeCanonical(family, values)
+    if (this.#heard !== null && 'shard' in placed) this.#heard(family, values, placed)
+    return placed
   }
 
   #key(family: string, key: readonly KeySource[]): PlacedKey {
@@ -71,10 +94,10 @@ export class KeyPlaces implements GatherPlaces {
     }
     const shards = new Set<number>()
     for (const tuple of tuples) {
-      const placed = this.#rules.placeCanonical(family, tuple)
+      const placed = this.#place(family, tuple)
       if ('shard' in placed) shards.add(placed.shard)
       // Elements of an array that nobody can have are on no shard; a single value says so.
-      else if (tuples.length === 1 || placed.refused === 'not-a-value') return placed
+      else if (tuples.length === 1 || stops.has(placed.refused)) return placed
     }
     return [...shards]
   }
@@ -83,7 +106,7 @@ export class KeyPlaces implements GatherPlaces {
     if (type === undefined) return notAValue(text)
     const value = text === null ? null : canonicalKey(type, text)
     if (value === null && text !== null) return notAValue(text)
-    const placed = this.#rules.placeCanonical(family, [value])
+    const placed = this.#place(family, [value])
     return 'shard' in placed ? [placed.shard] : placed
   }
 

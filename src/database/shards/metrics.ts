@@ -6,6 +6,7 @@ import type { UpkeepStatus } from './upkeep.ts'
 export interface KeptUp {
   readonly name: string
   readonly upkeep: { status(): UpkeepStatus }
+  readonly heat: { readonly totals: ReadonlyMap<string, readonly [reads: number, writes: number]> }
 }
 
 export function addShardMetrics(metrics: Metrics, databases: () => readonly KeptUp[]): void {
@@ -53,5 +54,20 @@ export function addShardMetrics(metrics: Metrics, databases: () => readonly Kept
     'database_shards_deadlocks_total',
     'Deadlocks over shards that were ended.',
     one => one.deadlocks,
+  )
+  metrics.pull(
+    'counter',
+    {
+      name: 'database_shards_statements_total',
+      help: 'Keys in statements, and statements without one, by the shard they went to.',
+      labels: ['database', 'shard', 'kind'],
+    },
+    function* () {
+      for (const { name, heat } of databases())
+        for (const [shard, [reads, writes]] of heat.totals) {
+          yield { labels: { database: name, shard, kind: 'read' }, value: reads }
+          yield { labels: { database: name, shard, kind: 'write' }, value: writes }
+        }
+    },
   )
 }

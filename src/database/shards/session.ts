@@ -328,6 +328,7 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
       else client.statements.set(statement.name, { ...statement, by: seat })
     }
     if (query) client.unnamed = null
+    this.#fast.count()
     client.went(singles[shard] ?? [shard])
     this.#passingTo = seat
     seat.pass(bytes, from, to, 1)

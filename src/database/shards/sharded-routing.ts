@@ -2,6 +2,8 @@
 // of texts. Takes each new snapshot; what belongs to one group (epochs, pools, holding) is that group's routing's matter.
 
 import type { Placed, ShardMap } from '../../policy/shard/contract.ts'
+import { ShardHeatCounters } from '../../policy/shard/heat.ts'
+import type { HeatReport } from '../../policy/shard/heat-contract.ts'
 import { compilePlacement, type IntegerPlacer, type Placement } from '../../policy/shard/placement.ts'
 import { placeOf } from '../feed/index.ts'
 import type { LinkTarget } from '../reads/link.ts'
@@ -11,14 +13,17 @@ import { createStatementBook } from '../sql/index.ts'
 import type { ShardedCatalogue } from '../sql/shards/contract.ts'
 import { createShardPlanner, loadDeparser, type ShardPlanner } from '../sql/shards/index.ts'
 import { readShardCatalogue } from './catalogue.ts'
-import { type BoundParameters, KeyPlaces, type PlaceRules } from './key-places.ts'
-import type { ShardPrimary } from './primaries.ts'
+import { Directory } from './directory.ts'
+import { type BoundParameters, type HeardKey, heatKey, KeyPlaces, type PlaceRules } from './key-places.ts'
+import { Primaries, type ShardPrimary } from './primaries.ts'
 import type { ShardedSession } from './session.ts'
 import { TextBook, type TextStatement } from './texts.ts'
 import { ShardUpkeep } from './upkeep.ts'
 
 /** After DDL: so long the next statement waits for what the tables are now. */
 const relearnMs = 5_000
+/** Heat fades in steps of at least so much. */
+const coolMsMin = 1_000
 const nothingMoves: readonly string[] = []
 const nothingKnown: ShardedCatalogue = { tables: new Map(), calm: new Set() }
 
@@ -29,6 +34,8 @@ export class ShardedRouting implements PlaceRules {
   readonly #planner: ShardPlanner
   readonly #byName = new Map<string, DatabaseRouting>()
   readonly texts: TextBook
+  readonly heat: ShardHeatCounters
+  #cooledAt: number
   spec: RoutedDatabase
   map: ShardMap
   /** In the order of the map's shards. */
@@ -42,6 +49,8 @@ export class ShardedRouting implements PlaceRules {
   /** Names of commits over shards that are at work here: recovery leaves them alone. */
   readonly commits: Set<string> = new Set()
   readonly upkeep: ShardUpkeep
+  readonly directory: Directory
+  readonly #primaries: Primaries
   #closed = false
 
   /** @param routingOf makes the routing of one group */
@@ -54,8 +63,12 @@ export class ShardedRouting implements PlaceRules {
     this.context = context
     this.spec = spec
     this.map = map
+    this.heat = new ShardHeatCounters(map)
+    this.#cooledAt = context.now
     this.#routingOf = group => routingOf(this, group)
-    this.#placement = compilePlacement(map)
+    this.#primaries = new Primaries(() => this.#allPrimaries())
+    this.directory = new Directory(map, (shard, sql, timeoutMs) => this.#primaries.ask(shard, sql, timeoutMs))
+    this.#placement = compilePlacement(map, this.directory.lookup)
     this.#planner = createShardPlanner({ map, catalogue: nothingKnown })
     this.#planner.learn(map, nothingKnown, this.moving)
     // What a statement is (transaction control, settings) needs no catalogue.
@@ -63,12 +76,15 @@ export class ShardedRouting implements PlaceRules {
     this.#follow()
     this.upkeep = new ShardUpkeep({
       systemId: shardsOf(spec).systemId,
-      shards: () =>
-        this.groups.map((group, index) => this.#primaryOf(group, this.map.shards[index] as string)),
+      shards: () => this.#allPrimaries(),
       underWay: commit => this.commits.has(commit),
       clients: () => [...this.sessions].filter(one => one.inTransaction).map(one => one.waiting),
       tell: text => context.tell(this.name, text),
     })
+  }
+
+  #allPrimaries(): readonly ShardPrimary[] {
+    return this.groups.map((group, index) => this.#primaryOf(group, this.map.shards[index] as string))
   }
 
   /** As the superuser, for what commits have left behind. */
@@ -147,7 +163,9 @@ export class ShardedRouting implements PlaceRules {
     const moved = moving.join('\0') !== this.moving.join('\0')
     if (map.version > this.map.version) {
       this.map = map
-      this.#placement = compilePlacement(map)
+      this.directory.use(map)
+      this.#placement = compilePlacement(map, this.directory.lookup)
+      this.heat.use(map)
       this.#plan()
     } else if (moved) this.#plan()
     this.#follow()
@@ -175,6 +193,11 @@ export class ShardedRouting implements PlaceRules {
   }
 
   // --- what is known of tables --------------------------------------------------------------------------------
+
+  /** By what it is, or by what it calls, as far as that is known. */
+  mayWrite(text: string): boolean {
+    return this.groups[0]?.book.look(text).mayWrite !== false
+  }
 
   /** Asks a group for the tables as they are. What was asked earlier and is answered later does not count. */
   async read(group: string): Promise<void> {
@@ -252,19 +275,45 @@ export class ShardedRouting implements PlaceRules {
     return this.#placement.integers(family)
   }
 
-  places(bound: BoundParameters): KeyPlaces {
-    return new KeyPlaces(this, bound)
+  /** @param heard what is placed counts as heat where this says so */
+  places(bound: BoundParameters, heard: HeardKey | null = null, rules: PlaceRules = this): KeyPlaces {
+    return new KeyPlaces(rules, bound, heard)
+  }
+
+  // --- how hot it is ------------------------------------------------------------------------------------------
+
+  /** Keys of statements that read, and of those that write. */
+  readonly hotReads: HeardKey = (family, values, { shard, slot }) =>
+    this.heat.key(family, shard, slot, heatKey(values), false)
+  readonly hotWrites: HeardKey = (family, values, { shard, slot }) =>
+    this.heat.key(family, shard, slot, heatKey(values), true)
+
+  heatReport(): HeatReport {
+    this.context.refresh()
+    this.#cool()
+    return this.heat.report((family, values) => this.#placement.placeCanonical(family, values))
+  }
+
+  #cool(): void {
+    const { now } = this.context
+    const ms = (now - this.#cooledAt) / 1_000
+    if (ms < coolMsMin) return
+    this.#cooledAt = now
+    this.heat.advance(ms)
   }
 
   // --- the end ------------------------------------------------------------------------------------------------
 
   sweep(): void {
+    this.#cool()
     for (const group of this.groups) group.sweep()
   }
 
   close(): void {
     this.#closed = true
     this.upkeep.close()
+    this.directory.close()
+    this.#primaries.close()
     for (const session of [...this.sessions]) session.endNow('The router stops.')
     for (const group of this.#byName.values()) group.close()
     const waiters = this.#waiters

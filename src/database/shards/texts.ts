@@ -11,7 +11,7 @@ export interface TextStatement extends PlannedStatement {
   readonly info: StatementInfo
   /** It may go to its shard as the client sent it, if there is one. */
   readonly passes: boolean
-  /** Where it goes to one shard: something may be written there. */
+  /** Where it goes by keys or to one shard: it is an INSERT, UPDATE or the like; functions may write as well. */
   readonly writes: boolean
   /** Its only key is this parameter, alone; -1: it is not so. */
   readonly parameter: number
@@ -40,6 +40,7 @@ export class TextBook {
   /** Of the last text that `familyOf` knew. */
   integer = 0
   writes = false
+  family = ''
   readonly #types = new Map<string, readonly number[]>()
   #count = 0
   #characters = 0
@@ -78,6 +79,7 @@ export class TextBook {
     if (known !== undefined) {
       this.integer = integerAt(text, known.at)
       this.writes = known.writes
+      this.family = known.family
       return Number.isNaN(this.integer) ? null : known.family
     }
     const planned = this.look(text, meaning)
@@ -91,6 +93,7 @@ export class TextBook {
     shapes.set(shape, made)
     this.integer = integerAt(text, made.at)
     this.writes = made.writes
+    this.family = made.family
     return Number.isNaN(this.integer) ? null : made.family
   }
 
@@ -110,7 +113,7 @@ export class TextBook {
       ...planned,
       info,
       passes,
-      writes: info.mayWrite || ((plan.kind === 'one' || plan.kind === 'keys') && plan.writes),
+      writes: (plan.kind === 'one' || plan.kind === 'keys') && plan.writes,
       parameter: onlyParameter(plan),
       generation: this.generation,
     }

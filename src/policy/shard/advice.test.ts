@@ -5,11 +5,11 @@ import { test } from 'node:test'
 import { shardAdvice } from './advice.ts'
 import type { ShardMap } from './contract.ts'
 import { ShardHeatCounters } from './heat.ts'
-import type { ShardSize } from './heat-contract.ts'
+import type { ShardServers } from './heat-contract.ts'
 import { firstMap } from './map.ts'
 import { compilePlacement } from './placement.ts'
 
-const sizesOf = (...ids: string[]): ShardSize[] => ids.map(shard => ({ shard, rows: 1_000, bytes: 1e6 }))
+const serversOf = (...ids: string[]): ShardServers[] => ids.map(shard => ({ shard }))
 
 function mapOf(shards: readonly string[]): ShardMap {
   const rule = { by: 'hash' } as const
@@ -42,25 +42,25 @@ const many = (count: number, times: number, writes = true): Load[] =>
 
 test('an even load, and one that is too small, are left alone', () => {
   const map = mapOf(['1', '2', '3'])
-  const [even, ...none] = shardAdvice(reported(map, many(2_000, 2)), sizesOf('1', '2', '3'), map, 1)
+  const [even, ...none] = shardAdvice(reported(map, many(2_000, 2)), serversOf('1', '2', '3'), map, 1)
   assert.equal(even?.kind, 'enough')
   assert.match(even?.why ?? '', /hottest shard, \d, has 3\d % of the load, the mean is 33 %/)
   assert.deepEqual(none, [])
-  const [few] = shardAdvice(reported(map, many(100, 2)), sizesOf('1', '2', '3'), map, 1)
+  const [few] = shardAdvice(reported(map, many(100, 2)), serversOf('1', '2', '3'), map, 1)
   assert.match(few?.kind === 'enough' ? few.why : '', /only 200 statements/)
 })
 
 test('one hot key: it is named, and goes where its going helps', () => {
   const map = mapOf(['1', '2', '3'])
   const report = reported(map, [...many(2_000, 1), { key: 42, times: 4_000 }])
-  const advice = shardAdvice(report, sizesOf('1', '2', '3'), map, 1)
+  const advice = shardAdvice(report, serversOf('1', '2', '3'), map, 1)
   const isolate = advice.find(one => one.kind === 'isolate')
   assert.ok(isolate?.kind === 'isolate')
   assert.deepEqual(isolate.command?.slice(0, 3), ['reshard', '--isolate', 'public.orders=42'])
   assert.match(isolate.why, /the key 42 of public\.orders alone has \d+ % of the load of shard/)
-  assert.ok((isolate.effect?.now ?? 0) > 0.75)
+  assert.ok((isolate.effect?.is ?? 0) > 0.75)
   // A shard of its own: what is left is the key itself.
-  assert.ok(Math.abs((isolate.effect?.then ?? 0) - 4_000 / 6_000) < 0.01)
+  assert.ok(Math.abs((isolate.effect?.would ?? 0) - 4_000 / 6_000) < 0.01)
 })
 
 test('hot slots of one shard go to the coolest one', () => {
@@ -76,13 +76,13 @@ test('hot slots of one shard go to the coolest one', () => {
     ...many(1_000, 2),
     ...own.filter(({ slot }) => wanted.includes(slot)).map(({ key }) => ({ key, times: 16 })),
   ])
-  const advice = shardAdvice(report, sizesOf('1', '2'), map, 1)
+  const advice = shardAdvice(report, serversOf('1', '2'), map, 1)
   const move = advice.find(one => one.kind === 'move-slots')
   assert.ok(move?.kind === 'move-slots')
   const [, , , , slot] = move.command ?? []
   assert.ok(wanted.map(String).includes(slot ?? ''))
   assert.deepEqual(move.command, ['reshard', '--family', 'public.orders', '--slots', slot, '--into', '2'])
-  assert.ok((move.effect?.now ?? 0) > 0.7 && (move.effect?.then ?? 1) < 0.56)
+  assert.ok((move.effect?.is ?? 0) > 0.7 && (move.effect?.would ?? 1) < 0.56)
 })
 
 test('a shard that is hot all over is split, onto servers that stand idle where there are some', () => {
@@ -93,25 +93,25 @@ test('a shard that is hot all over is split, onto servers that stand idle where 
     return 'shard' in placed && placed.shard === 0
   })
   const report = reported(map, [...many(4_000, 1), ...hot.map(({ key }) => ({ key, times: 3 }))])
-  for (const [sizes, into] of [
-    [sizesOf('1', '2'), '3'],
-    [sizesOf('1', '2', '7'), '7'],
+  for (const [servers, into] of [
+    [serversOf('1', '2'), '3'],
+    [serversOf('1', '2', '7'), '7'],
   ] as const) {
-    const split = shardAdvice(report, sizes, map, 1).find(one => one.kind === 'split')
+    const split = shardAdvice(report, servers, map, 1).find(one => one.kind === 'split')
     assert.ok(split?.kind === 'split')
     assert.deepEqual(split.command, ['reshard', '--split', '1', '--into', into])
-    assert.ok(Math.abs((split.effect?.now ?? 0) - 0.8) < 0.02)
-    assert.ok(Math.abs((split.effect?.then ?? 0) - 0.4) < 0.06)
+    assert.ok(Math.abs((split.effect?.is ?? 0) - 0.8) < 0.02)
+    assert.ok(Math.abs((split.effect?.would ?? 0) - 0.4) < 0.06)
   }
 })
 
 test('reads without a replica: one is advised, in the words of the file', () => {
   const map = mapOf(['1'])
   const report = reported(map, many(2_000, 1, false))
-  const [replicas] = shardAdvice(report, sizesOf('1'), map, 0)
+  const [replicas] = shardAdvice(report, serversOf('1'), map, 0)
   assert.equal(replicas?.kind, 'replicas')
   assert.match(replicas?.kind === 'replicas' ? (replicas.file ?? '') : '', /replicas: 1/)
-  const [enough] = shardAdvice(report, sizesOf('1'), map, 1)
+  const [enough] = shardAdvice(report, serversOf('1'), map, 1)
   assert.equal(enough?.kind, 'enough')
 })
 
@@ -127,7 +127,7 @@ test('keys that a command could not name are not advised to go', () => {
   for (let at = 0; at < 5_000; at++) heat.key('public.days', 0, 0, '9000', true)
   const advice = shardAdvice(
     heat.report(() => ({ shard: 0, slot: 0 })),
-    sizesOf('1', '2'),
+    serversOf('1', '2'),
     map,
     1,
   )

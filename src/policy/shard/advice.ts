@@ -3,7 +3,7 @@
 
 import { planReshard } from './changes.ts'
 import type { KeyType, ShardMap } from './contract.ts'
-import type { FamilyHeat, HeatReport, KeyHeat, ShardAdvice, ShardSize, SlotHeat } from './heat-contract.ts'
+import type { FamilyHeat, HeatReport, KeyHeat, ShardAdvice, ShardServers, SlotHeat } from './heat-contract.ts'
 import { compilePlacement } from './placement.ts'
 import type { ReshardIntent } from './reshard-contract.ts'
 
@@ -34,7 +34,7 @@ interface Candidate {
 /** @param replicas of each shard */
 export function shardAdvice(
   report: HeatReport,
-  sizes: readonly ShardSize[],
+  servers: readonly ShardServers[],
   map: ShardMap,
   replicas: number,
 ): readonly ShardAdvice[] {
@@ -63,11 +63,11 @@ export function shardAdvice(
       ...readAdvice(report, hottest, replicas, all),
     ]
   const found: (ShardAdvice & { readonly gain: number; readonly joins: boolean })[] = []
-  for (const { intent, kind, command, why, joins } of candidates(report, sizes, map, hottest, load)) {
-    const then = shareAfter(report, map, intent)
-    const gain = load / all - (then ?? 1)
-    if (then === null || gain < gainMin) continue
-    const effect = { now: load / all, then }
+  for (const { intent, kind, command, why, joins } of candidates(report, servers, map, hottest, load)) {
+    const would = shareAfter(report, map, intent)
+    const gain = load / all - (would ?? 1)
+    if (would === null || gain < gainMin) continue
+    const effect = { is: load / all, would }
     found.push({ kind, why, command, file: null, effect, gain, joins })
   }
   // What needs no further servers comes first where it helps about as much.
@@ -87,7 +87,7 @@ export function shardAdvice(
 
 function candidates(
   report: HeatReport,
-  sizes: readonly ShardSize[],
+  servers: readonly ShardServers[],
   map: ShardMap,
   hottest: string,
   load: number,
@@ -97,12 +97,12 @@ function candidates(
     (best, one) => (best === null || one.reads + one.writes < loadOf(report, best) ? one.shard : best),
     null,
   )
-  const fresh = String(Math.max(...[...map.shards, ...sizes.map(({ shard }) => shard)].map(Number)) + 1)
-  const idle = sizes.find(({ shard }) => !map.shards.includes(shard))?.shard
+  const fresh = String(Math.max(...[...map.shards, ...servers.map(({ shard }) => shard)].map(Number)) + 1)
+  const idle = servers.find(({ shard }) => !map.shards.includes(shard))?.shard
   const into = idle ?? fresh
   const made: Candidate[] = []
   const add = (candidate: Omit<Candidate, 'joins'>, to: string): void =>
-    void made.push({ ...candidate, joins: !sizes.some(one => one.shard === to) })
+    void made.push({ ...candidate, joins: !servers.some(one => one.shard === to) })
   for (const [family, heat] of Object.entries(report.families)) {
     const types = map.families[family]?.types ?? []
     for (const key of heat.keys) {

@@ -46,17 +46,16 @@ export interface KeyHeat {
   readonly writes: number
 }
 
-export interface ShardSize {
+/** Servers that there are, whether the map has them or not. */
+export interface ShardServers {
   /** Its id. */
   readonly shard: string
-  readonly rows: number
-  readonly bytes: number
 }
 
-/** Share of the load of the hottest shard, 0 to 1: as it is, and as it would be. */
+/** Share of the load of the hottest shard, 0 to 1: as it is, and as it would be after it. */
 export interface HeatEffect {
-  readonly now: number
-  readonly then: number
+  readonly is: number
+  readonly would: number
 }
 
 export type ShardAdvice =
