@@ -24,8 +24,12 @@ export interface Resharding {
   readonly servers: readonly PostgresServer[]
   readonly operators: readonly Session[]
   readonly router: Router
+  /** Of every router. */
+  readonly urls: readonly string[]
   readonly said: readonly string[]
   map(): ShardMap
+  /** Every router works by it when it resolves. */
+  keepMap(map: ShardMap): Promise<void>
   /** The latest executor. */
   readonly executor: ReshardExecutor
   begin(intent: ReshardIntent, options?: { finish?: boolean }): Promise<void>
@@ -35,7 +39,8 @@ export interface Resharding {
   reach(step: ReshardStep): Promise<ReshardJournal>
   /** Calls back with each step before it is kept. */
   onStep: (step: ReshardStep) => void
-  client(): Promise<pg.Client>
+  /** @param router of `urls` */
+  client(router?: number): Promise<pg.Client>
   everywhere(sql: string, shards?: readonly string[]): Promise<void>
   /** What is left of resharding on any server. */
   left(): Promise<string[]>
@@ -43,7 +48,11 @@ export interface Resharding {
 
 export async function startResharding(
   t: Pick<TestContext, 'after'>,
-  { map: first, schema }: { readonly map: ShardMap; readonly schema: string },
+  {
+    map: first,
+    schema,
+    routers: count = 1,
+  }: { readonly map: ShardMap; readonly schema: string; readonly routers?: number },
 ): Promise<Resharding> {
   const settings = {
     wal_level: 'logical',
@@ -81,24 +90,39 @@ export async function startResharding(
       databases: [{ ...databaseOf({ servers: [] }), primary: null, shards }],
     }
   }
-  const router = await createRouter({
-    snapshot: wholeOf(),
-    tell: (subject, text) => said.push(`${subject}: ${text}`),
-  })
+  const routers: Router[] = []
+  while (routers.length < count)
+    routers.push(
+      await createRouter({
+        snapshot: wholeOf(),
+        tell: (subject, text) => said.push(`${subject}: ${text}`),
+      }),
+    )
+  const [router] = routers as [Router]
+  const tellAll = async (): Promise<void> => {
+    const snapshot = wholeOf()
+    await Promise.all(routers.map(one => one.apply(snapshot)))
+  }
+  const sum = (of: (router: Router) => number): number => routers.reduce((all, one) => all + of(one), 0)
   t.after(async () => {
     await executor?.stop()
-    router.close()
+    for (const one of routers) one.close()
   })
   const asker = (shard: string): Session => operators[ids.indexOf(shard)] as Session
   let journal: ReshardJournal | null = null
   let life = 0
   const harness: Resharding = {
     url: `postgres://app:secret@127.0.0.1:${router.portOf('main')}/app`,
+    urls: routers.map(one => `postgres://app:secret@127.0.0.1:${one.portOf('main')}/app`),
     servers,
     operators,
     router,
     said,
     map: () => map,
+    keepMap: next => {
+      map = next
+      return tellAll()
+    },
     get executor() {
       if (executor === null) throw new Error('nothing is resharded')
       return executor
@@ -139,8 +163,8 @@ export async function startResharding(
         await sleep(10)
       }
     },
-    client: async () => {
-      const made = new pg.Client({ connectionString: harness.url })
+    client: async (at = 0) => {
+      const made = new pg.Client({ connectionString: harness.urls[at] })
       made.on('error', () => {})
       await made.connect()
       t.after(() => made.end().catch(() => {}))
@@ -193,11 +217,11 @@ export async function startResharding(
       map: () => map,
       tell: async () => {
         alive()
-        await router.apply(wholeOf())
+        await tellAll()
       },
       settled: async timeoutMs => {
         const end = Date.now() + timeoutMs
-        while (router.earlierOn('main') > 0) {
+        while (sum(one => one.earlierOn('main')) > 0) {
           if (Date.now() > end) return false
           await sleep(2)
         }
@@ -205,7 +229,7 @@ export async function startResharding(
       },
       drained: async timeoutMs => {
         const end = Date.now() + timeoutMs
-        while (router.openOn('main') > 0) {
+        while (sum(one => one.openOn('main')) > 0) {
           if (Date.now() > end) return false
           await sleep(2)
         }

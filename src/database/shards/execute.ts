@@ -6,6 +6,7 @@ import type { ShardClient } from './client.ts'
 import type { SeatEnd } from './contract.ts'
 import { control, isRollbackTo } from './controls.ts'
 import { copyIn, copyOut } from './copying.ts'
+import { LookedUp } from './directory-places.ts'
 import { dryRun } from './dry-run.ts'
 import { type Execution, onOne, placesOf, refused, targets } from './execution.ts'
 import { explain } from './explaining.ts'
@@ -17,23 +18,40 @@ import type { TextStatement } from './texts.ts'
 const cursorsMax = 10_000
 
 /** Answers the tag. */
-export async function execute(one: Execution): Promise<string> {
-  const { client, statement } = one
+export async function execute(given: Execution): Promise<string> {
+  const { client, statement } = given
   const { plan, info, text } = statement
   if (client.transaction.failed && !endsFailure(info.transaction, text)) throw inFailedTransaction()
-  const own = tenfoldCommand(one)
+  const own = tenfoldCommand(given)
   if (own !== null) return own
   if (plan.kind === 'refuse') throw refused(plan.refusal)
   if (plan.kind === 'transaction' || info.transaction !== 'none') return control(client, text)
-  if (info.command !== null) return routerCommand(one, info.command)
+  if (info.command !== null) return routerCommand(given, info.command)
   if (info.prepared !== null && !(info.prepared.kind === 'deallocate'))
     throw StatementFailed.of('0A000', 'PREPARE and EXECUTE of SQL do not work over shards.', {
       detail: 'shard-unsupported',
       hint: 'Prepare by the protocol, as drivers do for parameters.',
     })
+  const one = await lookedUp(given)
   if (client.dryRun) return dryRun(one, targets(one, plan))
   if (plan.kind === 'session' || info.settings.length > 0 || info.prepared !== null) return runSetting(one)
   return byPlan(one, plan)
+}
+
+/** Where a directory has the keys of the statement, if any family has one. */
+async function lookedUp(one: Execution): Promise<Execution> {
+  const { client, request, statement } = one
+  const { routing } = client
+  if (!routing.directory.used) return one
+  const { kind } = statement.info
+  const looked = new LookedUp(
+    routing,
+    routing.directory,
+    !client.dryRun && (kind === 'insert' || kind === 'merge'),
+  )
+  const { parameters: values, parameterFormats: formats, types } = request
+  await looked.prepare(statement.plan, client.places({ values, formats, types }, null, looked))
+  return { ...one, looked }
 }
 
 async function byPlan(one: Execution, plan: ShardPlan): Promise<string> {

@@ -11,7 +11,7 @@ export interface TargetsOf {
   readonly shards: readonly string[]
   /** Whichever shard will do: this one. */
   readonly home: number
-  readonly places: KeyPlaces
+  readonly places: Pick<KeyPlaces, 'ofSources'>
 }
 
 /** The first shard has what must be in one place: advisory locks, LISTEN. */

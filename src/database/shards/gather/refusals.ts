@@ -29,7 +29,7 @@ const placeless: Readonly<Record<NoPlace, (value: string | null) => ShardRefusal
     sqlState: '23514',
     code: 'shard-key-unmapped',
     message: `No shard has the key ${shown(value)}.`,
-    hint: 'Add it to the lists or ranges of the family in the system file, or name a shard for all others.',
+    hint: 'Add it to the lists or ranges of the family in the system file, or name a shard for all others; to a directory by `tenfold db directory`.',
   }),
   'not-a-value': value => ({
     sqlState: '22P02',
@@ -41,7 +41,7 @@ const placeless: Readonly<Record<NoPlace, (value: string | null) => ShardRefusal
     sqlState: '55000',
     code: 'shard-key-unmapped',
     message: `The directory does not say where the key ${shown(value)} is.`,
-    hint: 'Add it to tenfold.directory first.',
+    hint: 'Try again; `tenfold db directory` shows what it has.',
   }),
 }
 
