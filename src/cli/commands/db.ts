@@ -7,7 +7,7 @@ import type { Action, CommandInput } from '../command.ts'
 import { clientOf, showOperation } from '../connection.ts'
 import { backupsText, databasesText, settingsText, slowText } from '../database-text.ts'
 import { cliFailures } from '../failures.ts'
-import { heatText } from '../heat-text.ts'
+import { adviceText, heatText } from '../heat-text.ts'
 import { shardsText } from '../shards-text.ts'
 import { exportedOf, exportRows } from './db-export.ts'
 import { psql } from './psql.ts'
@@ -59,6 +59,12 @@ const actions: Readonly<Record<string, Action>> = {
     return show(input, { ...view, heat: told }, () =>
       [shardsText(view, input.terminal), '', ...heatText(heat, keys)].join('\n'),
     )
+  },
+  advise: async input => {
+    const client = clientOf(input)
+    const name = await shardedOf(input, client)
+    const { advice } = await client.databases.heat(name)
+    return show(input, { database: name, advice }, () => adviceText(name, advice, input.terminal).join('\n'))
   },
   reshard: input => reshard(input, shardedOf),
   drift: async input => shardOperation(input, 'drift'),
