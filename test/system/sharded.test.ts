@@ -77,6 +77,13 @@ test('one DATABASE_URL over two shards: rows are spread, a shard fails over, the
   assert.equal(counts[0]! + counts[1]!, 20)
   assert.ok(Math.min(...counts) > 0, `rows by shard: ${counts}`)
 
+  const hot = await shop.run('db', 'shards', 'main', '--keys')
+  assert.match(hot.out, /heat, as the router counted it lately:\n +SHARD +READS\/S.*\n +1 .*%\n +2 .*%/)
+  assert.match(hot.out, /the hottest of \d+ slots with any:/)
+  assert.match(hot.out, /the hottest keys:\n.*\n +customers +\d+ /)
+  const advised = await shop.run('db', 'advise')
+  assert.match(advised.out, /^nothing to do about hot spots: only \d+ statements were counted lately/)
+
   const drift = await shop.run('db', 'drift')
   assert.equal(drift.code, 0, drift.out + drift.error)
   assert.match(drift.out, /the schemas of 2 shards are the same: \d+ objects/)
