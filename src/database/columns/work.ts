@@ -197,6 +197,7 @@ function foreign(shard: string, table: string): Error {
 }
 
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
   await new Promise<void>(resolve => {
     const done = (): void => {
       clearTimeout(timer)
