@@ -406,6 +406,7 @@ export const commands: readonly CommandDefinition[] = [
       { flags: '--merge <shard>', text: 'reshard: all of what this shard has' },
       { flags: '--slots <range>', text: 'reshard: these slots (0-99) of one --family' },
       { flags: '--family <table>', text: 'reshard: the table that names the family' },
+      { flags: '--rule <table>', text: 'reshard: to the rule that the changed file says for it' },
       { flags: '--keys', text: 'shards: the hottest keys, too (they may be about people)' },
       { flags: '--isolate <key>', text: 'reshard: one key (orders=42; of two columns: orders=eu,42)' },
       { flags: '--cold <columns>', text: 'split-columns: what goes to the cold half (plot,poster)' },

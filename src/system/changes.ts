@@ -82,6 +82,11 @@ export class Changes {
     return { text, changes }
   }
 
+  /** What the file says now, applied or not. */
+  async fromFile(): Promise<LoadedSystem> {
+    return this.#options.load()
+  }
+
   reload(progress: Progress): Promise<OperationResult> {
     return this.exclusive('a reload', async parts => {
       const next = await this.#loadNext()

@@ -48,7 +48,10 @@ function handlersOf(primary: string | null, keys: object = {}): ReturnType<typeo
   } as unknown as Databases
   return databaseHandlers({
     databases: () => databases,
-    changes: { exclusive: () => assert.fail('nothing is changed here') },
+    changes: {
+      exclusive: () => assert.fail('nothing is changed here'),
+      fromFile: () => assert.fail('no file is read here'),
+    },
     redactor: createRedactor(),
   })
 }

@@ -17,7 +17,7 @@ import type { Redactor } from './redact.ts'
 export interface HandledDatabases {
   /** Throws SYSTEM_BUSY while they are not there yet. */
   databases(): Databases
-  readonly changes: Pick<Changes, 'exclusive'>
+  readonly changes: Pick<Changes, 'exclusive' | 'fromFile'>
   readonly redactor: Redactor
 }
 
@@ -57,7 +57,11 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     shards: name => databases().shardsView(name),
     heat: name => databases().heatView(name),
     reshard: (name, wish) =>
-      changes.exclusive(`a resharding of ${name}`, () => databases().reshard(name, wish)),
+      changes.exclusive(`a resharding of ${name}`, async () => {
+        if (wish.intent.kind !== 'rule') return databases().reshard(name, wish)
+        const { system } = await changes.fromFile()
+        return databases().reshardRule(name, wish, system.databases[name]?.shards ?? null)
+      }),
     reshardWish: async (name, what) => databases().reshards(name).wish(name, what),
     reshardView: async name => databases().reshards(name).view(name),
     connection: async (name, as, server) => connectionOf(databases(), name, as, server),

@@ -14,6 +14,7 @@ import type { ServersOptions } from '../database/servers/contract.ts'
 import type { Clock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Random } from '../kit/random.ts'
+import type { ShardsSpec } from '../policy/shard/map.ts'
 import { ColumnSplits, type ColumnSplitWish } from './column-splits.ts'
 import {
   type CompiledDatabase,
@@ -28,6 +29,7 @@ import { Exports } from './exports.ts'
 import { systemFailures } from './failures.ts'
 import { heatView } from './heat-view.ts'
 import { progressOf, type Step } from './operation-progress.ts'
+import { ruleWish } from './reshard-rule.ts'
 import { Reshards, type ReshardWish } from './reshards.ts'
 import type { RouterProcess } from './router-process.ts'
 import { ShardMaps } from './shard-maps.ts'
@@ -221,7 +223,7 @@ export class Databases {
       const busy = this.#reshards.keeps(name, shards.shards)
       if (busy !== '')
         throw new Failure(systemFailures.shardMapMoved, `The file takes a shard of '${name}' away: ${busy}.`)
-      this.#maps.follow(name, shards, this.#reshards.active(name))
+      this.#maps.follow(name, shards, this.#reshards.next(name))
     }
     const fresh = databases.filter(one => !this.#held.has(one.spec.name))
     const changed = databases.filter(one => this.#held.has(one.spec.name))
@@ -486,6 +488,16 @@ export class Databases {
   reshards(name: string): Reshards {
     this.shardGroups(name)
     return this.#reshards
+  }
+
+  /** To the rule that a changed file says. Throws SYSTEM_RESHARD_REFUSED, SYSTEM_DATABASE_UNSHARDED. */
+  async reshardRule(name: string, wish: ReshardWish, spec: ShardsSpec | null): Promise<OperationResult> {
+    this.reshards(name)
+    const map = this.#maps.current(name)
+    if (map === null || spec === null || wish.intent.kind !== 'rule') throw this.#unsharded(name)
+    const meant = ruleWish(map, spec, wish.intent.family)
+    if (meant.kind === 'refused') throw new Failure(systemFailures.reshardRefused, meant.sentence)
+    return this.reshard(name, { ...wish, intent: meant.intent })
   }
 
   async reshard(name: string, wish: ReshardWish): Promise<OperationResult> {

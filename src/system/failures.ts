@@ -213,7 +213,8 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
   },
   shardMapMoved: {
     when: 'The file gives a sharded database another number of shards, or a table another key or rule, than its rows were placed by.',
-    advice: 'Put back what the file said before; rows move by resharding only.',
+    advice:
+      'Put back what the file said before; rows move by resharding only. To another rule for the same key: `tenfold db reshard --rule TABLE`, then reload.',
     status: 422,
   },
   reshardRefused: {

@@ -38,8 +38,11 @@ export interface ReshardSystem {
 }
 
 export interface ReshardWish {
-  /** `even` without shards: over all of the file. */
-  readonly intent: ReshardIntent | { readonly kind: 'even' }
+  /** `even` without shards: over all of the file. `rule` without one: as the file says. */
+  readonly intent:
+    | ReshardIntent
+    | { readonly kind: 'even' }
+    | { readonly kind: 'rule'; readonly family: string }
   readonly dryRun: boolean
   readonly finish: boolean
 }
@@ -99,6 +102,11 @@ export class Reshards {
 
   active(database: string): boolean {
     return this.#active(database) !== null
+  }
+
+  /** The map that holds when the resharding under way has switched; null: there is none. */
+  next(database: string): ShardMap | null {
+    return this.#active(database)?.journal.next ?? null
   }
 
   #active(database: string): Executor | null {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { ShardsSpec, TableSpec } from '../policy/shard/map.ts'
+import { firstMap, type ShardsSpec, type TableSpec } from '../policy/shard/map.ts'
 import { ShardMaps } from './shard-maps.ts'
 
 const customers: TableSpec = {
@@ -57,11 +57,26 @@ test('a shard more holds nothing yet; while rows move no table comes or goes', t
   const both = { 'public.customers': customers, 'public.films': { kind: 'everywhere' } } as const
   maps.follow('main', specOf(both))
   assert.deepEqual(maps.follow('main', specOf(both, 3)).shards, ['1', '2'])
-  assert.equal(maps.follow('main', specOf(both, 3), true).version, 1)
-  assert.throws(() => maps.follow('main', specOf({ 'public.customers': customers }, 3), true), {
+  const moving = maps.current('main')!
+  assert.equal(maps.follow('main', specOf(both, 3), moving).version, 1)
+  assert.throws(() => maps.follow('main', specOf({ 'public.customers': customers }, 3), moving), {
     code: 'SYSTEM_SHARD_MAP_MOVED',
     message: /when the resharding under way is over/,
   })
+})
+
+test('while rows move to another rule, a supervisor that comes back takes the file that says it', t => {
+  const path = directory(t)
+  new ShardMaps(path).follow('main', specOf({ 'public.customers': customers }))
+  const list = { ...customers, rule: { by: 'list', lists: [], otherwise: 1 } } as const
+  const changed = specOf({ 'public.customers': list })
+  const next = { ...firstMap(changed), version: 2 }
+  assert.throws(() => new ShardMaps(path).follow('main', changed), {
+    code: 'SYSTEM_SHARD_MAP_MOVED',
+    message: /db reshard --rule public\.customers/,
+  })
+  assert.equal(new ShardMaps(path).follow('main', changed, next).version, 1)
+  assert.equal(new ShardMaps(path).follow('main', specOf({ 'public.customers': customers }), next).version, 1)
 })
 
 test('a map that is not whole is not used', t => {

@@ -28,14 +28,15 @@ export class ShardMaps {
 
   /**
    * The map for what the file says now, kept. Throws SYSTEM_SHARD_MAP_MOVED where rows would have to move.
-   * @param moving rows are on their way: the map is theirs
+   * @param moving rows are on their way to this map: the file may say it already
    */
-  follow(database: string, spec: ShardsSpec, moving = false): ShardMap {
+  follow(database: string, spec: ShardsSpec, moving: ShardMap | null = null): ShardMap {
     const before = this.current(database)
     if (before === null) return this.keep(database, firstMap(spec))
     const merged = mergeMap(before, spec)
     if (merged.kind === 'same') return before
-    if (merged.kind === 'changed' && !moving) return this.keep(database, merged.map)
+    if (moving !== null && mergeMap(moving, spec).kind === 'same') return before
+    if (merged.kind === 'changed' && moving === null) return this.keep(database, merged.map)
     const why =
       merged.kind === 'refused' ? merged.why : 'tables come and go when the resharding under way is over'
     const place = merged.kind === 'refused' ? merged.table : null

@@ -70,13 +70,19 @@ function goesOn({ current }: View): boolean {
 }
 
 function intentOf({ options }: CommandInput): object {
-  const { split, merge, slots, family, isolate, into } = options
-  const kinds = [split, merge, slots, isolate].filter(one => typeof one === 'string')
-  if (kinds.length > 1) throw wrong('Only one of --split, --merge, --slots and --isolate can be asked for.')
+  const { split, merge, slots, family, isolate, rule, into } = options
+  const kinds = [split, merge, slots, isolate, rule].filter(one => typeof one === 'string')
+  if (kinds.length > 1)
+    throw wrong('Only one of --split, --merge, --slots, --isolate and --rule can be asked for.')
   if (kinds.length === 0) {
     if (into !== undefined || family !== undefined)
       throw wrong('--into and --family need --split, --merge, --slots or --isolate.')
     return { kind: 'even' }
+  }
+  if (typeof rule === 'string') {
+    if (into !== undefined || family !== undefined)
+      throw wrong('--rule goes to what the file says: without --into and --family.')
+    return { kind: 'rule', family: qualified(rule) }
   }
   if (typeof into !== 'string') throw wrong('Where to? --into 3')
   if (typeof split === 'string') return { kind: 'split', from: split, into }

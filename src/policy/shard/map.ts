@@ -149,7 +149,11 @@ export function mergeMap(map: ShardMap, spec: ShardsSpec): MapMerge {
     const known = families[place.family] ?? keptFamily(map.families[place.family], map, kept)
     const wanted = fresh.families[place.family]
     if (known !== undefined && wanted !== undefined && !sameKind(known, wanted))
-      return { kind: 'refused', table: place.family, why: 'its rows are placed by another rule already' }
+      return {
+        kind: 'refused',
+        table: place.family,
+        why: `its rows are placed by another rule already (\`tenfold db reshard --rule ${place.family}\` moves them)`,
+      }
     const family = known === undefined ? wanted : withAssign(known, wanted)
     if (family !== undefined) families[place.family] = family
   }

@@ -289,6 +289,7 @@ export const reshardIntentSchema: z.ZodType = z.discriminatedUnion('kind', [
     key: z.array(keyValue).min(1).max(2),
     into: shardId,
   }),
+  z.strictObject({ kind: z.literal('rule'), family: family.describe('Whose rule the changed file says') }),
 ])
 
 export const slowStatementsSchema: z.ZodType<SlowStatementsView> = z.strictObject({
