@@ -300,3 +300,42 @@ test('trap: rows are not copied before statements over several shards that know 
   const after = await target?.query('SELECT count(*) FROM public.points', 5_000)
   assert.ok(Number(after?.[0]?.[0]) > Number(before?.[0]?.[0]), 'rows came only afterwards')
 })
+
+test('another rule while clients write: by hash, then by lists, then by ranges, and back to the lists', async t => {
+  const harness = await started(t)
+  const random = seededRandom(Date.now() % 1e9)
+  const work = load(harness, () => random.float())
+  const values = Array.from({ length: 50 }, (_, at) => String(at + 1))
+  await harness.begin({
+    kind: 'rule',
+    family: 'accounts',
+    rule: { by: 'list', lists: [{ values, shard: 1 }], otherwise: 0 },
+  })
+  await harness.reach('reversible')
+  await sleep(300)
+  assert.equal(harness.executor.wish('finish'), null)
+  await harness.reach('done')
+  assert.equal(harness.map().families.accounts?.rule.by, 'list')
+  await harness.begin({
+    kind: 'rule',
+    family: 'accounts',
+    rule: {
+      by: 'range',
+      ranges: [
+        { from: null, shard: 0 },
+        { from: '26', shard: 1 },
+        { from: '150', shard: 0 },
+      ],
+    },
+  })
+  await harness.reach('reversible')
+  await sleep(300)
+  assert.equal(harness.executor.wish('rollBack'), null)
+  await harness.reach('rolled-back')
+  await harness.executor.stop()
+  const { transfers, refused } = await work.stop()
+  assert.deepEqual(refused, [])
+  assert.ok(transfers > 0)
+  assert.deepEqual(await tidy(harness), [150, 50, 0])
+  assert.deepEqual(await harness.left(), [])
+})
