@@ -3,6 +3,7 @@
 // one of them is asked. Reads only.
 
 import { Client } from 'pg'
+import { halvesTrigger } from '../../policy/split-columns/names.ts'
 import { configOf, type LinkTarget } from '../reads/link.ts'
 import type { CatalogueColumn, CatalogueTable, ShardedCatalogue } from '../sql/shards/contract.ts'
 
@@ -16,9 +17,12 @@ const definitionCharactersMax = 65_536
 const ours =
   "nspname !~ '^pg_(temp|toast)' AND nspname NOT IN ('pg_catalog', 'information_schema', 'tenfold', 'tenfold_sequences')"
 
+/** The view of a table that was split by columns: on each shard it does what the table did, with its own rows. */
+const isHalved = `relkind = 'v' AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = '${halvesTrigger}')`
+
 const relationsSql = `
-SELECT c.oid, nspname, relname, relkind,
-  CASE WHEN relkind = 'v' AND length(pg_get_viewdef(c.oid)) <= ${definitionCharactersMax} THEN pg_get_viewdef(c.oid) END,
+SELECT c.oid, nspname, relname, CASE WHEN ${isHalved} THEN 'r' ELSE relkind END,
+  CASE WHEN relkind = 'v' AND NOT (${isHalved}) AND length(pg_get_viewdef(c.oid)) <= ${definitionCharactersMax} THEN pg_get_viewdef(c.oid) END,
   EXISTS (SELECT FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f'
     AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))),
   EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal)
