@@ -6,10 +6,12 @@ import { test } from 'node:test'
 import pg from 'pg'
 import { relearnThrough } from '../../src/database/columns/index.ts'
 import { createRouter } from '../../src/database/router/router.ts'
+import type { Session } from '../../src/database/servers/session.ts'
 import { installShardSchema } from '../../src/database/shards/schema/index.ts'
 import type { ShardMap } from '../../src/policy/shard/contract.ts'
 import { startPostgres } from '../tools/postgres-server.ts'
 import { databaseOf } from '../tools/router-harness.ts'
+import { startResharding } from './reshard-harness.ts'
 import { operatorOf, splitting } from './split-harness.ts'
 
 const ids = ['1', '2']
@@ -127,4 +129,51 @@ test('a sharded table that is split answers as before, through a router that has
   assert.deepEqual(lies.flat(2), ['0', '0'])
   const spread = await Promise.all(ids.map(shard => ask(shard, 'SELECT count(*) > 0 FROM public.people_hot')))
   assert.deepEqual(spread.flat(2), ['t', 't'])
+})
+
+test('a table that was split goes to a shard that joins, halves and view', async t => {
+  const first: ShardMap = {
+    ...map,
+    families: {
+      'public.people': { types: ['bigint'], rule: { by: 'hash', slots: [0, 1, 0, 1, 0, 1, 0, 1] } },
+    },
+    tables: Object.fromEntries(
+      ['people', 'people_hot', 'people_cold'].map(name => [`public.${name}`, place]),
+    ),
+  }
+  const moved = await startResharding(t, { map: first, schema: definition('people') })
+  const client = await moved.client()
+  await client.query(
+    `INSERT INTO people (id, name, bio) VALUES ${Array.from({ length: 200 }, (_, at) => `(${at}, 'n${at}', 'bio ${at}')`).join(', ')}`,
+  )
+  const ask = (shard: string, sql: string, ms = 60_000) =>
+    (moved.operators[Number(shard) - 1] as Session).query(sql, ms)
+  const split = await splitting(
+    t,
+    ask,
+    { schema: 'public', table: 'people', cold: ['bio', 'photo'] },
+    { shards: ids, finish: true },
+  )
+  await split.until('done')
+  await client.query('CREATE TABLE IF NOT EXISTS people ()')
+  const before = (await client.query('SELECT * FROM people ORDER BY id')).rows
+  assert.equal(before.length, 200)
+  await moved.begin({ kind: 'even', shards: ['1', '2', '3'] }, { finish: true })
+  for (let at = 0; at < 20; at++) await client.query(`UPDATE people SET bio = 'changed' WHERE id = ${at * 7}`)
+  await moved.reach('done')
+  const after = (await client.query('SELECT * FROM people ORDER BY id')).rows
+  assert.deepEqual(
+    after,
+    before.map((row, at) => (at % 7 === 0 && at < 140 ? { ...row, bio: 'changed' } : row)),
+  )
+  const [[hot, cold] = []] = await ask(
+    '3',
+    'SELECT (SELECT count(*) FROM public.people_hot), (SELECT count(*) FROM public.people_cold)',
+  )
+  assert.ok(Number(hot) > 30)
+  assert.equal(hot, cold)
+  await client.query(
+    "INSERT INTO people (id, name, bio) VALUES (2000, 'new', 'b'), (2001, 'new', 'c'), (2002, 'new', 'd')",
+  )
+  assert.equal((await client.query('SELECT count(bio) FROM people WHERE id >= 2000')).rows[0].count, '3')
 })

@@ -4,6 +4,7 @@
 import type { ShardMap } from '../../../policy/shard/contract.ts'
 import type { ShardMove } from '../../../policy/shard/reshard-contract.ts'
 import { type AskOne, schemaDrift } from '../drift.ts'
+import { halvedViews } from '../halved.ts'
 import { literal } from './changes.ts'
 
 export interface CheckWanted {
@@ -35,8 +36,9 @@ export async function checkReshard(wanted: CheckWanted): Promise<CheckFound> {
   )
   const shards = [...new Set([...before.shards, ...next.shards])]
   refused.push(...(await eachOf(shards, shard => serverFindings(wanted, shard))).flat())
-  const tables = movingTables(wanted)
   const [model = ''] = before.shards
+  const halved = await halvedViews(wanted.ask, model)
+  const tables = movingTables(wanted).filter(name => !halved.has(name))
   const found = await tableFindings(wanted.ask, model, tables, before)
   refused.push(...found.refused)
   const { differences } = await schemaDrift(wanted.ask, before.shards)

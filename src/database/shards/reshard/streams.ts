@@ -5,6 +5,7 @@ import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { placedOnSql } from '../../../policy/shard/predicate.ts'
 import type { ShardMove } from '../../../policy/shard/reshard-contract.ts'
 import type { AskOne } from '../drift.ts'
+import { halvedViews } from '../halved.ts'
 import { literal } from './changes.ts'
 import type { MovedTable, MoveStream, ShardEnd } from './contract.ts'
 import { quotedName } from './places.ts'
@@ -34,6 +35,8 @@ export async function streamsOf(
 ): Promise<Streams> {
   const { before, next, moves, joining } = wanted
   const [model = ''] = before.shards
+  const halved = await halvedViews(ask, model)
+  const tables = Object.entries(before.tables).filter(([name]) => !halved.has(name))
   const shapes = await shapesOf(ask, model, Object.keys(before.tables))
   const pairs = new Map<string, MovedTable[]>()
   const add = (from: string, into: string, table: MovedTable): void => {
@@ -42,7 +45,7 @@ export async function streamsOf(
     pairs.set(`${from}>${into}`, known)
   }
   for (const { family, from, into } of moves)
-    for (const [name, place] of Object.entries(before.tables)) {
+    for (const [name, place] of tables) {
       if (place.kind !== 'sharded' || place.family !== family) continue
       const columns = place.key.map(quotedName)
       const source = placedOnSql(before, family, columns, before.shards.indexOf(from))
@@ -55,7 +58,7 @@ export async function streamsOf(
       })
     }
   for (const into of joining)
-    for (const [name, place] of Object.entries(before.tables))
+    for (const [name, place] of tables)
       if (place.kind === 'everywhere')
         add(model, into, { ...shapeOf(shapes, name), key: [], family: '', where: 'true' })
   const forth = [...pairs].map(([pair, tables]) => {
