@@ -10,6 +10,7 @@ import type { DatabaseHandlers } from './control/database-handlers.ts'
 import type { DatabaseConnectionView, DatabaseSettingsView } from './control/database-views.ts'
 import { slowStatements } from './database-slow.ts'
 import type { Databases } from './databases.ts'
+import { directoryView, setKey } from './directories.ts'
 import { systemFailures } from './failures.ts'
 import { progressOf } from './operation-progress.ts'
 import type { Redactor } from './redact.ts'
@@ -62,6 +63,12 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
         const { system } = await changes.fromFile()
         return databases().reshardRule(name, wish, system.databases[name]?.shards ?? null)
       }),
+    directory: async (name, ask) =>
+      directoryView(name, databases().directoryPorts(name, (await reports()).askerOf), ask),
+    directorySet: (name, { family, key, shard }) =>
+      changes.exclusive(`a place for a key of ${name}`, async () =>
+        setKey(databases().directoryPorts(name, (await reports()).askerOf), family, key, shard),
+      ),
     reshardWish: async (name, what) => databases().reshards(name).wish(name, what),
     reshardView: async name => databases().reshards(name).view(name),
     connection: async (name, as, server) => connectionOf(databases(), name, as, server),

@@ -11,9 +11,12 @@ import type { DatabaseDecision, DatabaseLog, Topology } from '../database/contra
 import type { RouterStatus } from '../database/router/control-protocol.ts'
 import type { RoutedDatabase, RouterSnapshot } from '../database/router/snapshot.ts'
 import type { ServersOptions } from '../database/servers/contract.ts'
+import type { DirectoryPorts } from '../database/shards/directory-keys.ts'
+import type { AskOne } from '../database/shards/drift.ts'
 import type { Clock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
 import type { Random } from '../kit/random.ts'
+import type { ShardMap } from '../policy/shard/contract.ts'
 import type { ShardsSpec } from '../policy/shard/map.ts'
 import { ColumnSplits, type ColumnSplitWish } from './column-splits.ts'
 import {
@@ -25,6 +28,7 @@ import {
 } from './compile-databases.ts'
 import type { HeatView, ShardsView } from './control/database-views.ts'
 import type { OperationResult } from './control/handlers.ts'
+import { directoryOf, moveText, pinKey } from './directories.ts'
 import { Exports } from './exports.ts'
 import { systemFailures } from './failures.ts'
 import { heatView } from './heat-view.ts'
@@ -500,6 +504,32 @@ export class Databases {
     return this.reshard(name, { ...wish, intent: meant.intent })
   }
 
+  /** Throws SYSTEM_DATABASE_UNSHARDED. */
+  directoryPorts(name: string, askerOf: (groups: readonly ShardGroup[]) => AskOne): DirectoryPorts {
+    const ask = askerOf(this.mappedGroups(name))
+    return {
+      ask,
+      map: () => this.#maps.current(name) as ShardMap,
+      keepMap: map => void this.#maps.keep(name, map),
+      tell: () => this.#push(),
+    }
+  }
+
+  /** A key of a directory is pinned to where it is first. */
+  async #isolate(name: string, wish: ReshardWish): Promise<OperationResult | null> {
+    const { intent } = wish
+    const map = this.#maps.current(name)
+    if (intent.kind !== 'isolate' || !('key' in intent) || map === null) return null
+    const family = directoryOf(map, intent.family)
+    const [key = '', ...more] = intent.key
+    if (family === null || more.length > 0 || this.#reshards.active(name)) return null
+    const { askerOf } = await import('./shard-reports.ts')
+    const ports = this.directoryPorts(name, askerOf)
+    if (wish.dryRun) return moveText(ports, family, key, intent.into)
+    await pinKey(ports, family, key)
+    return null
+  }
+
   async reshard(name: string, wish: ReshardWish): Promise<OperationResult> {
     const reshards = this.reshards(name)
     if (!wish.dryRun && this.#splits.active(name))
@@ -507,7 +537,7 @@ export class Databases {
         systemFailures.reshardRefused,
         `A table of '${name}' is being split by columns: finish, undo or cancel that first.`,
       )
-    return reshards.begin(name, wish)
+    return (await this.#isolate(name, wish)) ?? reshards.begin(name, wish)
   }
 
   #shardsOf(database: string): string[] {

@@ -23,6 +23,7 @@ type Names =
   | 'shardMapMoved'
   | 'shardMapBroken'
   | 'reshardRefused'
+  | 'directoryRefused'
   | 'exportRefused'
   | 'splitRefused'
   | 'databaseUserUnknown'
@@ -220,6 +221,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
   reshardRefused: {
     when: 'A resharding is asked for that can not be, or not now: nothing would move, a shard is not in the file, or another one is under way.',
     advice: 'Do as the sentence says; `tenfold db reshard --status` shows what is under way.',
+    status: 409,
+  },
+  directoryRefused: {
+    when: 'Something is asked of a directory of keys that can not be: a table has none, a key is of another type or has its place already, or has none to move from.',
+    advice: 'Do as the sentence says; `tenfold db directory TABLE` shows what there is.',
     status: 409,
   },
   exportRefused: {

@@ -14,7 +14,7 @@ const pauseMs = 5
 const definitionCharactersMax = 200
 
 /** Throws DATABASE_NO_PRIMARY. */
-function askerOf(groups: readonly ShardGroup[]): AskOne {
+export function askerOf(groups: readonly ShardGroup[]): AskOne {
   return (shard, sql, timeoutMs) => {
     const group = groups.find(({ id }) => id === shard)?.group
     const primary = group?.topology.primary ?? null

@@ -10,6 +10,7 @@ import { cliFailures } from '../failures.ts'
 import { adviceText, heatText } from '../heat-text.ts'
 import { shardsText } from '../shards-text.ts'
 import { exportedOf, exportRows } from './db-export.ts'
+import { directory } from './directory.ts'
 import { psql } from './psql.ts'
 import { reshard } from './reshard.ts'
 import { splitColumns } from './split-columns.ts'
@@ -67,6 +68,7 @@ const actions: Readonly<Record<string, Action>> = {
     return show(input, { database: name, advice }, () => adviceText(name, advice, input.terminal).join('\n'))
   },
   reshard: input => reshard(input, shardedOf),
+  directory: input => directory(input, shardedOf),
   drift: async input => shardOperation(input, 'drift'),
   dangling: async input => shardOperation(input, 'dangling'),
   export: exportRows,

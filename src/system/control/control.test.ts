@@ -254,6 +254,15 @@ const databaseHandlers: ControlHandlers['databases'] = {
   },
   drift: async () => ({ text: 'not the same', findings: ['index public.a: shard 1: not there'] }),
   dangling: async () => ({ text: 'all are there' }),
+  directory: async (database, { family, key, after, limit }) => ({
+    database,
+    family,
+    keys: [{ key: `${key} ${after} ${limit}`, shard: '2' }],
+    counts: { 2: 1 },
+    otherwise: null,
+    more: false,
+  }),
+  directorySet: async (_, { family, key, shard }) => ({ text: `${family} ${key} ${shard}` }),
   reshard: async (name, { intent, dryRun, finish }) => ({
     text: `${name} ${JSON.stringify(intent)} ${dryRun} ${finish}`,
   }),
@@ -543,6 +552,11 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseVerify: { path: '/v1/databases/main/verify' },
   databaseDrift: { path: '/v1/databases/main/drift' },
   databaseDangling: { path: '/v1/databases/main/dangling' },
+  databaseDirectory: { path: '/v1/databases/main/directory', body: { family: 'public.t' } },
+  databaseDirectorySet: {
+    path: '/v1/databases/main/directory-set',
+    body: { family: 'public.t', key: '42', shard: '2' },
+  },
   databaseReshard: { path: '/v1/databases/main/reshard', body: { intent: { kind: 'even' } } },
   databaseReshardWish: { path: '/v1/databases/main/reshard-wish', body: { wish: 'finish' } },
   databaseReshardView: { path: '/v1/databases/main/reshard' },
@@ -758,6 +772,10 @@ test('the client gives back answers, progress and failures', async t => {
     (await client.databases.reshard('main', { intent, dryRun: true })).text,
     `main ${JSON.stringify(intent)} true false`,
   )
+  const listed = await client.databases.directory('main', { family: 'public.t', after: 'a' })
+  assert.deepEqual(listed.keys, [{ key: 'null a 1000', shard: '2' }])
+  const set = { family: 'public.t', key: '42', shard: '2' }
+  assert.equal((await client.databases.directorySet('main', set)).text, 'public.t 42 2')
   assert.equal((await client.databases.reshardWish('main', 'rollBack')).text, 'rollBack')
   assert.deepEqual(await client.databases.reshardView('main'), { database: 'main', current: null })
   assert.equal((await client.databases.export('main', { to: '/tmp/out' })).text, '/tmp/out csv')

@@ -39,6 +39,19 @@ export function databaseAnswerers(
     databaseSlow: async (_, input) => Response.json(await handlers.slow(name(input))),
     databaseShards: async (_, input) => Response.json(await handlers.shards(name(input))),
     databaseHeat: async (_, input) => Response.json(await handlers.heat(name(input))),
+    databaseDirectory: async (_, input) =>
+      Response.json(
+        await handlers.directory(name(input), {
+          family: input.body.family as string,
+          key: optional(input.body.key),
+          after: optional(input.body.after),
+          limit: input.body.limit as number,
+        }),
+      ),
+    databaseDirectorySet: (_, input) =>
+      operation(() =>
+        handlers.directorySet(name(input), input.body as { family: string; key: string; shard: string }),
+      ),
     databaseReshard: (_, input) =>
       operation(() => handlers.reshard(name(input), input.body as unknown as ReshardWish)),
     databaseReshardWish: (_, input) =>

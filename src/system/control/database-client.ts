@@ -6,6 +6,7 @@ import type {
   ColumnSplitView,
   DatabaseConnectionView,
   DatabaseSettingsView,
+  DirectoryView,
   HeatView,
   ReshardView,
   ShardsView,
@@ -26,6 +27,11 @@ export interface DatabaseClient {
   slow(name: string): Promise<SlowStatementsView>
   shards(name: string): Promise<ShardsView>
   heat(name: string): Promise<HeatView>
+  directory(
+    name: string,
+    ask: { family: string; key?: string; after?: string; limit?: number },
+  ): Promise<DirectoryView>
+  directorySet(name: string, set: { family: string; key: string; shard: string }): Promise<DoneLine>
   reshard(name: string, wish: { intent: object; dryRun?: boolean; finish?: boolean }): Promise<DoneLine>
   reshardWish(name: string, wish: 'cancel' | 'finish' | 'rollBack'): Promise<DoneLine>
   reshardView(name: string): Promise<ReshardView>
@@ -67,6 +73,8 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     slow: name => json('GET', of(name, 'slow')),
     shards: name => json('GET', of(name, 'shards')),
     heat: name => json('GET', of(name, 'heat')),
+    directory: (name, ask) => json('POST', of(name, 'directory'), ask),
+    directorySet: (name, set) => operate(of(name, 'directory-set'), set),
     reshard: (name, wish) => operate(of(name, 'reshard'), wish),
     reshardWish: (name, wish) => operate(of(name, 'reshard-wish'), { wish }),
     reshardView: name => json('GET', of(name, 'reshard')),

@@ -7,6 +7,9 @@ import {
   columnSplitSchema,
   databaseConnectionSchema,
   databaseSettingsSchema,
+  directoryAskSchema,
+  directorySchema,
+  directorySetSchema,
   heatSchema,
   reshardIntentSchema,
   reshardSchema,
@@ -25,6 +28,8 @@ export type DatabaseOperation =
   | 'databaseSlow'
   | 'databaseShards'
   | 'databaseHeat'
+  | 'databaseDirectory'
+  | 'databaseDirectorySet'
   | 'databaseReshard'
   | 'databaseReshardWish'
   | 'databaseReshardView'
@@ -108,6 +113,20 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
     ...look('heat', 'How hot shards, slots and keys are, and what to do about it.', heatSchema),
     scope: 'admin',
   },
+  databaseDirectory: {
+    method: 'post',
+    path: '/v1/databases/{name}/directory',
+    scope: 'admin',
+    summary: 'Which keys of a directory are on which shard.',
+    params,
+    body: directoryAskSchema,
+    answer: json(directorySchema),
+  },
+  databaseDirectorySet: act(
+    'directory-set',
+    'Gives a key of a directory that has no place one.',
+    directorySetSchema,
+  ),
   databaseReshard: act(
     'reshard',
     'Begins to move rows between shards; answers when it has begun.',

@@ -1,12 +1,14 @@
 // What the control API needs of the running databases: one function an operation, the database's name first. Types only.
 
 import type { ColumnSplitWish } from '../column-splits.ts'
+import type { DirectoryAsk } from '../directories.ts'
 import type { ReshardWish } from '../reshards.ts'
 import type {
   BackupsView,
   ColumnSplitView,
   DatabaseConnectionView,
   DatabaseSettingsView,
+  DirectoryView,
   HeatView,
   ReshardView,
   ShardsView,
@@ -31,6 +33,8 @@ export interface DatabaseHandlers {
   shards(name: string): Promise<ShardsView>
   heat(name: string): Promise<HeatView>
   /** Resolves when it has begun. */
+  directory(name: string, ask: DirectoryAsk): Promise<DirectoryView>
+  directorySet(name: string, set: { family: string; key: string; shard: string }): Promise<OperationResult>
   reshard(name: string, wish: ReshardWish): Promise<OperationResult>
   reshardWish(name: string, what: 'cancel' | 'finish' | 'rollBack'): Promise<OperationResult>
   reshardView(name: string): Promise<ReshardView>

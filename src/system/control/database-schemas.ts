@@ -10,6 +10,7 @@ import type {
   DatabaseSettingsView,
   DatabaseTrafficView,
   DatabaseView,
+  DirectoryView,
   FailoverView,
   HeatView,
   ReshardView,
@@ -291,6 +292,24 @@ export const reshardIntentSchema: z.ZodType = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('rule'), family: family.describe('Whose rule the changed file says') }),
 ])
+
+export const directorySchema: z.ZodType<DirectoryView> = z.strictObject({
+  database: z.string(),
+  family: z.string(),
+  keys: z.array(z.strictObject({ key: z.string(), shard: z.string() })),
+  counts: z.record(z.string(), z.number()).describe('By shard, how many keys have a row'),
+  otherwise: z.string().nullable().describe('Where keys without a row are; null: nowhere'),
+  more: z.boolean(),
+})
+
+export const directoryAskSchema: z.ZodObject = z.strictObject({
+  family,
+  key: keyValue.optional().describe('Only this one'),
+  after: keyValue.optional().describe('Keys behind this one, as texts'),
+  limit: z.int().min(1).max(10_000).default(1_000),
+})
+
+export const directorySetSchema: z.ZodObject = z.strictObject({ family, key: keyValue, shard: shardId })
 
 export const slowStatementsSchema: z.ZodType<SlowStatementsView> = z.strictObject({
   statements: z.array(

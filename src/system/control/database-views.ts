@@ -129,6 +129,18 @@ export interface ShardsView {
   readonly shards: readonly ShardView[]
 }
 
+export interface DirectoryView {
+  readonly database: string
+  readonly family: string
+  /** In the order of keys as texts. */
+  readonly keys: readonly { readonly key: string; readonly shard: string }[]
+  /** By shard, how many keys have a row. */
+  readonly counts: Readonly<Record<string, number>>
+  /** Where keys without a row are; null: nowhere. */
+  readonly otherwise: string | null
+  readonly more: boolean
+}
+
 export interface HeatView {
   readonly database: string
   readonly heat: HeatReport
