@@ -37,8 +37,27 @@ export const corpusMap: ShardMap = {
       },
     },
     accounts: { types: ['text'], rule: { by: 'consistent', points: 20, slots } },
-    things: { types: ['uuid'], rule: { by: 'hash', slots } },
-    pairs: { types: ['text', 'integer'], rule: { by: 'hash', slots } },
+    things: { types: ['uuid'], rule: { by: 'directory', otherwise: null, assign: 'round-robin' } },
+    pairs: {
+      types: ['text', 'integer'],
+      rule: {
+        by: 'list-then',
+        lists: [
+          { values: ['x', 'Z'], rule: { by: 'hash', slots: [0, 1, 0, 1] } },
+          {
+            values: ['y'],
+            rule: {
+              by: 'range',
+              ranges: [
+                { from: null, shard: 2 },
+                { from: '20', shard: 1 },
+              ],
+            },
+          },
+        ],
+        otherwise: { by: 'consistent', points: 20, slots },
+      },
+    },
   },
   tables: {
     'public.customers': { kind: 'sharded', family: 'customers', key: ['id'] },
