@@ -34,9 +34,10 @@ async function client(): Promise<Client> {
 }
 
 /** What a statement answers, or its SQLSTATE. */
-async function answer(on: Client, sql: string): Promise<unknown> {
+async function answer(on: Client, sql: string, value?: number): Promise<unknown> {
+  const prepared = value === undefined ? {} : { name: 'prepared', values: [value] }
   try {
-    const { rows, rowCount, command } = await on.query({ text: sql, rowMode: 'array' })
+    const { rows, rowCount, command } = await on.query({ text: sql, rowMode: 'array', ...prepared })
     return { rows, rowCount, command }
   } catch (error) {
     return (error as { code: string }).code
@@ -258,7 +259,12 @@ async function load(clients: number, table: string): Promise<Load> {
         else if (turn % 7 === 0) result.rows.set(id, null)
         else if (turn % 3 === 0) result.rows.set(id, { ...known, hits: known.hits + 1 })
         else result.rows.set(id, { ...known, plot })
-        const shared = await answer(on, `UPDATE ${table} SET hits = hits + 1 WHERE id = ${1 + (turn % 3)}`)
+        // Prepared once, before the table was split.
+        const shared = await answer(
+          on,
+          `UPDATE ${table} SET hits = hits + 1 WHERE id = $1 RETURNING hits, poster`,
+          1 + (turn % 3),
+        )
         if (shared === '40001') result.retried++
         else if (typeof shared === 'string') result.failed.push(`shared: ${shared}`)
         else sharedHits++
@@ -423,6 +429,31 @@ test('a definition that changes before the switch stops it, with a sentence', as
   await split.until('cancelled')
 })
 
+test('a table or a view that somebody drops meanwhile: what is left is taken away, or the table comes back', async t => {
+  await say(`${filmsSql('dropped', 50)}; ${filmsSql('viewless', 50)}`)
+  const on = await client()
+  t.after(() => on.end())
+  await on.query('BEGIN; SELECT * FROM dropped WHERE id = 50 FOR UPDATE')
+  const gone = await splitting(t, ask, { schema: 'public', table: 'dropped', cold: ['plot'] })
+  await gone.until('copying')
+  await on.query('DROP TABLE dropped; COMMIT')
+  while (gone.journal.trouble === '') await new Promise(resolve => setTimeout(resolve, 10))
+  gone.executor.wish('cancel', false)
+  await gone.until('cancelled')
+  assert.deepEqual(
+    await say(
+      `SELECT (SELECT count(*) FROM pg_class WHERE relname LIKE 'dropped%'), (SELECT count(*) FROM pg_proc WHERE proname LIKE 'dropped%')`,
+    ),
+    [['0', '0']],
+  )
+  const split = await splitting(t, ask, { schema: 'public', table: 'viewless', cold: ['plot'] })
+  await split.until('split')
+  await say('DROP VIEW public.viewless')
+  split.executor.wish('undo', false)
+  await split.until('undone')
+  assert.deepEqual(await say('SELECT count(plot) FROM public.viewless'), [['50']])
+})
+
 test('what can not be kept is refused before anything is made, each with what is in the way', async () => {
   await say(`CREATE TABLE public.parents (id int PRIMARY KEY);
     CREATE TABLE public.odd (id int PRIMARY KEY, a int UNIQUE, b int, c serial, d int GENERATED ALWAYS AS (b + 1) STORED, e int REFERENCES public.parents, f text, CONSTRAINT pair CHECK (a < b));
@@ -481,6 +512,14 @@ test('rights, owner and foreign keys from elsewhere are as they were', async t =
   assert.equal(await as('reader', "UPDATE owned SET a = 'x'"), '42501')
   assert.deepEqual(await as('writer', "UPDATE owned SET b = 'x' WHERE id = 2 RETURNING b"), [['x']])
   assert.equal(await as('writer', 'SELECT * FROM child'), '42501')
+  // The functions run with the owner's rights: nobody makes triggers of his own with them.
+  await on.query('GRANT CREATE ON SCHEMA public TO writer')
+  await on.query('SET ROLE writer')
+  await on.query('CREATE VIEW mine AS SELECT 1 AS id, NULL::text AS a, NULL::text AS b')
+  const stolen =
+    'CREATE TRIGGER steals INSTEAD OF INSERT ON mine FOR EACH ROW EXECUTE FUNCTION owned_halves()'
+  assert.equal(await answer(on, stolen), '42501')
+  await on.query('RESET ROLE')
   assert.deepEqual(await as('boss', 'DELETE FROM owned WHERE id = 1 RETURNING b'), [['b']])
   assert.deepEqual(await say('SELECT count(*) FROM public.child'), [['0']])
   assert.deepEqual(await say('SELECT count(*) FROM public.owned_cold'), [['1']])

@@ -10,9 +10,10 @@ export type Ask = (shard: string, sql: string, timeoutMs: number) => Promise<rea
 
 /**
  * none: an ordinary table, and nothing of ours. prepared: the cold table is kept the same. split: the view is there, and the hot
- * table has everything. finished: each column is in one half. other: something else has these names.
+ * table has everything. finished: each column is in one half. gone: nothing has the table's name any more. gone-view: nor has the
+ * view's, and the hot table has everything. other: something else has these names.
  */
-export type SplitState = 'none' | 'prepared' | 'split' | 'finished' | 'other'
+export type SplitState = 'none' | 'prepared' | 'split' | 'finished' | 'gone' | 'gone-view' | 'other'
 
 const askMs = 30_000
 
@@ -147,6 +148,7 @@ export async function stateOf(ask: Ask, shard: string, plan: SplitPlan, id: stri
   const [kind, mark, coldLeft, viewTriggers, hot] = row ?? []
   const ours = mark === marked(id)
   if (kind === 'r') return mark == null ? 'none' : ours ? 'prepared' : 'other'
+  if (kind == null && ours) return hot !== '1' ? 'gone' : Number(coldLeft) > 0 ? 'gone-view' : 'other'
   if (kind !== 'v' || mark == null || viewTriggers !== '1' || hot !== '1') return 'other'
   if (Number(coldLeft) > 0) return ours ? 'split' : 'other'
   return 'finished'

@@ -7,6 +7,7 @@ import {
   compareText,
   copyText,
   finishText,
+  goneText,
   prepareText,
   rewriteText,
   switchText,
@@ -171,8 +172,13 @@ export class SplitWork {
     const state = await this.#state(shard)
     if (state === 'none' || state === 'other') return
     if (state === 'finished') throw new Error(`the columns are dropped${on(shard)}: there is no way back`)
-    const text = state === 'prepared' ? cancelText(plan, lockMs) : undoText(plan, lockMs)
-    await this.#ports.ask(shard, text, askMs)
+    const texts = {
+      prepared: cancelText(plan, lockMs),
+      split: undoText(plan, lockMs),
+      gone: goneText(plan, false, lockMs),
+      'gone-view': goneText(plan, true, lockMs),
+    }
+    await this.#ports.ask(shard, texts[state], askMs)
   }
 
   /** True: its servers are not where the journal has them; another primary took over before it had heard of it. */

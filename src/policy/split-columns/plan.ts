@@ -67,9 +67,15 @@ function tableFindings({ table }: SplitAsk, facts: TableFacts): string[] {
     dependents.length > 0,
     `${shown(dependents)} read${dependents.length === 1 ? 's' : ''} '${table}': drop that first, and make it again over the view afterwards.`,
   )
+  const feeds = publications.filter(one => one.startsWith('tenfold_feed'))
+  const others = publications.filter(one => !feeds.includes(one))
   say(
-    publications.length > 0,
-    `'${table}' is in the publication ${shown(publications)}: its subscribers know one table. ALTER PUBLICATION ... DROP TABLE, and add both halves afterwards.`,
+    feeds.length > 0,
+    `Caches are told of changes of '${table}' by its name (\`invalidate\`, \`cacheQueries\`): take that out of the file, and name '${table}_hot' and '${table}_cold' there afterwards.`,
+  )
+  say(
+    others.length > 0,
+    `'${table}' is in the publication ${shown(others)}: its subscribers know one table. ALTER PUBLICATION ... DROP TABLE, and add both halves afterwards.`,
   )
   say(taken.length > 0, `${shown(taken)} exist${taken.length === 1 ? 's' : ''} already: rename it first.`)
   say(

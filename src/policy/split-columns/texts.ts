@@ -38,10 +38,7 @@ export function prepareText(plan: SplitPlan, id: string, lockMs: number): string
     `CREATE ${plan.unlogged ? 'UNLOGGED ' : ''}TABLE ${cold} (${parts.join(', ')})`,
     `COMMENT ON TABLE ${cold} IS ${literal(marked(id))}`,
     ...columns.flatMap(one => storageText(cold, one)),
-    ...plan.coldIndexes.map(
-      (one, at) =>
-        `CREATE ${one.unique ? 'UNIQUE ' : ''}INDEX ${quoted(`${bareNames(plan.table).cold}_${at + 1}`)} ON ${cold} ${one.tail}`,
-    ),
+    ...plan.coldIndexes.map(one => `CREATE ${one.unique ? 'UNIQUE ' : ''}INDEX ON ${cold} ${one.tail}`),
     `ALTER TABLE ${cold} OWNER TO ${quoted(plan.owner)}`,
     ...grantTexts(cold, grantsOn(plan, new Set([...plan.key, ...plan.cold]))),
     functionText(mirror, mirrorBody(plan), plan.owner),
@@ -203,18 +200,48 @@ export function undoText(plan: SplitPlan, lockMs: number): string {
   ].join(';\n')
 }
 
-function functionText(name: string, body: string, owner: string): string {
-  return `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS ${literal(body)};
-ALTER FUNCTION ${name}() OWNER TO ${quoted(owner)}`
+/** Somebody has dropped what had the table's name; `hot`: the hot table is there, and has everything. */
+export function goneText(plan: SplitPlan, hotIsThere: boolean, lockMs: number): string {
+  const { hot, cold, mirror, halves } = splitNames(plan)
+  return [
+    locking(lockMs),
+    `DROP FUNCTION IF EXISTS ${halves}()`,
+    ...(hotIsThere
+      ? [
+          `DROP TRIGGER IF EXISTS ${mirrorTrigger} ON ${hot}`,
+          `DROP TRIGGER IF EXISTS ${emptyTrigger} ON ${hot}`,
+        ]
+      : []),
+    `DROP FUNCTION IF EXISTS ${mirror}()`,
+    `DROP TABLE ${cold}`,
+    ...(hotIsThere ? [`ALTER TABLE ${hot} RENAME TO ${quoted(plan.table)}`] : []),
+  ].join(';\n')
 }
 
-/** Whoever got rights by default loses them; then those of the table. */
-function grantTexts(name: string, grants: readonly Grant[]): string[] {
-  const revoked = `DECLARE one record; BEGIN FOR one IN SELECT DISTINCT a.grantee FROM pg_class c, aclexplode(c.relacl) AS a
-WHERE c.oid = ${literal(name)}::regclass AND a.grantee <> c.relowner LOOP EXECUTE format('REVOKE ALL ON ${'%s'} FROM %s CASCADE', ${literal(name)},
+function functionText(name: string, body: string, owner: string): string {
+  return `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS ${literal(body)};
+ALTER FUNCTION ${name}() OWNER TO ${quoted(owner)};
+${revokedText(name, 'FUNCTION', "pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a", `p.oid = ${literal(`${name}()`)}::regprocedure AND a.grantee <> p.proowner`)}`
+}
+
+/** Whoever got rights by default loses them: a function that runs with the owner's rights is nobody else's trigger. */
+function revokedText(name: string, kind: 'TABLE' | 'FUNCTION', from: string, where: string): string {
+  const target = kind === 'TABLE' ? name : `${kind} ${name}()`
+  const body = `DECLARE one record; BEGIN FOR one IN SELECT DISTINCT a.grantee FROM ${from}
+WHERE ${where} LOOP EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', ${literal(target)},
 CASE WHEN one.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(one.grantee)) END); END LOOP; END`
+  return `DO ${literal(body)}`
+}
+
+/** Those of the table, and no others. */
+function grantTexts(name: string, grants: readonly Grant[]): string[] {
   return [
-    `DO ${literal(revoked)}`,
+    revokedText(
+      name,
+      'TABLE',
+      'pg_class c, aclexplode(c.relacl) AS a',
+      `c.oid = ${literal(name)}::regclass AND a.grantee <> c.relowner`,
+    ),
     ...grants.map(({ grantee, privilege, grantable, column }) => {
       const columns = column === null ? '' : ` (${quoted(column)})`
       const whom = grantee === '' ? 'PUBLIC' : quoted(grantee)
