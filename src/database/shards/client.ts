@@ -63,6 +63,8 @@ export interface ClientOf {
   readonly copySource: CopySource
   readonly userName: string
   readonly allowBroadcast: boolean
+  /** Where the client says that it is; '': nowhere. */
+  readonly region: string
 }
 
 export class ShardClient {
@@ -81,7 +83,13 @@ export class ShardClient {
   /** By what has not been committed: others learn it then. */
   tablesChanged = false
   /** As they were before the transaction that set them for itself. */
-  localBefore: { readonly allowBroadcast: boolean; readonly dryRun: boolean } | null = null
+  localBefore: {
+    readonly allowBroadcast: boolean
+    readonly dryRun: boolean
+    readonly region: string
+  } | null = null
+  /** Of no use where no rule places it. */
+  region: string
   #meaning: TextMeaning
   #meantBy: ReadonlyMap<string, string> | null = null
   #allowBroadcast: boolean
@@ -96,6 +104,7 @@ export class ShardClient {
     this.copySource = of.copySource
     this.userName = of.userName
     this.#allowBroadcast = of.allowBroadcast
+    this.region = of.region
     this.#home = of.routing.nextHome()
     this.#meaning = this.#meant()
   }
@@ -136,6 +145,8 @@ export class ShardClient {
   get home(): number {
     const member = this.transaction.anyMember
     if (member !== undefined) return member
+    const near = this.region === '' ? undefined : this.routing.regions.get(this.region)
+    if (near !== undefined && this.routing.groups[near]?.primaryOpen === true) return near
     if (this.#home >= this.routing.groups.length) this.#home = 0
     return this.#home
   }
@@ -149,6 +160,7 @@ export class ShardClient {
     if (before === null) return
     this.allowBroadcast = before.allowBroadcast
     this.dryRun = before.dryRun
+    this.region = before.region
   }
 
   /** Ids of the shards that the last statement went to. */

@@ -20,19 +20,36 @@ export function tenfoldCommand({ client, statement, answer }: Execution): string
 
 function shown(client: ShardClient, name: string): string {
   if (name === 'tenfold.shard') return client.route
+  if (name === 'tenfold.region') return client.region
   const on = name === 'tenfold.dry_run' ? client.dryRun : client.allowBroadcast
   return on ? 'on' : 'off'
 }
 
 function set(client: ShardClient, { name, value, local }: TenfoldSetting & { kind: 'set' }): string {
-  const on = value === null ? false : booleanOf(value)
+  const { transaction, allowBroadcast, dryRun, region } = client
+  const isRegion = name === 'tenfold.region'
+  if (isRegion) checkRegion(client, value ?? '')
+  const on = value === null || isRegion ? false : booleanOf(value)
   if (on === null) throw StatementFailed.of('22023', `parameter "${name}" requires a Boolean value`)
-  const { transaction, allowBroadcast, dryRun } = client
   if (local && !transaction.inTransaction) return 'SET'
-  if (local) client.localBefore ??= { allowBroadcast, dryRun }
-  if (name === 'tenfold.dry_run') client.dryRun = on
+  if (local) client.localBefore ??= { allowBroadcast, dryRun, region }
+  if (isRegion) client.region = value ?? ''
+  else if (name === 'tenfold.dry_run') client.dryRun = on
   else client.allowBroadcast = on
   return value === null ? 'RESET' : 'SET'
+}
+
+/** '': nowhere. */
+function checkRegion({ routing }: ShardClient, region: string): void {
+  if (region === '' || routing.regions.has(region)) return
+  const known = [...routing.regions.keys()]
+  throw StatementFailed.of('22023', `No table has the region "${region.slice(0, 60)}".`, {
+    detail: 'shard-region',
+    hint:
+      known.length === 0
+        ? "No table's rows live by their region (`strategy: 'geo'`)."
+        : `Regions are ${known.slice(0, 20).join(', ')}.`,
+  })
 }
 
 /** What a group's router answers of itself. */
@@ -109,6 +126,7 @@ async function discarded(client: ShardClient, text: string, all: boolean): Promi
   client.unnamed = null
   client.cursors.clear()
   client.allowBroadcast = client.dryRun = false
+  client.region = ''
 }
 
 function deallocate(client: ShardClient, name: string | null): string {

@@ -28,6 +28,7 @@ import type { Seat, SeatOwner } from './seat.ts'
 import { Seats } from './seats.ts'
 import type { ShardedRouting } from './sharded-routing.ts'
 import { failureOf } from './statement-failed.ts'
+import { startedWith } from './tenfold-settings.ts'
 import { ShardTransaction } from './transaction.ts'
 import { deadlockFrame } from './upkeep.ts'
 
@@ -101,6 +102,7 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
       copySource: { read: target => this.#readCopy(target) },
       userName: start.userName,
       allowBroadcast: /'(on|true|yes|1)'/i.test(start.settings.get('tenfold.allow_broadcast') ?? ''),
+      region: startedWith(start.settings.get('tenfold.region')),
     })
     this.#fast = new FastBatch(this.#client)
     this.#interpreter = new Interpreter({

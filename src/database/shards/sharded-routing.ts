@@ -5,6 +5,7 @@ import type { Placed, ShardMap } from '../../policy/shard/contract.ts'
 import { ShardHeatCounters } from '../../policy/shard/heat.ts'
 import type { HeatReport } from '../../policy/shard/heat-contract.ts'
 import { compilePlacement, type IntegerPlacer, type Placement } from '../../policy/shard/placement.ts'
+import { regionsOf } from '../../policy/shard/regions.ts'
 import { placeOf } from '../feed/index.ts'
 import type { LinkTarget } from '../reads/link.ts'
 import type { DatabaseRouting, RouterContext } from '../router/database-routing.ts'
@@ -50,6 +51,8 @@ export class ShardedRouting implements PlaceRules {
   readonly commits: Set<string> = new Set()
   readonly upkeep: ShardUpkeep
   readonly directory: Directory
+  /** Of clients, with the shard that is near. */
+  regions: ReadonlyMap<string, number>
   readonly #primaries: Primaries
   #closed = false
 
@@ -68,6 +71,7 @@ export class ShardedRouting implements PlaceRules {
     this.#routingOf = group => routingOf(this, group)
     this.#primaries = new Primaries(() => this.#allPrimaries())
     this.directory = new Directory(map, (shard, sql, timeoutMs) => this.#primaries.ask(shard, sql, timeoutMs))
+    this.regions = regionsOf(map)
     this.#placement = compilePlacement(map, this.directory.lookup)
     this.#planner = createShardPlanner({ map, catalogue: nothingKnown })
     this.#planner.learn(map, nothingKnown, this.moving)
@@ -164,6 +168,7 @@ export class ShardedRouting implements PlaceRules {
     if (map.version > this.map.version) {
       this.map = map
       this.directory.use(map)
+      this.regions = regionsOf(map)
       this.#placement = compilePlacement(map, this.directory.lookup)
       this.heat.use(map)
       this.#plan()
