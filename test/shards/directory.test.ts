@@ -277,3 +277,27 @@ test('a key moves while clients of two routers write, and back', async t => {
   await harness.executor.stop()
   assert.deepEqual(await harness.left(), [])
 })
+
+test('while the directory can not be asked, keys that are remembered go on; others wait, and then have their place', async t => {
+  const harness = await startResharding(t, { map: mapOf(['1', '2', '3']), schema })
+  const client = await harness.client()
+  const keys = keysOf(harness)
+  await setInDirectory(keys, 'public.notes', '1', '2')
+  await setInDirectory(keys, 'public.notes', '2', '3')
+  await client.query("INSERT INTO notes VALUES (1, 'known')")
+  const [home] = harness.operators as [(typeof harness.operators)[number]]
+  await home.query('BEGIN; LOCK TABLE tenfold.directory IN ACCESS EXCLUSIVE MODE', 5_000)
+  assert.equal((await client.query('SELECT text FROM notes WHERE id = 1')).rows[0].text, 'known')
+  const late = client.query("INSERT INTO notes VALUES (2, 'late') RETURNING id")
+  let answered = false
+  late
+    .finally(() => {
+      answered = true
+    })
+    .catch(() => {})
+  await sleep(700)
+  assert.equal(answered, false)
+  await home.query('COMMIT', 5_000)
+  assert.equal((await late).rowCount, 1)
+  assert.deepEqual(await lies(harness, 'notes'), [[], ['1'], ['2']])
+})
