@@ -49,6 +49,9 @@ interface Held {
   readonly close: () => void
 }
 
+/** What is one transaction on a server may end by itself. */
+const graceMs = 2_000
+
 export class ColumnSplits {
   readonly #system: ColumnSplitSystem
   readonly #held = new Map<string, Held>()
@@ -68,9 +71,15 @@ export class ColumnSplits {
   }
 
   async stop(): Promise<void> {
-    const all = [...this.#held.values()]
-    await Promise.all(all.map(({ executor }) => executor.stop()))
-    for (const { close } of all) close()
+    await Promise.all(
+      [...this.#held.values()].map(async ({ executor, close }) => {
+        // What takes long is left to the server: the next executor looks at what came of it.
+        const timer = setTimeout(close, graceMs)
+        await executor.stop()
+        clearTimeout(timer)
+        close()
+      }),
+    )
   }
 
   active(database: string): boolean {

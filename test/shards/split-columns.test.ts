@@ -385,6 +385,27 @@ test('another primary: what was copied is copied again before anything is switch
   await split.until('undone')
 })
 
+test('a row that somebody holds for long is said to be in the way; it goes on when he lets go', async t => {
+  await say(filmsSql('held', 300))
+  const on = await client()
+  t.after(() => on.end())
+  await on.query('BEGIN; SELECT * FROM held WHERE id = 200 FOR UPDATE')
+  const split = await splitting(t, ask, { schema: 'public', table: 'held', cold: ['plot'] })
+  await split.until('copying')
+  while (split.journal.trouble === '') await new Promise(resolve => setTimeout(resolve, 10))
+  assert.match(split.journal.trouble, /another transaction holds rows of 'held' locked: it must end/)
+  await on.query('UPDATE held SET hits = 1 WHERE id = 200; COMMIT')
+  await split.until('split')
+  // The next step waits for who has the whole table, and says so.
+  await on.query('BEGIN; UPDATE held SET hits = 1 WHERE id = 200')
+  split.executor.wish('finish', false)
+  while (split.journal.trouble === '') await new Promise(resolve => setTimeout(resolve, 10))
+  assert.match(split.journal.trouble, /open transactions use 'held': it is tried again/)
+  await on.query('COMMIT')
+  await split.until('done')
+  assert.deepEqual(await say('SELECT count(plot), sum(hits) FROM public.held'), [['300', '1']])
+})
+
 test('halves that differ are not switched, and it can be cancelled', async t => {
   await say(filmsSql('broken', 100))
   await say('ALTER TABLE public.broken ADD note text')
@@ -485,6 +506,10 @@ test('what can not be kept is refused before anything is made, each with what is
     assert.match(odd, part)
   assert.match(await why('odd', 'b'), /'d' is generated from 'b': leave that hot/)
   assert.match(await why('odd', 'b'), /Constraint 'pair' is over both halves: leave 'b' hot/)
+  await say(`CREATE TABLE public.loose (id int PRIMARY KEY, a text, b text, c text); INSERT INTO public.loose VALUES (1, 'x', NULL, '');
+    ALTER TABLE public.loose ADD CONSTRAINT later CHECK (a <> 'x') NOT VALID; ALTER TABLE public.loose ADD CONSTRAINT full_b NOT NULL b NOT VALID`)
+  assert.match(await why('loose', 'a'), /Constraint 'later' does not hold for all rows yet/)
+  assert.match(await why('loose', 'b'), /Constraint 'full_b' does not hold for all rows yet/)
   assert.match(await why('keyless', 'a'), /no primary key/)
   assert.match(await why('parts', 'a'), /a partitioned table/)
   assert.match(await why('reads_odd', 'id'), /is a view/)

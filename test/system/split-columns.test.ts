@@ -190,3 +190,35 @@ test('with shards the file says first where the halves lie; then every shard is 
   const stopped = await shop.run('stop')
   assert.equal(stopped.code, 0, stopped.out + stopped.error)
 })
+
+test('a primary that fails over while rows are copied: they are copied again, and nothing is lost', async t => {
+  const shop = project(t)
+  describe(shop, { replicas: 1, durability: 'one-replica' })
+  const up = await shop.up('--no-watch')
+  const ask = asker(up.status.edge.listeners[0]?.url ?? '')
+  await ask('CREATE TABLE films (id bigint PRIMARY KEY, title text, hits int NOT NULL DEFAULT 0, plot text)')
+  await ask(
+    `INSERT INTO films SELECT g, 'Film ' || g, 0, repeat(md5(g::text), 20) FROM generate_series(1, 60000) g`,
+  )
+  const begun = shop.run('db', 'split-columns', 'films', '--cold', 'plot')
+  await until('rows are copied', async () => (await stepOf(shop)) !== 'none')
+  const before = (await shop.status()).databases[0]
+  process.kill(before?.servers.find(one => one.role === 'primary')?.pid as number, 'SIGKILL')
+  const split = await begun
+  assert.equal(split.code, 0, split.out + split.error)
+  assert.match(split.out, /split; it can still go back at once/)
+  const now = (await shop.status()).databases[0]
+  assert.ok((now?.epoch ?? 0) > (before?.epoch ?? 0))
+  const finished = await shop.run('db', 'split-columns', '--finish')
+  assert.match(finished.out, /main, public.films: done/, finished.error)
+  assert.deepEqual(await ask(`SELECT count(*)::int AS n FROM films WHERE plot = repeat(md5(id::text), 20)`), [
+    { n: 60_000 },
+  ])
+  await until('every server is back', async () =>
+    (await shop.status()).databases.every(({ servers }) =>
+      servers.every(one => one.lagBytes === 0 || one.role === 'primary'),
+    ),
+  )
+  const stopped = await shop.run('stop')
+  assert.equal(stopped.code, 0, stopped.out + stopped.error)
+})

@@ -5,6 +5,7 @@
 // the server is not cut: it ends by itself, and is looked at again.
 
 import type { ShardSplit, SplitJournal, SplitStep } from '../../policy/split-columns/contract.ts'
+import { sqlState } from '../servers/session.ts'
 import type { SplitPorts } from './ports.ts'
 import { pause, SplitWork } from './work.ts'
 
@@ -98,7 +99,7 @@ export class SplitExecutor {
       } catch (error) {
         if (this.#stopped) return
         if (signal.aborted) continue
-        const why = (error as Error).message
+        const why = this.#whyOf(error)
         if (this.#journal.trouble !== why) {
           this.#keep({ trouble: why })
           this.#ports.say('warn', `split of ${this.#journal.plan.table}, ${this.#journal.step}: ${why}`)
@@ -106,6 +107,13 @@ export class SplitExecutor {
         await pause(Math.min(againMsMax, againMsMin * 2 ** Math.min(failures++, 10)), signal)
       }
     }
+  }
+
+  #whyOf(error: unknown): string {
+    const locked = sqlState(error) === '55P03'
+    return locked
+      ? `open transactions use '${this.#journal.plan.table}': it is tried again`
+      : (error as Error).message
   }
 
   async #one(signal: AbortSignal): Promise<void> {
@@ -142,14 +150,26 @@ export class SplitExecutor {
         await this.#relearn()
         return this.#go(wishes.rewrite ? 'rewriting' : 'done')
       case 'rewriting':
-        await this.#each(shard => work.rewrite(shard))
-        return this.#go('done')
+        return this.#rewrite()
       case 'taking-back':
         await this.#each(shard => work.takeBack(shard))
         await this.#relearn()
         return this.#go(wishes.undo ? 'undone' : 'cancelled')
       default:
     }
+  }
+
+  async #rewrite(): Promise<void> {
+    const troubles: string[] = []
+    await this.#each(async shard => {
+      const why = await this.#work.rewrite(shard)
+      if (why !== '') troubles.push(why)
+    })
+    this.#go('done')
+    const trouble = troubles.join('; ')
+    if (trouble === '') return
+    this.#keep({ trouble })
+    this.#ports.say('warn', `split of ${this.#journal.plan.table}: ${trouble}`)
   }
 
   async #each(work: (shard: string) => Promise<void>): Promise<void> {

@@ -51,7 +51,7 @@ const indexList = `SELECT coalesce(json_agg(json_build_object('name', x.relname,
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid`
 
 const constraintList = `SELECT coalesce(json_agg(json_build_object('name', o.conname, 'type', o.contype, 'definition', pg_get_constraintdef(o.oid),
-  'columns', ${columnsIn('c.oid', 'o.conkey')}) ORDER BY o.conname), '[]') FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype IN ('c', 'f', 'u', 'x')`
+  'columns', ${columnsIn('c.oid', 'o.conkey')}) ORDER BY o.conname), '[]') FROM pg_constraint o WHERE o.conrelid = c.oid AND (o.contype IN ('c', 'f', 'u', 'x') OR (o.contype = 'n' AND NOT o.convalidated))`
 
 const inboundList = `SELECT coalesce(json_agg(json_build_object('name', o.conrelid::regclass::text || '.' || o.conname,
   'columns', ${columnsIn('c.oid', 'o.confkey')})), '[]') FROM pg_constraint o WHERE o.confrelid = c.oid AND o.contype = 'f'`

@@ -31,6 +31,8 @@ const askMs = 60_000
 /** Without a bound of their own: a foreign key's validation, VACUUM FULL. */
 const longAskMs = 24 * 3_600_000
 const keepMs = 500
+/** Then it is said that somebody stands in the way. */
+const lockedMs = 5_000
 const statesUnavailable = new Set(['55P03', '40P01', '40001'])
 
 export interface WorkInput {
@@ -79,14 +81,20 @@ export class SplitWork {
       this.#input.change(shard, { after, rows, copied, compared: false, epoch })
     }
     let keptAt = this.#ports.nowMs()
+    let movedAt = keptAt
     while (!copied) {
       signal.throwIfAborted()
       const begunAt = this.#ports.nowMs()
       const found = await this.#piece(shard, copyText(plan, after, this.#rows, copyLockMs))
       if (found === 'locked') {
+        if (this.#ports.nowMs() - movedAt > lockedMs) {
+          this.#input.change(shard, { after, rows })
+          throw new Error(`another transaction holds rows of '${plan.table}' locked${on(shard)}: it must end`)
+        }
         await pause(pieceMs, signal)
         continue
       }
+      movedAt = this.#ports.nowMs()
       const [last] = found
       if (last !== undefined) {
         after = last.slice(1) as string[]
@@ -160,10 +168,19 @@ export class SplitWork {
     await this.#ports.ask(shard, finishText(plan, lockMs), askMs)
   }
 
-  async rewrite(shard: string): Promise<void> {
-    if (this.#of(shard).rewritten) return
-    await this.#ports.ask(shard, rewriteText(this.#journal.plan), longAskMs)
+  /** @returns why the server won't: clients are not made to wait for it again; '' */
+  async rewrite(shard: string): Promise<string> {
+    if (this.#of(shard).rewritten) return ''
+    try {
+      await this.#ports.ask(shard, rewriteText(this.#journal.plan), longAskMs)
+    } catch (error) {
+      const state = sqlState(error)
+      // Who shuts down, or was not given the lock, is asked again.
+      if (state === null || /^(08|57)/.test(state) || statesUnavailable.has(state)) throw error
+      return `the hot table was not written anew${on(shard)}: ${(error as Error).message}`
+    }
     this.#input.change(shard, { rewritten: true })
+    return ''
   }
 
   /** The table as it was, wherever this shard is. */

@@ -71,7 +71,7 @@ export interface IndexFacts extends Named {
 }
 
 export interface ConstraintFacts extends Named {
-  /** c: CHECK; f: FOREIGN KEY; u, x: UNIQUE, EXCLUDE. */
+  /** c: CHECK; f: FOREIGN KEY; u, x: UNIQUE, EXCLUDE; n: NOT NULL that is not valid for all rows. */
   readonly type: string
   readonly definition: string
 }

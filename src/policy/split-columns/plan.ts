@@ -127,11 +127,15 @@ function partFindings({ cold, table }: SplitAsk, facts: TableFacts): string[] {
     else if (replicaIdentity) found.push(`Index '${name}' is the replica identity of '${table}'.`)
     else if (tail === null) found.push(`Index '${name}' could not be read: drop it, and make it again later.`)
   }
-  for (const { name, type, columns } of facts.constraints) {
+  for (const { name, type, columns, definition } of facts.constraints) {
     if (!isCold(columns) || type === 'u' || type === 'x' || type === 'p') continue
     if (type === 'f')
       found.push(
         `Foreign key '${name}' is over '${named(columns, cold)}': leave that hot, or drop the foreign key.`,
+      )
+    else if (type === 'n' || / NOT VALID$/.test(definition))
+      found.push(
+        `Constraint '${name}' does not hold for all rows yet: ALTER TABLE ... VALIDATE CONSTRAINT, or drop it.`,
       )
     else if (isMixed(columns))
       found.push(

@@ -31,7 +31,7 @@ export function prepareText(plan: SplitPlan, id: string, lockMs: number): string
   const parts = [
     ...columns.map(one => columnText(one, plan.cold.includes(one.name))),
     `PRIMARY KEY (${list(plan.key)})`,
-    ...plan.coldConstraints.map(one => `CONSTRAINT ${quoted(one.name)} ${valid(one.definition)}`),
+    ...plan.coldConstraints.map(one => `CONSTRAINT ${quoted(one.name)} ${one.definition}`),
   ]
   return [
     locking(lockMs),
@@ -48,11 +48,6 @@ export function prepareText(plan: SplitPlan, id: string, lockMs: number): string
     `ALTER TABLE ${whole} ENABLE ALWAYS TRIGGER ${mirrorTrigger}`,
     `ALTER TABLE ${whole} ENABLE ALWAYS TRIGGER ${emptyTrigger}`,
   ].join(';\n')
-}
-
-/** A constraint that was not checked for old rows isn't checked for the new ones of the copy either: it is for writes. */
-function valid(definition: string): string {
-  return definition.replace(/ NOT VALID$/, '')
 }
 
 function columnText({ name, type, collation, notNull, ...own }: ColumnFacts, cold: boolean): string {
