@@ -60,13 +60,17 @@ export class ColumnSplits {
     this.#system = system
   }
 
-  /** Goes on with what was under way. Throws SYSTEM_SPLIT_REFUSED where a journal can't be read. */
+  /** Goes on with what was under way. A journal that can't be read keeps no database from running: it is said. */
   async start(databases: readonly string[]): Promise<void> {
     for (const name of databases) {
       if (this.#held.has(name)) continue
-      const journal = this.#read(name)
-      if (journal === null || isOver(journal)) continue
-      ;(await this.#hold(journal)).start()
+      try {
+        const journal = this.#read(name)
+        if (journal === null || isOver(journal)) continue
+        ;(await this.#hold(journal)).start()
+      } catch (cause) {
+        this.#system.say(name, 'warn', `the split of a table does not go on: ${(cause as Error).message}`)
+      }
     }
   }
 
