@@ -37,8 +37,8 @@ const mapOf = (shards: readonly string[]): ShardMap => {
   }
 }
 
-const schema = `CREATE TABLE public.tenants (id text PRIMARY KEY, balance bigint NOT NULL DEFAULT 0);
-CREATE TABLE public.docs (tenant text REFERENCES public.tenants, number bigint, PRIMARY KEY (tenant, number));
+const schema = `CREATE TABLE public.tenants (id text COLLATE "C" PRIMARY KEY, balance bigint NOT NULL DEFAULT 0);
+CREATE TABLE public.docs (tenant text COLLATE "C" REFERENCES public.tenants, number bigint, PRIMARY KEY (tenant, number));
 CREATE TABLE public.notes (id bigint PRIMARY KEY, text text);
 CREATE TABLE public.rooms (id bigint PRIMARY KEY, name text);
 CREATE TABLE public.strict (id uuid PRIMARY KEY);

@@ -125,7 +125,9 @@ function listsSql(
 
 function directorySql({ map, family, shard }: Wanted, otherwise: number | null, column: string): string {
   const rest = otherwise === null ? 'NULL' : quoted(map.shards[otherwise] ?? '')
-  const found = `(SELECT d.shard FROM tenfold.directory AS d WHERE d.family = ${quoted(family)} AND d.key = (${column})::text)`
+  // The collation of the directory's own index, whatever the column's is.
+  const key = `(${column})::text COLLATE "default"`
+  const found = `(SELECT d.shard FROM tenfold.directory AS d WHERE d.family = ${quoted(family)} AND d.key = ${key})`
   return `((${column}) IS NOT NULL AND coalesce(${found}, ${rest}) = ${quoted(map.shards[shard] ?? '')})`
 }
 
