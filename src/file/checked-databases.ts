@@ -1,6 +1,7 @@
 // The checked system's databases: types only, and what hangs on them is in checked.ts. Durations are `...Ms` numbers,
 // paths stay as written, secrets stay references. Ids of servers follow from the database's name: `main-1`, `main-2`.
 
+import type { PartitionSpec } from '../policy/partition/contract.ts'
 import type { ShardsSpec } from '../policy/shard/map.ts'
 import type { CheckedListen, EnvValue } from './checked.ts'
 import type { CheckedCachedQueries, CheckedInvalidation } from './checked-caches.ts'
@@ -42,6 +43,8 @@ export interface CheckedDatabase {
   readonly cacheQueries: CheckedCachedQueries | null
   /** Null: one group of servers has all rows. */
   readonly shards: CheckedShards | null
+  /** Of tables that Tenfold rolls forward. */
+  readonly partitions: readonly PartitionSpec[]
 }
 
 /** Ids `1`, `2`, ...; tables by `schema.table`. */

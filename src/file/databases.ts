@@ -17,6 +17,7 @@ import {
 } from './database-servers.ts'
 import { shards } from './database-shards.ts'
 import { listenAt } from './network.ts'
+import { partitions } from './partitions.ts'
 import { servicePattern } from './services.ts'
 import { defined, into, mapOf, strict } from './shapes.ts'
 import { filePath } from './tls.ts'
@@ -127,6 +128,7 @@ const databaseKeys = {
   invalidate: invalidate.prefault([]),
   cacheQueries: cacheQueries.optional(),
   shards: shards.optional(),
+  partitions: partitions.prefault({}),
 }
 
 const embeddedOnly = ['replicas', 'directory', 'settings', 'durability', 'backup'] as const
@@ -171,6 +173,7 @@ const database: Schema<UnnamedDatabase> = into(
       invalidate: keys.invalidate,
       cacheQueries: keys.cacheQueries ?? null,
       shards: keys.shards ?? null,
+      partitions: keys.partitions,
     }) as UnnamedDatabase
   },
 )

@@ -1998,6 +1998,45 @@ export type DatabaseInput = {
       readonly assign?: 'least-full' | 'round-robin' | undefined
     } }
   } | undefined
+  /** Tables that are partitioned on their server: `{ events: { by: 'created_at', every: 'month', keep: 24, old: 'drop' } }`. */
+  readonly partitions?: { readonly [name: string]: {
+    /**
+     * The column of PARTITION BY.
+     * Allowed: a column such as 'created_at', of at most 63 characters.
+     */
+    readonly by: string
+    /**
+     * Of a column of time: how long a partition is; all begin in UTC.
+     * Allowed: 'hour', 'day', 'week', 'month', 'year'.
+     */
+    readonly every?: 'hour' | 'day' | 'week' | 'month' | 'year' | undefined
+    /**
+     * Of an integer column: how many values a partition has.
+     * Allowed: a whole number from 1 to 1000000000000.
+     */
+    readonly step?: number | undefined
+    /**
+     * PARTITION BY HASH: how many partitions, for good.
+     * Allowed: a whole number from 2 to 1000.
+     */
+    readonly hash?: number | undefined
+    /**
+     * How many partitions are there before they are needed.
+     * Allowed: a whole number from 0 to 100.
+     * Default: 3.
+     */
+    readonly ahead?: number | undefined
+    /**
+     * How many partitions stay behind the one that is needed now. Left out: all.
+     * Allowed: a whole number from 0 to 10000.
+     */
+    readonly keep?: number | undefined
+    /**
+     * What becomes of older ones: tables of their own ('detach'), or nothing ('drop').
+     * Allowed: 'detach', 'drop'.
+     */
+    readonly old?: 'detach' | 'drop' | undefined
+  } } | undefined
 }
 
 /** One policy. */

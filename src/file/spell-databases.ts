@@ -1,6 +1,7 @@
 // The databases of a checked system written as a system file has them, every default spelled out.
 
 import type { CheckedDatabase, CheckedExistingServers } from './checked-databases.ts'
+import { spellPartitions } from './partitions.ts'
 import { defined } from './shapes.ts'
 import { spellCachedQueries } from './spell-caches.ts'
 import { spellShards } from './spell-shards.ts'
@@ -47,6 +48,7 @@ export function spellDatabase(one: CheckedDatabase): object {
     invalidate: one.invalidate,
     cacheQueries: one.cacheQueries ? spellCachedQueries(one.cacheQueries) : undefined,
     shards: one.shards ? spellShards(one.shards) : undefined,
+    partitions: spellPartitions(one.partitions),
   })
 }
 

@@ -30,6 +30,7 @@ import {
   databaseVariables,
   shardGroups,
 } from '../file/index.ts'
+import type { PartitionSpec } from '../policy/partition/contract.ts'
 import type { ShardMap } from '../policy/shard/contract.ts'
 import type { ShardsSpec } from '../policy/shard/map.ts'
 import { feedListeners } from './compile-caches.ts'
@@ -52,6 +53,8 @@ export interface CompiledDatabase {
   readonly listeners: FeedListeners | null
   /** What the router is told besides how the database stands. */
   readonly routing: Routing
+  /** Of tables that are rolled forward. */
+  readonly partitions: readonly PartitionSpec[]
   /** It is one shard of a database. */
   readonly shard?: CompiledShard
 }
@@ -101,6 +104,7 @@ export function compileDatabases(system: CheckedSystem, context: DatabaseContext
   const listeners = feedListeners(system, context)
   const compiled = (database: CheckedDatabase): CompiledDatabase => ({
     listeners,
+    partitions: database.partitions,
     spec: specOf(system, database, context),
     routing: routingOf(system, database, context),
   })

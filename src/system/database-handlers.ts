@@ -57,6 +57,8 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     slow: name => slowStatements(databases().group(name)),
     shards: name => databases().shardsView(name),
     heat: name => databases().heatView(name),
+    partitions: name => databases().partitionsView(name),
+    rollPartitions: name => databases().rollPartitions(name),
     reshard: (name, wish) =>
       changes.exclusive(`a resharding of ${name}`, async () => {
         if (wish.intent.kind !== 'rule') return databases().reshard(name, wish)

@@ -26,13 +26,14 @@ import {
   routerSnapshot,
   shardedDatabase,
 } from './compile-databases.ts'
-import type { HeatView, ShardsView } from './control/database-views.ts'
+import type { HeatView, PartitionsView, ShardsView } from './control/database-views.ts'
 import type { OperationResult } from './control/handlers.ts'
 import { directoryOf, moveText, pinKey } from './directories.ts'
 import { Exports } from './exports.ts'
 import { systemFailures } from './failures.ts'
 import { heatView } from './heat-view.ts'
 import { progressOf, type Step } from './operation-progress.ts'
+import { type PartitionedGroup, Partitions, rolledResult } from './partitions.ts'
 import { ruleWish } from './reshard-rule.ts'
 import { Reshards, type ReshardWish } from './reshards.ts'
 import type { RouterProcess } from './router-process.ts'
@@ -73,6 +74,7 @@ export class Databases {
   readonly #reshards: Reshards
   readonly #exports: Exports
   readonly #splits: ColumnSplits
+  readonly #partitions: Partitions
   #adopted = false
   #pushing: Promise<void> | null = null
   #next: Promise<void> | null = null
@@ -105,6 +107,11 @@ export class Databases {
       drained: async (database, timeoutMs) =>
         !options.router.replacesAnother && (await options.router.drained(database, timeoutMs)),
     })
+    this.#partitions = new Partitions({
+      groups: () => this.#partitioned(this.names),
+      nowUs: () => options.clock.wall(),
+      tell: options.tell,
+    })
     this.#splits = new ColumnSplits({
       stateDirectory: options.stateDirectory,
       map: name => (this.#shardsHeld(name).length > 0 ? this.#maps.current(name) : null),
@@ -116,6 +123,33 @@ export class Databases {
       nowMs: () => options.clock.monotonic() / 1_000,
       say: (database, level, text) => options.tell(level === 'info' ? 'decision' : 'warning', database, text),
     })
+  }
+
+  #partitioned(names: readonly string[]): PartitionedGroup[] {
+    return names.map(name => {
+      const { compiled, group } = this.#find(name)
+      const { primary } = group.topology
+      const ask =
+        primary === null
+          ? null
+          : (sql: string, timeoutMs: number) => group.servers.query(primary, sql, timeoutMs)
+      return { name, specs: compiled.partitions, ask }
+    })
+  }
+
+  /** Throws SYSTEM_DATABASE_UNKNOWN. */
+  async partitionsView(name: string): Promise<PartitionsView> {
+    return { database: name, groups: await this.#partitions.roll(this.#partitionedOf(name), true) }
+  }
+
+  /** Throws SYSTEM_DATABASE_UNKNOWN. */
+  async rollPartitions(name: string): Promise<OperationResult> {
+    return rolledResult(name, await this.#partitions.roll(this.#partitionedOf(name), false))
+  }
+
+  #partitionedOf(name: string): PartitionedGroup[] {
+    const shards = this.#shardsHeld(name).map(({ compiled }) => compiled.spec.name)
+    return this.#partitioned(shards.length > 0 ? shards : [name])
   }
 
   /** Throws SYSTEM_DATABASE_UNKNOWN. */
@@ -240,6 +274,7 @@ export class Databases {
       if (failed !== undefined) throw failed.reason
       await this.#serve()
       this.#reshards.start()
+      this.#partitions.soon()
       await this.#splits.start([
         ...fronts.keys(),
         ...databases.flatMap(one => (one.shard === undefined ? one.spec.name : [])),
@@ -261,6 +296,7 @@ export class Databases {
   }
 
   async stop(): Promise<void> {
+    await this.#partitions.stop()
     await this.#reshards.stop()
     await this.#splits.stop()
     await this.#options.router.stop(drainMs)
@@ -269,6 +305,7 @@ export class Databases {
 
   /** Nothing is waited for; data is as safe as after a crash. */
   async kill(): Promise<void> {
+    void this.#partitions.stop()
     void this.#reshards.stop()
     void this.#splits.stop()
     await this.#options.router.kill()
@@ -277,6 +314,7 @@ export class Databases {
 
   /** Router and servers serve on for the next supervisor; until it comes nothing fails over. */
   release(): void {
+    void this.#partitions.stop()
     void this.#reshards.stop()
     void this.#splits.stop()
     this.#options.router.release()

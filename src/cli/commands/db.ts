@@ -8,6 +8,7 @@ import { clientOf, showOperation } from '../connection.ts'
 import { backupsText, databasesText, settingsText, slowText } from '../database-text.ts'
 import { cliFailures } from '../failures.ts'
 import { adviceText, heatText } from '../heat-text.ts'
+import { partitionsText } from '../partitions-text.ts'
 import { shardsText } from '../shards-text.ts'
 import { exportedOf, exportRows } from './db-export.ts'
 import { directory } from './directory.ts'
@@ -60,6 +61,13 @@ const actions: Readonly<Record<string, Action>> = {
     return show(input, { ...view, heat: told }, () =>
       [shardsText(view, input.terminal), '', ...heatText(heat, keys)].join('\n'),
     )
+  },
+  partitions: async input => {
+    const client = clientOf(input)
+    const name = await partitionedOf(input, client)
+    if (input.options.now === true) return operate(input, () => client.databases.rollPartitions(name))
+    const view = await client.databases.partitions(name)
+    return show(input, view, () => partitionsText(view, input.terminal))
   },
   advise: async input => {
     const client = clientOf(input)
@@ -133,6 +141,15 @@ async function loginOf(input: CommandInput, client: Client): Promise<string> {
   const all = name !== undefined || groups.length === databases.length
   const plain = databases.some(one => one.name === name)
   return first !== undefined && all && !plain ? first.name : databaseOf(input, client)
+}
+
+/** Shards are looked at together. */
+async function partitionedOf(input: CommandInput, client: Client): Promise<string> {
+  if (input.args.name !== undefined) return input.args.name
+  const { databases } = await client.status()
+  return databases.some(one => frontOf(one.name) !== undefined)
+    ? shardedOf(input, client)
+    : databaseOf(input, client)
 }
 
 /** The database that is meant: the one that is named, or the only one. */

@@ -209,6 +209,26 @@ const databaseHandlers: ControlHandlers['databases'] = {
       },
     ],
   }),
+  partitions: async name => ({
+    database: name,
+    groups: [
+      {
+        name,
+        trouble: '',
+        tables: [
+          {
+            table: 'public.events',
+            state: 'rolled',
+            partitions: [{ name: 'events_p2026_11', bounds: 'DEFAULT', rows: -1, bytes: 8 }],
+            made: ['events_p2026_12'],
+            removed: [],
+            troubles: [],
+          },
+        ],
+      },
+    ],
+  }),
+  rollPartitions: async name => ({ text: `${name}: rolled` }),
   heat: async name => ({
     database: name,
     heat: {
@@ -548,6 +568,8 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseSlow: { path: '/v1/databases/main/slow' },
   databaseShards: { path: '/v1/databases/main/shards' },
   databaseHeat: { path: '/v1/databases/main/heat' },
+  databasePartitions: { path: '/v1/databases/main/partitions' },
+  databasePartitionsRoll: { path: '/v1/databases/main/partitions' },
   databaseConnection: { path: '/v1/databases/main/connection', body: { as: 'web' } },
   databaseVerify: { path: '/v1/databases/main/verify' },
   databaseDrift: { path: '/v1/databases/main/drift' },
@@ -760,6 +782,9 @@ test('the client gives back answers, progress and failures', async t => {
   assert.equal((await client.databases.settings('main')).settings[0]?.value, '16MB')
   assert.equal((await client.databases.slow('main')).statements[0]?.calls, 9)
   assert.equal((await client.databases.shards('main')).shards[0]?.group, 'main-s1')
+  const { groups } = await client.databases.partitions('main')
+  assert.deepEqual(groups[0]?.tables[0]?.made, ['events_p2026_12'])
+  assert.equal((await client.databases.rollPartitions('main')).text, 'main: rolled')
   const { heat } = await client.databases.heat('main')
   assert.deepEqual(heat.families['public.orders']?.keys[0]?.key, ['42'])
   assert.equal((await client.databases.connection('main', { as: 'web' })).user, 'svc_web')

@@ -38,6 +38,8 @@ export function databaseAnswerers(
     databaseSettings: async (_, input) => Response.json(await handlers.settings(name(input))),
     databaseSlow: async (_, input) => Response.json(await handlers.slow(name(input))),
     databaseShards: async (_, input) => Response.json(await handlers.shards(name(input))),
+    databasePartitions: async (_, input) => Response.json(await handlers.partitions(name(input))),
+    databasePartitionsRoll: (_, input) => operation(() => handlers.rollPartitions(name(input))),
     databaseHeat: async (_, input) => Response.json(await handlers.heat(name(input))),
     databaseDirectory: async (_, input) =>
       Response.json(

@@ -8,6 +8,7 @@ import type {
   DatabaseSettingsView,
   DirectoryView,
   HeatView,
+  PartitionsView,
   ReshardView,
   ShardsView,
   SlowStatementsView,
@@ -27,6 +28,8 @@ export interface DatabaseClient {
   slow(name: string): Promise<SlowStatementsView>
   shards(name: string): Promise<ShardsView>
   heat(name: string): Promise<HeatView>
+  partitions(name: string): Promise<PartitionsView>
+  rollPartitions(name: string): Promise<DoneLine>
   directory(
     name: string,
     ask: { family: string; key?: string; after?: string; limit?: number },
@@ -73,6 +76,8 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     slow: name => json('GET', of(name, 'slow')),
     shards: name => json('GET', of(name, 'shards')),
     heat: name => json('GET', of(name, 'heat')),
+    partitions: name => json('GET', of(name, 'partitions')),
+    rollPartitions: name => operate(of(name, 'partitions'), {}),
     directory: (name, ask) => json('POST', of(name, 'directory'), ask),
     directorySet: (name, set) => operate(of(name, 'directory-set'), set),
     reshard: (name, wish) => operate(of(name, 'reshard'), wish),

@@ -11,6 +11,7 @@ import {
   directorySchema,
   directorySetSchema,
   heatSchema,
+  partitionsSchema,
   reshardIntentSchema,
   reshardSchema,
   shardsSchema,
@@ -28,6 +29,8 @@ export type DatabaseOperation =
   | 'databaseSlow'
   | 'databaseShards'
   | 'databaseHeat'
+  | 'databasePartitions'
+  | 'databasePartitionsRoll'
   | 'databaseDirectory'
   | 'databaseDirectorySet'
   | 'databaseReshard'
@@ -108,6 +111,12 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
     'What lies on each shard: rows, bytes, reads and writes of every table.',
     shardsSchema,
   ),
+  databasePartitions: look(
+    'partitions',
+    'Tables that are cut into partitions, and what is to be made and taken away.',
+    partitionsSchema,
+  ),
+  databasePartitionsRoll: act('partitions', 'Makes and takes away partitions now.'),
   databaseHeat: {
     // Keys are in it.
     ...look('heat', 'How hot shards, slots and keys are, and what to do about it.', heatSchema),

@@ -10,6 +10,7 @@ import type {
   DatabaseSettingsView,
   DirectoryView,
   HeatView,
+  PartitionsView,
   ReshardView,
   ShardsView,
   SlowStatementsView,
@@ -32,6 +33,8 @@ export interface DatabaseHandlers {
   slow(name: string): Promise<SlowStatementsView>
   shards(name: string): Promise<ShardsView>
   heat(name: string): Promise<HeatView>
+  partitions(name: string): Promise<PartitionsView>
+  rollPartitions(name: string): Promise<OperationResult>
   /** Resolves when it has begun. */
   directory(name: string, ask: DirectoryAsk): Promise<DirectoryView>
   directorySet(name: string, set: { family: string; key: string; shard: string }): Promise<OperationResult>

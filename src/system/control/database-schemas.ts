@@ -13,6 +13,7 @@ import type {
   DirectoryView,
   FailoverView,
   HeatView,
+  PartitionsView,
   ReshardView,
   RouterView,
   ShardsView,
@@ -150,6 +151,33 @@ export const shardsSchema: z.ZodType<ShardsView> = z.strictObject({
           bytes: z.number(),
           reads: z.number(),
           writes: z.number(),
+        }),
+      ),
+    }),
+  ),
+})
+
+export const partitionsSchema: z.ZodType<PartitionsView> = z.strictObject({
+  database: z.string(),
+  groups: z.array(
+    z.strictObject({
+      name: z.string(),
+      trouble: z.string(),
+      tables: z.array(
+        z.strictObject({
+          table: z.string(),
+          state: z.enum(['rolled', 'waits', 'trouble']),
+          partitions: z.array(
+            z.strictObject({
+              name: z.string(),
+              bounds: z.string(),
+              rows: z.number().describe('An estimate; -1: unknown'),
+              bytes: z.number(),
+            }),
+          ),
+          made: z.array(z.string()).describe('To be made'),
+          removed: z.array(z.string()).describe('To be taken away'),
+          troubles: z.array(z.string()),
         }),
       ),
     }),

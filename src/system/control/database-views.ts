@@ -141,6 +141,30 @@ export interface DirectoryView {
   readonly more: boolean
 }
 
+export interface PartitionsView {
+  readonly database: string
+  /** One; of a sharded database each shard. */
+  readonly groups: readonly {
+    readonly name: string
+    readonly trouble: string
+    readonly tables: readonly {
+      readonly table: string
+      /** `waits`: it is not there yet. */
+      readonly state: 'rolled' | 'waits' | 'trouble'
+      readonly partitions: readonly {
+        readonly name: string
+        readonly bounds: string
+        /** An estimate; -1: unknown. */
+        readonly rows: number
+        readonly bytes: number
+      }[]
+      readonly made: readonly string[]
+      readonly removed: readonly string[]
+      readonly troubles: readonly string[]
+    }[]
+  }[]
+}
+
 export interface HeatView {
   readonly database: string
   readonly heat: HeatReport
