@@ -219,3 +219,51 @@ test('a plain table becomes the first partition by what the page says', async ()
   )
   assert.deepEqual(await ask('SELECT count(*), max(id) FROM events'), [['501', '501']])
 })
+
+test("rows that leave the default partition take no row along that refers to them, and fire nobody's triggers", async () => {
+  await ask(`CREATE TABLE parents (id int, at timestamptz NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+    CREATE TABLE parents_rest PARTITION OF parents DEFAULT;
+    CREATE TABLE children (id int, at timestamptz, FOREIGN KEY (id, at) REFERENCES parents ON DELETE CASCADE);
+    CREATE TABLE heard (id int);
+    CREATE FUNCTION hear() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO heard VALUES (OLD.id); RETURN NULL; END' SET search_path TO public;
+    CREATE TRIGGER hear AFTER DELETE ON parents FOR EACH ROW EXECUTE FUNCTION hear();
+    INSERT INTO parents VALUES (1, '2026-11-10'), (2, '2030-01-01'); INSERT INTO children SELECT * FROM parents`)
+  const rolled = await rollTable(spec('parents'), at('2026-11-15T00:00:00Z'))
+  assert.deepEqual(rolled.troubles, [])
+  assert.deepEqual(await ask('SELECT tableoid::regclass, id FROM parents ORDER BY id'), [
+    ['parents_p2026_11', '1'],
+    ['parents_rest', '2'],
+  ])
+  assert.deepEqual(await ask('SELECT id FROM children ORDER BY id'), [['1'], ['2']])
+  assert.deepEqual(await ask('SELECT id FROM heard'), [])
+  await ask('DELETE FROM parents WHERE id = 1')
+  assert.deepEqual(await ask('SELECT id FROM children'), [['2']])
+  await assert.rejects(ask("INSERT INTO children VALUES (9, '2026-11-10')"), /foreign key/)
+})
+
+test('rows that a trigger would follow in any case stay in the default partition, and that is said', async () => {
+  await ask(`CREATE TABLE followed (at timestamptz) PARTITION BY RANGE (at); CREATE TABLE followed_rest PARTITION OF followed DEFAULT;
+    CREATE TRIGGER follow AFTER DELETE ON followed_rest FOR EACH ROW EXECUTE FUNCTION hear();
+    ALTER TABLE followed_rest ENABLE ALWAYS TRIGGER follow; INSERT INTO followed VALUES ('2026-11-10')`)
+  const { troubles } = await rollTable(spec('followed', { ahead: 0 }), at('2026-11-15T00:00:00Z'))
+  assert.match(troubles.join(), /^followed_rest has rows .* trigger follow that fires always/)
+  assert.deepEqual(await ask('SELECT tableoid::regclass FROM followed'), [['followed_rest']])
+})
+
+test('a partition that was to be dropped, and is to be kept by now, is kept', async () => {
+  await ask(`CREATE TABLE minds (at timestamptz) PARTITION BY RANGE (at);
+    CREATE TABLE minds_p2026_01 PARTITION OF minds FOR VALUES FROM ('2026-01-01 00:00+00') TO ('2026-02-01 00:00+00');
+    INSERT INTO minds VALUES ('2026-01-10')`)
+  // The mark of a detach that failed.
+  await ask("COMMENT ON TABLE minds_p2026_01 IS 'tenfold: detached, to be dropped (minds)'")
+  for (let round = 0; round < 2; round++)
+    await rollTable(spec('minds', { keep: 1, old: 'detach' }), at('2026-11-15T00:00:00Z'))
+  assert.deepEqual(await ask('SELECT count(*) FROM minds_p2026_01'), [['1']])
+  // Kept, then taken out by a person.
+  await ask(`CREATE TABLE minds_p2026_02 PARTITION OF minds FOR VALUES FROM ('2026-02-01 00:00+00') TO ('2026-03-01 00:00+00');
+    COMMENT ON TABLE minds_p2026_02 IS 'tenfold: detached, to be dropped (minds)'`)
+  await rollTable(spec('minds', { keep: 100, old: 'drop' }), at('2026-11-15T00:00:00Z'))
+  await ask('ALTER TABLE minds DETACH PARTITION minds_p2026_02')
+  await rollTable(spec('minds', { keep: 100, old: 'drop' }), at('2026-11-15T00:00:00Z'))
+  assert.deepEqual(await ask('SELECT count(*) FROM minds_p2026_02'), [['0']])
+})

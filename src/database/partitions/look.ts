@@ -15,6 +15,8 @@ export interface SeenPartition {
   readonly bytes: number
   /** A DETACH CONCURRENTLY of it was broken off. */
   readonly halfDetached: boolean
+  /** It was to be dropped, and is still there. */
+  readonly marked: boolean
 }
 
 export type SeenTable =
@@ -31,7 +33,8 @@ export type SeenTable =
       readonly left: readonly string[]
     }
 
-export const droppedMark = 'tenfold: detached, to be dropped'
+/** @param name of the partitioned table, without its schema */
+export const markOf = (name: string): string => `tenfold: detached, to be dropped (${name})`
 
 const timeoutMs = 20_000
 const times = /^(date|timestamp(\(\d\))? (with|without) time zone)$/
@@ -56,25 +59,26 @@ export async function lookAtTable(ask: AskPrimary, { table, rule }: PartitionSpe
   const trouble = typeTrouble(rule, type ?? '')
   if (trouble !== null) return { kind: 'unfit', why: trouble }
   const rows = await ask(
-    `SET LOCAL timezone TO 'UTC'; SET LOCAL datestyle TO 'ISO'; SELECT c.relname, pg_get_expr(c.relpartbound, c.oid), c.reltuples::bigint, pg_total_relation_size(c.oid), i.inhdetachpending
+    `SET LOCAL timezone TO 'UTC'; SET LOCAL datestyle TO 'ISO'; SELECT c.relname, pg_get_expr(c.relpartbound, c.oid), c.reltuples::bigint, pg_total_relation_size(c.oid), i.inhdetachpending, obj_description(c.oid, 'pg_class') = ${literal(markOf(name))}
      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = ${regclass(table)} ORDER BY 1`,
     timeoutMs,
   )
   const left = await ask(
     `SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
-     WHERE n.nspname = ${literal(schema)} AND NOT c.relispartition AND d.description = ${literal(`${droppedMark} (${name})`)}`,
+     WHERE n.nspname = ${literal(schema)} AND NOT c.relispartition AND d.description = ${literal(markOf(name))}`,
     timeoutMs,
   )
   return {
     kind: 'partitioned',
     owner: owner ?? '',
     type: type ?? '',
-    partitions: rows.map(([found, bounds, tuples, bytes, pending]) => ({
+    partitions: rows.map(([found, bounds, tuples, bytes, pending, marked]) => ({
       found: readBounds(found ?? '', bounds ?? ''),
       bounds: bounds ?? '',
       rows: Number(tuples),
       bytes: Number(bytes),
       halfDetached: pending === 't',
+      marked: marked === 't',
     })),
     left: left.map(([found]) => found ?? ''),
   }

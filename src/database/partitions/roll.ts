@@ -6,9 +6,9 @@ import type { PartitionSpec } from '../../policy/partition/contract.ts'
 import { planPartitions } from '../../policy/partition/plan.ts'
 import {
   type AskPrimary,
-  droppedMark,
   literal,
   lookAtTable,
+  markOf,
   nameOf,
   quoted,
   type SeenTable,
@@ -63,12 +63,15 @@ export async function rollTable(spec: PartitionSpec, options: RollOptions): Prom
   const troubles = [...plan.troubles]
   const made: string[] = []
   const removed: string[] = []
+  if (!dry) await unmark(spec, seen, plan.remove, ask)
   const works: readonly [string[], string, () => Promise<string | null>][] = dry
     ? []
     : [
         ...plan.make.map(one => [made, one.name, () => make(spec, seen, one, ask)] as const),
         ...plan.remove.map(name => [removed, name, () => remove(spec, seen, name, ask)] as const),
-        ...seen.left.map(name => [removed, name, () => dropTable(ask, table, name)] as const),
+        ...(spec.old === 'drop' ? seen.left : []).map(
+          name => [removed, name, () => dropTable(ask, table, name)] as const,
+        ),
       ].map(([done, name, work]) => [done, name, work])
   for (const [done, name, work] of works)
     try {
@@ -93,6 +96,22 @@ export async function rollTable(spec: PartitionSpec, options: RollOptions): Prom
     removed: dry ? plan.remove : removed,
     troubles,
   }
+}
+
+/** What was to be dropped once, and is to stay by now. */
+async function unmark(
+  { table, old }: PartitionSpec,
+  { partitions }: Partitioned,
+  gone: readonly string[],
+  ask: AskPrimary,
+): Promise<void> {
+  const [schema] = split(table)
+  for (const { found, marked } of partitions)
+    if (marked && !(old === 'drop' && gone.includes(found.name)))
+      await ask(
+        `SET LOCAL lock_timeout TO '${lockTimeout}'; COMMENT ON TABLE ${quoted(schema)}.${quoted(found.name)} IS NULL`,
+        timeoutMs,
+      )
 }
 
 async function largest(ask: AskPrimary, { table, rule }: PartitionSpec): Promise<number> {
@@ -131,14 +150,29 @@ async function make(
       return `${other} has more than ${movedMax} rows that belong into ${name}: move them by hand, in a quiet hour`
     if (rows > 0) {
       const columns = await plainColumns(ask, table)
+      const always = await alwaysFires(ask, from)
+      if (always !== null)
+        return `${other} has rows that belong into ${name}, and the trigger ${always} that fires always: move them by hand`
+      // The rows stay rows of the table: no foreign key cascades, nobody's trigger runs (with a superuser's rights).
       steps.push(
+        "SET LOCAL session_replication_role TO 'replica'",
         `WITH moved AS (DELETE FROM ONLY ${from} WHERE ${where} RETURNING ${columns}) INSERT INTO ${made} (${columns}) SELECT ${columns} FROM moved`,
+        "SET LOCAL session_replication_role TO 'origin'",
       )
     }
   }
   steps.push(`ALTER TABLE ${nameOf(table)} ATTACH PARTITION ${made} FOR VALUES ${bounds}`)
   await ask(steps.join('; '), timeoutMs)
   return null
+}
+
+/** The name of a trigger that a replica's role does not hold back; null: there is none. */
+async function alwaysFires(ask: AskPrimary, table: string): Promise<string | null> {
+  const [row] = await ask(
+    `SELECT tgname FROM pg_trigger WHERE tgrelid = ${literal(table)}::regclass AND NOT tgisinternal AND tgenabled IN ('A', 'R') LIMIT 1`,
+    timeoutMs,
+  )
+  return row?.[0] ?? null
 }
 
 /** Those that are not generated. */
@@ -160,8 +194,7 @@ async function remove(
   const gone = `${quoted(schema)}.${quoted(name)}`
   const seen = partitions.find(({ found }) => found.name === name)
   // Whoever comes next knows what it was for.
-  if (old === 'drop')
-    await ask(`COMMENT ON TABLE ${gone} IS ${literal(`${droppedMark} (${parent})`)}`, timeoutMs)
+  if (old === 'drop') await ask(`COMMENT ON TABLE ${gone} IS ${literal(markOf(parent))}`, timeoutMs)
   const detach = `ALTER TABLE ${nameOf(table)} DETACH PARTITION ${gone}`
   if (seen?.halfDetached === true) await ask(`${detach} FINALIZE`, timeoutMs)
   else if (partitions.some(({ found }) => found.kind === 'default'))
