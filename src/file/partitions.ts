@@ -53,6 +53,11 @@ const partitioned: Schema<Omit<PartitionSpec, 'table'>> = into(
       )
     if (hash !== undefined && (keep !== undefined || old !== undefined))
       return new Refused("has 'hash' and 'keep' or 'old': none of its partitions gets old", 'Leave them out.')
+    if (step !== undefined && old === 'drop')
+      return new Refused(
+        "has 'step' and old: 'drop': one row with a huge value would make all others old",
+        "Write old: 'detach', and drop what is detached by hand.",
+      )
     if (old !== undefined && keep === undefined)
       return new Refused("has 'old' without 'keep'", 'Say how many stay: keep: 24.')
     const rule =

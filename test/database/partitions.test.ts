@@ -250,6 +250,22 @@ test('rows that a trigger would follow in any case stay in the default partition
   assert.deepEqual(await ask('SELECT tableoid::regclass FROM followed'), [['followed_rest']])
 })
 
+test('a partition that somebody has detached by half is told', async () => {
+  await ask(`CREATE TABLE undone (at timestamptz) PARTITION BY RANGE (at);
+    CREATE TABLE undone_p2026_11 PARTITION OF undone FOR VALUES FROM ('2026-11-01 00:00+00') TO ('2026-12-01 00:00+00')`)
+  const other = new pg.Client(target())
+  await other.connect()
+  await other.query('BEGIN; SELECT * FROM undone')
+  await ask("SET statement_timeout = '1s'")
+  await assert.rejects(ask('ALTER TABLE undone DETACH PARTITION undone_p2026_11 CONCURRENTLY'), /timeout/)
+  await ask('RESET statement_timeout')
+  await other.query('COMMIT')
+  await other.end()
+  const { state, troubles } = await rollTable(spec('undone', { ahead: 0 }), at('2026-11-15T00:00:00Z'))
+  assert.equal(state, 'trouble')
+  assert.match(troubles.join(), /^partition undone_p2026_11 is half detached/)
+})
+
 test('a partition that was to be dropped, and is to be kept by now, is kept', async () => {
   await ask(`CREATE TABLE minds (at timestamptz) PARTITION BY RANGE (at);
     CREATE TABLE minds_p2026_01 PARTITION OF minds FOR VALUES FROM ('2026-01-01 00:00+00') TO ('2026-02-01 00:00+00');

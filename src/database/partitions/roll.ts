@@ -60,7 +60,7 @@ export async function rollTable(spec: PartitionSpec, options: RollOptions): Prom
     seen.partitions.map(({ found }) => found),
     at,
   )
-  const troubles = [...plan.troubles]
+  const troubles = [...plan.troubles, ...halfGone(seen, plan.remove)]
   const made: string[] = []
   const removed: string[] = []
   if (!dry) await unmark(spec, seen, plan.remove, ask)
@@ -96,6 +96,17 @@ export async function rollTable(spec: PartitionSpec, options: RollOptions): Prom
     removed: dry ? plan.remove : removed,
     troubles,
   }
+}
+
+/** Statements see nothing of such a partition, and no other can be detached concurrently. */
+function halfGone({ partitions }: Partitioned, gone: readonly string[]): string[] {
+  return partitions.flatMap(({ found: { name }, halfDetached }) =>
+    halfDetached && !gone.includes(name)
+      ? [
+          `partition ${name} is half detached, and statements don't see it: ALTER TABLE ... DETACH PARTITION ... FINALIZE, then attach it again`,
+        ]
+      : [],
+  )
 }
 
 /** What was to be dropped once, and is to stay by now. */
