@@ -28,6 +28,7 @@ import {
 } from './compile-databases.ts'
 import type { HeatView, PartitionsView, ShardsView } from './control/database-views.ts'
 import type { OperationResult } from './control/handlers.ts'
+import { DanglingWatch } from './dangling-watch.ts'
 import { directoryOf, moveText, pinKey } from './directories.ts'
 import { Exports } from './exports.ts'
 import { systemFailures } from './failures.ts'
@@ -75,6 +76,7 @@ export class Databases {
   readonly #exports: Exports
   readonly #splits: ColumnSplits
   readonly #partitions: Partitions
+  readonly #dangling: DanglingWatch
   #adopted = false
   #pushing: Promise<void> | null = null
   #next: Promise<void> | null = null
@@ -110,6 +112,14 @@ export class Databases {
     this.#partitions = new Partitions({
       groups: () => this.#partitioned(this.names),
       nowUs: () => options.clock.wall(),
+      tell: options.tell,
+    })
+    this.#dangling = new DanglingWatch({
+      names: () => this.#fronts(),
+      look: async name => {
+        const { danglingReport } = await import('./shard-reports.ts')
+        return danglingReport(name, this.mappedGroups(name), () => {})
+      },
       tell: options.tell,
     })
     this.#splits = new ColumnSplits({
@@ -275,6 +285,7 @@ export class Databases {
       await this.#serve()
       this.#reshards.start()
       this.#partitions.soon()
+      this.#dangling.start()
       await this.#splits.start([
         ...fronts.keys(),
         ...databases.flatMap(one => (one.shard === undefined ? one.spec.name : [])),
@@ -296,6 +307,7 @@ export class Databases {
   }
 
   async stop(): Promise<void> {
+    this.#dangling.stop()
     await this.#partitions.stop()
     await this.#reshards.stop()
     await this.#splits.stop()
@@ -305,6 +317,7 @@ export class Databases {
 
   /** Nothing is waited for; data is as safe as after a crash. */
   async kill(): Promise<void> {
+    this.#dangling.stop()
     void this.#partitions.stop()
     void this.#reshards.stop()
     void this.#splits.stop()
@@ -314,6 +327,7 @@ export class Databases {
 
   /** Router and servers serve on for the next supervisor; until it comes nothing fails over. */
   release(): void {
+    this.#dangling.stop()
     void this.#partitions.stop()
     void this.#reshards.stop()
     void this.#splits.stop()
@@ -607,11 +621,16 @@ export class Databases {
     return groups.filter(({ id }) => map?.shards.includes(id) === true)
   }
 
+  /** Databases with shards. */
+  #fronts(): string[] {
+    const all = [...this.#held.values()].flatMap(({ compiled: { shard } }) => shard?.front.routing.name ?? [])
+    return [...new Set(all)]
+  }
+
   #unsharded(name: string): Failure {
-    const fronts = [...this.#held.values()].flatMap(
-      ({ compiled: { shard } }) => shard?.front.routing.name ?? [],
-    )
-    const there = [...new Set(fronts)].map(one => `'${one}'`).join(', ')
+    const there = this.#fronts()
+      .map(one => `'${one}'`)
+      .join(', ')
     return new Failure(
       systemFailures.databaseUnsharded,
       there === '' ? 'No database of the file has shards.' : `'${name}' has no shards; ${there} has.`,

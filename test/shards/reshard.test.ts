@@ -301,6 +301,28 @@ test('trap: rows are not copied before statements over several shards that know 
   assert.ok(Number(after?.[0]?.[0]) > Number(before?.[0]?.[0]), 'rows came only afterwards')
 })
 
+test('a transaction that stays open is named, and when it ends the rows go', async t => {
+  const harness = await started(t)
+  const client = await harness.client()
+  const before = harness.map()
+  await harness.begin({ kind: 'split', from: '1', into: '2' })
+  await harness.reach('copying')
+  // Of the user's, on one of the shards, in the way of the switch alone.
+  await client.query('BEGIN')
+  await client.query('SELECT balance FROM accounts WHERE id = 7')
+  const open =
+    /clients had transactions open: app, idle in transaction, for \d+ s on shard [12] \(process \d+\)/
+  const end = Date.now() + 40_000
+  while (!open.test(harness.executor.journal.trouble)) {
+    assert.ok(Date.now() < end, harness.executor.journal.trouble)
+    await sleep(20)
+  }
+  assert.equal(harness.map().version, before.version)
+  await client.query('COMMIT')
+  await harness.reach('reversible')
+  assert.equal(harness.executor.journal.trouble, '')
+})
+
 test('another rule while clients write: by hash, then by lists, then by ranges, and back to the lists', async t => {
   const harness = await started(t)
   const random = seededRandom(Date.now() % 1e9)

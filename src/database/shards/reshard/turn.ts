@@ -15,6 +15,14 @@ const replicasMs = 1_000
 /** Before anybody is held. */
 const nearMs = 60_000
 
+const stillOpen = 'clients had transactions open'
+const openMax = 3
+const openMs = 2_000
+/** Of clients, not our own. */
+const openSql = `SELECT usename, state, round(extract(epoch FROM clock_timestamp() - xact_start)), pid FROM pg_stat_activity
+  WHERE xact_start IS NOT NULL AND backend_type = 'client backend' AND datname = current_database() AND NOT (usename = current_user AND application_name ~ '^tenfold')
+  ORDER BY xact_start LIMIT ${openMax}`
+
 export interface TurnOptions {
   readonly ports: ReshardPorts
   readonly streams: readonly { readonly stream: MoveStream; readonly applier: Applier }[]
@@ -54,11 +62,33 @@ export async function turn(options: TurnOptions): Promise<Turned> {
     hold(false)
     await ports.tell()
     const pauseMs = Math.round(performance.now() - begun)
-    return why === '' ? { kind: 'turned', pauseMs } : { kind: 'given-up', why, pauseMs }
+    if (why === '') return { kind: 'turned', pauseMs }
+    const whose = why === stillOpen ? await openNow(options) : ''
+    return { kind: 'given-up', why: why + whose, pauseMs }
   } catch (error) {
     if (!kept) await release(options)
     throw error
   }
+}
+
+/** Those that have been open longest, in words: who has to end them is told whose they are. */
+async function openNow({ ports, from }: TurnOptions): Promise<string> {
+  const found = await Promise.all(
+    from.shards.map(async shard => {
+      const rows = await ports.ask(shard, openSql, openMs).catch(() => [])
+      return rows.map(([user, state, seconds, pid]) => ({
+        seconds: Number(seconds),
+        text: `${user}, ${state}, for ${seconds} s on shard ${shard} (process ${pid})`,
+      }))
+    }),
+  )
+  const longest = found.flat().sort((one, other) => other.seconds - one.seconds)
+  return longest.length === 0
+    ? ''
+    : `: ${longest
+        .slice(0, openMax)
+        .map(({ text }) => text)
+        .join('; ')}`
 }
 
 /** Why it was given up; ''. */
@@ -66,7 +96,7 @@ async function held(options: TurnOptions, kept: () => void): Promise<string> {
   const { ports, streams, families, to, whole } = options
   const { ask } = ports
   await ports.tell()
-  if (!(await ports.drained(drainMs))) return 'clients had transactions open'
+  if (!(await ports.drained(drainMs))) return stillOpen
   const sources = [...new Set(streams.map(({ stream }) => stream.from.shard))]
   const fences = await Promise.all(
     sources.map(async shard => [shard, await fence(ask, shard, fenceMs)] as const),
