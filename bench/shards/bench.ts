@@ -10,6 +10,7 @@ import { isWanted, peerCore } from '../lib/rounds.ts'
 import { figure, median, percent, ratio, spread } from '../lib/statistics.ts'
 import type { BenchOptions } from '../run.ts'
 import type { Placing } from './placement-program.ts'
+import { reshard } from './reshard.ts'
 import { memory, scatter } from './scatter.ts'
 import { single } from './single.ts'
 import { ways } from './ways.ts'
@@ -20,6 +21,7 @@ export async function run(options: BenchOptions): Promise<string> {
   if (isWanted(options, 'single')) made.push(`### A statement of one shard\n\n${await single(options)}`)
   if (isWanted(options, 'scatter')) made.push(`### A statement over four shards\n\n${await scatter(options)}`)
   if (isWanted(options, 'memory')) made.push(`### Many rows\n\n${await memory(options)}`)
+  if (isWanted(options, 'reshard')) made.push(`### Rows that move\n\n${await reshard(options)}`)
   return made.join('\n\n')
 }
 
