@@ -79,7 +79,8 @@ test('a canary that fails is taken out under load, shown with its reason, and st
   const resumed = await shop.run('canary', 'resume', '/*')
   assert.match(resumed.out, /the canary next of \/\* gets 30 % of the clients again/)
   const again: number[] = []
-  for (let i = 0; i < 60; i++) again.push(await ask())
+  // Too few of them for it to be taken out again.
+  for (let i = 0; i < 40; i++) again.push(await ask())
   assert.ok(again.includes(500), 'it gets requests again')
   assert.match((await shop.run('canary', 'stop', '/*')).out, /gets nothing: stopped by an operator/)
   for (let i = 0; i < 50; i++) assert.equal(await ask(), 200)
