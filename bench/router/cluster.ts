@@ -22,6 +22,8 @@ export interface Cluster {
   readonly servers: readonly BenchServer[]
   readonly user: { readonly name: string; readonly password: string }
   readonly monitor: { readonly user: string; readonly password: string }
+  /** The superuser. */
+  readonly operator: { readonly user: string; readonly password: string }
 }
 
 export const database = 'app'
@@ -85,11 +87,13 @@ export async function withCluster<T>(
       return found
     }
     const monitor = role('tenfold_monitor')
+    const operator = role('tenfold')
     return await work({
       primary: running[0] as BenchServer,
       servers: running,
       user: role('svc_bench'),
       monitor: { user: monitor.name, password: monitor.password },
+      operator: { user: operator.name, password: operator.password },
     })
   } finally {
     for (const id of ids.toReversed()) await servers.stop(id, 'immediate').catch(() => {})

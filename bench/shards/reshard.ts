@@ -49,8 +49,8 @@ interface Side {
   readonly end: MoveStream['from']
 }
 
-async function sideOf({ primary, monitor }: Cluster, at: number): Promise<Side> {
-  const login = { host: '127.0.0.1', port: primary.port, database, ...monitor }
+async function sideOf({ primary, operator }: Cluster, at: number): Promise<Side> {
+  const login = { host: '127.0.0.1', port: primary.port, database, ...operator }
   const client = new pg.Client(login)
   await client.connect()
   return {
@@ -61,20 +61,20 @@ async function sideOf({ primary, monitor }: Cluster, at: number): Promise<Side> 
 }
 
 /** As a person would: psql reads, psql writes. */
-async function byHand(from: Side, into: Side, { monitor }: Cluster, other: Cluster): Promise<void> {
+async function byHand(from: Side, into: Side, { operator }: Cluster, other: Cluster): Promise<void> {
   const at = (side: Side, user: string, command: string): string[] => [
     ...['-h', '127.0.0.1', '-p', String(side.port), '-U', user, '-d', database, '-q', '-c', command],
   ]
   const run = (args: string[], password: string, stdio: ('ignore' | 'pipe' | 'inherit')[]) =>
     spawn(psql, args, { env: { ...process.env, PGPASSWORD: password, PGSSLMODE: 'disable' }, stdio })
-  const out = run(at(from, monitor.user, 'COPY public.lines TO STDOUT (FORMAT binary)'), monitor.password, [
+  const out = run(at(from, operator.user, 'COPY public.lines TO STDOUT (FORMAT binary)'), operator.password, [
     'ignore',
     'pipe',
     'inherit',
   ])
   const incoming = run(
-    at(into, other.monitor.user, 'COPY public.lines FROM STDIN (FORMAT binary)'),
-    other.monitor.password,
+    at(into, other.operator.user, 'COPY public.lines FROM STDIN (FORMAT binary)'),
+    other.operator.password,
     ['pipe', 'ignore', 'inherit'],
   )
   if (out.stdout === null || incoming.stdin === null) throw new Error('psql has no pipes')
@@ -212,7 +212,7 @@ async function changesApplied(
   } finally {
     await applier.stop()
   }
-  const { user, password } = one.monitor
+  const { user, password } = one.operator
   const login = `host=127.0.0.1 port=${one.primary.port} user=${user} password=${password} dbname=${database}`
   await into.client.query(
     `CREATE SUBSCRIPTION plain CONNECTION '${login}' PUBLICATION ${slot} WITH (copy_data = false)`,
