@@ -3,12 +3,15 @@
 
 import { type KeyType, keyTypes } from '../policy/shard/contract.ts'
 import { firstMap, mapTroubles, rootOf, type TableSpec } from '../policy/shard/map.ts'
+import { lookupOf, type UniqueSpec, uniqueSchema } from '../policy/shard/unique.ts'
 import type { CheckedDatabase, CheckedShards } from './checked-databases.ts'
 import { either, into, listOf, mapOf, strict } from './shapes.ts'
 import { ruleKeyNames, ruleKeys, ruleOfKeys, shardsMax } from './shard-rules.ts'
 import { choice, Refused, type Schema, text, whole } from './values.ts'
 
 const tablesMax = 5_000
+/** Of one table. */
+const uniqueMax = 10
 const tablePattern = /^[a-z_][a-z0-9_$]*(?:\.[a-z_][a-z0-9_$]*)?$/
 
 const column = text('A column.', "a column such as 'customer_id'", {
@@ -23,11 +26,29 @@ const tableName = text('A table.', "a table such as 'orders' or 'shop.orders'", 
   lengthMax: 127,
 })
 
+const uniqueKeys = strict(
+  { by: keyColumns, type: keyTypesOf.optional() },
+  { about: "Columns that are unique together, and their types: 'text' where none is said." },
+)
+const uniqueEntry: Schema<UniqueSpec> = into(
+  either('Columns, or columns with their types.', keyColumns, uniqueKeys),
+  (entry): UniqueSpec | Refused => {
+    const { by, type } = typeof entry === 'object' && 'by' in entry ? entry : { by: entry, type: undefined }
+    const columns = typeof by === 'string' ? [by] : by
+    const types = type === undefined ? columns.map(() => 'text' as const) : [type].flat()
+    if (types.length !== columns.length)
+      return new Refused(`has ${columns.length} columns and ${types.length} types`, 'Say a type for each.')
+    if (new Set(columns).size < columns.length) return new Refused('has a column twice', 'Name each once.')
+    return { columns, types }
+  },
+)
+
 const placedKeys = {
   by: keyColumns.optional(),
   on: whole('The only shard that has it.', 1, shardsMax).optional(),
   type: keyTypesOf.optional(),
   with: tableName.optional(),
+  unique: listOf('Columns that are unique over all shards.', uniqueEntry, uniqueMax, 1).optional(),
   ...ruleKeys,
 }
 
@@ -36,7 +57,6 @@ type TableKeys = TableSpec | 'everywhere' | 'round-robin'
 const placed: Schema<TableSpec> = into(
   strict(placedKeys, {
     about: 'A table whose rows live where their key says, or which one shard has.',
-    later: ['unique'],
     elsewhere: { key: "Did you mean 'by'?", column: "Did you mean 'by'?", on: 'Write { on: 1 } alone.' },
   }),
   (keys): TableSpec | Refused => {
@@ -51,19 +71,39 @@ const placed: Schema<TableSpec> = into(
     if (given !== null && given.length !== key.length)
       return new Refused(`has ${key.length} key columns and ${given.length} types`, 'Say a type for each.')
     if (new Set(key).size < key.length) return new Refused('has a key column twice', 'Name each once.')
+    const { unique = [] } = keys
+    const trouble = uniqueTrouble(unique, key)
+    if (trouble !== null) return trouble
+    const also = unique.length === 0 ? {} : { unique }
     if (keys.with !== undefined) {
       const own = [...ruleKeyNames, 'type' as const].find(name => keys[name] !== undefined)
       return own === undefined
-        ? { kind: 'sharded', key, types: [], with: fullName(keys.with), rule: null }
+        ? { kind: 'sharded', key, types: [], with: fullName(keys.with), rule: null, ...also }
         : new Refused(`has 'with' and '${own}', which the other table says`, `Leave out '${own}'.`)
     }
     const { strategy } = keys
     const fallback: KeyType = strategy === 'geo' ? 'text' : strategy === 'time' ? 'timestamptz' : 'bigint'
     const types = given ?? key.map(() => fallback)
     const rule = ruleOfKeys(keys, types)
-    return rule instanceof Refused ? rule : { kind: 'sharded', key, types, with: null, rule }
+    return rule instanceof Refused ? rule : { kind: 'sharded', key, types, with: null, rule, ...also }
   },
 )
+
+function uniqueTrouble(unique: readonly UniqueSpec[], key: readonly string[]): Refused | null {
+  const seen = new Set<string>()
+  for (const { columns } of unique) {
+    const said = columns.join("', '")
+    if (key.every(one => columns.includes(one)))
+      return new Refused(
+        `has '${said}', with the key in it, in 'unique'`,
+        'Leave it out: a unique constraint on each shard is enough where the key is part of it.',
+      )
+    const set = [...columns].sort().join()
+    if (seen.has(set)) return new Refused(`has '${said}' twice in 'unique'`, 'Leave one out.')
+    seen.add(set)
+  }
+  return null
+}
 
 const word = choice('The same rows on every shard, or rows without a key wherever there is room.', [
   'everywhere',
@@ -101,8 +141,15 @@ export const shards: Schema<CheckedShards> = into(shardsKeys, (keys): CheckedSha
   for (const [name, spec] of Object.entries(keys.tables)) {
     const full = fullName(name)
     if (tables[full] !== undefined) return new Refused(`has '${name}' twice`, 'Leave one out.')
+    if (full.startsWith(`${uniqueSchema}.`))
+      return new Refused(
+        `has '${name}', and the schema ${uniqueSchema} is Tenfold's`,
+        "Say 'unique' of a table.",
+      )
     tables[full] = typeof spec === 'string' ? { kind: spec } : spec
   }
+  const twice = sameLookups(tables)
+  if (twice !== null) return twice
   for (const [name, spec] of Object.entries(tables)) {
     const trouble = tableTrouble(name, spec, tables, keys.count)
     if (trouble !== null) return trouble
@@ -117,6 +164,20 @@ export const shards: Schema<CheckedShards> = into(shardsKeys, (keys): CheckedSha
   const [trouble] = mapTroubles(firstMap(checked))
   return trouble === undefined ? checked : new Refused(`has a table that can't be placed: ${trouble}`)
 })
+
+/** Names with `$` in them may be taken apart in two ways. */
+function sameLookups(tables: Readonly<Record<string, TableSpec>>): Refused | null {
+  const seen = new Map<string, string>()
+  for (const [name, spec] of Object.entries(tables))
+    for (const { columns } of spec.kind === 'sharded' ? (spec.unique ?? []) : []) {
+      const lookup = lookupOf(name, columns)
+      const other = seen.get(lookup)
+      if (other !== undefined)
+        return new Refused(`has '${name}' and '${other}', whose look-up tables would have one name`)
+      seen.set(lookup, name)
+    }
+  return null
+}
 
 function tableTrouble(
   name: string,

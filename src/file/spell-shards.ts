@@ -14,8 +14,9 @@ function spellTable(table: TableSpec): object | string {
   if (table.kind === 'on') return { on: table.shard + 1 }
   if (table.kind !== 'sharded') return table.kind
   const { key, types, rule } = table
-  if (table.with !== null) return { by: key, with: table.with }
-  return { by: key, type: types, ...(rule === null ? {} : spellRule(rule)) }
+  const unique = table.unique?.map(one => ({ by: one.columns, type: one.types }))
+  if (table.with !== null) return defined({ by: key, with: table.with, unique })
+  return defined({ by: key, type: types, unique, ...(rule === null ? {} : spellRule(rule)) })
 }
 
 function spellRule(rule: RuleSpec): object {

@@ -4,6 +4,7 @@
 import type { Family, KeyType, PlacementRule, ShardMap, TablePlace } from './contract.ts'
 import { canonicalKey, compareKeys } from './key.ts'
 import { ringSlots } from './ring.ts'
+import { lookupOf, type UniqueSpec } from './unique.ts'
 
 /** What a file says of a table. Shards are indexes. */
 export type TableSpec =
@@ -18,6 +19,8 @@ export type TableSpec =
       readonly with: string | null
       /** Null with `with`. */
       readonly rule: RuleSpec | null
+      /** Columns that are unique over all shards. */
+      readonly unique?: readonly UniqueSpec[]
     }
 
 /** `shards` and `slots`: not over all shards, not in as many slots as the file says of all. */
@@ -56,9 +59,21 @@ function placesOf(spec: ShardsSpec): Pick<ShardMap, 'families' | 'tables'> {
     else if (table.kind !== 'sharded') tables[name] = { kind: table.kind }
     else {
       const family = rootOf(spec, name)
-      tables[name] = { kind: 'sharded', family, key: table.key }
+      const { unique = [] } = table
+      const lists = unique.map(({ columns }) => columns)
+      tables[name] = {
+        kind: 'sharded',
+        family,
+        key: table.key,
+        ...(lists.length > 0 ? { unique: lists } : {}),
+      }
       if (family === name && table.rule !== null)
         families[name] = { types: table.types, rule: ruleOf(table.rule, spec) }
+      for (const { columns, types } of unique) {
+        const lookup = lookupOf(name, columns)
+        tables[lookup] = { kind: 'sharded', family: lookup, key: columns }
+        families[lookup] = { types, rule: ruleOf({ by: 'hash' }, spec) }
+      }
     }
   }
   return { families, tables }
@@ -142,9 +157,9 @@ export function mergeMap(map: ShardMap, spec: ShardsSpec): MapMerge {
   const families: Record<string, Family> = {}
   for (const [name, place] of Object.entries(fresh.tables)) {
     const before = map.tables[name]
-    if (before !== undefined && JSON.stringify(before) !== JSON.stringify(place))
+    if (before !== undefined && withoutUnique(before) !== withoutUnique(place))
       return { kind: 'refused', table: name, why: 'its rows are placed otherwise already' }
-    tables[name] = before ?? place
+    tables[name] = place
     if (place.kind !== 'sharded') continue
     const known = families[place.family] ?? keptFamily(map.families[place.family], map, kept)
     const wanted = fresh.families[place.family]
@@ -162,6 +177,11 @@ export function mergeMap(map: ShardMap, spec: ShardsSpec): MapMerge {
     JSON.stringify([map.shards, map.families, map.tables]) ===
     JSON.stringify([next.shards, next.families, next.tables])
   return same ? { kind: 'same' } : { kind: 'changed', map: next }
+}
+
+/** Columns become unique, or are no more, where their rows lie. */
+function withoutUnique(place: TablePlace): string {
+  return JSON.stringify(place, (name, value) => (name === 'unique' ? undefined : value))
 }
 
 /** Slots may have moved; everything else of a rule is as the file says. */

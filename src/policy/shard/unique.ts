@@ -1,0 +1,69 @@
+// Columns that are unique over all shards, and the look-up tables that keep them so: each is a sharded table of its own, by a hash
+// of these columns, in the schema `tenfold_unique`. A row there names the key of the row that has the values, not its shard.
+
+import type { KeyType, ShardMap } from './contract.ts'
+
+/** What a file says of a table. */
+export interface UniqueSpec {
+  readonly columns: readonly string[]
+  readonly types: readonly KeyType[]
+}
+
+export interface UniqueColumns {
+  /** `schema.table`. */
+  readonly table: string
+  readonly columns: readonly string[]
+  readonly types: readonly KeyType[]
+  /** The table's sharding key. */
+  readonly key: readonly string[]
+  readonly keyTypes: readonly KeyType[]
+  /** `tenfold_unique.name`: table and family of the map. */
+  readonly lookup: string
+}
+
+export const uniqueSchema = 'tenfold_unique'
+/** Triggers and functions have names made of it. */
+const nameMax = 46
+
+/** `tenfold_unique.public$customers$email`. A long one ends in a hash of the whole. */
+export function lookupOf(table: string, columns: readonly string[]): string {
+  const whole = [...table.split('.'), ...columns].join('$')
+  if (whole.length <= nameMax) return `${uniqueSchema}.${whole}`
+  return `${uniqueSchema}.${whole.slice(0, nameMax - 9)}$${hash(whole)}`
+}
+
+/** FNV-1a, 32 bits. */
+function hash(text: string): string {
+  let value = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193)
+  return (value >>> 0).toString(16).padStart(8, '0')
+}
+
+/** By table. */
+export function uniquesOf(map: ShardMap): ReadonlyMap<string, readonly UniqueColumns[]> {
+  const found = new Map<string, readonly UniqueColumns[]>()
+  for (const [table, place] of Object.entries(map.tables)) {
+    if (place.kind !== 'sharded' || place.unique === undefined) continue
+    const { key, family, unique } = place
+    found.set(
+      table,
+      unique.map(columns => {
+        const lookup = lookupOf(table, columns)
+        return {
+          table,
+          columns,
+          types: map.families[lookup]?.types ?? [],
+          key,
+          keyTypes: map.families[family]?.types ?? [],
+          lookup,
+        }
+      }),
+    )
+  }
+  return found
+}
+
+/** A look-up table, which nobody but Tenfold writes. */
+export function isLookup(table: string): boolean {
+  return table.startsWith(`${uniqueSchema}.`)
+}
