@@ -6,6 +6,7 @@ import { Client } from 'pg'
 import { halvesTrigger } from '../../policy/split-columns/names.ts'
 import { configOf, type LinkTarget } from '../reads/link.ts'
 import type { CatalogueColumn, CatalogueTable, ShardedCatalogue } from '../sql/shards/contract.ts'
+import { uniqueTriggerPrefix } from './schema/unique.ts'
 
 const statementTimeoutMs = 30_000
 /** Beyond them nothing is planned: refused as a whole. */
@@ -15,7 +16,7 @@ const columnsMax = 500_000
 const definitionCharactersMax = 65_536
 
 const ours =
-  "nspname !~ '^pg_(temp|toast)' AND nspname NOT IN ('pg_catalog', 'information_schema', 'tenfold', 'tenfold_sequences')"
+  "nspname !~ '^pg_(temp|toast)' AND nspname NOT IN ('pg_catalog', 'information_schema', 'tenfold', 'tenfold_sequences', 'tenfold_unique')"
 
 /** The view of a table that was split by columns: on each shard it does what the table did, with its own rows. */
 const isHalved = `relkind = 'v' AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = '${halvesTrigger}')`
@@ -25,7 +26,7 @@ SELECT c.oid, nspname, relname, CASE WHEN ${isHalved} THEN 'r' ELSE relkind END,
   CASE WHEN relkind = 'v' AND NOT (${isHalved}) AND length(pg_get_viewdef(c.oid)) <= ${definitionCharactersMax} THEN pg_get_viewdef(c.oid) END,
   EXISTS (SELECT FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f'
     AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))),
-  EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal)
+  EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND NOT starts_with(tgname, '${uniqueTriggerPrefix}'))
     OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid AND rulename <> '_RETURN')
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace AND ${ours}
 WHERE relkind IN ('r', 'p', 'v', 'm', 'f') LIMIT ${relationsMax + 1}`

@@ -14,6 +14,7 @@ import { gatherLimits, runAcross } from './gather/index.ts'
 import { routerCommand, runSetting, tenfoldCommand } from './session-commands.ts'
 import { StatementFailed, tagOf } from './statement-failed.ts'
 import type { TextStatement } from './texts.ts'
+import { keepUnique } from './unique.ts'
 
 const cursorsMax = 10_000
 
@@ -35,7 +36,11 @@ export async function execute(given: Execution): Promise<string> {
   const one = await lookedUp(given)
   if (client.dryRun) return dryRun(one, targets(one, plan))
   if (plan.kind === 'session' || info.settings.length > 0 || info.prepared !== null) return runSetting(one)
-  return byPlan(one, plan)
+  if (statement.notes !== true) return byPlan(one, plan)
+  await client.transaction.begin()
+  const tag = await byPlan(one, plan)
+  await keepUnique(client)
+  return tag
 }
 
 /** Where a directory has the keys of the statement, if any family has one. */
@@ -130,6 +135,7 @@ async function ddl(one: Execution): Promise<string> {
     const end = simple ? await seat.query(request.sql, sink) : await seat.run(request, sink)
     const said = tagOf(end)
     if (shard === 0) tag = said
+    if (routing.uniques.size > 0) tagOf(await seat.command('SELECT tenfold.unique_attach()'))
   }
   client.tablesChanged = true
   return tag

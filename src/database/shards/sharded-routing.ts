@@ -6,6 +6,7 @@ import { ShardHeatCounters } from '../../policy/shard/heat.ts'
 import type { HeatReport } from '../../policy/shard/heat-contract.ts'
 import { compilePlacement, type IntegerPlacer, type Placement } from '../../policy/shard/placement.ts'
 import { regionsOf } from '../../policy/shard/regions.ts'
+import { type UniqueColumns, uniqueSchema, uniquesOf } from '../../policy/shard/unique.ts'
 import { placeOf } from '../feed/index.ts'
 import type { LinkTarget } from '../reads/link.ts'
 import type { DatabaseRouting, RouterContext } from '../router/database-routing.ts'
@@ -53,6 +54,8 @@ export class ShardedRouting implements PlaceRules {
   readonly directory: Directory
   /** Of clients, with the shard that is near. */
   regions: ReadonlyMap<string, number>
+  /** Columns that are unique over all shards, by the name of their look-up table in its schema. */
+  uniques: ReadonlyMap<string, UniqueColumns>
   readonly #primaries: Primaries
   #closed = false
 
@@ -72,6 +75,7 @@ export class ShardedRouting implements PlaceRules {
     this.#primaries = new Primaries(() => this.#allPrimaries())
     this.directory = new Directory(map, (shard, sql, timeoutMs) => this.#primaries.ask(shard, sql, timeoutMs))
     this.regions = regionsOf(map)
+    this.uniques = uniquesByName(map)
     this.#placement = compilePlacement(map, this.directory.lookup)
     this.#planner = createShardPlanner({ map, catalogue: nothingKnown })
     this.#planner.learn(map, nothingKnown, this.moving)
@@ -82,7 +86,7 @@ export class ShardedRouting implements PlaceRules {
       systemId: shardsOf(spec).systemId,
       shards: () => this.#allPrimaries(),
       underWay: commit => this.commits.has(commit),
-      clients: () => [...this.sessions].filter(one => one.inTransaction).map(one => one.waiting),
+      clients: () => [...this.sessions].filter(one => one.busy).map(one => one.waiting),
       tell: text => context.tell(this.name, text),
     })
   }
@@ -169,6 +173,7 @@ export class ShardedRouting implements PlaceRules {
       this.map = map
       this.directory.use(map)
       this.regions = regionsOf(map)
+      this.uniques = uniquesByName(map)
       this.#placement = compilePlacement(map, this.directory.lookup)
       this.heat.use(map)
       this.#plan()
@@ -325,6 +330,11 @@ export class ShardedRouting implements PlaceRules {
     this.#waiters = []
     for (const resolve of waiters) resolve()
   }
+}
+
+function uniquesByName(map: ShardMap): ReadonlyMap<string, UniqueColumns> {
+  const all = [...uniquesOf(map).values()].flat()
+  return new Map(all.map(one => [one.lookup.slice(uniqueSchema.length + 1), one]))
 }
 
 function shardsOf(spec: RoutedDatabase): RoutedShards {

@@ -108,7 +108,8 @@ export class TextBook {
       info.command === null &&
       info.prepared === null &&
       info.copy === null &&
-      !isTenfoldSetting(planned.text)
+      !isTenfoldSetting(planned.text) &&
+      planned.notes !== true
     return {
       ...planned,
       info,

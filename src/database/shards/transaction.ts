@@ -6,7 +6,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { ShardMap } from '../../policy/shard/contract.ts'
-import { type CommitWay, commitAll } from './commit.ts'
+import { CommitGate, type CommitWay, commitAll } from './commit.ts'
 import type { ShardSeats } from './contract.ts'
 import { TransactionJournal } from './journal.ts'
 import type { Seat } from './seat.ts'
@@ -34,11 +34,15 @@ export class ShardTransaction implements ShardSeats {
   readonly #of: TransactionOf
   readonly #members = new Map<number, Member>()
   readonly #joining = new Map<number, Promise<Seat>>()
+  /** Since they were asked for last. */
+  readonly #written = new Set<number>()
   kind: 'none' | 'implicit' | 'block' = 'none'
   /** An error came: only its end is awaited. */
   failed = false
   /** Commits are under way that nobody may interrupt. */
   committing = false
+  /** While a commit in two phases is under way. */
+  twoPhases: { readonly name: string; readonly gate: CommitGate } | null = null
   #begin = plainBegin
 
   constructor(of: TransactionOf) {
@@ -137,7 +141,16 @@ export class ShardTransaction implements ShardSeats {
 
   wroteOn(shard: number): void {
     const member = this.#members.get(shard)
-    if (member !== undefined) member.wrote = true
+    if (member === undefined) return
+    member.wrote = true
+    this.#written.add(shard)
+  }
+
+  /** Shards that have written since the last call. */
+  takeWritten(): readonly number[] {
+    const shards = [...this.#written]
+    this.#written.clear()
+    return shards
   }
 
   // --- for the session ----------------------------------------------------------------------------------------
@@ -167,6 +180,7 @@ export class ShardTransaction implements ShardSeats {
     const members = [...this.#members.values()]
     this.committing = true
     const commits = this.#of.commits()
+    const gate = new CommitGate()
     let name = ''
     try {
       return await commitAll({
@@ -175,11 +189,14 @@ export class ShardTransaction implements ShardSeats {
         gid: decider => {
           name = `tenfold:${this.#of.systemId()}:${decider.id}:${randomUUID()}`
           commits.add(name)
+          this.twoPhases = { name, gate }
           return name
         },
+        gate,
       })
     } finally {
       commits.delete(name)
+      this.twoPhases = null
       this.committing = false
       this.#ended()
     }
@@ -187,8 +204,9 @@ export class ShardTransaction implements ShardSeats {
 
   /** A seat that is gone has rolled back by that. */
   async rollback(): Promise<void> {
-    const { members } = this
+    // Who joins meanwhile is a member then.
     await Promise.allSettled([...this.#joining.values()])
+    const { members } = this
     await Promise.allSettled(members.map(seat => undo(seat, 'ROLLBACK')))
     this.#ended()
   }
@@ -199,6 +217,7 @@ export class ShardTransaction implements ShardSeats {
     this.kind = 'none'
     this.failed = false
     this.#members.clear()
+    this.#written.clear()
     this.journal.clear()
     this.#begin = plainBegin
     if (settings && said !== undefined) this.#of.seats.share(said)

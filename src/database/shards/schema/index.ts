@@ -7,6 +7,8 @@ import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { shardFailures } from '../failures.ts'
 import { hashStatements } from './hashes.ts'
 import { lockSpace, numberStatements, shardNumberMax } from './numbers.ts'
+import { uniqueStatements } from './unique.ts'
+import { waitingStatements } from './waiting.ts'
 
 export {
   abortDecisionSql,
@@ -16,9 +18,10 @@ export {
   type PreparedName,
   preparedName,
 } from './decisions.ts'
+export { tellWaitingSql, type WaitingRow, waitingSql } from './waiting.ts'
 
 /** Counted up by each change of what is below. */
-export const shardSchemaVersion = 1
+export const shardSchemaVersion = 2
 
 /** Rows of the last statement, as texts; by the superuser, as simple queries on one connection. */
 export type AskShard = (sql: string) => Promise<readonly (readonly (string | null)[])[]>
@@ -83,9 +86,11 @@ export async function installShardSchema({ ask, shard, map }: ShardSchemaOptions
       operatorsPath,
       'CREATE TABLE IF NOT EXISTS tenfold.installed (one boolean PRIMARY KEY DEFAULT true CHECK (one), version integer NOT NULL, shard text NOT NULL)',
       ...decisionStatements,
+      ...waitingStatements,
       ...mapStatements,
       ...hashStatements,
       ...numberStatements(number),
+      ...uniqueStatements(map),
       `INSERT INTO tenfold.installed (version, shard) VALUES (${shardSchemaVersion}, '${shard}')
         ON CONFLICT (one) DO UPDATE SET version = excluded.version, shard = excluded.shard
         WHERE (installed.version, installed.shard) IS DISTINCT FROM (excluded.version, excluded.shard)`,
@@ -108,7 +113,7 @@ function mapSql(map: ShardMap): string {
 /** Functions here run as the superuser: nobody else may own where they are. */
 async function check(ask: AskShard, shard: string): Promise<void> {
   const owners = await ask(
-    `SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname IN ('tenfold', 'tenfold_sequences')
+    `SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname IN ('tenfold', 'tenfold_sequences', 'tenfold_unique')
       AND nspowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)`,
   )
   const [foreign] = owners

@@ -340,6 +340,9 @@ function uniqueTrouble(columns: readonly string[], ref: TableRef): ShardPlan | n
   if (ref.place.kind === 'everywhere' || ref.place.kind === 'on') return null
   const key = ref.place.kind === 'sharded' ? ref.place.key : []
   if (key.length > 0 && key.every(column => columns.includes(column))) return null
+  const kept = ref.place.kind === 'sharded' ? (ref.place.unique ?? []) : []
+  const named = [...columns].sort().join()
+  if (kept.some(one => [...one].sort().join() === named)) return null
   const said = key.length === 0 ? 'has no key' : `has the key '${key.join("', '")}'`
   return refuse(
     'shard-unique',

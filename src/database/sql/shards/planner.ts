@@ -13,12 +13,15 @@ import { refuse } from './refusals.ts'
 import { tokenEnd } from './scan.ts'
 import { Surveyor } from './scope.ts'
 import { selectPlan } from './select.ts'
+import { hasUnique, notesUnique } from './unique.ts'
 import { writePlan } from './writes.ts'
 
 export interface PlannedStatement {
   /** The statement's own piece of the text, without comments. */
   readonly text: string
   readonly plan: ShardPlan
+  /** It may change columns that are unique over all shards: what their triggers noted has to be taken. */
+  readonly notes?: true
 }
 
 export interface PlanSession {
@@ -42,6 +45,9 @@ const nothing: ShardedCatalogue = { tables: new Map(), calm: new Set() }
 const textCharsMax = 1_000_000
 const textsMax = 5_000
 const charsMax = 8_000_000
+
+/** Of the schema `tenfold`, and look-up tables: whoever called them would undo what they keep. */
+const ownNames = /\btenfold_unique\b|\btenfold"?\s*\.\s*"?unique_/i
 
 /** The parser must have been loaded (`loadParser`). */
 export function createShardPlanner(options: { map: ShardMap; catalogue?: ShardedCatalogue }): ShardPlanner {
@@ -92,6 +98,8 @@ function planned(
     return [{ text, plan: refuse('shard-statement', `The text is longer than ${textCharsMax} characters.`) }]
   const clean = withoutComments(text)
   if (clean.trim() === '') return []
+  if (ownNames.test(clean))
+    return [{ text, plan: refuse('shard-statement', "What keeps columns unique is Tenfold's own.") }]
   let statements: readonly Tree[]
   try {
     statements = list(parseSync(clean) as unknown as Tree, 'stmts')
@@ -104,6 +112,7 @@ function planned(
     return [{ text, plan }]
   }
   const bytes = Buffer.from(clean)
+  const unique = hasUnique(map)
   return statements.map(statement => {
     const from = number(statement, 'stmt_location')
     const length = number(statement, 'stmt_len')
@@ -113,9 +122,10 @@ function planned(
     const whole = length === 0 && from === 0 ? own.replace(/;\s*$/, '') : own
     const node = field(tree, 'stmt') ?? {}
     const plan = planOf(node, whole, session, map, catalogue)
-    if (moves.size === 0) return { text: whole, plan }
     const context = { map, catalogue, searchPath: session.searchPath }
-    return { text: whole, plan: filteredPlan(plan, opened(node)[0], whole, context, moves) }
+    const notes = unique && notesUnique(...opened(node), plan, context) ? { notes: true as const } : {}
+    if (moves.size === 0) return { text: whole, plan, ...notes }
+    return { text: whole, plan: filteredPlan(plan, opened(node)[0], whole, context, moves), ...notes }
   })
 }
 

@@ -23,6 +23,7 @@ export type ShardRefusalCode =
   | 'shard-row-lock'
   | 'shard-view'
   | 'shard-unique'
+  | 'shard-conflict'
   | 'shard-foreign-key'
   | 'shard-rename'
   | 'shard-temporary'
@@ -56,7 +57,14 @@ const kinds: Readonly<Record<ShardRefusalCode, readonly [state: string, hint: st
   'shard-sequence': [notSupported, 'Use tenfold.next_id(), which is unique over all shards.'],
   'shard-row-lock': [notSupported, 'Name a key, so that one shard locks the rows.'],
   'shard-view': [notSupported, "Query the view's tables."],
-  'shard-unique': [notSupported, 'Put the key into the unique columns.'],
+  'shard-unique': [
+    notSupported,
+    "Put the key into the unique columns, or name these in the file's `unique` of the table.",
+  ],
+  'shard-conflict': [
+    notSupported,
+    'Name columns with the key in them in ON CONFLICT, or insert and catch the unique violation (23505).',
+  ],
   'shard-foreign-key': [
     notSupported,
     "Reference a table of the same family, its key included, or one that is 'everywhere'.",

@@ -11,6 +11,7 @@ import { refusal, refuse } from './refusals.ts'
 import { splitValues } from './scan.ts'
 import { columnOf, conjuncts, type Survey, type SurveyContext, Surveyor, type TableRef } from './scope.ts'
 import { quoted } from './select.ts'
+import { conflictTrouble } from './unique.ts'
 
 export interface WriteContext extends SurveyContext {
   readonly allowBroadcast: boolean
@@ -105,6 +106,8 @@ function insertPlan(
 ): ShardPlan {
   const { map } = context
   const { place } = target
+  const conflict = conflictTrouble(statement, target)
+  if (conflict !== null) return conflict
   const named = list(statement, 'cols').map(one => text(field(one, 'ResTarget'), 'name'))
   const columns = named.length > 0 ? named : target.columns?.columns.map(one => one.name)
   if (columns === undefined)
