@@ -3,12 +3,15 @@
 
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
+import fc from 'fast-check'
 import pg from 'pg'
-import postgres from 'postgres'
 import { createRouter, type Router } from '../../src/database/router/router.ts'
 import { Session } from '../../src/database/servers/session.ts'
 import { installShardSchema } from '../../src/database/shards/schema/index.ts'
 import { firstMap } from '../../src/policy/shard/map.ts'
+import { bytesFrame } from '../../src/wire/postgres/compose.ts'
+import { copyDoneMessage, frontend, queryMessage, readReport } from '../../src/wire/postgres/index.ts'
+import { type PeerMessage, PostgresPeer } from '../tools/postgres-peer.ts'
 import { type PostgresServer, startPostgres } from '../tools/postgres-server.ts'
 import { databaseOf } from '../tools/router-harness.ts'
 
@@ -72,7 +75,12 @@ let router: Router
 let sharded: pg.Client
 let other: pg.Client
 let plain: pg.Client
-let urls: { readonly sharded: string; readonly plain: string }
+
+interface Place {
+  readonly port: number
+  readonly database: string
+}
+let places: { readonly sharded: Place; readonly plain: Place }
 
 const asText = { getTypeParser: () => (value: string) => value } as never
 
@@ -105,10 +113,13 @@ before(async () => {
   const whole = { ...databaseOf({ servers: [] }), primary: null, shards: { map, groups, systemId: 'test' } }
   router = await createRouter({ snapshot: { format: 1, version: 1, databases: [whole] }, tell: () => {} })
   const url = `postgres://app:secret@127.0.0.1:${router.portOf('main')}/app`
-  urls = { sharded: url, plain: `postgres://app:secret@127.0.0.1:${first.port}/plain` }
-  sharded = await clientOf(urls.sharded)
-  other = await clientOf(urls.sharded)
-  plain = await clientOf(urls.plain)
+  places = {
+    sharded: { port: Number(router.portOf('main')), database: 'app' },
+    plain: { port: first.port, database: 'plain' },
+  }
+  sharded = await clientOf(url)
+  other = await clientOf(url)
+  plain = await clientOf(`postgres://app:secret@127.0.0.1:${first.port}/plain`)
   for (const client of [sharded, plain]) for (const table of tables) await client.query(table)
 })
 
@@ -164,7 +175,11 @@ async function kept(): Promise<void> {
     ['SELECT code, id FROM public.parts', 'public$parts$code'],
   ] as const
   for (const [rows, lookup] of pairs)
-    assert.deepEqual(await shardRows(`SELECT * FROM tenfold_unique."${lookup}"`), await shardRows(rows), lookup)
+    assert.deepEqual(
+      await shardRows(`SELECT * FROM tenfold_unique."${lookup}"`),
+      await shardRows(rows),
+      lookup,
+    )
   assert.deepEqual(await shardRows('SELECT lookup FROM tenfold.unique_changes'), [])
   assert.deepEqual(await shardRows('SELECT xact FROM tenfold.unique_unread'), [])
   for (const table of ['customers', 'cards', 'parts'])
@@ -199,7 +214,9 @@ test('what is there on another shard is refused as one PostgreSQL refuses it, by
   await both(`UPDATE parts SET id = 202, code = 'e' WHERE id = 2`)
   await both(`INSERT INTO parts VALUES (5, 'b'), (6, 'a')`)
   await both(`INSERT INTO customers (id, email) VALUES (112, 'a'), (113, 'b'), (114, 'a')`)
-  await both(`INSERT INTO customers (id, email) VALUES (5, 'x') ON CONFLICT (id) DO UPDATE SET email = 'mail5b'`)
+  await both(
+    `INSERT INTO customers (id, email) VALUES (5, 'x') ON CONFLICT (id) DO UPDATE SET email = 'mail5b'`,
+  )
   await both(`INSERT INTO customers (id, email) VALUES (5, 'mail7') ON CONFLICT (id) DO NOTHING`)
   await both(
     `MERGE INTO customers c USING (VALUES (115, 'merged')) AS v (id, email) ON c.id = v.id AND c.id = 115
@@ -240,27 +257,35 @@ test('cascades, COPY, TRUNCATE, and a table that is dropped and made again', asy
   await both(`DELETE FROM customers WHERE id = 7`)
   await both(`INSERT INTO cards VALUES (11, '${card(7)}')`)
   await kept()
-  const copy = async (url: string, rows: readonly string[]): Promise<string> => {
-    const sql = postgres(url, { max: 1 })
+  const copy = async ({ port, database }: Place, rows: readonly string[]): Promise<string> => {
+    const peer = await PostgresPeer.logIn({
+      host: '127.0.0.1',
+      port,
+      database,
+      user: 'app',
+      password: 'secret',
+    })
     try {
-      const into = await sql`COPY customers (id, email) FROM STDIN`.writable()
-      const end = new Promise<string>(resolve => {
-        into.on('error', (error: postgres.PostgresError) => resolve(`${error.code} ${error.message}`))
-        into.on('finish', () => resolve('copied'))
-      })
-      into.end(rows.map(row => `${row}\n`).join(''))
-      return await end
+      peer.write(queryMessage('COPY customers (id, email) FROM STDIN'))
+      assert.equal((await peer.next())?.type, 'G')
+      const data = rows.map(row => bytesFrame(frontend.copyData, Buffer.from(`${row}\n`)))
+      peer.write(...data, copyDoneMessage)
+      const [first] = await peer.until('Z')
+      const { type, payload } = first as PeerMessage
+      if (type !== 'E') return `${type}${payload.toString().replace(/\0/g, '')}`
+      const report = readReport(payload, 0, payload.length)
+      return `${report?.code} ${report?.message}`
     } finally {
-      await sql.end()
+      peer.close()
     }
   }
   const rows = Array.from({ length: 2_500 }, (_, n) => `${1_000 + n}\tcopied${n}`)
-  assert.equal(await copy(urls.sharded, rows), 'copied')
-  assert.equal(await copy(urls.plain, rows), 'copied')
+  assert.equal(await copy(places.sharded, rows), 'CCOPY 2500')
+  assert.equal(await copy(places.plain, rows), 'CCOPY 2500')
   const again = ['9000\tcopied3', '9001\tother']
-  const told = await copy(urls.sharded, again)
+  const told = await copy(places.sharded, again)
   assert.match(told, /23505 .*"customers_email_key"/)
-  assert.equal(told, await copy(urls.plain, again))
+  assert.equal(told, await copy(places.plain, again))
   await kept()
   await sharded.query('SET tenfold.allow_broadcast = on')
   // All at once, more than one part: what goes on one shard comes on another.
@@ -334,7 +359,10 @@ test('what can not be kept is refused, and what comes past the router fails', as
     await refused('CREATE TABLE spares (id bigint PRIMARY KEY, code text, name text UNIQUE)'),
     '0A000 shard-unique',
   )
-  assert.equal(await refused('ALTER TABLE customers DROP CONSTRAINT customers_email_key'), '0A000 shard-unique')
+  assert.equal(
+    await refused('ALTER TABLE customers DROP CONSTRAINT customers_email_key'),
+    '0A000 shard-unique',
+  )
   await both('CREATE TABLE spares (id bigint PRIMARY KEY, code text UNIQUE)')
   await both(`INSERT INTO spares VALUES (1, 'a'), (2, 'a')`)
   await sharded.query('BEGIN')
@@ -356,7 +384,9 @@ test('what can not be kept is refused, and what comes past the router fails', as
   await first.query('ROLLBACK', 20_000)
   // Columns that are not unique are anybody's.
   await first.query(`UPDATE public.customers SET seen = 5 WHERE id = 1`, 20_000)
-  await plain.query(`UPDATE customers SET seen = (${await sharded.query('SELECT seen FROM customers WHERE id = 1').then(({ rows }) => rows[0]?.seen)}) WHERE id = 1`)
+  await plain.query(
+    `UPDATE customers SET seen = (${await sharded.query('SELECT seen FROM customers WHERE id = 1').then(({ rows }) => rows[0]?.seen)}) WHERE id = 1`,
+  )
   await kept()
 })
 
@@ -365,4 +395,65 @@ test('EXPLAIN ANALYZE of a statement that writes keeps them as well', async () =
   await plain.query(`INSERT INTO customers (id, email) VALUES (950, 'explained')`)
   await both(`INSERT INTO customers (id, email) VALUES (951, 'explained')`)
   await kept()
+})
+
+test('random statements and transactions leave what one PostgreSQL leaves', async () => {
+  for (const client of [sharded, plain]) await client.query('DELETE FROM customers')
+  const id = fc.integer({ min: 1, max: 12 })
+  const value = fc.option(fc.constantFrom('a', 'b', 'c', 'd', "it's", '\\x', '"q"'), { nil: null, freq: 8 })
+  const text = (one: string | null): string => (one === null ? 'NULL' : `'${one.replaceAll("'", "''")}'`)
+  const row = fc
+    .tuple(id, value, fc.integer({ min: 1, max: 2 }), value)
+    .map(([key, email, tenant, slug]) => `(${key}, ${text(email)}, ${tenant}, ${text(slug)})`)
+  const statement = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc
+        .array(row, { minLength: 1, maxLength: 3 })
+        .map(rows => `INSERT INTO customers (id, email, tenant, slug) VALUES ${rows.join(', ')}`),
+    },
+    {
+      weight: 3,
+      arbitrary: fc
+        .tuple(id, value)
+        .map(
+          ([key, email]) => `UPDATE customers SET email = ${text(email)} WHERE id = ${key} RETURNING email`,
+        ),
+    },
+    {
+      weight: 2,
+      arbitrary: fc
+        .tuple(id, value)
+        .map(([key, slug]) => `UPDATE customers SET slug = ${text(slug)}, seen = seen + 1 WHERE id = ${key}`),
+    },
+    { weight: 2, arbitrary: id.map(key => `DELETE FROM customers WHERE id = ${key}`) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(id, value)
+        .map(
+          ([key, email]) =>
+            `INSERT INTO customers (id, email) VALUES (${key}, ${text(email)}) ON CONFLICT (id) DO UPDATE SET email = excluded.email`,
+        ),
+    },
+    { weight: 1, arbitrary: fc.constantFrom('SAVEPOINT s', 'ROLLBACK TO s') },
+  )
+  const script = fc.tuple(
+    fc.constantFrom('', 'COMMIT', 'ROLLBACK'),
+    fc.array(statement, { minLength: 1, maxLength: 8 }),
+  )
+  await fc.assert(
+    fc.asyncProperty(script, async ([end, statements]) => {
+      if (end !== '') await both('BEGIN')
+      for (const one of statements) {
+        const [ours, theirs] = [await said(sharded, one), await said(plain, one)]
+        // Which of several is told first is not said.
+        const same = ours.code === '23505' && theirs.code === '23505'
+        if (!same) assert.deepEqual(ours, theirs, one)
+      }
+      if (end !== '') await both(end)
+      await kept()
+    }),
+    { numRuns: 40, endOnFailure: true },
+  )
 })
