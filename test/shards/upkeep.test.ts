@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { createRouter, type Router } from '../../src/database/router/router.ts'
 import { Session } from '../../src/database/servers/session.ts'
@@ -22,7 +23,7 @@ const map: ShardMap = {
         by: 'list',
         lists: [
           { values: ['1'], shard: 0 },
-          { values: ['2'], shard: 1 },
+          { values: ['2', '12', '32', '34'], shard: 1 },
         ],
         otherwise: 0,
       },
@@ -35,10 +36,14 @@ const endings: (() => Promise<void> | void)[] = []
 const told: string[] = []
 let operators: readonly Session[]
 let router: Router
+/** Another process of the system has it; nobody knows of the other's clients. */
+let spare: Router
 
 before(async () => {
   const scope = { after: (end: unknown) => void endings.push(end as () => void) } as never
-  const servers: readonly PostgresServer[] = await Promise.all(ids.map(() => startPostgres(scope)))
+  const servers: readonly PostgresServer[] = await Promise.all(
+    ids.map(() => startPostgres(scope, { settings: { max_prepared_transactions: '20' } })),
+  )
   operators = servers.map(
     ({ host, port }) =>
       new Session(() => ({ host, port, database: 'app', user: 'tenfold', password: 'secret' })),
@@ -46,7 +51,7 @@ before(async () => {
   for (const [at, operator] of operators.entries()) {
     await installShardSchema({ ask: sql => operator.query(sql, 20_000), shard: ids[at] as string, map })
     await operator.query(
-      `CREATE TABLE public.accounts (id bigint PRIMARY KEY, balance int NOT NULL);
+      `CREATE TABLE public.accounts (id bigint PRIMARY KEY, balance int NOT NULL, tag int UNIQUE DEFERRABLE INITIALLY DEFERRED);
        ALTER TABLE public.accounts OWNER TO app; INSERT INTO public.accounts VALUES (${at + 1}, 100)`,
       20_000,
     )
@@ -56,23 +61,37 @@ before(async () => {
     name: `main.${ids[at]}`,
   }))
   const whole = { ...databaseOf({ servers: [] }), primary: null, shards: { map, groups, systemId: 'test' } }
-  router = await createRouter({
-    snapshot: { format: 1, version: 1, databases: [whole] },
-    tell: (subject, text) => told.push(`${subject}: ${text}`),
-  })
+  const routerOf = () =>
+    createRouter({
+      snapshot: { format: 1, version: 1, databases: [whole] },
+      tell: (subject, text) => told.push(`${subject}: ${text}`),
+    })
+  router = await routerOf()
+  spare = await routerOf()
 })
 
 test.after(async () => {
   router.close()
+  spare.close()
   for (const operator of operators) operator.close()
   for (const end of endings.reverse()) await end()
 })
 
-async function client(t: { after(end: () => Promise<void>): void }): Promise<pg.Client> {
-  const made = new pg.Client(`postgres://app:secret@127.0.0.1:${router.portOf('main')}/app`)
+async function client(t: { after(end: () => Promise<void>): void }, by = router): Promise<pg.Client> {
+  const made = new pg.Client(`postgres://app:secret@127.0.0.1:${by.portOf('main')}/app`)
   await made.connect()
   t.after(() => made.end())
   return made
+}
+
+/** Somebody waits for a lock there. */
+async function untilLocked(operator: Session): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    const [row] = await operator.query('SELECT count(*) FROM pg_locks WHERE NOT granted', 5_000)
+    if (row?.[0] !== '0') return
+    await sleep(50)
+  }
+  assert.fail('nobody waits')
 }
 
 const take = (id: number): string => `UPDATE accounts SET balance = balance + 1 WHERE id = ${id}`
@@ -101,6 +120,65 @@ test('trap: deadlocks over shards: one client gets 40P01, the other one goes on'
   assert.match(told.join(), /2 clients waited for each other over shards/)
 })
 
+/** How each ended; who is refused rolls back, and the others go on. */
+async function endsOf(clients: readonly pg.Client[], work: readonly Promise<unknown>[]): Promise<string[]> {
+  return Promise.all(
+    work.map((one, at) =>
+      one.then(
+        () => 'done',
+        async error => {
+          await clients[at]?.query('ROLLBACK')
+          return code(error)
+        },
+      ),
+    ),
+  )
+}
+
+test('trap: deadlocks over shards of clients of two routers: one gets 40P01, the other one goes on', async t => {
+  const clients = [await client(t), await client(t, spare)] as const
+  const [one, other] = clients
+  for (const db of clients) await db.query('BEGIN')
+  await one.query(take(1))
+  await other.query(take(2))
+  const ends = await endsOf(clients, [one.query(take(2)), other.query(take(1))])
+  assert.deepEqual(ends, ['done', '40P01'])
+  await one.query('COMMIT')
+})
+
+test('trap: deadlocks over shards with a statement outside of transactions', async t => {
+  const clients = [await client(t), await client(t, spare)] as const
+  const [one, other] = clients
+  await one.query('INSERT INTO accounts VALUES (11, 0)')
+  await one.query('BEGIN')
+  await one.query(take(2))
+  await other.query('SET tenfold.allow_broadcast TO on')
+  // Has the other shard's rows, and waits.
+  const broadcast = other.query('UPDATE accounts SET balance = balance + 1 WHERE balance >= 0')
+  await untilLocked(operators[1] as Session)
+  const ends = await endsOf(clients, [one.query(take(11)), broadcast])
+  assert.deepEqual(ends, ['done', '40P01'])
+  await one.query('COMMIT')
+})
+
+test('trap: deadlocks over shards of two commits that wait for each other: one is given up, whole', async t => {
+  const clients = [await client(t), await client(t, spare)] as const
+  const [one, other] = clients
+  for (const db of clients) await db.query('BEGIN')
+  // A deferred check waits only at the commit; each has another shard first, that decides.
+  await one.query('INSERT INTO accounts VALUES (31, 0, 7)')
+  await other.query('INSERT INTO accounts VALUES (34, 0, 8)')
+  await one.query('INSERT INTO accounts VALUES (32, 0, 8)')
+  await other.query('INSERT INTO accounts VALUES (33, 0, 7)')
+  const ends = await endsOf(clients, [one.query('COMMIT'), other.query('COMMIT')])
+  assert.deepEqual(ends, ['done', '40P01'])
+  const rows = await Promise.all(
+    operators.map(db => db.query('SELECT id FROM public.accounts WHERE tag IS NOT NULL', 5_000)),
+  )
+  assert.deepEqual(rows, [[['31']], [['32']]])
+  for (const db of operators) assert.deepEqual(await db.query('SELECT gid FROM pg_prepared_xacts', 5_000), [])
+})
+
 test('a router ends what a dead coordinator left, by its decision', async () => {
   const commit = (end: string): string => `tenfold:test:1:0b54c2a4-8d3c-4c56-9a55-2d3a5d1f0a${end}`
   const [first, second] = operators as [Session, Session]
@@ -125,15 +203,20 @@ test('a router ends what a dead coordinator left, by its decision', async () => 
   } finally {
     clearInterval(look)
   }
-  const rows = await second.query('SELECT id FROM public.accounts WHERE id > 20', 5_000)
+  const rows = await second.query('SELECT id FROM public.accounts WHERE id IN (21, 22)', 5_000)
   assert.deepEqual(rows, [['21']])
   await waitFor(
     () => router.metricsText().includes('database_shards_prepared{database="main"} 0'),
     () => router.metricsText(),
   )
-  for (const line of ['recovered_commits_total', 'recovered_rollbacks_total', 'deadlocks_total'])
-    assert.ok(
-      router.metricsText().includes(`database_shards_${line}{database="main"} 1`),
-      router.metricsText(),
-    )
+  // Of both: who comes first does it.
+  const total = (name: string): number =>
+    [router, spare]
+      .map(
+        one => new RegExp(`database_shards_${name}\\{database="main"\\} (\\d+)`).exec(one.metricsText())?.[1],
+      )
+      .reduce((sum, one) => sum + Number(one), 0)
+  assert.equal(total('recovered_commits_total'), 1)
+  assert.equal(total('recovered_rollbacks_total'), 1)
+  assert.equal(total('deadlocks_total'), 4)
 })

@@ -42,6 +42,11 @@ export class Seats {
     return this.#seats.values()
   }
 
+  /** Those that owe an answer, scratch seats as well. */
+  get atWork(): readonly Seat[] {
+    return [...this.#seats.values(), ...this.#scratch].filter(seat => !seat.lost && !seat.free)
+  }
+
   /** What the settings of this client are now: the statement that makes each so. */
   get values(): ReadonlyMap<string, string> {
     return this.#values

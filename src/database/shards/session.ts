@@ -30,7 +30,7 @@ import type { ShardedRouting } from './sharded-routing.ts'
 import { failureOf } from './statement-failed.ts'
 import { startedWith } from './tenfold-settings.ts'
 import { ShardTransaction } from './transaction.ts'
-import { deadlockFrame } from './upkeep.ts'
+import { waitingClient } from './waiting-client.ts'
 
 export interface ShardedStart {
   readonly userName: string
@@ -128,15 +128,7 @@ export class ShardedSession extends Timed implements StreamHandler, SeatOwner {
 
   /** Its part in deadlocks over shards. */
   get waiting(): WaitingClient {
-    const seats = this.#client.transaction.members
-    return {
-      name: String(this.processId),
-      processes: seats.map(({ id, session }) => ({ shard: id, processId: session.server?.processId ?? 0 })),
-      giveWay: shard => {
-        if (this.#client.transaction.committing) return
-        for (const seat of seats) if (seat.id === shard && !seat.free) seat.cancel(deadlockFrame)
-      },
-    }
+    return waitingClient(String(this.processId), this.#client.transaction, this.#seats)
   }
 
   /** Something is open on a shard. */

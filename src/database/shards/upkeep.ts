@@ -1,6 +1,5 @@
 // What one router does for a sharded database beside its clients: ends commits that were left behind, and deadlocks over shards.
 
-import { errorResponse } from '../../wire/postgres/index.ts'
 import { ShardDeadlocks, type WaitingClient } from './deadlocks.ts'
 import { Primaries, type ShardPrimary } from './primaries.ts'
 import { type RecoveryStatus, ShardRecovery } from './recovery.ts'
@@ -11,7 +10,7 @@ export interface UpkeepOptions {
   readonly shards: () => readonly ShardPrimary[]
   /** Is the coordinator of this commit at work in this process? */
   readonly underWay: (commit: string) => boolean
-  /** Clients that are in a transaction. */
+  /** Clients that have something open. */
   readonly clients: () => readonly WaitingClient[]
   readonly tell: (text: string) => void
 }
@@ -20,15 +19,6 @@ export interface UpkeepStatus extends RecoveryStatus {
   /** Since the start. */
   readonly deadlocks: number
 }
-
-/** To who gives way, in place of the server's word. */
-export const deadlockFrame: Buffer = errorResponse({
-  severity: 'ERROR',
-  code: '40P01',
-  message: 'deadlock detected',
-  detail: 'Clients waited for each other on several shards; this was the youngest transaction.',
-  hint: 'Try the transaction again.',
-})
 
 export class ShardUpkeep {
   readonly #recovery: ShardRecovery

@@ -1,12 +1,21 @@
-// Deadlocks over shards: each server sees only its own waits. Joined by client they are a graph; in each cycle of it that no
-// single server can see, the youngest transaction gives way.
+// Deadlocks over shards: each server sees only its own waits. Joined by client they are a graph; in each cycle of it one client
+// gives way. Whoever looks at the same waits chooses the same client, in whatever order they come: several routers decide
+// alike without a word to each other.
 
-/** On one shard, one client's connection waits for another's. */
+/** On one shard, one connection waits for another, or for a prepared transaction. */
 export interface ShardWait {
   readonly shard: string
-  /** Clients of this router, by any name that is the same on all shards. */
+  /** Whoever it is, by any name that is the same on all shards. */
   readonly waiter: string
   readonly blocker: string
+}
+
+/** A client whose wait can be ended. */
+export interface Yielding {
+  /** When its transaction began, in any unit. */
+  readonly began: number
+  /** Its commit is under way, and not decided: it gives way where nobody else can. */
+  readonly committing: boolean
 }
 
 export interface DeadlockVictim {
@@ -17,27 +26,54 @@ export interface DeadlockVictim {
   readonly cycle: readonly string[]
 }
 
-/** @param began when each client's transaction began, in any unit; who is not there counts as oldest */
+/** @param yielding a cycle without any of these stays as it is */
 export function deadlockVictims(
   waits: readonly ShardWait[],
-  began: ReadonlyMap<string, number>,
+  yielding: ReadonlyMap<string, Yielding>,
 ): readonly DeadlockVictim[] {
   const gone = new Set<string>()
   const victims: DeadlockVictim[] = []
+  let left = waits.toSorted(byName)
   for (;;) {
-    const left = waits.filter(one => !gone.has(one.waiter) && !gone.has(one.blocker))
+    left = left.filter(one => !gone.has(one.waiter) && !gone.has(one.blocker))
     const cycle = findCycle(left)
     if (cycle === null) return victims
-    const client = youngest(cycle, began)
+    const client = first(cycle, yielding)
+    if (client === null) {
+      // Others that go through here are not to hide behind it.
+      const [waiter, blocker = waiter] = cycle
+      left = left.filter(one => one.waiter !== waiter || one.blocker !== blocker)
+      continue
+    }
     gone.add(client)
     const shards = new Set(left.filter(one => one.waiter === client).map(one => one.shard))
     victims.push({ client, shards: [...shards], cycle })
   }
 }
 
-function youngest(cycle: readonly string[], began: ReadonlyMap<string, number>): string {
-  const at = (client: string): number => began.get(client) ?? Number.NEGATIVE_INFINITY
-  return cycle.reduce((one, other) => (at(other) > at(one) ? other : one))
+const compared = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
+
+function byName(one: ShardWait, other: ShardWait): number {
+  return (
+    compared(one.waiter, other.waiter) ||
+    compared(one.blocker, other.blocker) ||
+    compared(one.shard, other.shard)
+  )
+}
+
+/** Who does not commit yet, then the youngest, then by name. */
+function first(cycle: readonly string[], yielding: ReadonlyMap<string, Yielding>): string | null {
+  const able = cycle.flatMap(client => {
+    const known = yielding.get(client)
+    return known === undefined ? [] : [{ client, ...known }]
+  })
+  able.sort(
+    (one, other) =>
+      Number(one.committing) - Number(other.committing) ||
+      other.began - one.began ||
+      compared(one.client, other.client),
+  )
+  return able[0]?.client ?? null
 }
 
 /** Depth first, without recursion: chains of waits may be long. A wait for oneself is none. */

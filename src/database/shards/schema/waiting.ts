@@ -32,11 +32,11 @@ export function tellWaitingSql(router: string, rows: readonly WaitingRow[]): str
       `(${literal(client)}, ${processId}, ${literal(commit)}, ${yields})`,
   )
   // A process is told with its transaction: it may soon work for somebody else.
-  return `BEGIN; ${forget};
+  return `${forget};
   INSERT INTO tenfold.waiting (client, pid, commit, yields, began)
     SELECT DISTINCT ON (one.client, one.pid) one.*, activity.xact_start
     FROM (VALUES ${values.join(', ')}) AS one (client, pid, commit, yields) JOIN pg_stat_activity AS activity USING (pid)
-    WHERE activity.xact_start IS NOT NULL; COMMIT`
+    WHERE activity.xact_start IS NOT NULL`
 }
 
 /** Client, process, commit, whether it yields, when its transaction began (seconds): what holds now. */
