@@ -52,13 +52,21 @@ export async function startResharding(
     map: first,
     schema,
     routers: count = 1,
-  }: { readonly map: ShardMap; readonly schema: string; readonly routers?: number },
+    settings: more = {},
+  }: {
+    readonly map: ShardMap
+    readonly schema: string
+    readonly routers?: number
+    /** Of servers. */
+    readonly settings?: Readonly<Record<string, string>>
+  },
 ): Promise<Resharding> {
   const settings = {
     wal_level: 'logical',
     max_prepared_transactions: '50',
     shared_buffers: '16MB',
     max_connections: '100',
+    ...more,
   }
   const servers = await Promise.all(ids.map(() => startPostgres(t, { settings })))
   const operators = servers.map(

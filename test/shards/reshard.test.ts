@@ -323,6 +323,27 @@ test('a transaction that stays open is named, and when it ends the rows go', asy
   assert.equal(harness.executor.journal.trouble, '')
 })
 
+test('trap: more streams than servers have slots, senders or origins for: refused before anything is made', async t => {
+  const settings = { max_active_replication_origins: '1', max_replication_slots: '1', max_wal_senders: '1' }
+  const harness = await startResharding(t, { map, schema, settings })
+  const client = await harness.client()
+  await client.query("INSERT INTO accounts SELECT 7, 7, 'one'")
+  await harness.begin({ kind: 'split', from: '1', into: '2' })
+  const { trouble } = await harness.reach('cancelled')
+  for (const shard of ['1', '2'])
+    for (const [what, name] of [
+      ['replication slots', 'max_replication_slots'],
+      ['WAL senders', 'max_wal_senders'],
+      ['replication origins', 'max_active_replication_origins'],
+    ])
+      assert.ok(
+        trouble.includes(`Shard ${shard} has 1 ${what} left, and 2 are needed: raise ${name}.`),
+        trouble,
+      )
+  assert.deepEqual(await harness.left(), [])
+  assert.deepEqual((await client.query('SELECT count(*)::int AS n FROM accounts')).rows, [{ n: 1 }])
+})
+
 test('another rule while clients write: by hash, then by lists, then by ranges, and back to the lists', async t => {
   const harness = await started(t)
   const random = seededRandom(Date.now() % 1e9)

@@ -183,9 +183,11 @@ const steadySettings: Readonly<Record<string, string>> = {
   random_page_cost: '1.1',
   max_wal_size: '1GB',
   min_wal_size: '80MB',
-  // Replicas, their slots, base backups, archive, decoding of lost changes.
-  max_wal_senders: '24',
-  max_replication_slots: '24',
+  // Replicas, their slots, base backups, archive, decoding of lost changes; rows that move between a shard and all others,
+  // both ways: a slot, a sender and an origin for each.
+  max_wal_senders: '64',
+  max_replication_slots: '64',
+  max_active_replication_origins: '64',
   // Bridges the moment between a promotion and the slots on the new primary.
   wal_keep_size: '256MB',
   // A replica that never comes back may not fill the disk: it is cloned again.
