@@ -352,7 +352,7 @@ export const commands: readonly CommandDefinition[] = [
     name: 'db',
     summary: 'Look at the databases, move the primary, repair, back up, restore, log in',
     details:
-      'NAME is needed where there are several databases. `switchover` is planned: nobody gets an error for a transaction that ends within the hold. `failover` gives the primary up; with --lossy also when acknowledged commits may be missing. `rebuild` makes a replica anew. `pause` stops failovers and repairs until `resume`. `shards` shows what lies on each shard of a database that has `shards`, and how hot shards and slots are; `advise` says what to do about hot spots, and does nothing itself; `partitions` shows the tables that the file says `partitions` of, and what is due (docs/operate/partitions.md); `reshard` moves rows between shards while clients go on: without an option evenly over all shards of the file; `--status` shows how far it is, `--finish` deletes what is left behind, `--rollback` brings everything back (docs/operate/resharding.md). `directory TABLE` shows which keys of a directory are on which shard; `--set` and `--move` place one key. `drift` compares their schemas, `dangling` looks for references (foreign keys that are NOT ENFORCED) to rows that no shard has. `verify` compares rows between primary and replicas. `export` writes the rows of every table into an empty folder, as they were at one moment, on all shards (docs/operate/export.md). `split-columns TABLE --cold a,b` makes a hot and a cold table of one, behind a view of its name, while clients go on (docs/operate/split-columns.md). `restore` fills a database of a new name, and touches no other. `reset` deletes all data of a database of a stopped system, and asks first. docs/operate/databases.md says more. Exit code 1 where `verify`, `drift` or `dangling` find something, or a drill a bad backup.',
+      'NAME is needed where there are several databases. `switchover` is planned: nobody gets an error for a transaction that ends within the hold. `failover` gives the primary up; with --lossy also when acknowledged commits may be missing. `rebuild` makes a replica anew. `pause` stops failovers and repairs until `resume`. `shards` shows what lies on each shard of a database that has `shards`, and how hot shards and slots are; `advise` says what to do about hot spots, and does nothing itself; `partitions` shows the tables that the file says `partitions` of, and what is due (docs/operate/partitions.md); `reshard` moves rows between shards while clients go on: without an option evenly over all shards of the file; `--status` shows how far it is, `--finish` deletes what is left behind, `--rollback` brings everything back (docs/operate/resharding.md). `directory TABLE` shows which keys of a directory are on which shard; `--set` and `--move` place one key. `drift` compares their schemas, `dangling` looks for references (foreign keys that are NOT ENFORCED) to rows that no shard has. `unique` shows which columns are unique over all shards, and with --verify compares all rows with their look-up tables and puts these right (docs/operate/unique-columns.md). `verify` compares rows between primary and replicas. `export` writes the rows of every table into an empty folder, as they were at one moment, on all shards (docs/operate/export.md). `split-columns TABLE --cold a,b` makes a hot and a cold table of one, behind a view of its name, while clients go on (docs/operate/split-columns.md). `restore` fills a database of a new name, and touches no other. `reset` deletes all data of a database of a stopped system, and asks first. docs/operate/databases.md says more. Exit code 1 where `verify`, `drift`, `dangling` or `unique` find something, or a drill a bad backup.',
     arguments: [
       {
         name: 'action',
@@ -376,6 +376,7 @@ export const commands: readonly CommandDefinition[] = [
           'directory',
           'drift',
           'dangling',
+          'unique',
           'export',
           'split-columns',
           'verify',
@@ -410,6 +411,7 @@ export const commands: readonly CommandDefinition[] = [
       { flags: '--family <table>', text: 'reshard: the table that names the family' },
       { flags: '--rule <table>', text: 'reshard: to the rule that the changed file says for it' },
       { flags: '--keys', text: 'shards: the hottest keys, too (they may be about people)' },
+      { flags: '--verify', text: 'unique: compare all rows with the look-up tables' },
       { flags: '--now', text: 'partitions: make and take away what is due' },
       { flags: '--isolate <key>', text: 'reshard: one key (orders=42; of two columns: orders=eu,42)' },
       { flags: '--cold <columns>', text: 'split-columns: what goes to the cold half (plot,poster)' },

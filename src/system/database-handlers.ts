@@ -80,6 +80,10 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
       (await reports()).driftReport(name, databases().mappedGroups(name), progress),
     dangling: async (name, progress) =>
       (await reports()).danglingReport(name, databases().mappedGroups(name), progress),
+    unique: async (name, verify, progress) => {
+      databases().shardGroups(name)
+      return databases().unique.look(name, verify, progress)
+    },
     export: (name, ask, progress) => databases().exports(name).run(name, ask, progressOf(name, progress)),
     splitColumns: (name, wish) =>
       changes.exclusive(`a split of a table of ${name}`, () => databases().splitColumns(name, wish)),

@@ -41,6 +41,7 @@ import type { RouterProcess } from './router-process.ts'
 import { ShardMaps } from './shard-maps.ts'
 import { makeShard, type ShardParts } from './shard-readiness.ts'
 import { type ShardGroup, shardsView } from './shards-view.ts'
+import { UniqueColumnsJob } from './unique-columns.ts'
 
 export interface DatabasesOptions {
   readonly stateDirectory: string
@@ -77,6 +78,7 @@ export class Databases {
   readonly #splits: ColumnSplits
   readonly #partitions: Partitions
   readonly #dangling: DanglingWatch
+  readonly unique: UniqueColumnsJob
   #adopted = false
   #pushing: Promise<void> | null = null
   #next: Promise<void> | null = null
@@ -120,6 +122,15 @@ export class Databases {
         const { danglingReport } = await import('./shard-reports.ts')
         return danglingReport(name, this.mappedGroups(name), () => {})
       },
+      tell: options.tell,
+    })
+    this.unique = new UniqueColumnsJob({
+      names: () => this.#fronts(),
+      map: name => this.#maps.current(name),
+      routed: (name, shard) => this.#routedShard(name, shard),
+      resharding: name => this.#reshards.active(name),
+      ready: () => !options.router.replacesAnother,
+      loadSession: async () => (await options.loadShards()).ServerSession,
       tell: options.tell,
     })
     this.#splits = new ColumnSplits({
@@ -286,6 +297,7 @@ export class Databases {
       this.#reshards.start()
       this.#partitions.soon()
       this.#dangling.start()
+      this.unique.soon()
       await this.#splits.start([
         ...fronts.keys(),
         ...databases.flatMap(one => (one.shard === undefined ? one.spec.name : [])),
@@ -309,6 +321,7 @@ export class Databases {
   async stop(): Promise<void> {
     this.#dangling.stop()
     await this.#partitions.stop()
+    await this.unique.stop()
     await this.#reshards.stop()
     await this.#splits.stop()
     await this.#options.router.stop(drainMs)
@@ -319,6 +332,7 @@ export class Databases {
   async kill(): Promise<void> {
     this.#dangling.stop()
     void this.#partitions.stop()
+    void this.unique.stop()
     void this.#reshards.stop()
     void this.#splits.stop()
     await this.#options.router.kill()
@@ -329,6 +343,7 @@ export class Databases {
   release(): void {
     this.#dangling.stop()
     void this.#partitions.stop()
+    void this.unique.stop()
     void this.#reshards.stop()
     void this.#splits.stop()
     this.#options.router.release()

@@ -24,6 +24,7 @@ type Names =
   | 'shardMapBroken'
   | 'reshardRefused'
   | 'directoryRefused'
+  | 'uniqueRefused'
   | 'exportRefused'
   | 'splitRefused'
   | 'databaseUserUnknown'
@@ -226,6 +227,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
   directoryRefused: {
     when: 'Something is asked of a directory of keys that can not be: a table has none, a key is of another type or has its place already, or has none to move from.',
     advice: 'Do as the sentence says; `tenfold db directory TABLE` shows what there is.',
+    status: 409,
+  },
+  uniqueRefused: {
+    when: 'Columns that are unique over all shards are to be compared while rows move between shards.',
+    advice: 'Wait for the resharding (`tenfold db reshard --status`), and ask again.',
     status: 409,
   },
   exportRefused: {

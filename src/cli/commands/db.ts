@@ -79,6 +79,12 @@ const actions: Readonly<Record<string, Action>> = {
   directory: input => directory(input, shardedOf),
   drift: async input => shardOperation(input, 'drift'),
   dangling: async input => shardOperation(input, 'dangling'),
+  unique: async input => {
+    const client = clientOf(input)
+    const name = await shardedOf(input, client)
+    const verify = input.options.verify === true
+    return operate(input, progress => client.databases.unique(name, verify, progress))
+  },
   export: exportRows,
   'split-columns': input => splitColumns(input, exportedOf),
   verify: operated((client, name, _, progress) => client.databases.verify(name, progress)),

@@ -274,6 +274,7 @@ const databaseHandlers: ControlHandlers['databases'] = {
   },
   drift: async () => ({ text: 'not the same', findings: ['index public.a: shard 1: not there'] }),
   dangling: async () => ({ text: 'all are there' }),
+  unique: async (_, verify) => ({ text: verify ? 'compared' : 'kept' }),
   directory: async (database, { family, key, after, limit }) => ({
     database,
     family,
@@ -574,6 +575,7 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseVerify: { path: '/v1/databases/main/verify' },
   databaseDrift: { path: '/v1/databases/main/drift' },
   databaseDangling: { path: '/v1/databases/main/dangling' },
+  databaseUnique: { path: '/v1/databases/main/unique' },
   databaseDirectory: { path: '/v1/databases/main/directory', body: { family: 'public.t' } },
   databaseDirectorySet: {
     path: '/v1/databases/main/directory-set',
@@ -792,6 +794,8 @@ test('the client gives back answers, progress and failures', async t => {
   assert.deepEqual((await client.databases.verify('main')).findings, ['films: rows 1 to 9 differ on main-2'])
   assert.deepEqual((await client.databases.drift('main')).findings, ['index public.a: shard 1: not there'])
   assert.equal((await client.databases.dangling('main')).text, 'all are there')
+  assert.equal((await client.databases.unique('main', false)).text, 'kept')
+  assert.equal((await client.databases.unique('main', true)).text, 'compared')
   const intent = { kind: 'isolate', family: 'orders', key: ['42'], into: '3' }
   assert.equal(
     (await client.databases.reshard('main', { intent, dryRun: true })).text,

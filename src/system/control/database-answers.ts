@@ -65,6 +65,8 @@ export function databaseAnswerers(
       ),
     databaseVerify: (_, input) => operation(progress => handlers.verify(name(input), progress)),
     databaseDrift: (_, input) => operation(progress => handlers.drift(name(input), progress)),
+    databaseUnique: (_, input) =>
+      operation(progress => handlers.unique(name(input), input.body.verify as boolean, progress)),
     databaseDangling: (_, input) => operation(progress => handlers.dangling(name(input), progress)),
     databaseExport: (_, input) =>
       operation(progress =>

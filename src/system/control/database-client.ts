@@ -42,6 +42,7 @@ export interface DatabaseClient {
   verify(name: string, onProgress?: OnProgress): Promise<DoneLine>
   drift(name: string, onProgress?: OnProgress): Promise<DoneLine>
   dangling(name: string, onProgress?: OnProgress): Promise<DoneLine>
+  unique(name: string, verify: boolean, onProgress?: OnProgress): Promise<DoneLine>
   export(
     name: string,
     options: { to: string; format?: 'csv' | 'binary' },
@@ -86,6 +87,7 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     connection: (name, options = {}) => json('POST', of(name, 'connection'), options),
     verify: (name, onProgress) => operate(of(name, 'verify'), {}, onProgress),
     drift: (name, onProgress) => operate(of(name, 'drift'), {}, onProgress),
+    unique: (name, verify, onProgress) => operate(of(name, 'unique'), { verify }, onProgress),
     dangling: (name, onProgress) => operate(of(name, 'dangling'), {}, onProgress),
     export: (name, options, onProgress) => operate(of(name, 'export'), options, onProgress),
     splitColumns: (name, wish) => operate(of(name, 'split-columns'), wish),

@@ -40,6 +40,7 @@ export type DatabaseOperation =
   | 'databaseVerify'
   | 'databaseDrift'
   | 'databaseDangling'
+  | 'databaseUnique'
   | 'databaseExport'
   | 'databaseSplitColumns'
   | 'databaseSplitColumnsWish'
@@ -171,6 +172,16 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
   databaseVerify: act('verify', 'Compares the rows of every table between the primary and its replicas.'),
   databaseDrift: act('drift', 'Compares the schemas of the shards.'),
   databaseDangling: act('dangling', 'Looks for references over shards that point nowhere.'),
+  databaseUnique: act(
+    'unique',
+    'Which columns are unique over all shards.',
+    z.strictObject({
+      verify: z
+        .boolean()
+        .default(false)
+        .describe('Compare all rows with the look-up tables, and put these right'),
+    }),
+  ),
   databaseExport: act(
     'export',
     'Writes the rows of every table into a folder of the supervisor’s host, as they were at one moment.',

@@ -46,6 +46,8 @@ export interface DatabaseHandlers {
   verify(name: string, progress: Progress): Promise<OperationResult>
   drift(name: string, progress: Progress): Promise<OperationResult>
   dangling(name: string, progress: Progress): Promise<OperationResult>
+  /** @param verify rows and look-up tables are compared, and put right */
+  unique(name: string, verify: boolean, progress: Progress): Promise<OperationResult>
   /** `to`: an absolute path on the supervisor's host. */
   export(
     name: string,
