@@ -1873,6 +1873,13 @@ export type DatabaseInput = {
        * Allowed: a table such as 'orders' or 'shop.orders', of at most 127 characters.
        */
       readonly with?: string | undefined
+      /** Columns that are unique over all shards. */
+      readonly unique?: readonly (string | readonly string[] | {
+        /** Columns of the key. */
+        readonly by: string | readonly string[]
+        /** Types of the columns. */
+        readonly type?: 'smallint' | 'integer' | 'bigint' | 'text' | 'uuid' | 'date' | 'timestamp' | 'timestamptz' | 'boolean' | readonly ('smallint' | 'integer' | 'bigint' | 'text' | 'uuid' | 'date' | 'timestamp' | 'timestamptz' | 'boolean')[] | undefined
+      })[] | undefined
       /**
        * How a key becomes a shard.
        * Allowed: 'hash', 'consistent', 'range', 'list', 'geo', 'time', 'directory'.
