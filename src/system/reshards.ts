@@ -10,7 +10,12 @@ import type { RoutedDatabase } from '../database/router/snapshot.ts'
 import { Failure } from '../kit/failure.ts'
 import { planReshard } from '../policy/shard/changes.ts'
 import type { ShardMap } from '../policy/shard/contract.ts'
-import type { ReshardIntent, ReshardJournal, ReshardPlan } from '../policy/shard/reshard-contract.ts'
+import type {
+  OperatorWish,
+  ReshardIntent,
+  ReshardJournal,
+  ReshardPlan,
+} from '../policy/shard/reshard-contract.ts'
 import type { ReshardView } from './control/database-views.ts'
 import type { OperationResult } from './control/handlers.ts'
 import { systemFailures } from './failures.ts'
@@ -178,12 +183,17 @@ export class Reshards {
   }
 
   /** Throws SYSTEM_RESHARD_REFUSED. */
-  wish(database: string, what: 'cancel' | 'finish' | 'rollBack'): OperationResult {
+  wish(database: string, what: OperatorWish): OperationResult {
     const executor = this.#active(database)
     if (executor === null) throw refused(`'${database}' is not being resharded.`)
     const why = executor.wish(what)
     if (why !== null) throw refused(`The resharding of '${database}': ${why}.`)
-    const texts = { cancel: 'is cancelled', finish: 'is finished', rollBack: 'goes back' }
+    const texts: Readonly<Record<OperatorWish, string>> = {
+      cancel: 'is cancelled',
+      finish: 'is finished',
+      rollBack: 'goes back',
+      recopy: 'copies the tables that differ again',
+    }
     return { text: `the resharding of '${database}' ${texts[what]}` }
   }
 
@@ -254,7 +264,12 @@ export class Reshards {
     try {
       const journal = JSON.parse(readFileSync(file, 'utf8')) as ReshardJournal
       if (journal.format !== 1) throw new Error(`its format is ${journal.format}`)
-      return journal
+      // One that was begun by an earlier version has none of these.
+      return {
+        ...{ differences: null, ending: '' as const },
+        ...journal,
+        wishes: { ...journal.wishes, recopy: journal.wishes.recopy ?? false },
+      }
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
       throw new Failure(systemFailures.shardMapBroken, `${file} can't be used: ${(cause as Error).message}.`)

@@ -82,6 +82,26 @@ export const reshardSteps = [
 ] as const
 export type ReshardStep = (typeof reshardSteps)[number]
 
+/** What an operator may wish meanwhile: be done, go back, end it, or copy anew what was found to differ. */
+export const reshardWishes = ['cancel', 'finish', 'rollBack', 'recopy'] as const
+export type OperatorWish = (typeof reshardWishes)[number]
+
+/** What a comparison has found. */
+export interface ReshardDifferences {
+  readonly count: number
+  /** By stream (`1>3`): tables with rows that differ, `schema.table`. */
+  readonly tables: Readonly<Record<string, readonly string[]>>
+  /** The first of them. */
+  readonly rows: readonly {
+    readonly stream: string
+    readonly table: string
+    /** Values of the primary key. */
+    readonly key: readonly (string | null)[]
+    /** At the target. */
+    readonly kind: 'missing' | 'extra' | 'different'
+  }[]
+}
+
 /** Written before what it says is begun; who comes next goes on from here. */
 export interface ReshardJournal {
   readonly format: 1
@@ -100,7 +120,11 @@ export interface ReshardJournal {
   /** Epochs of the groups when streams began: slots of another primary are not relied on. */
   readonly epochs: Readonly<Record<string, number>>
   /** An operator's word: go on to `cleaning` by itself; wait before `holding`; ... */
-  readonly wishes: { readonly finish: boolean; readonly cancel: boolean; readonly rollBack: boolean }
+  readonly wishes: Readonly<Record<OperatorWish, boolean>>
+  /** Nothing is switched while there are any; null: none, or not compared. */
+  readonly differences: ReshardDifferences | null
+  /** All rows are where they belong; servers have functions that routers may still ask for. '': not so far. */
+  readonly ending: '' | 'done' | 'cancelled' | 'rolled-back'
   /** By shard and `schema.table`: the replica identity that is put back in the end, as SQL. */
   readonly identities: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** Why there is no way back any more; '': there is one, or not yet. */

@@ -17,6 +17,8 @@ const namedMax = 20
 export interface Comparison {
   readonly rows: number
   readonly different: number
+  /** Those with rows that differ. */
+  readonly tables: readonly string[]
   /** The first of them. */
   readonly differences: readonly RowDifference[]
 }
@@ -54,9 +56,11 @@ export async function compareStream(
     let rows = 0
     let different = 0
     const differences: RowDifference[] = []
+    const tables = new Set<string>()
     for (const table of stream.tables) {
       const found = await compareTable(table, source, target, difference => {
         different++
+        tables.add(difference.table)
         if (differences.length < namedMax) differences.push(difference)
       })
       // What TRUNCATE has emptied is empty to every snapshot.
@@ -65,7 +69,7 @@ export async function compareStream(
       rows += found
       progress(`${table.schema}.${table.name}`, found)
     }
-    return { rows, different, differences }
+    return { rows, different, tables: [...tables], differences }
   } finally {
     applier.resume()
     signal.removeEventListener('abort', stop)

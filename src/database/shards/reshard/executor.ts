@@ -1,10 +1,23 @@
 // Takes a resharding through its steps, whatever breaks on the way: each step may be begun again, and the journal says where.
-// What one step does is in steps.ts; here is the order, what is tried again, and what an operator may wish meanwhile.
+// What comes next is policy/shard/reshard-steps.ts, what one step does is in steps.ts; here it is acted, kept, and tried again.
 //
-// States are the journal's steps. While one is at work `#abort` ends it; a wish does so, and so does `stop`.
+// While a step is at work `#abort` ends it; a wish does so, and so does `stop`.
 
-import type { ReshardJournal, ReshardStep } from '../../../policy/shard/reshard-contract.ts'
-import { epochsChanged, familiesOf, isBeforeSwitch, isOver, movingFamilies, returnedMap } from './journal.ts'
+import type { OperatorWish, ReshardJournal } from '../../../policy/shard/reshard-contract.ts'
+import {
+  afterAction,
+  epochsChanged,
+  familiesOf,
+  heldAtFirst,
+  isOver,
+  movingFamilies,
+  nextAction,
+  type ReshardAction,
+  type ReshardOutcome,
+  type ReshardWork,
+  returnedMap,
+  whyNotWished,
+} from '../../../policy/shard/reshard-steps.ts'
 import type { ReshardPorts, ReshardProgress } from './ports.ts'
 import { ReshardSteps } from './steps.ts'
 import { release } from './turn.ts'
@@ -51,9 +64,7 @@ export class ReshardExecutor {
         this.#holding = holding
       },
     })
-    // Whoever was there before may have ended amid the switch: routers stay as they are until it is known which map holds.
-    this.#holding = journal.step === 'switching' && !this.#turned
-    if (journal.step === 'holding' || journal.step === 'rolling-back') this.#holding = !this.#turned
+    this.#holding = heldAtFirst(journal, ports.map().version)
   }
 
   get view(): ReshardView {
@@ -85,38 +96,18 @@ export class ReshardExecutor {
   }
 
   /** Why it can't be done; null: it is wished. */
-  wish(what: 'cancel' | 'finish' | 'rollBack'): string | null {
-    const { step, wishes, backLost } = this.#journal
-    if (isOver(this.#journal)) return `it is over already (${step})`
-    if (what === 'cancel' && !isBeforeSwitch(this.#journal) && step !== 'cancelling')
-      return step === 'reversible'
-        ? 'rows have moved already: roll it back instead'
-        : `it can't be cancelled any more (${step})`
-    if (what === 'rollBack' && step !== 'reversible' && step !== 'rolling-back')
-      return isBeforeSwitch(this.#journal)
-        ? 'rows have not moved yet: cancel it instead'
-        : `it can't be rolled back any more (${step})`
-    if (what === 'rollBack' && backLost !== '') return `there is no way back: ${backLost}`
-    this.#keep({ wishes: { ...wishes, [what]: true } })
+  wish(what: OperatorWish): string | null {
+    const why = whyNotWished(this.#journal, what)
+    if (why !== null) return why
+    this.#keep({ wishes: { ...this.#journal.wishes, [what]: true } })
     this.#interrupt()
     return null
-  }
-
-  get #turned(): boolean {
-    const { step, before, next } = this.#journal
-    const { version } = this.#ports.map()
-    return step === 'rolling-back' ? version > next.version : version > before.version
   }
 
   #keep(change: Partial<ReshardJournal>): void {
     const next = { ...this.#journal, ...change }
     this.#ports.keep(next)
     this.#journal = next
-  }
-
-  #go(step: ReshardStep): void {
-    this.#keep({ step, trouble: '' })
-    this.#ports.say('info', `resharding: ${step}`)
   }
 
   /** The step's work ends at its next chance, and the journal is looked at anew. */
@@ -161,97 +152,108 @@ export class ReshardExecutor {
   }
 
   async #one(): Promise<void> {
-    const { wishes } = this.#journal
-    const { signal } = this.#abort
-    await this.#settleHold()
-    if (wishes.cancel && isBeforeSwitch(this.#journal)) return this.#go('cancelling')
-    if (isBeforeSwitch(this.#journal) && (await this.#began())) return
+    const journal = this.#journal
+    const action = nextAction(journal, {
+      holding: this.#holding,
+      version: this.#ports.map().version,
+      lost: [...new Set([...epochsChanged(journal, shard => this.#ports.epoch(shard)), ...this.#steps.lost])],
+    })
+    const outcome = await this.#act(action)
+    const { step } = this.#journal
+    const change = afterAction(this.#journal, action, outcome)
+    if (Object.keys(change).length > 0) this.#keep(change)
+    if (this.#journal.step !== step) this.#ports.say('info', `resharding: ${this.#journal.step}`)
+    if (outcome.refused) this.#ports.say('warn', `resharding: refused: ${outcome.refused}`)
+    if (outcome.differences) this.#ports.say('warn', `resharding: ${this.#journal.trouble}`)
+  }
+
+  async #act(action: ReshardAction): Promise<ReshardOutcome> {
+    switch (action.kind) {
+      case 'wait':
+        await this.#pause(lookMs)
+        break
+      case 'end-hold':
+        this.#holding = false
+        break
+      case 'release':
+        await this.#release(action.way)
+        break
+      case 'begin-again':
+        this.#ports.say(
+          'warn',
+          `resharding: streams of shard ${action.shards.join(', ')} begin again: its primary was replaced`,
+        )
+        await this.#steps.beginAgain(action.shards)
+        break
+      case 'turn':
+        await this.#turn(action.way)
+        break
+      case 'work':
+        return (await this.#work(action.work)) ?? {}
+      default:
+    }
+    return {}
+  }
+
+  async #work(work: ReshardWork): Promise<ReshardOutcome | undefined> {
     const steps = this.#steps
-    switch (this.#journal.step) {
-      case 'checking': {
-        const refused = await steps.check()
-        if (refused === '') return this.#go('preparing')
-        this.#keep({ step: 'cancelled', trouble: refused })
-        this.#ports.say('warn', `resharding: refused: ${refused}`)
-        return
-      }
-      case 'preparing':
-        await steps.prepare(signal)
-        return this.#go('copying')
-      case 'copying':
-        await this.#ports.tell()
+    const { signal } = this.#abort
+    if (work === 'check') return { refused: await steps.check() }
+    if (work === 'prepare') return void (await steps.prepare(signal))
+    await this.#ports.tell()
+    switch (work) {
+      case 'copy':
         // They would see what is copied.
         while (!(await this.#ports.settled(settledMs))) signal.throwIfAborted()
         await steps.copy(signal)
-        return this.#go('catching-up')
-      case 'catching-up':
-        await this.#ports.tell()
+        break
+      case 'catch-up':
         await steps.catchUp(signal)
-        return this.#go('comparing')
-      case 'comparing':
-        await this.#ports.tell()
-        await steps.compare(signal)
-        return this.#go('holding')
-      case 'holding':
-        await this.#ports.tell()
-        return this.#turn('forth')
-      case 'switching':
-        // The map is kept: #settleHold has seen to the other case.
-        await this.#ports.tell()
-        return this.#go('reversible')
-      case 'reversible':
-        return this.#reversible()
-      case 'cleaning':
+        break
+      case 'compare':
+        return { differences: await steps.compare(signal) }
+      case 'recopy':
+        await steps.leaveDiffering()
+        break
+      case 'publish':
+        await this.#installMap()
+        break
+      case 'follow':
+        return await this.#follow()
+      case 'clean':
         await steps.clean(signal)
-        return this.#leave('done')
-      case 'cancelling':
-        await this.#ports.tell()
+        break
+      case 'undo':
+        if (this.#journal.step === 'rolling-back') await this.#installMap()
         await steps.cancel(signal)
-        return this.#leave('cancelled')
-      case 'rolling-back':
-        if (!this.#turned) return this.#turn('back')
-        await this.#ports.tell()
-        await steps.cancel(signal)
-        return this.#leave('rolled-back')
-      default:
+        break
+      case 'forget':
+        // Routers have been told: nobody asks what a shard holds.
+        await steps.forget()
+        break
     }
+    return undefined
   }
 
-  /** A hold that was left behind ends: forward when the map is kept, else back to how it was. */
-  async #settleHold(): Promise<void> {
-    if (this.#journal.step === 'switching' && !this.#turned) this.#holding = true
-    if (!this.#holding) return
-    if (this.#turned) {
-      this.#holding = false
-      return
-    }
-    const { before, next, step } = this.#journal
-    const back = step === 'rolling-back'
+  /** The servers' own copies: nobody waits for them. */
+  async #installMap(): Promise<void> {
+    await this.#ports
+      .installMap()
+      .catch((error: Error) => this.#ports.say('warn', `resharding: ${error.message}`))
+  }
+
+  /** Routers hold, or may, for a switch that has not been. */
+  async #release(way: 'forth' | 'back'): Promise<void> {
+    const { before, next } = this.#journal
     await release({
       ports: this.#ports,
       families: familiesOf(this.#journal),
-      from: back ? next : before,
-      to: back ? returnedMap(this.#journal) : next,
+      from: way === 'back' ? next : before,
+      to: way === 'back' ? returnedMap(this.#journal) : next,
       hold: holding => {
         this.#holding = holding
       },
     })
-    if (!back) this.#go('holding')
-  }
-
-  /** Streams whose servers were replaced begin again; true: some did. */
-  async #began(): Promise<boolean> {
-    const lost = [
-      ...new Set([...epochsChanged(this.#journal, shard => this.#ports.epoch(shard)), ...this.#steps.lost]),
-    ]
-    if (lost.length === 0) return false
-    this.#ports.say(
-      'warn',
-      `resharding: streams of shard ${lost.join(', ')} begin again: its primary was replaced`,
-    )
-    await this.#steps.beginAgain(lost)
-    this.#go('copying')
-    return true
   }
 
   async #turn(way: 'forth' | 'back'): Promise<void> {
@@ -262,32 +264,15 @@ export class ReshardExecutor {
     }
     this.#ports.say('info', `resharding: rows have moved; clients waited for ${turned.pauseMs} ms`)
     this.#keep({ pauseMs: turned.pauseMs, trouble: '' })
-    await this.#ports
-      .installMap()
-      .catch((error: Error) => this.#ports.say('warn', `resharding: ${error.message}`))
-    if (way === 'forth') this.#go('reversible')
   }
 
-  async #reversible(): Promise<void> {
-    const { wishes, backLost } = this.#journal
-    if (wishes.finish) return this.#go('cleaning')
-    if (wishes.rollBack && backLost === '') return this.#go('rolling-back')
-    await this.#ports.tell()
-    const lost = await this.#steps.follow(this.#abort.signal)
-    if (lost !== '' && backLost === '') {
-      this.#keep({ backLost: lost, wishes: { ...wishes, rollBack: false } })
-      this.#ports.say('warn', `resharding: there is no way back any more: ${lost}`)
+  async #follow(): Promise<ReshardOutcome> {
+    const backLost = await this.#steps.follow(this.#abort.signal)
+    if (backLost !== '' && this.#journal.backLost === '') {
+      this.#ports.say('warn', `resharding: there is no way back any more: ${backLost}`)
       await this.#steps.dropBack()
     }
     await this.#pause(lookMs)
-  }
-
-  /** Routers first: then nobody asks what a shard holds. */
-  async #leave(step: 'done' | 'cancelled' | 'rolled-back'): Promise<void> {
-    this.#go(step)
-    await this.#ports.tell().catch(() => {})
-    await this.#steps
-      .forget()
-      .catch((error: Error) => this.#ports.say('warn', `resharding: ${error.message}`))
+    return { backLost }
   }
 }

@@ -1,12 +1,7 @@
-// What is written down of a resharding before it is done, and what routers have to know of it.
+// What is written down of a resharding before anything is done.
 
 import type { ShardMap } from '../../../policy/shard/contract.ts'
-import type {
-  ReshardIntent,
-  ReshardJournal,
-  ReshardPlan,
-  ReshardStep,
-} from '../../../policy/shard/reshard-contract.ts'
+import type { ReshardIntent, ReshardJournal, ReshardPlan } from '../../../policy/shard/reshard-contract.ts'
 
 const idCharacters = 8
 
@@ -48,41 +43,10 @@ export function firstJournal({
     identities: {},
     backLost: '',
     pauseMs: -1,
-    wishes: { finish, cancel: false, rollBack: false },
+    wishes: { finish, cancel: false, rollBack: false, recopy: false },
+    differences: null,
+    ending: '',
     trouble: '',
     begunAt: nowUs,
   }
-}
-
-const over: readonly ReshardStep[] = ['done', 'cancelled', 'rolled-back']
-
-export function isOver({ step }: Pick<ReshardJournal, 'step'>): boolean {
-  return over.includes(step)
-}
-
-/** Nothing has switched yet. */
-export function isBeforeSwitch({ step }: Pick<ReshardJournal, 'step'>): boolean {
-  return ['checking', 'preparing', 'copying', 'catching-up', 'comparing', 'holding'].includes(step)
-}
-
-/** Families that statements over several shards must read through what a shard holds. */
-export function movingFamilies(journal: ReshardJournal): readonly string[] {
-  // Before the servers are prepared they could not say what they hold; nothing is copied then.
-  const prepared = Object.keys(journal.epochs).length > 0
-  if (isOver(journal) || journal.step === 'preparing' || !prepared) return []
-  return familiesOf(journal)
-}
-
-export function familiesOf({ moves }: Pick<ReshardJournal, 'moves'>): readonly string[] {
-  return [...new Set(moves.map(({ family }) => family))]
-}
-
-/** The map after a way back: versions only grow. */
-export function returnedMap({ before, next }: Pick<ReshardJournal, 'before' | 'next'>): ShardMap {
-  return { ...before, version: next.version + 1 }
-}
-
-/** Slots and origins are of one server and its successors without loss: whose primary was replaced begins again. */
-export function epochsChanged(journal: ReshardJournal, epoch: (shard: string) => number): readonly string[] {
-  return Object.entries(journal.epochs).flatMap(([shard, known]) => (epoch(shard) === known ? [] : [shard]))
 }

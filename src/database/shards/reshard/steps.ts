@@ -1,12 +1,12 @@
 // What each step of a resharding does. Owns the appliers of both ways; keeps in the journal what a later try may rely on.
 
-import type { ReshardJournal } from '../../../policy/shard/reshard-contract.ts'
+import type { ReshardDifferences, ReshardJournal } from '../../../policy/shard/reshard-contract.ts'
+import { epochsChanged, familiesOf, returnedMap } from '../../../policy/shard/reshard-steps.ts'
 import { Applier, SlotLost } from './applier.ts'
 import { checkReshard } from './checks.ts'
 import { compareStream } from './compare.ts'
 import type { MovedTable, MoveStream } from './contract.ts'
 import { copyTable } from './copy.ts'
-import { epochsChanged, familiesOf, returnedMap } from './journal.ts'
 import { deleteLeftovers } from './leftovers.ts'
 import { streamName } from './places.ts'
 import type { ReshardPorts, ReshardProgress } from './ports.ts'
@@ -31,7 +31,7 @@ const reachMs = 24 * 3_600_000
 /** Statements that began while the filter was on may still ask for it. */
 const graceMs = 1_000
 const replicasMs = 30_000
-const differencesNamed = 5
+const differencesNamed = 20
 
 export interface StepsOptions {
   readonly ports: ReshardPorts
@@ -229,20 +229,33 @@ export class ReshardSteps {
     await following?.applier.stop()
   }
 
-  async compare(signal: AbortSignal): Promise<void> {
+  /** All streams, one after another. Null: both sides are the same. */
+  async compare(signal: AbortSignal): Promise<ReshardDifferences | null> {
     const { forth } = await this.#all()
+    let count = 0
+    const tables: Record<string, readonly string[]> = {}
+    const rows: ReshardDifferences['rows'][number][] = []
     for (const stream of forth) {
+      const name = streamName(stream)
       await this.#reach(stream, signal)
-      const { applier } = this.#follow(stream, this.#journal.copied[streamName(stream)] ?? {})
-      const { different, differences } = await compareStream(stream, applier, signal, (table, rows) =>
-        this.#tell({ stream: streamName(stream), table, rows, bytes: 0 }),
+      const { applier } = this.#follow(stream, this.#journal.copied[name] ?? {})
+      const found = await compareStream(stream, applier, signal, (table, compared) =>
+        this.#tell({ stream: name, table, rows: compared, bytes: 0 }),
       )
-      if (different === 0) continue
-      const named = differences
-        .slice(0, differencesNamed)
-        .map(({ table, key, kind }) => `${table} (${key.join(', ')}) is ${kind}`)
-      throw new Error(`${different} rows differ between shards ${streamName(stream)}: ${named.join('; ')}`)
+      if (found.different === 0) continue
+      count += found.different
+      tables[name] = found.tables
+      const named = found.differences.slice(0, differencesNamed - rows.length)
+      rows.push(...named.map(one => ({ stream: name, ...one })))
     }
+    return count === 0 ? null : { count, tables, rows }
+  }
+
+  /** Of tables that are copied again, what follows begins anew, from their next copy on. */
+  async leaveDiffering(): Promise<void> {
+    const { forth } = await this.#all()
+    const again = Object.keys(this.#journal.differences?.tables ?? {})
+    for (const stream of forth) if (again.includes(streamName(stream))) await this.#stop(stream)
   }
 
   // --- the switch, both ways --------------------------------------------------------------------------------------
