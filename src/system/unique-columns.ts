@@ -121,8 +121,11 @@ export class UniqueColumnsJob {
 
   /** Triggers on, rows that are missing into the look-ups. */
   async #bring(name: string): Promise<State[]> {
-    if (this.#of.resharding(name)) return this.#all(name, 'a resharding is under way')
-    if (!this.#of.ready()) return this.#all(name, 'a router is being replaced')
+    const wait = this.#of.resharding(name)
+      ? 'a resharding is under way'
+      : this.#of.ready()
+        ? ''
+        : 'a router is being replaced'
     const rows = await this.#rows()
     const ports = await this.#ports(name)
     const shards = ports.map().shards
@@ -130,10 +133,13 @@ export class UniqueColumnsJob {
     try {
       const unbuilt = new Set<string>()
       for (const connection of connections) {
-        const trouble = await rows.attachUnique(connection).then(
-          () => '',
-          (why: Error) => why.message,
-        )
+        const trouble =
+          wait !== ''
+            ? ''
+            : await rows.attachUnique(connection).then(
+                () => '',
+                (why: Error) => why.message,
+              )
         if (trouble !== '') return this.#all(name, trouble)
         for (const lookup of await rows.unbuiltUnique(connection)) unbuilt.add(lookup)
       }
@@ -142,6 +148,10 @@ export class UniqueColumnsJob {
         const [, lookup = ''] = one.lookup.split('.')
         if (!unbuilt.has(lookup)) {
           states.push({ one, trouble: '' })
+          continue
+        }
+        if (wait !== '') {
+          states.push({ one, trouble: wait })
           continue
         }
         const report = await rows.matchUnique(ports, one)

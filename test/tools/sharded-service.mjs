@@ -7,7 +7,9 @@ const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 4 })
 // A connection that ends while it is idle is replaced at the next query.
 pool.on('error', () => {})
 
-await pool.query('CREATE TABLE IF NOT EXISTS customers (id bigint PRIMARY KEY, name text)')
+await pool.query(
+  `CREATE TABLE IF NOT EXISTS customers (id bigint PRIMARY KEY, name text${process.env.UNIQUE ? ' UNIQUE' : ''})`,
+)
 await pool.query(
   'CREATE TABLE IF NOT EXISTS orders (customer_id bigint REFERENCES customers, id bigint DEFAULT tenfold.next_id(), PRIMARY KEY (customer_id, id))',
 )

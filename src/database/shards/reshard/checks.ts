@@ -77,10 +77,12 @@ async function serverFindings(
       current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication),
       current_setting('server_version_num')::int / 10000,
       current_setting('max_active_replication_origins')::int - (SELECT count(*) FROM pg_replication_origin),
-      (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database() AND prepared < now() - interval '1 minute')`,
+      (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database() AND prepared < now() - interval '1 minute'),
+      (SELECT string_agg(table_name, ', ') FROM tenfold.unique_columns
+        WHERE NOT built AND to_regclass(quote_ident(split_part(table_name, '.', 1)) || '.' || quote_ident(split_part(table_name, '.', 2))) IS NOT NULL)`,
     askMs,
   )
-  const [level, slots, senders, version, origins, prepared] = row ?? []
+  const [level, slots, senders, version, origins, prepared, unbuilt] = row ?? []
   const [model] = before.shards
   const out = new Set(moves.filter(one => one.from === shard).map(one => one.into))
   if (shard === model) for (const one of joining) out.add(one)
@@ -104,6 +106,10 @@ async function serverFindings(
     )
   if (Number(version) < 18)
     findings.push(`Shard ${shard} runs PostgreSQL ${version}: resharding needs 18, upgrade its servers.`)
+  for (const table of (unbuilt ?? '').split(', ').filter(one => one !== ''))
+    findings.push(
+      `Columns of '${table}' are not unique over all shards yet: \`tenfold db unique\` says why; wait, or do as it says.`,
+    )
   if (Number(prepared) > 0)
     findings.push(
       `Shard ${shard} has ${prepared} transactions that are prepared for more than a minute: they must end first (pg_prepared_xacts).`,
@@ -124,6 +130,8 @@ SELECT w.name, c.relkind::text, c.relpersistence::text,
 FROM (VALUES ${names.map(name => `(${literal(name)})`).join(', ')}) AS w (name)
 LEFT JOIN pg_class c ON c.oid = (SELECT x.oid FROM pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace
   WHERE n.nspname || '.' || x.relname = w.name AND x.relkind IN ('r', 'p', 'f', 'v', 'm'))`
+
+const sorted = (columns: readonly string[]): string => [...columns].sort().join()
 
 const kinds: Readonly<Record<string, string>> = {
   p: 'partitioned',
@@ -173,7 +181,10 @@ async function tableFindings(
     const place = map.tables[name ?? '']
     if (place?.kind !== 'sharded' || uniques == null) continue
     const lists = JSON.parse(uniques) as string[][]
-    const loose = lists.filter(columns => !place.key.every(column => columns?.includes(column)))
+    const kept = new Set((place.unique ?? []).map(sorted))
+    const loose = lists.filter(
+      columns => !place.key.every(column => columns?.includes(column)) && !kept.has(sorted(columns)),
+    )
     for (const columns of loose)
       warnings.push(
         `(${columns.join(', ')}) of '${name}' is unique on each shard only: if two shards have the same, copying stops`,
