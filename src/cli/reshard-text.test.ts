@@ -20,6 +20,7 @@ const current = {
   holds: 0,
   pauseMs: -1,
   trouble: '',
+  differences: null,
   wayBack: '',
   wishes: [],
 }
@@ -37,6 +38,19 @@ test('what moves, how far it is and what keeps it are told', () => {
   assert.match(cleaned, /\n {2}shard 1, deleted: orders: 1 row$/)
   assert.match(text, /shard 3 is down/)
   assert.equal(reshardText({ database: 'main', current: null }, plain), 'main was never resharded')
+})
+
+test('rows that differ are named with what can be done about it', () => {
+  const rows = [
+    { stream: '1>3', table: 'public.orders', key: ['7', null], kind: 'missing' as const },
+    { stream: '2>3', table: 'shop.visits', key: ["o'neill"], kind: 'different' as const },
+    { stream: '2>3', table: 'shop.visits', key: ['9'], kind: 'extra' as const },
+  ]
+  const comparing = { ...current, step: 'comparing', differences: { count: 5, rows } }
+  assert.match(
+    reshardText({ database: 'main', current: comparing }, plain),
+    /\n {2}1 to 3: orders \(7, NULL\) is missing on shard 3\n {2}2 to 3: shop.visits \(o'neill\) is different on shard 3\n {2}2 to 3: shop.visits \(9\) is there only on shard 3\n {2}and 2 more\nnext: .*--recopy.*--cancel/,
+  )
 })
 
 test('after the switch it says how long clients waited, and what comes next', () => {

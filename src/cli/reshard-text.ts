@@ -54,6 +54,23 @@ function stepText({ step }: Current): string {
   return steps[step] ?? step
 }
 
+const kinds = { missing: 'is missing', extra: 'is there only', different: 'is different' } as const
+const differencesShown = 10
+
+/** Nothing is switched while there are any. */
+function differenceLines({ count, rows }: NonNullable<Current['differences']>): readonly string[] {
+  const shown = rows.slice(0, differencesShown).map(({ stream, table, key, kind }) => {
+    const [, into = ''] = stream.split('>')
+    const values = key.map(value => value ?? 'NULL').join(', ')
+    return `  ${wayText(stream)} ${shortName(table)} (${values}) ${kinds[kind]} on shard ${into}`
+  })
+  if (count > shown.length) shown.push(`  and ${count - shown.length} more`)
+  return [
+    ...shown,
+    'next: `tenfold db reshard --recopy` copies these tables once more and compares again; `tenfold db reshard --cancel` takes all back',
+  ]
+}
+
 export function reshardText(view: ReshardView, terminal: Pick<Terminal, 'paint'>): string {
   const { database, current } = view
   if (current === null) return `${database} was never resharded`
@@ -73,6 +90,7 @@ export function reshardText(view: ReshardView, terminal: Pick<Terminal, 'paint'>
   if (pauseMs >= 0)
     lines.push(`  clients waited for ${pauseMs} ms${holds > 1 ? `, at the ${holds}. attempt` : ''}`)
   if (trouble !== '') lines.push(terminal.paint('red', `  ${trouble}`))
+  if (current.differences !== null) lines.push(...differenceLines(current.differences))
   if (wayBack === 'open')
     lines.push('next: `tenfold db reshard --finish` (no way back then), or `tenfold db reshard --rollback`')
   else if (wayBack !== '')

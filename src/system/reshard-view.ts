@@ -19,7 +19,8 @@ interface Status {
 export function reshardView(database: string, status: Status | null): ReshardView {
   if (status === null) return { database, current: null }
   const { journal, progress, changes, holds } = status
-  const { id, step, moves, joining, copied, pauseMs, trouble, backLost, wishes, begunAt } = journal
+  const { id, step, moves, joining, copied, pauseMs, trouble, backLost, wishes, begunAt, differences } =
+    journal
   return {
     database,
     current: {
@@ -45,6 +46,7 @@ export function reshardView(database: string, status: Status | null): ReshardVie
       holds,
       pauseMs,
       trouble,
+      differences: differences === null ? null : { count: differences.count, rows: [...differences.rows] },
       wayBack: step === 'reversible' ? (backLost === '' ? 'open' : backLost) : '',
       wishes: Object.entries(wishes).flatMap(([wish, wished]) => (wished ? [wish] : [])),
     },

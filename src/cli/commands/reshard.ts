@@ -13,7 +13,7 @@ type View = Awaited<ReturnType<Client['databases']['reshardView']>>
 
 const lookMs = 500
 /** Commands that say one wish; `status` follows. */
-const wishes = { cancel: 'cancel', finish: 'finish', rollback: 'rollBack' } as const
+const wishes = { cancel: 'cancel', finish: 'finish', rollback: 'rollBack', recopy: 'recopy' } as const
 
 export async function reshard(
   input: CommandInput,
@@ -61,11 +61,18 @@ async function follow(input: CommandInput, client: Client, name: string, waits: 
   terminal.live(null)
   terminal.print(json ? JSON.stringify(view) : reshardText(view, terminal))
   const { current } = view
-  return current?.step === 'cancelled' && !current.wishes.includes('cancel') ? 1 : 0
+  if (current === null) return 0
+  if (waitsForWord(current)) return 1
+  return current.step === 'cancelled' && !current.wishes.includes('cancel') ? 1 : 0
+}
+
+/** Rows differ, and nobody has said what is to be done about it. */
+function waitsForWord({ differences, wishes: wished }: NonNullable<View['current']>): boolean {
+  return differences !== null && !wished.includes('recopy') && !wished.includes('cancel')
 }
 
 function goesOn({ current }: View): boolean {
-  if (current === null || current.state === 'over') return false
+  if (current === null || current.state === 'over' || waitsForWord(current)) return false
   return current.state === 'moving' || current.wishes.some(wish => wish === 'finish' || wish === 'rollBack')
 }
 

@@ -36,7 +36,7 @@ export interface DatabaseClient {
   ): Promise<DirectoryView>
   directorySet(name: string, set: { family: string; key: string; shard: string }): Promise<DoneLine>
   reshard(name: string, wish: { intent: object; dryRun?: boolean; finish?: boolean }): Promise<DoneLine>
-  reshardWish(name: string, wish: 'cancel' | 'finish' | 'rollBack'): Promise<DoneLine>
+  reshardWish(name: string, wish: 'cancel' | 'finish' | 'rollBack' | 'recopy'): Promise<DoneLine>
   reshardView(name: string): Promise<ReshardView>
   connection(name: string, options?: { as?: string; server?: string }): Promise<DatabaseConnectionView>
   verify(name: string, onProgress?: OnProgress): Promise<DoneLine>

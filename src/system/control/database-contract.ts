@@ -148,8 +148,8 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
   ),
   databaseReshardWish: act(
     'reshard-wish',
-    'Cancels, finishes or rolls back the resharding under way.',
-    z.strictObject({ wish: z.enum(['cancel', 'finish', 'rollBack']) }),
+    'Cancels, finishes or rolls back the resharding under way, or has it copy what differs again.',
+    z.strictObject({ wish: z.enum(['cancel', 'finish', 'rollBack', 'recopy']) }),
   ),
   databaseReshardView: look('reshard', 'The resharding under way, or the last one.', reshardSchema),
   databaseConnection: {

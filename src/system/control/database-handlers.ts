@@ -39,7 +39,7 @@ export interface DatabaseHandlers {
   directory(name: string, ask: DirectoryAsk): Promise<DirectoryView>
   directorySet(name: string, set: { family: string; key: string; shard: string }): Promise<OperationResult>
   reshard(name: string, wish: ReshardWish): Promise<OperationResult>
-  reshardWish(name: string, what: 'cancel' | 'finish' | 'rollBack'): Promise<OperationResult>
+  reshardWish(name: string, what: 'cancel' | 'finish' | 'rollBack' | 'recopy'): Promise<OperationResult>
   reshardView(name: string): Promise<ReshardView>
   /** `as`: a service; `server`: an id or `primary`. Both null: the operator, through the router. */
   connection(name: string, as: string | null, server: string | null): Promise<DatabaseConnectionView>

@@ -254,6 +254,20 @@ export const reshardSchema: z.ZodType<ReshardView> = z.strictObject({
       holds: z.int().describe('How often clients were held'),
       pauseMs: z.number().describe('For how long clients waited at the switch; -1: it has not been'),
       trouble: z.string().describe("Why it does not go on; ''"),
+      differences: z
+        .strictObject({
+          count: z.int(),
+          rows: z.array(
+            z.strictObject({
+              stream: z.string(),
+              table: z.string(),
+              key: z.array(z.string().nullable()).describe('Values of the primary key'),
+              kind: z.enum(['missing', 'extra', 'different']).describe('At the target'),
+            }),
+          ),
+        })
+        .nullable()
+        .describe('What the comparison has found, and the first of it; null: nothing'),
       wayBack: z.string().describe("`open`, or why there is none; '': not now"),
       wishes: z.array(z.string()),
     })

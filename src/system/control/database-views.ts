@@ -258,6 +258,18 @@ export interface ReshardView {
     readonly pauseMs: number
     /** Why it does not go on; ''. */
     readonly trouble: string
+    /** What the comparison has found; it waits for a word then. Null: nothing, or it was not compared. */
+    readonly differences: {
+      readonly count: number
+      /** The first of them; `kind` is said of the target. */
+      readonly rows: readonly {
+        readonly stream: string
+        readonly table: string
+        /** Values of the primary key. */
+        readonly key: readonly (string | null)[]
+        readonly kind: 'missing' | 'extra' | 'different'
+      }[]
+    } | null
     /** `open`, or why there is none; '': not now. */
     readonly wayBack: string
     readonly wishes: readonly string[]
