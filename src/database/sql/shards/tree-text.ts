@@ -11,7 +11,8 @@ export async function loadDeparser(): Promise<void> {
   deparser ??= (await import('pgsql-deparser')).deparseSync as unknown as Deparse
 }
 
-function deparse(tree: Tree): string {
+/** Of a whole tree, or a node of it; `loadDeparser` has been awaited. */
+export function deparse(tree: Tree): string {
   if (deparser === null) throw new Error('the deparser is not loaded')
   return deparser(tree)
 }
