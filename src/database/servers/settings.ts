@@ -198,7 +198,8 @@ const steadySettings: Readonly<Record<string, string>> = {
   wal_receiver_status_interval: '1s',
   wal_sender_timeout: '10s',
   wal_receiver_timeout: '10s',
-  max_prepared_transactions: '64',
+  // Of commits over shards, for as long as they wait for each other: of all clients that hold a connection elsewhere.
+  max_prepared_transactions: '128',
   track_commit_timestamp: 'on',
   track_io_timing: 'on',
   // Connections whose peer vanished, and statements that nobody waits for any more.

@@ -79,6 +79,8 @@ export class ShardClient {
   unnamed: KnownStatement | null = null
   /** Where cursors were declared. */
   readonly cursors: Map<string, number> = new Map()
+  /** Of them, those that outlive their transaction. */
+  readonly heldCursors: Set<string> = new Set()
   dryRun = false
   /** By what has not been committed: others learn it then. */
   tablesChanged = false
@@ -154,7 +156,7 @@ export class ShardClient {
   /** Portals and what was set for the transaction are gone. */
   transactionEnded(): void {
     this.portals.clear()
-    this.cursors.clear()
+    for (const name of [...this.cursors.keys()]) if (!this.heldCursors.has(name)) this.cursors.delete(name)
     const before = this.localBefore
     this.localBefore = null
     if (before === null) return

@@ -177,9 +177,20 @@ function prepared(end: SeatEnd | SeatLost): boolean {
   return !(end instanceof SeatLost) && end.tag === 'PREPARE TRANSACTION'
 }
 
+/** feature_not_supported: of PREPARE. */
+const notPrepared = '0A000'
+
 function frameOf(end: SeatEnd | SeatLost): Buffer {
   if (end instanceof SeatLost)
     return routerError('serverLost', `${end.message}; nothing was committed.`).frame
+  if (end.error?.code === notPrepared)
+    return StatementFailed.of(
+      notPrepared,
+      `This transaction has written on several shards, and ${end.error.message}: nothing was committed.`,
+      {
+        hint: 'NOTIFY goes along when it is said by the client, on the first shard; not by triggers of several.',
+      },
+    ).frame
   return (
     end.errorFrame ??
     StatementFailed.of('40000', 'A shard had rolled its part of the transaction back: nothing was committed.')

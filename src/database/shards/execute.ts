@@ -8,7 +8,7 @@ import { control, isRollbackTo } from './controls.ts'
 import { copyIn, copyOut } from './copying.ts'
 import { LookedUp } from './directory-places.ts'
 import { dryRun } from './dry-run.ts'
-import { type Execution, onOne, placesOf, refused, targets } from './execution.ts'
+import { type Execution, isHeld, onOne, placesOf, refused, targets } from './execution.ts'
 import { explain } from './explaining.ts'
 import { gatherLimits, runAcross } from './gather/index.ts'
 import { routerCommand, runSetting, tenfoldCommand } from './session-commands.ts'
@@ -171,8 +171,11 @@ function partly({ routing }: ShardClient, shard: number, { error }: SeatEnd): St
 async function cursor(one: Execution, plan: Extract<ShardPlan, { kind: 'cursor' }>): Promise<string> {
   const { client } = one
   if (plan.declares === null) {
+    if (plan.name === '') return closeAll(one)
     const shard = client.cursors.get(plan.name) ?? client.home
-    return onOne(one, shard, false)
+    const tag = await onOne(one, shard, false)
+    if (tag === closed) forgetCursor(client, plan.name)
+    return tag
   }
   if (plan.declares.kind === 'refuse') throw refused(plan.declares.refusal)
   const shards =
@@ -186,6 +189,26 @@ async function cursor(one: Execution, plan: Extract<ShardPlan, { kind: 'cursor' 
     throw StatementFailed.of('53400', `This client has ${cursorsMax} cursors already.`)
   const tag = await onOne(one, shards[0] as number, false)
   client.cursors.set(plan.name, shards[0] as number)
+  if (isHeld(one.statement)) client.heldCursors.add(plan.name)
+  else client.heldCursors.delete(plan.name)
+  return tag
+}
+
+/** The tag of CLOSE. */
+const closed = 'CLOSE CURSOR'
+
+function forgetCursor({ cursors, heldCursors }: ShardClient, name: string): void {
+  cursors.delete(name)
+  heldCursors.delete(name)
+}
+
+async function closeAll(one: Execution): Promise<string> {
+  const { client, request } = one
+  const others = new Set(client.cursors.values())
+  const tag = await onOne(one, client.home, false)
+  others.delete(client.home)
+  for (const shard of others) tagOf(await (await client.transaction.seat(shard)).command(request.sql))
+  for (const name of [...client.cursors.keys()]) forgetCursor(client, name)
   return tag
 }
 

@@ -2,6 +2,7 @@
 // them asked, a refusal.
 
 import { copyDoneMessage } from '../../wire/postgres/index.ts'
+import { pinBit } from '../sql/contract.ts'
 import type { ShardPlan, ShardRefusal } from '../sql/shards/contract.ts'
 import type { ClientAnswer } from './answers.ts'
 import type { ShardClient } from './client.ts'
@@ -57,6 +58,7 @@ export async function onOne(one: Execution, shard: number, writes: boolean): Pro
   const seat = await transaction.seat(shard)
   if (transaction.inTransaction && (writes || client.routing.mayWrite(statement.text)))
     transaction.wroteOn(shard)
+  if (transaction.inTransaction && !isPrepared(statement)) transaction.decidesOn(shard)
   const sink = answer.sinkOf(seat)
   const end: SeatEnd = simple ? await seat.query(request.sql, sink) : await seat.run(request, sink)
   if (sink.failure !== null) throw sink.failure
@@ -64,6 +66,19 @@ export async function onOne(one: Execution, shard: number, writes: boolean): Pro
   // A server's and a client's are the same.
   if (statement.info.copy === 'out') client.output.addAll(copyDoneMessage)
   return tag
+}
+
+const holdPin = pinBit('cursor-with-hold')
+
+/** May what this has done be part of a prepared transaction? Not notifications, nor cursors WITH HOLD. */
+function isPrepared(statement: TextStatement): boolean {
+  const { plan } = statement
+  return !(plan.kind === 'one' && plan.on === 'fixed') && !isHeld(statement)
+}
+
+/** It declares a cursor WITH HOLD. */
+export function isHeld({ info }: TextStatement): boolean {
+  return (info.pins & holdPin) !== 0
 }
 
 export function refused(refusal: ShardRefusal): StatementFailed {

@@ -125,6 +125,7 @@ async function discarded(client: ShardClient, text: string, all: boolean): Promi
   for (const name of [...client.statements.keys()]) client.forget(name)
   client.unnamed = null
   client.cursors.clear()
+  client.heldCursors.clear()
   client.allowBroadcast = client.dryRun = false
   client.region = ''
 }

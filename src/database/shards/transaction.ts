@@ -19,6 +19,8 @@ const plainBegin = 'BEGIN'
 interface Member {
   readonly seat: Seat
   wrote: boolean
+  /** PostgreSQL prepares no transaction that has notified, or opened a cursor WITH HOLD: this one's COMMIT decides. */
+  decides: boolean
 }
 
 export interface TransactionOf {
@@ -123,7 +125,7 @@ export class ShardTransaction implements ShardSeats {
   async #join(shard: number): Promise<Seat> {
     const seat = this.#of.seats.open(shard)
     tagOf(await seat.command(this.#begin))
-    this.#members.set(shard, { seat, wrote: false })
+    this.#members.set(shard, { seat, wrote: false, decides: false })
     for (const sql of this.journal.texts()) tagOf(await seat.command(sql))
     return seat
   }
@@ -153,6 +155,12 @@ export class ShardTransaction implements ShardSeats {
     return shards
   }
 
+  /** Its part can't be prepared. */
+  decidesOn(shard: number): void {
+    const member = this.#members.get(shard)
+    if (member !== undefined) member.decides = true
+  }
+
   // --- for the session ----------------------------------------------------------------------------------------
 
   /** @param begin as the client said it, options and all */
@@ -177,7 +185,10 @@ export class ShardTransaction implements ShardSeats {
       await this.rollback()
       return 'rolled back'
     }
-    const members = [...this.#members.values()]
+    // Who decides is not prepared.
+    const members = [...this.#members.values()].sort(
+      (one, other) => Number(other.decides) - Number(one.decides),
+    )
     this.committing = true
     const commits = this.#of.commits()
     const gate = new CommitGate()
