@@ -57,6 +57,8 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     slow: name => slowStatements(databases().group(name)),
     shards: name => databases().shardsView(name),
     heat: name => databases().heatView(name),
+    advise: async (name, options) =>
+      (await import('./database-advice.ts')).adviceView(name, { ...databases().advised(name), ...options }),
     partitions: name => databases().partitionsView(name),
     rollPartitions: name => databases().rollPartitions(name),
     reshard: (name, wish) =>

@@ -29,6 +29,7 @@ import {
 import type { HeatView, PartitionsView, ShardsView } from './control/database-views.ts'
 import type { OperationResult } from './control/handlers.ts'
 import { DanglingWatch } from './dangling-watch.ts'
+import type { AdviceOf } from './database-advice.ts'
 import { directoryOf, moveText, pinKey } from './directories.ts'
 import { Exports } from './exports.ts'
 import { systemFailures } from './failures.ts'
@@ -181,6 +182,15 @@ export class Databases {
 
   async splitColumns(name: string, wish: ColumnSplitWish): Promise<OperationResult> {
     return this.columnSplits(name).begin(name, wish)
+  }
+
+  /** Its groups, and where logins of its first one are. Throws SYSTEM_DATABASE_UNKNOWN. */
+  advised(name: string): Pick<AdviceOf, 'groups' | 'routed'> {
+    const shards = this.#shardsHeld(name)
+    const groups =
+      shards.length > 0 ? this.mappedGroups(name).map(({ group }) => group) : [this.#find(name).group]
+    const [routed = null] = this.#routedParts(name).values()
+    return { groups, routed }
   }
 
   /** As the operator, through the router. */

@@ -124,7 +124,9 @@ test('of several shards the counts are added up, and what one of them uses is us
   })
   const asks = sessions.map(one => (sql: string) => one.query(sql, 30_000))
   for (const [at, ask] of asks.entries()) {
-    await ask('CREATE EXTENSION pg_stat_statements SCHEMA public; GRANT ALL ON SCHEMA public TO app; SET search_path = public; SET ROLE app')
+    await ask(
+      'CREATE EXTENSION pg_stat_statements SCHEMA public; GRANT ALL ON SCHEMA public TO app; SET search_path = public; SET ROLE app',
+    )
     await ask(`CREATE TABLE seats (id integer, film integer, row_number integer)`)
     await ask(
       `INSERT INTO seats SELECT n, n % 90, n FROM generate_series(1, ${at === 0 ? 3_000 : 5_000}) AS n; ANALYZE seats`,

@@ -3,6 +3,7 @@
 
 import { Failure } from '../../kit/failure.ts'
 import { resetDatabase } from '../../system/index.ts'
+import { databaseAdviceText } from '../advice-text.ts'
 import type { Action, CommandInput } from '../command.ts'
 import { clientOf, showOperation } from '../connection.ts'
 import { backupsText, databasesText, settingsText, slowText } from '../database-text.ts'
@@ -71,9 +72,23 @@ const actions: Readonly<Record<string, Action>> = {
   },
   advise: async input => {
     const client = clientOf(input)
-    const name = await shardedOf(input, client)
-    const { advice } = await client.databases.heat(name)
-    return show(input, { database: name, advice }, () => adviceText(name, advice, input.terminal).join('\n'))
+    const { databases } = await client.status()
+    const said = input.args.name
+    const sharded = databases.some(one => frontOf(one.name) === (said ?? frontOf(databases[0]?.name ?? '')))
+    const name = sharded ? await shardedOf(input, client) : await databaseOf(input, client)
+    const verify = input.options.verify !== false
+    if (!input.json)
+      input.terminal.print(
+        verify ? 'reading what was counted, trying indexes on copies' : 'reading what was counted',
+      )
+    const view = await client.databases.advise(name, { verify })
+    const { advice } = sharded ? await client.databases.heat(name) : { advice: null }
+    return show(input, { ...view, advice }, () =>
+      [
+        ...(advice === null ? [] : adviceText(name, advice, input.terminal)),
+        ...databaseAdviceText(view, input.terminal),
+      ].join('\n'),
+    )
   },
   reshard: input => reshard(input, shardedOf),
   directory: input => directory(input, shardedOf),

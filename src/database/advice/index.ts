@@ -24,8 +24,9 @@ export interface AdvicePorts {
   readonly groups: readonly (readonly Ask[])[]
   /** On the first group's primary, as a login that owns the table, to be closed by whoever asked for it; null: there is none. */
   readonly owner: (table: string) => Promise<{ readonly ask: AskOwner; close(): void } | null>
-  /** Of the tables on the first group. */
   readonly progress: (text: string) => void
+  /** False: what has not been tried is not tried any more. */
+  readonly timeLeft?: () => boolean
   /** Candidates are tried. */
   readonly verify: boolean
   readonly limit: number
@@ -93,7 +94,7 @@ export async function adviseDatabase(ports: AdvicePorts): Promise<Advice> {
 
 /** Null: it was tried, and is no use. */
 async function candidateAdvice(
-  { groups, owner, progress, verify }: AdvicePorts,
+  { groups, owner, progress, verify, timeLeft }: AdvicePorts,
   candidate: IndexCandidate,
   table: TableFacts,
 ): Promise<IndexAdvice | null> {
@@ -113,6 +114,7 @@ async function candidateAdvice(
     bytes: null,
   })
   if (!verify) return without('it was not asked for')
+  if (timeLeft?.() === false) return without('no time was left')
   progress(`trying an index on ${candidate.table} (${candidate.columns.join(', ')})`)
   const login = await owner(candidate.table)
   if (login === null)

@@ -229,6 +229,26 @@ const databaseHandlers: ControlHandlers['databases'] = {
     ],
   }),
   rollPartitions: async name => ({ text: `${name}: rolled` }),
+  advise: async (name, { verify, limit }) => ({
+    database: name,
+    indexes: [
+      {
+        table: 'public.orders',
+        columns: ['customer'],
+        sql: 'CREATE INDEX',
+        statements: [{ text: 'SELECT 1', calls: 1, totalMs: limit }],
+        trial: null,
+        verdict: null,
+        untried: verify ? '' : 'it was not asked for',
+        bytes: null,
+        writes: 0,
+      },
+    ],
+    drops: [{ kind: 'unused', table: 'public.orders', index: 'a', bytes: 1, sql: 'DROP INDEX' }],
+    partitions: [],
+    statements: { seen: 1, unread: 0 },
+    useless: 0,
+  }),
   heat: async name => ({
     database: name,
     heat: {
@@ -576,6 +596,7 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseDrift: { path: '/v1/databases/main/drift' },
   databaseDangling: { path: '/v1/databases/main/dangling' },
   databaseUnique: { path: '/v1/databases/main/unique' },
+  databaseAdvise: { path: '/v1/databases/main/advise' },
   databaseDirectory: { path: '/v1/databases/main/directory', body: { family: 'public.t' } },
   databaseDirectorySet: {
     path: '/v1/databases/main/directory-set',
@@ -787,6 +808,11 @@ test('the client gives back answers, progress and failures', async t => {
   const { groups } = await client.databases.partitions('main')
   assert.deepEqual(groups[0]?.tables[0]?.made, ['events_p2026_12'])
   assert.equal((await client.databases.rollPartitions('main')).text, 'main: rolled')
+  const advised = await client.databases.advise('main', { verify: false })
+  assert.deepEqual(
+    [advised.indexes[0]?.untried, advised.indexes[0]?.statements[0]?.totalMs],
+    ['it was not asked for', 10],
+  )
   const { heat } = await client.databases.heat('main')
   assert.deepEqual(heat.families['public.orders']?.keys[0]?.key, ['42'])
   assert.equal((await client.databases.connection('main', { as: 'web' })).user, 'svc_web')

@@ -41,6 +41,8 @@ export function databaseAnswerers(
     databasePartitions: async (_, input) => Response.json(await handlers.partitions(name(input))),
     databasePartitionsRoll: (_, input) => operation(() => handlers.rollPartitions(name(input))),
     databaseHeat: async (_, input) => Response.json(await handlers.heat(name(input))),
+    databaseAdvise: async (_, input) =>
+      Response.json(await handlers.advise(name(input), input.body as { verify: boolean; limit: number })),
     databaseDirectory: async (_, input) =>
       Response.json(
         await handlers.directory(name(input), {

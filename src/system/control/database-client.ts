@@ -2,6 +2,7 @@
 
 import type { DoneLine, OnProgress } from './client.ts'
 import type {
+  AdviceView,
   BackupsView,
   ColumnSplitView,
   DatabaseConnectionView,
@@ -58,10 +59,14 @@ export interface DatabaseClient {
   backups(name: string): Promise<BackupsView>
   restore(name: string, options: { to: string; into?: string }, onProgress?: OnProgress): Promise<DoneLine>
   drill(name: string, onProgress?: OnProgress): Promise<DoneLine>
+  advise(name: string, options?: { verify?: boolean; limit?: number }): Promise<AdviceView>
 }
 
+/** Trials take their time. */
+const adviseMs = 300_000
+
 export interface Asking {
-  json<T>(method: 'GET' | 'POST', path: string, body?: object): Promise<T>
+  json<T>(method: 'GET' | 'POST', path: string, body?: object, timeoutMs?: number): Promise<T>
   operate(path: string, body: object, onProgress?: OnProgress): Promise<DoneLine>
 }
 
@@ -76,6 +81,7 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     settings: name => json('GET', of(name, 'settings')),
     slow: name => json('GET', of(name, 'slow')),
     shards: name => json('GET', of(name, 'shards')),
+    advise: (name, options = {}) => json('POST', of(name, 'advise'), options, adviseMs),
     heat: name => json('GET', of(name, 'heat')),
     partitions: name => json('GET', of(name, 'partitions')),
     rollPartitions: name => operate(of(name, 'partitions'), {}),

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import type { Answer, RouteContract } from './contract.ts'
 import {
+  adviceSchema,
   backupsSchema,
   columnSplitSchema,
   databaseConnectionSchema,
@@ -29,6 +30,7 @@ export type DatabaseOperation =
   | 'databaseSlow'
   | 'databaseShards'
   | 'databaseHeat'
+  | 'databaseAdvise'
   | 'databasePartitions'
   | 'databasePartitionsRoll'
   | 'databaseDirectory'
@@ -122,6 +124,18 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
     // Keys are in it.
     ...look('heat', 'How hot shards, slots and keys are, and what to do about it.', heatSchema),
     scope: 'admin',
+  },
+  databaseAdvise: {
+    method: 'post',
+    path: '/v1/databases/{name}/advise',
+    scope: 'admin',
+    summary: 'Indexes to make, tried on copies, and to drop; tables to cut into partitions. Changes nothing.',
+    params,
+    body: z.strictObject({
+      verify: z.boolean().default(true).describe('Try each index on a copy of its table'),
+      limit: z.int().min(1).max(50).default(10).describe('Of indexes'),
+    }),
+    answer: json(adviceSchema),
   },
   databaseDirectory: {
     method: 'post',

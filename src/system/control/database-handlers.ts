@@ -4,6 +4,7 @@ import type { ColumnSplitWish } from '../column-splits.ts'
 import type { DirectoryAsk } from '../directories.ts'
 import type { ReshardWish } from '../reshards.ts'
 import type {
+  AdviceView,
   BackupsView,
   ColumnSplitView,
   DatabaseConnectionView,
@@ -46,6 +47,7 @@ export interface DatabaseHandlers {
   verify(name: string, progress: Progress): Promise<OperationResult>
   drift(name: string, progress: Progress): Promise<OperationResult>
   dangling(name: string, progress: Progress): Promise<OperationResult>
+  advise(name: string, options: { readonly verify: boolean; readonly limit: number }): Promise<AdviceView>
   /** @param verify rows and look-up tables are compared, and put right */
   unique(name: string, verify: boolean, progress: Progress): Promise<OperationResult>
   /** `to`: an absolute path on the supervisor's host. */

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import type {
+  AdviceView,
   BackupStateView,
   BackupsView,
   ColumnSplitView,
@@ -182,6 +183,70 @@ export const partitionsSchema: z.ZodType<PartitionsView> = z.strictObject({
       ),
     }),
   ),
+})
+
+const statementTime = { text: z.string(), calls: z.number(), totalMs: z.number() }
+
+export const adviceSchema: z.ZodType<AdviceView> = z.strictObject({
+  database: z.string(),
+  indexes: z.array(
+    z.strictObject({
+      table: z.string(),
+      columns: z.array(z.string()),
+      sql: z.string(),
+      statements: z
+        .array(z.strictObject(statementTime))
+        .describe('That it may serve; the slowest in sum first'),
+      trial: z
+        .strictObject({
+          rows: z.number().describe('Of the copy'),
+          statements: z.array(
+            z.strictObject({
+              text: z.string(),
+              before: z.number().describe("The plan's cost, in PostgreSQL's units"),
+              after: z.number(),
+              used: z.boolean(),
+            }),
+          ),
+          insertUs: z.strictObject({ before: z.number(), after: z.number() }),
+          bytesPerRow: z.number(),
+        })
+        .nullable()
+        .describe('Null: it was not tried'),
+      verdict: z
+        .strictObject({
+          left: z.number().describe('Share of the time that the statements would still take'),
+          savedMs: z.number(),
+        })
+        .nullable(),
+      untried: z.string().describe("Why; ''"),
+      bytes: z.number().nullable().describe('Estimated, of all rows'),
+      writes: z.number().describe('Rows written to the table since statistics began'),
+    }),
+  ),
+  drops: z.array(
+    z.strictObject({
+      kind: z.enum(['duplicate', 'unused', 'invalid']),
+      table: z.string(),
+      index: z.string(),
+      like: z.string().optional(),
+      bytes: z.number(),
+      sql: z.string(),
+    }),
+  ),
+  partitions: z.array(
+    z.strictObject({
+      table: z.string(),
+      column: z.string(),
+      every: z.enum(['day', 'week', 'month', 'year']),
+      rows: z.number(),
+      bytes: z.number(),
+      reads: z.number().describe('Statements that read a span of the column'),
+      deletes: z.number(),
+    }),
+  ),
+  statements: z.strictObject({ seen: z.number(), unread: z.number() }),
+  useless: z.number().describe('Candidates that were tried and did not help'),
 })
 
 const heatCounts = { reads: z.number(), writes: z.number() }

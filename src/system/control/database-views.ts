@@ -1,6 +1,7 @@
 // What the control API says of databases, as types; database-schemas.ts checks the same shapes at run time. Times are
 // ISO 8601 in UTC, sizes bytes, durations milliseconds. Never a password, but in a connection, which only admins get.
 
+import type { IndexTrial, PartitionAdvice } from '../../policy/advise/contract.ts'
 import type { HeatReport, ShardAdvice } from '../../policy/shard/heat-contract.ts'
 
 export interface DatabaseView {
@@ -163,6 +164,38 @@ export interface PartitionsView {
       readonly troubles: readonly string[]
     }[]
   }[]
+}
+
+export interface AdviceView {
+  readonly database: string
+  readonly indexes: readonly {
+    readonly table: string
+    readonly columns: readonly string[]
+    readonly sql: string
+    readonly statements: readonly {
+      readonly text: string
+      readonly calls: number
+      readonly totalMs: number
+    }[]
+    /** What was seen on a copy of the table; null: it was not tried. */
+    readonly trial: IndexTrial | null
+    readonly verdict: { readonly left: number; readonly savedMs: number } | null
+    readonly untried: string
+    readonly bytes: number | null
+    readonly writes: number
+  }[]
+  readonly drops: readonly {
+    readonly kind: 'duplicate' | 'unused' | 'invalid'
+    readonly table: string
+    readonly index: string
+    /** Of a duplicate. */
+    readonly like?: string | undefined
+    readonly bytes: number
+    readonly sql: string
+  }[]
+  readonly partitions: readonly PartitionAdvice[]
+  readonly statements: { readonly seen: number; readonly unread: number }
+  readonly useless: number
 }
 
 export interface HeatView {
