@@ -36,10 +36,14 @@ export async function adviceView(
     const others = servers.filter(({ id, state }) => id !== primary && state === 'ready').map(({ id }) => id)
     return [primary, ...others].map(id => (sql: string) => group.servers.query(id, sql, queryMs))
   })
-  const ownerOf = async (table: string): Promise<string> => {
-    const [schema, bare] = table.split('.').map(one => `'${one.replaceAll("'", "''")}'`)
+  // Tables may belong to a role that nobody is logged in as.
+  const loginFor = async (table: string): Promise<string> => {
+    const logins = (routed?.users ?? []).map(one => one.server.user).filter(one => !one.startsWith('tenfold'))
+    const [schema, bare] = table.split('.').map(literal)
     const rows = await asks[0]?.[0]?.(
-      `SELECT pg_get_userbyid(relowner) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = ${schema} AND relname = ${bare}`,
+      `SELECT login FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace CROSS JOIN unnest(ARRAY[${logins.map(literal).join(', ')}]::text[]) AS login
+      JOIN pg_roles r ON rolname = login AND NOT rolsuper
+      WHERE nspname = ${schema} AND relname = ${bare} AND pg_has_role(r.oid, relowner, 'USAGE') ORDER BY r.oid = relowner DESC, 1 LIMIT 1`,
     )
     return rows?.[0]?.[0] ?? ''
   }
@@ -47,11 +51,9 @@ export async function adviceView(
     const advice = await adviseDatabase({
       groups: asks,
       owner: async table => {
-        const owner = await ownerOf(table)
+        const user = await loginFor(table)
         const server = routed?.servers.find(({ id }) => id === routed.primary)
-        const login = routed?.users.find(
-          one => one.server.user === owner && !owner.startsWith('tenfold'),
-        )?.server
+        const login = routed?.users.find(one => one.server.user === user)?.server
         if (routed === null || server === undefined || login === undefined) return null
         const { host, port } = server
         const session = new ServerSession(() => ({ host, port, database: routed.database, ...login }))
@@ -67,6 +69,8 @@ export async function adviceView(
     throw uncounted(name, cause as Error)
   }
 }
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** Texts as PostgreSQL normalises them, and without what it keeps of values all the same. */
 function shown<T extends Pick<AdviceView, 'indexes'>>(advice: T): T {

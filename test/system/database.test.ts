@@ -95,6 +95,24 @@ test('a service finds its database: replicas stream, the primary moves, nothing 
   const slow = await shop.run('db', 'slow')
   assert.match(slow.out, /INSERT INTO notes/)
 
+  const wide = 'CREATE TABLE visits AS SELECT n AS id, n % 400 AS visitor FROM generate_series(1, 40000) AS n'
+  const visits = Array.from({ length: 9 }, (_, n) => `SELECT id FROM visits WHERE visitor = ${n}`)
+  const made = await shop.run(
+    'db',
+    'psql',
+    '--as',
+    'api',
+    '--command',
+    [wide, 'ANALYZE visits', ...visits].join('; '),
+  )
+  assert.equal(made.code, 0, made.error)
+  const advised = await shop.run('db', 'advise')
+  assert.match(
+    advised.out,
+    /make an index: public\.visits \(visitor\): its statements would take about \d+ % .*\n {2}CREATE INDEX CONCURRENTLY ON "public"\."visits" \("visitor"\);\n {2}9 x, .* cost \d+ -> [\d.]+: SELECT id FROM visits WHERE visitor = \$1/,
+    advised.error,
+  )
+
   const metrics = await (
     await fetch(`${up.status.controlUrl}/metrics`, {
       headers: {
@@ -125,7 +143,7 @@ test('a service finds its database: replicas stream, the primary moves, nothing 
 
   const verified = await shop.run('db', 'verify')
   assert.equal(verified.code, 0, verified.out + verified.error)
-  assert.match(verified.out, /2 replicas have the rows of main-2: 2 rows/)
+  assert.match(verified.out, /2 replicas have the rows of main-2: 40002 rows/)
   const { PATH } = process.env
   process.env.PATH = '/nowhere'
   const without = await shop.run('db', 'psql').finally(() => {

@@ -73,15 +73,16 @@ const actions: Readonly<Record<string, Action>> = {
   advise: async input => {
     const client = clientOf(input)
     const { databases } = await client.status()
+    const fronts = new Set(databases.flatMap(one => frontOf(one.name) ?? []))
     const said = input.args.name
-    const sharded = databases.some(one => frontOf(one.name) === (said ?? frontOf(databases[0]?.name ?? '')))
+    const sharded =
+      said === undefined
+        ? fronts.size > 0 && databases.every(one => frontOf(one.name) !== undefined)
+        : fronts.has(said)
     const name = sharded ? await shardedOf(input, client) : await databaseOf(input, client)
     const verify = input.options.verify !== false
-    if (!input.json)
-      input.terminal.print(
-        verify ? 'reading what was counted, trying indexes on copies' : 'reading what was counted',
-      )
-    const view = await client.databases.advise(name, { verify })
+    if (!input.json && verify) input.terminal.live('trying indexes on copies of tables')
+    const view = await client.databases.advise(name, { verify }).finally(() => input.terminal.live(null))
     const { advice } = sharded ? await client.databases.heat(name) : { advice: null }
     return show(input, { ...view, advice }, () =>
       [

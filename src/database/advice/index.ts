@@ -118,7 +118,7 @@ async function candidateAdvice(
   progress(`trying an index on ${candidate.table} (${candidate.columns.join(', ')})`)
   const login = await owner(candidate.table)
   if (login === null)
-    return without("no login of the file owns the table: its owner's rights are needed for a copy")
+    return without("no login of the file has the rights of the table's owner, which a copy needs")
   try {
     const shards = Math.max(1, groups.length)
     const trial = await tryIndex(login.ask, candidate, {

@@ -22,13 +22,12 @@ interface MadeUse {
   deletes: boolean
 }
 
-/** Null: it does not parse, or reads no table that is known. The parser must have been loaded. */
+/** Null: it does not parse. The parser must have been loaded. */
 export function statementUse(statement: CountedStatement, context: SurveyContext): StatementUse | null {
   const tree = parsed(statement.text)
   if (tree === null) return null
   const surveyor = new Surveyor(context)
   const deleted = surveyed(tree, surveyor)
-  if (surveyor.survey.refs.length === 0) return null
   const uses = new Map<TableRef, MadeUse>()
   const useOf = (ref: TableRef): MadeUse => {
     const known = uses.get(ref)
