@@ -47,6 +47,8 @@ interface Graph {
 }
 
 const everyMsDefault = 2_000
+/** So many times as often while some client may be part of one: others have to look, too. */
+const nearer = 4
 const timeoutMs = 5_000
 const waitsMax = 1_000
 const toldMax = 1_000
@@ -79,6 +81,8 @@ export class ShardDeadlocks {
   readonly #router = randomUUID()
   /** Shards on which others were told something. */
   #told: ReadonlySet<string> = new Set()
+  /** Some client may be part of one. */
+  #near = false
   #timer: NodeJS.Timeout | undefined
   #closed = false
   /** Since the start: how often a client of this router gave way. */
@@ -90,7 +94,8 @@ export class ShardDeadlocks {
 
   start(): void {
     if (this.#closed) return
-    this.#timer = setTimeout(() => void this.#again(), this.#options.everyMs ?? everyMsDefault)
+    const everyMs = this.#options.everyMs ?? everyMsDefault
+    this.#timer = setTimeout(() => void this.#again(), this.#near ? everyMs / nearer : everyMs)
     this.#timer.unref()
   }
 
@@ -102,6 +107,7 @@ export class ShardDeadlocks {
   /** One search. */
   async round(): Promise<void> {
     const between = await this.#between()
+    this.#near = between.length > 0
     await this.#tell(between)
     if (between.length === 0) return
     const first = await this.#look()
