@@ -39,6 +39,8 @@ export interface Resharding {
   reach(step: ReshardStep): Promise<ReshardJournal>
   /** Calls back with each step before it is kept. */
   onStep: (step: ReshardStep) => void
+  /** With each journal once it is kept. */
+  onKept: (journal: ReshardJournal) => void
   /** @param router of `urls` */
   client(router?: number): Promise<pg.Client>
   everywhere(sql: string, shards?: readonly string[]): Promise<void>
@@ -136,6 +138,7 @@ export async function startResharding(
       return executor
     },
     onStep: () => {},
+    onKept: () => {},
     begin: async (intent, options = {}) => {
       // What the last one has made is gone.
       await executor?.stop()
@@ -217,6 +220,7 @@ export async function startResharding(
         alive()
         // As it comes back from a file.
         journal = JSON.parse(JSON.stringify(next)) as ReshardJournal
+        harness.onKept(journal)
       },
       keepMap: next => {
         alive()

@@ -344,6 +344,27 @@ test('trap: more streams than servers have slots, senders or origins for: refuse
   assert.deepEqual((await client.query('SELECT count(*)::int AS n FROM accounts')).rows, [{ n: 1 }])
 })
 
+test('it dies when all rows are where they belong: the next one takes away what the servers still have', async t => {
+  const harness = await started(t)
+  for (const [wish, end] of [
+    ['rollBack', 'rolled-back'],
+    ['cancel', 'cancelled'],
+    ['finish', 'done'],
+  ] as const) {
+    let died: Promise<void> | null = null
+    harness.onKept = ({ ending }) => {
+      if (ending !== '') died ??= harness.restart()
+    }
+    await harness.begin({ kind: 'split', from: '1', into: '2' })
+    await harness.reach(wish === 'cancel' ? 'copying' : 'reversible')
+    assert.equal(harness.executor.wish(wish), null)
+    await harness.reach(end)
+    assert.ok(died !== null, 'it did not die')
+    await died
+    assert.deepEqual(await harness.left(), [], end)
+  }
+})
+
 test('another rule while clients write: by hash, then by lists, then by ranges, and back to the lists', async t => {
   const harness = await started(t)
   const random = seededRandom(Date.now() % 1e9)
