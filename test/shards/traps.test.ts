@@ -131,6 +131,30 @@ test('trap: NOTIFY in a commit over shards: told once, with the commit, whicheve
   await nothingPrepared()
 })
 
+test('trap: NOTIFY in a commit that another shard refuses is heard by nobody', async t => {
+  const [listener, db] = [await client(t, 1), await client(t)]
+  const heard: (string | undefined)[] = []
+  listener.on('notification', ({ payload }) => heard.push(payload))
+  await listener.query('LISTEN late')
+  await db.query(`CREATE FUNCTION public.late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'too late' USING ERRCODE = 'P0001'; END $$`)
+  await db.query(
+    'CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON accounts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.late()',
+  )
+  for (const told of ["NOTIFY late, 'never'", "SELECT pg_notify('late', 'never')"])
+    for (const ids of [[1_001], [1_001, 1], [1, 1_001], [1]]) {
+      await db.query('BEGIN')
+      await db.query(told)
+      for (const id of ids) await db.query('UPDATE accounts SET balance = 0 WHERE id = $1', [id])
+      await assert.rejects(db.query('COMMIT'), { code: 'P0001' }, `${told} ${ids.join()}`)
+    }
+  await db.query('DROP TRIGGER late ON accounts')
+  await db.query("NOTIFY late, 'last'")
+  for (let tries = 0; heard.at(-1) !== 'last' && tries < 200; tries++) await sleep(50)
+  assert.deepEqual(heard, ['last'])
+  await nothingPrepared()
+})
+
 test('trap: what can not be prepared on several shards is refused as a whole, with what is in the way', async t => {
   const db = await client(t)
   const before = await sumOf(db)
