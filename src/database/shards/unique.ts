@@ -117,7 +117,7 @@ async function change(
     const { went, came, emptied } = lookups.get(lookup) as Changes
     const [schema, name] = lookup.split('.') as [string, string]
     const parameters = [sorted(went), sorted(came), String(emptied)].map(text => Buffer.from(text))
-    const sql = `SELECT ${schema}."${name}"($1::jsonb, $2::jsonb, $3::boolean)`
+    const sql = `SELECT ${schema}."${name.replaceAll('"', '""')}"($1::jsonb, $2::jsonb, $3::boolean)`
     tagOf(await seat.run({ ...noRequest, sql, parameters }, { row: () => {} }))
   }
 }

@@ -22,14 +22,26 @@ export interface UniqueColumns {
 }
 
 export const uniqueSchema = 'tenfold_unique'
-/** Triggers and functions have names made of it. */
+/** Bytes: triggers and functions have names made of it. */
 const nameMax = 46
 
 /** `tenfold_unique.public$customers$email`. A long one ends in a hash of the whole. */
 export function lookupOf(table: string, columns: readonly string[]): string {
   const whole = [...table.split('.'), ...columns].join('$')
-  if (whole.length <= nameMax) return `${uniqueSchema}.${whole}`
-  return `${uniqueSchema}.${whole.slice(0, nameMax - 9)}$${hash(whole)}`
+  if (bytesOf(whole) <= nameMax) return `${uniqueSchema}.${whole}`
+  const letters = [...whole]
+  while (bytesOf(letters.join('')) > nameMax - 9) letters.pop()
+  return `${uniqueSchema}.${letters.join('')}$${hash(whole)}`
+}
+
+/** As UTF-8. */
+function bytesOf(text: string): number {
+  let bytes = 0
+  for (const letter of text) {
+    const code = letter.codePointAt(0) as number
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+  }
+  return bytes
 }
 
 /** FNV-1a, 32 bits. */

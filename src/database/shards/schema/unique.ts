@@ -29,8 +29,11 @@ const buffer: readonly string[] = [
   `CREATE UNLOGGED TABLE IF NOT EXISTS tenfold.unique_changes (
   xact xid8 NOT NULL DEFAULT pg_current_xact_id(), came boolean NOT NULL, n bigint GENERATED ALWAYS AS IDENTITY,
   lookup text NOT NULL, value text[], key text[], PRIMARY KEY (xact, came, n))`,
-  'CREATE UNLOGGED TABLE IF NOT EXISTS tenfold.unique_unread (xact xid8 NOT NULL DEFAULT pg_current_xact_id())',
+  // Mixed: a statement was noted more than once. Triggers of users may have changed its rows again, and are noted before it.
+  `CREATE UNLOGGED TABLE IF NOT EXISTS tenfold.unique_unread (
+  xact xid8 NOT NULL DEFAULT pg_current_xact_id(), mixed boolean NOT NULL DEFAULT false)`,
   'CREATE INDEX IF NOT EXISTS unique_unread_xact ON tenfold.unique_unread (xact)',
+  'CREATE INDEX IF NOT EXISTS unique_unread_mixed ON tenfold.unique_unread (xact) WHERE mixed',
   `CREATE TABLE IF NOT EXISTS tenfold.unique_columns (
   lookup text PRIMARY KEY, table_name text NOT NULL, columns text[] NOT NULL, types text[] NOT NULL, built boolean NOT NULL DEFAULT false)`,
   `CREATE OR REPLACE FUNCTION tenfold.unique_unread() RETURNS trigger
@@ -52,16 +55,31 @@ END $$`,
 END $$`,
   // Each row a JSON text: [look-up, came, value, key]; null values: the table was emptied.
   `CREATE OR REPLACE FUNCTION tenfold.unique_take(rows_max integer) RETURNS SETOF text
-  LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog AS $$
-  WITH taken AS (
+  LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+BEGIN
+  -- What came and went again has not been.
+  IF EXISTS (SELECT FROM tenfold.unique_unread WHERE xact = pg_current_xact_id() AND mixed) THEN
+    WITH numbered AS (
+      SELECT came, n, lookup, value, key, row_number() OVER (PARTITION BY lookup, came, value, key ORDER BY n) AS place
+      FROM tenfold.unique_changes WHERE xact = pg_current_xact_id() AND value IS NOT NULL),
+    pairs AS (
+      SELECT one.n AS came_n, other.n AS went_n FROM numbered one JOIN numbered other USING (lookup, value, key, place)
+      WHERE one.came AND NOT other.came)
+    DELETE FROM tenfold.unique_changes AS c USING (SELECT true, came_n FROM pairs UNION ALL SELECT false, went_n FROM pairs) AS gone (came, n)
+    WHERE c.xact = pg_current_xact_id() AND c.came = gone.came AND c.n = gone.n;
+    DELETE FROM tenfold.unique_unread WHERE xact = pg_current_xact_id() AND mixed;
+  END IF;
+  RETURN QUERY WITH taken AS (
     DELETE FROM tenfold.unique_changes AS c USING (
       SELECT came, n FROM tenfold.unique_changes WHERE xact = pg_current_xact_id() ORDER BY came, n LIMIT rows_max) AS first
     WHERE c.xact = pg_current_xact_id() AND c.came = first.came AND c.n = first.n RETURNING c.*)
-  SELECT json_build_array(lookup, came, value, key)::text FROM taken ORDER BY came, n $$`,
+  SELECT json_build_array(lookup, came, value, key)::text FROM taken ORDER BY came, n;
+END $$`,
   `CREATE OR REPLACE FUNCTION tenfold.unique_attach() RETURNS void
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-  one record; said text; is_there boolean; operation text; own regclass;
+  one record; said text; is_there boolean; operation text; own regclass; called name; is_named name; is_enabled "char";
 BEGIN
   FOR one IN SELECT * FROM tenfold.unique_columns ORDER BY lookup LOOP
     SELECT c.oid INTO own FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
@@ -94,10 +112,15 @@ BEGIN
         USING ERRCODE = '${notSupported}', DETAIL = 'shard-unique', HINT = 'Add UNIQUE (' || said || ') to the table, or take it out of the file first.';
     END IF;
     FOREACH operation IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
-      SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = own AND tgname = left('${uniqueTriggerPrefix}' || left(operation, 1) || '_' || one.lookup, 63)) INTO is_there;
+      -- By what it does: somebody may have named it anew, or switched it off.
+      called := left('${uniqueTriggerPrefix}' || left(operation, 1) || '_' || one.lookup, 63);
+      SELECT tgname, tgenabled INTO is_named, is_enabled FROM pg_trigger WHERE tgrelid = own AND tgfoid = to_regprocedure(format('${uniqueSchema}.%I()', one.lookup))
+        AND tgtype = CASE operation WHEN 'insert' THEN 4 WHEN 'delete' THEN 8 WHEN 'update' THEN 16 ELSE 32 END;
+      is_there := FOUND;
+      IF is_there AND is_enabled <> 'O' THEN EXECUTE format('ALTER TABLE %s ENABLE TRIGGER %I', own, is_named); END IF;
       IF NOT is_there THEN
-        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION ${uniqueSchema}.%I()',
-          left('${uniqueTriggerPrefix}' || left(operation, 1) || '_' || one.lookup, 63), operation, own,
+        EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION ${uniqueSchema}.%I()',
+          called, operation, own,
           CASE operation WHEN 'insert' THEN 'REFERENCING NEW TABLE AS came' WHEN 'delete' THEN 'REFERENCING OLD TABLE AS went'
             WHEN 'update' THEN 'REFERENCING OLD TABLE AS went NEW TABLE AS came' ELSE '' END, one.lookup);
       END IF;
@@ -172,8 +195,10 @@ function lookupStatements(one: UniqueColumns): string[] {
     VALUES (${literal(nameOf(lookup))}, ${literal(table)}, ${texts(columns)}, ${texts(sqlTypes)}) ON CONFLICT (lookup) DO NOTHING`,
     `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger
   LANGUAGE plpgsql SECURITY DEFINER ${steady} AS $$
-DECLARE noted bigint := 0; added bigint;
+#variable_conflict use_column
+DECLARE noted bigint := 0; added bigint; mixed boolean := false;
 BEGIN
+  mixed := EXISTS (SELECT FROM tenfold.unique_changes WHERE xact = pg_current_xact_id() AND lookup = ${literal(nameOf(lookup))});
   IF TG_OP = 'INSERT' THEN
     ${note(true, 'came')}
   ELSIF TG_OP = 'DELETE' THEN
@@ -182,10 +207,15 @@ BEGIN
     ${note(false, `(SELECT ${both} FROM went EXCEPT ALL SELECT ${both} FROM came) AS other`)}
     ${note(true, `(SELECT ${both} FROM came EXCEPT ALL SELECT ${both} FROM went) AS other`)}
   ELSE
+    IF pg_trigger_depth() > 1 THEN
+      RAISE EXCEPTION 'A trigger can not empty a table with columns that are unique over all shards.'
+        USING ERRCODE = '${notSupported}', DETAIL = 'shard-unique', HINT = 'Delete its rows, or say TRUNCATE as a statement.';
+    END IF;
     INSERT INTO tenfold.unique_changes (came, lookup) VALUES (false, ${literal(nameOf(lookup))});
     noted := 1;
   END IF;
-  IF noted > 0 THEN INSERT INTO tenfold.unique_unread DEFAULT VALUES; END IF;
+  IF noted > 0 THEN INSERT INTO tenfold.unique_unread (mixed) VALUES (false); END IF;
+  IF noted > 0 AND mixed THEN INSERT INTO tenfold.unique_unread (mixed) VALUES (true); END IF;
   RETURN NULL;
 END $$`,
     // Rows that went and came: [[values, keys], ...]; all of them, where the table was emptied.
@@ -200,8 +230,8 @@ EXCEPTION WHEN unique_violation THEN
   DECLARE said text;
   BEGIN
     GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL;
-    RAISE EXCEPTION ${literal(`duplicate key value violates unique constraint "${constraintOf(bare, columns)}"`)}
-      USING ERRCODE = 'unique_violation', DETAIL = said, SCHEMA = ${literal(table.split('.')[0] as string)},
+    RAISE EXCEPTION USING MESSAGE = ${literal(`duplicate key value violates unique constraint "${constraintOf(bare, columns)}"`)},
+      ERRCODE = 'unique_violation', DETAIL = said, SCHEMA = ${literal(table.split('.')[0] as string)},
         TABLE = ${literal(bare)}, CONSTRAINT = ${literal(constraintOf(bare, columns))};
   END;
 END $$`,

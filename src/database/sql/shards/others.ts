@@ -272,6 +272,13 @@ function alterTable(statement: Tree, context: SurveyContext): ShardPlan {
     const key = ref.place.kind === 'sharded' ? ref.place.key : []
     if (key.includes(name) && /AT_(DropColumn|AlterColumnType)/.test(text(command, 'subtype')))
       return refuse('shard-key-update', `'${name}' is the key of '${ref.table}'.`)
+    const unique = ref.place.kind === 'sharded' ? (ref.place.unique ?? []) : []
+    // Values that change by it come past the triggers that note them.
+    if (
+      unique.flat().includes(name) &&
+      /AT_(DropColumn|AlterColumnType|SetExpression)$/.test(text(command, 'subtype'))
+    )
+      return refuse('shard-unique', `'${name}' of '${ref.table}' is unique over all shards.`)
     const constraints =
       kind === 'Constraint'
         ? [{ Constraint: definition }]

@@ -48,6 +48,8 @@ const charsMax = 8_000_000
 
 /** Of the schema `tenfold`, and look-up tables: whoever called them would undo what they keep. */
 const ownNames = /\btenfold_unique\b|\btenfold"?\s*\.\s*"?unique_/i
+/** They might spell these. */
+const escapedName = /\bU&"/i
 
 /** The parser must have been loaded (`loadParser`). */
 export function createShardPlanner(options: { map: ShardMap; catalogue?: ShardedCatalogue }): ShardPlanner {
@@ -100,6 +102,8 @@ function planned(
   if (clean.trim() === '') return []
   if (ownNames.test(clean))
     return [{ text, plan: refuse('shard-statement', "What keeps columns unique is Tenfold's own.") }]
+  if (escapedName.test(clean) && hasUnique(map))
+    return [{ text, plan: refuse('shard-statement', 'Names with escapes, U&"...", are not taken.') }]
   let statements: readonly Tree[]
   try {
     statements = list(parseSync(clean) as unknown as Tree, 'stmts')
