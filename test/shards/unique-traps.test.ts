@@ -271,6 +271,26 @@ test('triggers of users, before and after', async () => {
     )
 })
 
+test('more rows than are taken at once: all get other values, and all go', async () => {
+  await client.query('SET tenfold.allow_broadcast = on')
+  const rows = Array.from({ length: 12_000 }, (_, n) => `(${100_000 + n}, 'mail${n}')`)
+  assert.equal(await said(`INSERT INTO people (id, email) VALUES ${rows.join(', ')}`), '')
+  const next = `UPDATE people SET email = 'mail' || (id - 99999 - CASE id WHEN 111999 THEN 12000 ELSE 0 END) WHERE id >= 100000`
+  // A shard's own constraint is for each row as it comes.
+  assert.equal(await said(next.replace("'mail'", "'other'")), '')
+  await kept()
+  assert.equal(await said(`INSERT INTO people (id, email) VALUES (200000, 'other0')`), '23505')
+  assert.equal(await said(next), '')
+  await kept()
+  assert.equal(
+    await said(`UPDATE people SET email = 'one' WHERE id IN (100000, 100001, 100002, 100003)`),
+    '23505',
+  )
+  assert.equal(await said('DELETE FROM people WHERE id >= 100000'), '')
+  await kept()
+  await client.query('RESET ALL')
+})
+
 test('functions, views, rules, DO: kept, or refused', async () => {
   for (const operator of operators)
     await operator.query(

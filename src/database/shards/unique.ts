@@ -11,7 +11,7 @@ import { noRequest } from './client.ts'
 import { StatementFailed, tagOf } from './statement-failed.ts'
 
 /** Notes that are taken at once from a shard. */
-const partMax = 1_000
+const partMax = 5_000
 
 interface Note {
   readonly columns: UniqueColumns

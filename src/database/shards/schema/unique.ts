@@ -71,9 +71,9 @@ BEGIN
     DELETE FROM tenfold.unique_unread WHERE xact = pg_current_xact_id() AND mixed;
   END IF;
   RETURN QUERY WITH taken AS (
-    DELETE FROM tenfold.unique_changes AS c USING (
-      SELECT came, n FROM tenfold.unique_changes WHERE xact = pg_current_xact_id() ORDER BY came, n LIMIT rows_max) AS first
-    WHERE c.xact = pg_current_xact_id() AND c.came = first.came AND c.n = first.n RETURNING c.*)
+    DELETE FROM tenfold.unique_changes WHERE ctid = ANY (ARRAY(
+      SELECT ctid FROM tenfold.unique_changes WHERE xact = pg_current_xact_id() ORDER BY came, n LIMIT rows_max))
+    RETURNING came, n, lookup, value, key)
   SELECT json_build_array(lookup, came, value, key)::text FROM taken ORDER BY came, n;
 END $$`,
   `CREATE OR REPLACE FUNCTION tenfold.unique_attach() RETURNS void
@@ -220,11 +220,15 @@ BEGIN
 END $$`,
     // Rows that went and came: [[values, keys], ...]; all of them, where the table was emptied.
     `CREATE OR REPLACE FUNCTION ${name}(went jsonb, came jsonb, emptied boolean) RETURNS void
-  LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER ${steady} AS $$
+  LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER ${steady} SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE one record;
 BEGIN
   IF emptied THEN DELETE FROM ${name}; END IF;
-  DELETE FROM ${name} AS t USING ${read('went')} AS w
-  WHERE ${[...values, ...keys].map(column => `t.${column} = w.${column}`).join(' AND ')};
+  -- Each by itself, by the key: plans of a join are kept from when the table was small.
+  FOR one IN SELECT * FROM ${read('went')} AS w LOOP
+    DELETE FROM ${name} AS t WHERE ${[...values, ...keys].map(column => `t.${column} = one.${column}`).join(' AND ')};
+  END LOOP;
   INSERT INTO ${name} (${[...values, ...keys].join(', ')}) SELECT * FROM ${read('came')} AS c;
 EXCEPTION WHEN unique_violation THEN
   DECLARE said text;
