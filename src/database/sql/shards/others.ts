@@ -278,7 +278,10 @@ function alterTable(statement: Tree, context: SurveyContext): ShardPlan {
       unique.flat().includes(name) &&
       /AT_(DropColumn|AlterColumnType|SetExpression)$/.test(text(command, 'subtype'))
     )
-      return refuse('shard-unique', `'${name}' of '${ref.table}' is unique over all shards.`)
+      return refuse(
+        'shard-unique',
+        `'${name}' of '${ref.table}' is unique over all shards, as the file says: its values can't change so until 'unique' is taken out there.`,
+      )
     const constraints =
       kind === 'Constraint'
         ? [{ Constraint: definition }]
