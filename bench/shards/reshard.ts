@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { lsnOf } from '../../src/database/backup/segments.ts'
 import { Applier } from '../../src/database/shards/reshard/applier.ts'
+import { writerOf } from '../../src/database/shards/reshard/changes.ts'
 import type { MovedTable, MoveStream } from '../../src/database/shards/reshard/contract.ts'
 import { copyTable } from '../../src/database/shards/reshard/copy.ts'
 import type { ShardMap } from '../../src/policy/shard/contract.ts'
@@ -196,7 +197,7 @@ async function changesApplied(
     ['UPDATE', base => `UPDATE public.lines SET amount = amount + 1 WHERE id > ${base}`],
     ['DELETE', base => `DELETE FROM public.lines WHERE id > ${base}`],
   ]
-  const applier = new Applier({ stream, copied: { 'public.lines': position }, tell: () => {} })
+  const applier = new Applier({ stream, maker: writerOf(stream), copied: { 'public.lines': position }, tell: () => {} })
   const reached = async (): Promise<void> => {
     await from.client.query("SELECT pg_logical_emit_message(true, 'bench', '', true)")
     const { rows: found } = await from.client.query('SELECT pg_current_wal_flush_lsn() AS at')

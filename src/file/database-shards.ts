@@ -2,6 +2,7 @@
 // by which columns and which rule. Shards are numbers from 1 in the file, and indexes from here on.
 
 import { type KeyType, keyTypes } from '../policy/shard/contract.ts'
+import { copiesSchema } from '../policy/shard/copies.ts'
 import { firstMap, mapTroubles, rootOf, type TableSpec } from '../policy/shard/map.ts'
 import { lookupOf, type UniqueSpec, uniqueSchema } from '../policy/shard/unique.ts'
 import type { CheckedDatabase, CheckedShards } from './checked-databases.ts'
@@ -12,6 +13,9 @@ import { choice, Refused, type Schema, text, whole } from './values.ts'
 const tablesMax = 5_000
 /** Of one table. */
 const uniqueMax = 10
+/** Each is a stream from every shard to every shard. */
+const copiesMax = 20
+const streamsMax = 40
 const tablePattern = /^[a-z_][a-z0-9_$]*(?:\.[a-z_][a-z0-9_$]*)?$/
 
 const column = text('A column.', "a column such as 'customer_id'", {
@@ -105,6 +109,56 @@ function uniqueTrouble(unique: readonly UniqueSpec[], key: readonly string[]): R
   return null
 }
 
+const copyKeys = strict(
+  {
+    of: tableName,
+    by: keyColumns,
+    type: keyTypesOf.optional(),
+    columns: listOf(
+      'Columns that the copy has, beside its key and the primary key: all, where none are said.',
+      column,
+      1_000,
+    ).optional(),
+    count: column.optional(),
+    sum: mapOf(column, {
+      about: "Sums, by the columns that are summed: `{ total: 'revenue' }`.",
+      names: 'columns',
+      pattern: /^[a-z_][a-z0-9_$]*$/,
+      entriesMax: 50,
+    }).optional(),
+  },
+  {
+    about: 'Rows of a table by another key, or totals of them, which Tenfold keeps fresh.',
+    elsewhere: { with: "A copy has a key of its own: 'by'.", groupBy: "Did you mean 'by'?" },
+  },
+)
+
+type CopyOfTable = Extract<TableSpec, { kind: 'sharded' }>
+
+const copy: Schema<CopyOfTable> = into(copyKeys, (keys): CopyOfTable | Refused => {
+  const { of, by, type, columns, count, sum } = keys
+  const key = typeof by === 'string' ? [by] : by
+  const types = type === undefined ? key.map(() => 'bigint' as const) : [type].flat()
+  if (types.length !== key.length)
+    return new Refused(`has ${key.length} key columns and ${types.length} types`, 'Say a type for each.')
+  if (new Set(key).size < key.length) return new Refused('has a key column twice', 'Name each once.')
+  if (count === undefined && sum !== undefined)
+    return new Refused("has 'sum' and no 'count'", "Name a column for the number of rows: count: 'orders'.")
+  if (count !== undefined && columns !== undefined)
+    return new Refused("has 'columns' and 'count'", 'Leave one out: a copy has rows, or totals of them.')
+  const named = count === undefined ? [] : [...key, count, ...Object.values(sum ?? {})]
+  if (new Set(named).size < named.length) return new Refused('has two columns of one name', 'Name each once.')
+  const totals = count === undefined ? null : { count, sums: sum ?? {} }
+  return {
+    kind: 'sharded',
+    key,
+    types,
+    with: null,
+    rule: { by: 'hash' },
+    copy: { of: fullName(of), columns: columns ?? null, totals },
+  }
+})
+
 const word = choice('The same rows on every shard, or rows without a key wherever there is room.', [
   'everywhere',
   'round-robin',
@@ -131,6 +185,13 @@ const shardsKeys = strict(
       pattern: tablePattern,
       entriesMax: tablesMax,
     }),
+    copies: mapOf(copy, {
+      about:
+        "Copies by another key: `{ orders_by_film: { of: 'orders', by: 'film_id' }, sales: { of: 'orders', by: 'film_id', count: 'orders', sum: { total: 'revenue' } } }`. Read as `tenfold_copies.orders_by_film`.",
+      names: "names such as 'orders_by_film'",
+      pattern: /^[a-z_][a-z0-9_$]*$/,
+      entriesMax: copiesMax,
+    }).prefault({}),
   },
   { about: 'Spreads the rows over several groups of servers, which are one database to clients.' },
 )
@@ -141,12 +202,19 @@ export const shards: Schema<CheckedShards> = into(shardsKeys, (keys): CheckedSha
   for (const [name, spec] of Object.entries(keys.tables)) {
     const full = fullName(name)
     if (tables[full] !== undefined) return new Refused(`has '${name}' twice`, 'Leave one out.')
+    if (full.startsWith(`${copiesSchema}.`))
+      return new Refused(`has '${name}', and the schema ${copiesSchema} is Tenfold's`, "Say it in 'copies'.")
     if (full.startsWith(`${uniqueSchema}.`))
       return new Refused(
         `has '${name}', and the schema ${uniqueSchema} is Tenfold's`,
         "Say 'unique' of a table.",
       )
     tables[full] = typeof spec === 'string' ? { kind: spec } : spec
+  }
+  for (const [name, spec] of Object.entries(keys.copies)) {
+    const trouble = copyTrouble(name, spec, tables, keys.copies, keys.count)
+    if (trouble !== null) return trouble
+    tables[`${copiesSchema}.${name}`] = spec
   }
   const twice = sameLookups(tables)
   if (twice !== null) return twice
@@ -164,6 +232,27 @@ export const shards: Schema<CheckedShards> = into(shardsKeys, (keys): CheckedSha
   const [trouble] = mapTroubles(firstMap(checked))
   return trouble === undefined ? checked : new Refused(`has a table that can't be placed: ${trouble}`)
 })
+
+function copyTrouble(
+  name: string,
+  { copy }: CopyOfTable,
+  tables: Readonly<Record<string, TableSpec>>,
+  copies: Readonly<Record<string, unknown>>,
+  shards: number,
+): Refused | null {
+  if (tables[copy?.of ?? '']?.kind !== 'sharded')
+    return new Refused(
+      `has the copy '${name}' of '${copy?.of}', which is no table with a key`,
+      "Name a table of 'tables' that has 'by'.",
+    )
+  const streams = Object.keys(copies).length * shards
+  return streams <= streamsMax
+    ? null
+    : new Refused(
+        `has ${Object.keys(copies).length} copies on ${shards} shards: each shard would send ${streams} streams`,
+        `Have copies times shards be ${streamsMax} or fewer.`,
+      )
+}
 
 /** Names with `$` in them may be taken apart in two ways. */
 function sameLookups(tables: Readonly<Record<string, TableSpec>>): Refused | null {

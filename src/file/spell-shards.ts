@@ -1,13 +1,42 @@
 // The shards of a checked database written as a system file has them, every default spelled out.
 
 import type { PlacementRule } from '../policy/shard/contract.ts'
+import { type CopySpec, copiesSchema } from '../policy/shard/copies.ts'
 import type { RuleSpec, TableSpec } from '../policy/shard/map.ts'
 import type { CheckedShards } from './checked-databases.ts'
 import { defined } from './shapes.ts'
 
 export function spellShards({ shards, slots, tables }: CheckedShards): object {
-  const spelled = Object.entries(tables).map(([name, table]) => [name, spellTable(table)])
-  return { count: shards.length, slots, tables: Object.fromEntries(spelled) }
+  const all = Object.entries(tables)
+  const copies = all.flatMap(([name, table]) =>
+    table.kind === 'sharded' && table.copy !== undefined
+      ? [[name.slice(copiesSchema.length + 1), spellCopy(table.key, table.types, table.copy)]]
+      : [],
+  )
+  const spelled = all
+    .filter(([, table]) => table.kind !== 'sharded' || table.copy === undefined)
+    .map(([name, table]) => [name, spellTable(table)])
+  return defined({
+    count: shards.length,
+    slots,
+    tables: Object.fromEntries(spelled),
+    copies: copies.length === 0 ? undefined : Object.fromEntries(copies),
+  })
+}
+
+function spellCopy(
+  by: readonly string[],
+  type: readonly string[],
+  { of, columns, totals }: CopySpec,
+): object {
+  return defined({
+    of,
+    by,
+    type,
+    columns: columns ?? undefined,
+    count: totals?.count,
+    sum: totals === null || Object.keys(totals.sums).length === 0 ? undefined : totals.sums,
+  })
 }
 
 function spellTable(table: TableSpec): object | string {

@@ -8,6 +8,7 @@ import pg from 'pg'
 import { lsnOf } from '../../src/database/backup/segments.ts'
 import { Session } from '../../src/database/servers/session.ts'
 import { Applier } from '../../src/database/shards/reshard/applier.ts'
+import { writerOf } from '../../src/database/shards/reshard/changes.ts'
 import { compareStream } from '../../src/database/shards/reshard/compare.ts'
 import type { MovedTable, MoveStream } from '../../src/database/shards/reshard/contract.ts'
 import { copyTable } from '../../src/database/shards/reshard/copy.ts'
@@ -105,7 +106,7 @@ async function follow(
   const stream = { from: end(0), into: end(1), tables, before: map, next, slot, publication: slot }
   const copied: Record<string, string> = {}
   for (const table of tables) copied[`public.${table.name}`] = await copyTable(stream, table, quiet)
-  const applier = new Applier({ stream, copied, tell: text => t.diagnostic(text) })
+  const applier = new Applier({ stream, maker: writerOf(stream), copied, tell: text => t.diagnostic(text) })
   t.after(async () => {
     await applier.stop()
     for (let tries = 0; tries < 100; tries++)
@@ -187,7 +188,7 @@ test('trap: TRUNCATE between a snapshot and its COPY: what the snapshot had is g
   await ask(0, 'INSERT INTO public.emptied VALUES (3, 3)')
   await other.query('COMMIT')
   const copied = { 'public.emptied': await copying }
-  const again = new Applier({ stream, copied, tell: text => t.diagnostic(text) })
+  const again = new Applier({ stream, maker: writerOf(stream), copied, tell: text => t.diagnostic(text) })
   try {
     assert.equal(await same(stream, again), 1)
   } finally {

@@ -8,6 +8,7 @@ import pg from 'pg'
 import { lsnOf } from '../../src/database/backup/segments.ts'
 import { Session } from '../../src/database/servers/session.ts'
 import { Applier } from '../../src/database/shards/reshard/applier.ts'
+import { writerOf } from '../../src/database/shards/reshard/changes.ts'
 import { compareStream } from '../../src/database/shards/reshard/compare.ts'
 import type { MovedTable, MoveStream } from '../../src/database/shards/reshard/contract.ts'
 import { copyTable } from '../../src/database/shards/reshard/copy.ts'
@@ -203,7 +204,7 @@ async function load(random: () => number, goesOn: () => boolean): Promise<number
 
 /** Stops with the test, however it ends. */
 function follower(t: TestContext, stream: MoveStream, copied: Readonly<Record<string, string>>): Applier {
-  const applier = new Applier({ stream, copied, tell: text => t.diagnostic(text) })
+  const applier = new Applier({ stream, maker: writerOf(stream), copied, tell: text => t.diagnostic(text) })
   t.after(() => applier.stop())
   return applier
 }

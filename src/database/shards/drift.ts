@@ -27,7 +27,8 @@ const timeoutMs = 60_000
 const objectsMax = 200_000
 const differencesMax = 1_000
 
-const ours = "nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'tenfold', 'tenfold_sequences')"
+const ours =
+  "nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'tenfold', 'tenfold_sequences', 'tenfold_copies')"
 const schema = `JOIN pg_namespace n ON ${ours} AND n.oid`
 
 /** Name and definition, as texts: PostgreSQL's names are cut. What PostgreSQL numbers by itself (object ids, contents of sequences) is not in it. */

@@ -50,7 +50,7 @@ const tablesSql = `SELECT n.nspname, c.relname, c.relkind = 'p', (SELECT coalesc
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'tenfold', 'tenfold_sequences', 'tenfold_unique') AND n.nspname !~ '^pg_'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'tenfold', 'tenfold_sequences', 'tenfold_unique', 'tenfold_copies') AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2 LIMIT ${tablesMax + 1}`
 

@@ -2,6 +2,8 @@
 // the servers can check it. A shard is named by its id ('1', '2', ...), never reused; everything else counts by its index
 // in `shards`.
 
+import type { CopySpec } from './copies.ts'
+
 /** Types a key may have. Values are PostgreSQL's text forms. */
 export const keyTypes = [
   'smallint',
@@ -49,6 +51,8 @@ export type TablePlace =
       readonly family: string
       readonly key: readonly string[]
       readonly unique?: readonly (readonly string[])[]
+      /** Tenfold alone writes it: a copy of another table by this key. */
+      readonly copy?: CopySpec
     }
   /** The same rows on every shard; written to all in one distributed transaction. */
   | { readonly kind: 'everywhere' }

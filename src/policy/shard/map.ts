@@ -2,6 +2,7 @@
 // whole. A map that moves is the matter of resharding.
 
 import type { Family, KeyType, PlacementRule, ShardMap, TablePlace } from './contract.ts'
+import type { CopySpec } from './copies.ts'
 import { canonicalKey, compareKeys } from './key.ts'
 import { ringSlots } from './ring.ts'
 import { lookupOf, type UniqueSpec } from './unique.ts'
@@ -21,6 +22,8 @@ export type TableSpec =
       readonly rule: RuleSpec | null
       /** Columns that are unique over all shards. */
       readonly unique?: readonly UniqueSpec[]
+      /** It is a copy of another table. */
+      readonly copy?: CopySpec
     }
 
 /** `shards` and `slots`: not over all shards, not in as many slots as the file says of all. */
@@ -66,6 +69,7 @@ function placesOf(spec: ShardsSpec): Pick<ShardMap, 'families' | 'tables'> {
         family,
         key: table.key,
         ...(lists.length > 0 ? { unique: lists } : {}),
+        ...(table.copy === undefined ? {} : { copy: table.copy }),
       }
       if (family === name && table.rule !== null)
         families[name] = { types: table.types, rule: ruleOf(table.rule, spec) }
@@ -157,12 +161,18 @@ export function mergeMap(map: ShardMap, spec: ShardsSpec): MapMerge {
   const families: Record<string, Family> = {}
   for (const [name, place] of Object.entries(fresh.tables)) {
     const before = map.tables[name]
-    if (before !== undefined && withoutUnique(before) !== withoutUnique(place))
+    // What is copied may be copied anew.
+    const isCopy = place.kind === 'sharded' && place.copy !== undefined
+    if (before !== undefined && !isCopy && withoutUnique(before) !== withoutUnique(place))
       return { kind: 'refused', table: name, why: 'its rows are placed otherwise already' }
     tables[name] = place
     if (place.kind !== 'sharded') continue
     const known = families[place.family] ?? keptFamily(map.families[place.family], map, kept)
     const wanted = fresh.families[place.family]
+    if (isCopy && known !== undefined && wanted !== undefined && !sameKind(known, wanted)) {
+      families[place.family] = wanted
+      continue
+    }
     if (known !== undefined && wanted !== undefined && !sameKind(known, wanted))
       return {
         kind: 'refused',

@@ -7,12 +7,17 @@
 import type pg from 'pg'
 import { type Clock, MS, systemClock } from '../../../kit/clock.ts'
 import { backoffCeilingUs } from '../../../policy/backoff.ts'
-import { readLogicalFrame, readLogicalMessage, standbyStatus } from '../../../wire/postgres/index.ts'
+import {
+  type LogicalMessage,
+  readLogicalFrame,
+  readLogicalMessage,
+  standbyStatus,
+} from '../../../wire/postgres/index.ts'
 import type { ReplicationConnection, ReplicationStream } from '../../backup/replication.ts'
 import { lsnOf, lsnText } from '../../backup/segments.ts'
 import { sqlState } from '../../servers/session.ts'
-import { Batch } from './batch.ts'
-import { ChangeWriter, type FixedColumns, StreamBroken } from './changes.ts'
+import { Batch, type Change } from './batch.ts'
+import { type FixedColumns, StreamBroken } from './changes.ts'
 import type { MoveStream } from './contract.ts'
 import { cut, openReader, openWriter, saidBy } from './places.ts'
 
@@ -30,8 +35,22 @@ const answerMs = 60_000
 /** Trying again does not help with these: values, constraints, names and rights. */
 const finalStates = /^(22|23|42)/
 
+/** What a source's changes are at the target. */
+export interface ChangeMaker {
+  /** A relation as the source describes it from now on. */
+  relation(message: Extract<LogicalMessage, { kind: 'relation' }>): void
+  /** `schema.table` of a change; null: of none that is followed. */
+  tableOf(relation: number): { readonly schema: string; readonly name: string } | null
+  change(message: LogicalMessage, relation: number): readonly Change[]
+}
+
+/** Both ends, and what slot, origin and publication are called. */
+export type FollowedStream = Pick<MoveStream, 'from' | 'into' | 'slot' | 'publication'>
+
 export interface ApplierOptions {
-  readonly stream: MoveStream
+  readonly stream: FollowedStream
+  /** Made anew with each connection. */
+  readonly maker: (fixed: FixedColumns) => ChangeMaker
   /** By `schema.table`: the position of its copy's snapshot; commits before it are in the copy. None: everything is applied. */
   readonly copied: Readonly<Record<string, string>>
   readonly tell: (text: string) => void
@@ -237,7 +256,7 @@ export class Applier {
     this.#moved(Math.max(done, lsnOf(slot[1] ?? '0/0')))
     const life = new Life(this.#stream, writer, {
       stream,
-      fixed,
+      maker: this.#options.maker(fixed),
       clock: this.#clock,
       watermarks: this.#watermarks,
       barrier: () => this.#barrier,
@@ -265,8 +284,8 @@ export class Applier {
 }
 
 interface LifeOptions {
-  readonly stream: MoveStream
-  readonly fixed: FixedColumns
+  readonly stream: FollowedStream
+  readonly maker: ChangeMaker
   readonly clock: Clock
   readonly watermarks: ReadonlyMap<string, number>
   readonly barrier: () => number
@@ -280,7 +299,7 @@ class Life {
   readonly #source: ReplicationStream
   readonly #target: pg.Client
   readonly #options: LifeOptions
-  readonly #writer: ChangeWriter
+  readonly #writer: ChangeMaker
   readonly #batch = new Batch()
   /** Of source transactions that the target has not committed. */
   #batched = 0
@@ -297,7 +316,7 @@ class Life {
     this.#source = source
     this.#target = target
     this.#options = options
-    this.#writer = new ChangeWriter(options.stream, options.fixed)
+    this.#writer = options.maker
   }
 
   /** For how long the source has said nothing. */
@@ -367,7 +386,7 @@ class Life {
     }
   }
 
-  async #change(message: Parameters<ChangeWriter['change']>[0], relation: number): Promise<void> {
+  async #change(message: LogicalMessage, relation: number): Promise<void> {
     const table = this.#writer.tableOf(relation)
     if (table !== null) {
       const watermark = this.#options.watermarks.get(`${table.schema}.${table.name}`) ?? 0

@@ -146,6 +146,11 @@ export class ChangeWriter {
   }
 }
 
+/** For an applier of rows that move. */
+export function writerOf(stream: MoveStream): (fixed: FixedColumns) => ChangeWriter {
+  return fixed => new ChangeWriter(stream, fixed)
+}
+
 const nothing: readonly Change[] = []
 
 /** Throws for a row that is not whole: its identity is FULL, so that the old tuple has what was not sent. */

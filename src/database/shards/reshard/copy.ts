@@ -121,7 +121,7 @@ export function temporaryName(slot: string): string {
 }
 let temporaries = 0
 
-interface CopyConnection {
+export interface CopyConnection {
   query(text: string): void
   sendCopyFromChunk(bytes: Uint8Array): void
   endCopyFrom(): void
@@ -130,7 +130,7 @@ interface CopyConnection {
 }
 
 /** Everything of `source` into one COPY; the number of rows. */
-async function copyIn(
+export async function copyIn(
   client: pg.Client,
   sql: string,
   source: ReplicationStream,

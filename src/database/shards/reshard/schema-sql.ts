@@ -2,7 +2,7 @@
 // with pg_catalog as the search path: then every name in them is whole.
 
 const ours =
-  "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'tenfold', 'tenfold_sequences', 'tenfold_unique')"
+  "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'tenfold', 'tenfold_sequences', 'tenfold_unique', 'tenfold_copies')"
 const notOfExtension = (catalogue: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '${catalogue}'::regclass AND d.objid = ${oid} AND d.deptype = 'e')`
 const relation = `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND ${ours} AND ${notOfExtension('pg_class', 'c.oid')}`
@@ -116,7 +116,7 @@ const statements: readonly string[] = [
         WHEN i.type = 'composite type' THEN 'type' ELSE i.type END), CASE i.type WHEN 'domain constraint' THEN regexp_replace(i.identity, ' on ', ' ON DOMAIN ') ELSE i.identity END, d.description)
     FROM pg_description d, pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i LEFT JOIN pg_namespace n ON n.nspname = i.schema
     WHERE d.objoid >= 16384 AND d.classoid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass)
-      AND coalesce(i.schema, split_part(split_part(i.identity, ' on ', 2), '.', 1)) NOT IN ('tenfold', 'tenfold_sequences', 'tenfold_unique', 'pg_toast')
+      AND coalesce(i.schema, split_part(split_part(i.identity, ' on ', 2), '.', 1)) NOT IN ('tenfold', 'tenfold_sequences', 'tenfold_unique', 'tenfold_copies', 'pg_toast')
       AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classoid AND e.objid = d.objoid AND e.deptype = 'e')`,
 ]
 

@@ -3,6 +3,7 @@
 import type { ReshardDifferences, ReshardJournal } from '../../../policy/shard/reshard-contract.ts'
 import { epochsChanged, familiesOf, returnedMap } from '../../../policy/shard/reshard-steps.ts'
 import { Applier, SlotLost } from './applier.ts'
+import { writerOf } from './changes.ts'
 import { checkReshard } from './checks.ts'
 import { compareStream } from './compare.ts'
 import type { MovedTable, MoveStream } from './contract.ts'
@@ -217,7 +218,12 @@ export class ReshardSteps {
     const known = this.#following.get(stream.slot)
     if (known !== undefined && known.applier.status.state !== 'failed') return known
     if (known !== undefined) void known.applier.stop()
-    const applier = new Applier({ stream, copied, tell: text => this.#ports.say('warn', text) })
+    const applier = new Applier({
+      stream,
+      maker: writerOf(stream),
+      copied,
+      tell: text => this.#ports.say('warn', text),
+    })
     const following: Following = { stream, applier }
     this.#following.set(stream.slot, following)
     return following

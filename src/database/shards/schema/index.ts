@@ -62,6 +62,14 @@ const mapStatements: readonly string[] = [
   'GRANT SELECT ON tenfold.shard_map, tenfold.directory TO PUBLIC',
 ]
 
+/** Copies by another key: what each is made of, and what streams have brought their first rows. */
+const copyStatements: readonly string[] = [
+  'CREATE SCHEMA IF NOT EXISTS tenfold_copies',
+  'GRANT USAGE ON SCHEMA tenfold_copies TO PUBLIC',
+  'CREATE TABLE IF NOT EXISTS tenfold.copies (name text PRIMARY KEY, definition text NOT NULL)',
+  'CREATE TABLE IF NOT EXISTS tenfold.copy_streams (stream text PRIMARY KEY, position pg_lsn NOT NULL)',
+]
+
 /** The operator is called as the schema is: `"$user"` would lead him, and the tables that he makes, into it. */
 const operatorsPath = `DO $$ BEGIN
   EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = public', current_user, current_database());
@@ -91,6 +99,7 @@ export async function installShardSchema({ ask, shard, map }: ShardSchemaOptions
       ...hashStatements,
       ...numberStatements(number),
       ...uniqueStatements(map),
+      ...copyStatements,
       `INSERT INTO tenfold.installed (version, shard) VALUES (${shardSchemaVersion}, '${shard}')
         ON CONFLICT (one) DO UPDATE SET version = excluded.version, shard = excluded.shard
         WHERE (installed.version, installed.shard) IS DISTINCT FROM (excluded.version, excluded.shard)`,
@@ -113,7 +122,7 @@ function mapSql(map: ShardMap): string {
 /** Functions here run as the superuser: nobody else may own where they are. */
 async function check(ask: AskShard, shard: string): Promise<void> {
   const owners = await ask(
-    `SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname IN ('tenfold', 'tenfold_sequences', 'tenfold_unique')
+    `SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname IN ('tenfold', 'tenfold_sequences', 'tenfold_unique', 'tenfold_copies')
       AND nspowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)`,
   )
   const [foreign] = owners

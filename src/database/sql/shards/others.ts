@@ -133,6 +133,8 @@ function copyPlan(statement: Tree, context: SurveyContext, inner: (node: Tree) =
     if (ref.place.kind === 'everywhere') return { kind: 'one', on: 'any', writes: false }
     return { kind: 'copy-out', across: 'concat', keys: null, options }
   }
+  if (ref.place.kind === 'sharded' && ref.place.copy !== undefined)
+    return refuse('shard-copied', `'${ref.table}' is a copy of '${ref.place.copy.of}', and kept by Tenfold.`)
   if (field(statement, 'whereClause') !== undefined)
     return refuse('shard-copy', 'COPY FROM with a condition is not had over shards.')
   const columns = words(statement, 'attlist')

@@ -24,6 +24,7 @@ export type ShardRefusalCode =
   | 'shard-view'
   | 'shard-unique'
   | 'shard-conflict'
+  | 'shard-copied'
   | 'shard-foreign-key'
   | 'shard-rename'
   | 'shard-temporary'
@@ -65,6 +66,7 @@ const kinds: Readonly<Record<ShardRefusalCode, readonly [state: string, hint: st
     notSupported,
     'Name columns with the key in them in ON CONFLICT, or insert and catch the unique violation (23505).',
   ],
+  'shard-copied': [notSupported, 'Write to the table that it is a copy of.'],
   'shard-foreign-key': [
     notSupported,
     "Reference a table of the same family, its key included, or one that is 'everywhere'.",

@@ -67,6 +67,11 @@ export function writePlan(type: string, statement: Tree, context: WriteContext):
   )
   if (sequence !== undefined && target.place.kind !== 'on' && target.place.kind !== 'everywhere')
     return refuse('shard-sequence', `${sequence}() counts on each shard for itself.`)
+  if (target.place.kind === 'sharded' && target.place.copy !== undefined)
+    return refuse(
+      'shard-copied',
+      `'${target.table}' is a copy of '${target.place.copy.of}', and kept by Tenfold.`,
+    )
   const others = survey.refs.filter(ref => ref !== target && ref.place.kind !== 'everywhere')
   switch (target.place.kind) {
     case 'everywhere':
