@@ -57,6 +57,14 @@ export function databaseHandlers({ databases, changes, redactor }: HandledDataba
     slow: name => slowStatements(databases().group(name)),
     shards: name => databases().shardsView(name),
     heat: name => databases().heatView(name),
+    copies: async name => {
+      databases().shardGroups(name)
+      return databases().copies.view(name)
+    },
+    copiesRebuild: async (name, copy) => {
+      databases().shardGroups(name)
+      return databases().copies.rebuild(name, copy)
+    },
     advise: async (name, options) =>
       (await import('./database-advice.ts')).adviceView(name, { ...databases().advised(name), ...options }),
     partitions: name => databases().partitionsView(name),

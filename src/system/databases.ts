@@ -28,6 +28,7 @@ import {
 } from './compile-databases.ts'
 import type { HeatView, PartitionsView, ShardsView } from './control/database-views.ts'
 import type { OperationResult } from './control/handlers.ts'
+import { Copies } from './copies.ts'
 import { DanglingWatch } from './dangling-watch.ts'
 import type { AdviceOf } from './database-advice.ts'
 import { directoryOf, moveText, pinKey } from './directories.ts'
@@ -80,6 +81,7 @@ export class Databases {
   readonly #partitions: Partitions
   readonly #dangling: DanglingWatch
   readonly unique: UniqueColumnsJob
+  readonly copies: Copies
   #adopted = false
   #pushing: Promise<void> | null = null
   #next: Promise<void> | null = null
@@ -123,6 +125,18 @@ export class Databases {
         const { danglingReport } = await import('./shard-reports.ts')
         return danglingReport(name, this.mappedGroups(name), () => {})
       },
+      tell: options.tell,
+    })
+    this.copies = new Copies({
+      names: () => this.#fronts(),
+      map: name => this.#maps.current(name),
+      resharding: name => this.#reshards.active(name),
+      ask: async name => {
+        const { askerOf } = await import('./shard-reports.ts')
+        return (shard, sql, timeoutMs) => askerOf(this.mappedGroups(name))(shard, sql, timeoutMs)
+      },
+      routed: (name, shard) => this.#routedShard(name, shard),
+      nowMs: () => options.clock.monotonic() / 1_000,
       tell: options.tell,
     })
     this.unique = new UniqueColumnsJob({
@@ -308,6 +322,7 @@ export class Databases {
       this.#partitions.soon()
       this.#dangling.start()
       this.unique.soon()
+      this.copies.soon()
       await this.#splits.start([
         ...fronts.keys(),
         ...databases.flatMap(one => (one.shard === undefined ? one.spec.name : [])),
@@ -332,6 +347,7 @@ export class Databases {
     this.#dangling.stop()
     await this.#partitions.stop()
     await this.unique.stop()
+    await this.copies.stop()
     await this.#reshards.stop()
     await this.#splits.stop()
     await this.#options.router.stop(drainMs)
@@ -343,6 +359,7 @@ export class Databases {
     this.#dangling.stop()
     void this.#partitions.stop()
     void this.unique.stop()
+    void this.copies.stop()
     void this.#reshards.stop()
     void this.#splits.stop()
     await this.#options.router.kill()
@@ -354,6 +371,7 @@ export class Databases {
     this.#dangling.stop()
     void this.#partitions.stop()
     void this.unique.stop()
+    void this.copies.stop()
     void this.#reshards.stop()
     void this.#splits.stop()
     this.#options.router.release()
@@ -614,6 +632,7 @@ export class Databases {
         systemFailures.reshardRefused,
         `A table of '${name}' is being split by columns: finish, undo or cancel that first.`,
       )
+    if (!wish.dryRun) await this.copies.pause(name)
     return (await this.#isolate(name, wish)) ?? reshards.begin(name, wish)
   }
 

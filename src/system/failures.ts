@@ -25,6 +25,7 @@ type Names =
   | 'reshardRefused'
   | 'directoryRefused'
   | 'uniqueRefused'
+  | 'copyUnknown'
   | 'exportRefused'
   | 'splitRefused'
   | 'databaseUserUnknown'
@@ -233,6 +234,11 @@ export const systemFailures: Catalogue<Names> = defineFailures<Names>('system', 
     when: 'Columns that are unique over all shards are to be compared while rows move between shards.',
     advice: 'Wait for the resharding (`tenfold db reshard --status`), and ask again.',
     status: 409,
+  },
+  copyUnknown: {
+    when: 'A copy is named that the database does not have.',
+    advice: "Name one of the file's `copies`; `tenfold db copies` shows them.",
+    status: 404,
   },
   exportRefused: {
     when: 'An export is asked for that can not be, or not now: its folder is not empty or can not be written to, rows move between shards, clients would have waited for too long, or a server ended amid it.',

@@ -130,7 +130,7 @@ async function alike(): Promise<void> {
   assert.deepEqual(
     await rowsOf('SELECT film, orders, revenue::numeric(20,2), sold FROM tenfold_copies.sales'),
     await rowsOf(
-      'SELECT film, count(*), coalesce(sum(total), 0)::numeric(20,2), coalesce(sum(seats), 0) FROM orders WHERE film IS NOT NULL GROUP BY film',
+      `SELECT film, count(*), coalesce(sum(total) FILTER (WHERE total <> 'NaN'), 0)::numeric(20,2), coalesce(sum(seats), 0) FROM orders WHERE film IS NOT NULL GROUP BY film`,
     ),
   )
   for (const film of ['1', '2', '3', '4']) {
@@ -146,7 +146,7 @@ const among = (n: number): number => Math.floor(random.float() * n)
 async function changes(count: number): Promise<void> {
   for (let n = 0; n < count; n++) {
     const [customer, number, film] = [among(20), among(10), among(9) === 0 ? 'NULL' : String(among(6))]
-    const row = `(${customer}, ${number}, ${film}, ${among(9) === 0 ? 'NULL' : among(1_000) / 100}, ${among(5)}, ${among(3) === 0 ? "repeat('long ', 5000)" : "'it''s \\'"})`
+    const row = `(${customer}, ${number}, ${film}, ${['NULL', "'NaN'", among(1_000) / 100, among(1_000) / 100, among(99)][among(5)]}, ${among(5)}, ${among(3) === 0 ? "repeat('long ', 5000)" : "'it''s \\'"})`
     const where = `customer = ${customer} AND number = ${number}`
     const sql = [
       `INSERT INTO orders VALUES ${row} ON CONFLICT (customer, number) DO NOTHING`,
@@ -154,8 +154,9 @@ async function changes(count: number): Promise<void> {
       `UPDATE orders SET film = ${film} WHERE ${where}`,
       `UPDATE orders SET total = total + 1, seats = NULL WHERE customer = ${customer}`,
       `DELETE FROM orders WHERE ${where}`,
+      `UPDATE orders SET customer = ${among(20)}, number = ${500_000 + ++moved} WHERE ${where}`,
       `UPDATE orders SET number = ${1_000 + ++moved} WHERE ${where}`,
-    ][among(6)] as string
+    ][among(7)] as string
     await client.query(sql)
   }
 }

@@ -6,6 +6,7 @@ import { resetDatabase } from '../../system/index.ts'
 import { databaseAdviceText } from '../advice-text.ts'
 import type { Action, CommandInput } from '../command.ts'
 import { clientOf, showOperation } from '../connection.ts'
+import { copiesText } from '../copies-text.ts'
 import { backupsText, databasesText, settingsText, slowText } from '../database-text.ts'
 import { cliFailures } from '../failures.ts'
 import { adviceText, heatText } from '../heat-text.ts'
@@ -95,6 +96,15 @@ const actions: Readonly<Record<string, Action>> = {
   directory: input => directory(input, shardedOf),
   drift: async input => shardOperation(input, 'drift'),
   dangling: async input => shardOperation(input, 'dangling'),
+  copies: async input => {
+    const client = clientOf(input)
+    const name = await shardedOf(input, client)
+    const { rebuild } = input.options
+    if (typeof rebuild === 'string')
+      return operate(input, () => client.databases.copiesRebuild(name, rebuild))
+    const view = await client.databases.copies(name)
+    return show(input, view, () => copiesText(view, input.terminal))
+  },
   unique: async input => {
     const client = clientOf(input)
     const name = await shardedOf(input, client)

@@ -29,7 +29,10 @@ export function planReshard(map: ShardMap, intent: ReshardIntent): ReshardPlan {
   const next: ShardMap = { ...wide, families: changed.families }
   const [trouble] = mapTroubles(next)
   if (trouble !== undefined) return refused(trouble, 'Ask for another change.')
-  const moves = Object.keys(next.families).flatMap(name => movesOf(map, next, name))
+  // Copies are filled again where their rows belong then.
+  const moves = Object.keys(next.families).flatMap(name =>
+    isCopy(map, name) ? [] : movesOf(map, next, name),
+  )
   if (moves.length === 0 && joining.length === 0)
     return refused('nothing would move', 'Rows lie as you ask for already.')
   return { kind: 'change', next, moves, joining, share: shareOf(moves, next) }
@@ -283,6 +286,11 @@ function replaced(rule: PlacementRule, from: number, into: number): PlacementRul
 }
 
 // --- which rows go where ----------------------------------------------------------------------------------------
+
+function isCopy({ tables }: ShardMap, family: string): boolean {
+  const place = tables[family]
+  return place?.kind === 'sharded' && place.copy !== undefined
+}
 
 /** Pairs of shards between which rows of a family may go: at times more than do, never fewer. */
 function movesOf(map: ShardMap, next: ShardMap, name: string): ShardMove[] {

@@ -229,6 +229,19 @@ const databaseHandlers: ControlHandlers['databases'] = {
     ],
   }),
   rollPartitions: async name => ({ text: `${name}: rolled` }),
+  copies: async name => ({
+    database: name,
+    copies: [
+      {
+        name: 'orders_by_film',
+        of: 'public.orders',
+        state: 'fresh',
+        trouble: '',
+        streams: [{ from: '1', into: '2', state: 'streaming', lagBytes: 7 }],
+      },
+    ],
+  }),
+  copiesRebuild: async (_, copy) => ({ text: `${copy} is filled again` }),
   advise: async (name, { verify, limit }) => ({
     database: name,
     indexes: [
@@ -596,6 +609,8 @@ const examples: Record<Operation, { path: string; body?: object; untilLines?: nu
   databaseDrift: { path: '/v1/databases/main/drift' },
   databaseDangling: { path: '/v1/databases/main/dangling' },
   databaseUnique: { path: '/v1/databases/main/unique' },
+  databaseCopies: { path: '/v1/databases/main/copies' },
+  databaseCopiesRebuild: { path: '/v1/databases/main/copies-rebuild', body: { copy: 'a' } },
   databaseAdvise: { path: '/v1/databases/main/advise' },
   databaseDirectory: { path: '/v1/databases/main/directory', body: { family: 'public.t' } },
   databaseDirectorySet: {
@@ -808,6 +823,8 @@ test('the client gives back answers, progress and failures', async t => {
   const { groups } = await client.databases.partitions('main')
   assert.deepEqual(groups[0]?.tables[0]?.made, ['events_p2026_12'])
   assert.equal((await client.databases.rollPartitions('main')).text, 'main: rolled')
+  assert.equal((await client.databases.copies('main')).copies[0]?.streams[0]?.lagBytes, 7)
+  assert.equal((await client.databases.copiesRebuild('main', 'sales')).text, 'sales is filled again')
   const advised = await client.databases.advise('main', { verify: false })
   assert.deepEqual(
     [advised.indexes[0]?.untried, advised.indexes[0]?.statements[0]?.totalMs],

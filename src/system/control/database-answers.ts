@@ -41,6 +41,9 @@ export function databaseAnswerers(
     databasePartitions: async (_, input) => Response.json(await handlers.partitions(name(input))),
     databasePartitionsRoll: (_, input) => operation(() => handlers.rollPartitions(name(input))),
     databaseHeat: async (_, input) => Response.json(await handlers.heat(name(input))),
+    databaseCopies: async (_, input) => Response.json(await handlers.copies(name(input))),
+    databaseCopiesRebuild: (_, input) =>
+      operation(() => handlers.copiesRebuild(name(input), input.body.copy as string)),
     databaseAdvise: async (_, input) =>
       Response.json(await handlers.advise(name(input), input.body as { verify: boolean; limit: number })),
     databaseDirectory: async (_, input) =>

@@ -5,6 +5,7 @@ import type {
   AdviceView,
   BackupsView,
   ColumnSplitView,
+  CopiesView,
   DatabaseConnectionView,
   DatabaseSettingsView,
   DirectoryView,
@@ -43,6 +44,8 @@ export interface DatabaseClient {
   verify(name: string, onProgress?: OnProgress): Promise<DoneLine>
   drift(name: string, onProgress?: OnProgress): Promise<DoneLine>
   dangling(name: string, onProgress?: OnProgress): Promise<DoneLine>
+  copies(name: string): Promise<CopiesView>
+  copiesRebuild(name: string, copy: string): Promise<DoneLine>
   unique(name: string, verify: boolean, onProgress?: OnProgress): Promise<DoneLine>
   export(
     name: string,
@@ -93,6 +96,8 @@ export function databaseClient({ json, operate }: Asking): DatabaseClient {
     connection: (name, options = {}) => json('POST', of(name, 'connection'), options),
     verify: (name, onProgress) => operate(of(name, 'verify'), {}, onProgress),
     drift: (name, onProgress) => operate(of(name, 'drift'), {}, onProgress),
+    copies: name => json('GET', of(name, 'copies')),
+    copiesRebuild: (name, copy) => operate(of(name, 'copies-rebuild'), { copy }),
     unique: (name, verify, onProgress) => operate(of(name, 'unique'), { verify }, onProgress),
     dangling: (name, onProgress) => operate(of(name, 'dangling'), {}, onProgress),
     export: (name, options, onProgress) => operate(of(name, 'export'), options, onProgress),

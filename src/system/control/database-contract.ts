@@ -6,6 +6,7 @@ import {
   adviceSchema,
   backupsSchema,
   columnSplitSchema,
+  copiesSchema,
   databaseConnectionSchema,
   databaseSettingsSchema,
   directoryAskSchema,
@@ -31,6 +32,8 @@ export type DatabaseOperation =
   | 'databaseShards'
   | 'databaseHeat'
   | 'databaseAdvise'
+  | 'databaseCopies'
+  | 'databaseCopiesRebuild'
   | 'databasePartitions'
   | 'databasePartitionsRoll'
   | 'databaseDirectory'
@@ -125,6 +128,12 @@ export const databaseContract: Readonly<Record<DatabaseOperation, RouteContract>
     ...look('heat', 'How hot shards, slots and keys are, and what to do about it.', heatSchema),
     scope: 'admin',
   },
+  databaseCopies: look('copies', 'Copies by another key, and how far behind they are.', copiesSchema),
+  databaseCopiesRebuild: act(
+    'copies-rebuild',
+    'Fills a copy again from the beginning.',
+    z.strictObject({ copy: z.string().min(1).max(63).describe('`orders_by_film`') }),
+  ),
   databaseAdvise: {
     method: 'post',
     path: '/v1/databases/{name}/advise',

@@ -7,6 +7,7 @@ import type {
   AdviceView,
   BackupsView,
   ColumnSplitView,
+  CopiesView,
   DatabaseConnectionView,
   DatabaseSettingsView,
   DirectoryView,
@@ -47,6 +48,8 @@ export interface DatabaseHandlers {
   verify(name: string, progress: Progress): Promise<OperationResult>
   drift(name: string, progress: Progress): Promise<OperationResult>
   dangling(name: string, progress: Progress): Promise<OperationResult>
+  copies(name: string): Promise<CopiesView>
+  copiesRebuild(name: string, copy: string): Promise<OperationResult>
   advise(name: string, options: { readonly verify: boolean; readonly limit: number }): Promise<AdviceView>
   /** @param verify rows and look-up tables are compared, and put right */
   unique(name: string, verify: boolean, progress: Progress): Promise<OperationResult>

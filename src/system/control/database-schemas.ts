@@ -6,6 +6,7 @@ import type {
   BackupStateView,
   BackupsView,
   ColumnSplitView,
+  CopiesView,
   DatabaseConnectionView,
   DatabaseServerView,
   DatabaseSettingsView,
@@ -179,6 +180,26 @@ export const partitionsSchema: z.ZodType<PartitionsView> = z.strictObject({
           made: z.array(z.string()).describe('To be made'),
           removed: z.array(z.string()).describe('To be taken away'),
           troubles: z.array(z.string()),
+        }),
+      ),
+    }),
+  ),
+})
+
+export const copiesSchema: z.ZodType<CopiesView> = z.strictObject({
+  database: z.string(),
+  copies: z.array(
+    z.strictObject({
+      name: z.string(),
+      of: z.string(),
+      state: z.enum(['waits', 'filling', 'fresh', 'behind', 'stopped']),
+      trouble: z.string(),
+      streams: z.array(
+        z.strictObject({
+          from: z.string(),
+          into: z.string(),
+          state: z.string(),
+          lagBytes: z.number().describe("Of the source's log that is not applied"),
         }),
       ),
     }),

@@ -198,6 +198,23 @@ export interface AdviceView {
   readonly useless: number
 }
 
+export interface CopiesView {
+  readonly database: string
+  readonly copies: readonly {
+    readonly name: string
+    readonly of: string
+    /** `waits`: the source is not there, or something has to be changed first. */
+    readonly state: 'waits' | 'filling' | 'fresh' | 'behind' | 'stopped'
+    readonly trouble: string
+    readonly streams: readonly {
+      readonly from: string
+      readonly into: string
+      readonly state: string
+      readonly lagBytes: number
+    }[]
+  }[]
+}
+
 export interface HeatView {
   readonly database: string
   readonly heat: HeatReport

@@ -4,13 +4,12 @@
 
 import type { ShardMap } from '../../../policy/shard/contract.ts'
 import { compilePlacement, type Placement } from '../../../policy/shard/placement.ts'
-import { placedOnSql } from '../../../policy/shard/predicate.ts'
 import type { LogicalMessage, Tuple } from '../../../wire/postgres/index.ts'
 import type { ChangeMaker } from '../reshard/applier.ts'
 import { type Change, deletes } from '../reshard/batch.ts'
 import { literal, StreamBroken } from '../reshard/changes.ts'
 import { quotedName } from '../reshard/places.ts'
-import { type CopyShape, copyTable, names } from './shape.ts'
+import { type CopyShape, copyTable, names, shardColumn } from './shape.ts'
 
 interface Columns {
   /** Places in the source's tuples: of the copy's columns, its key, the primary key, the source's own key, what is summed. */
@@ -25,7 +24,6 @@ const nothing: readonly Change[] = []
 
 export class CopyChanges implements ChangeMaker {
   readonly #shape: CopyShape
-  readonly #map: ShardMap
   readonly #placement: Placement
   readonly #from: number
   readonly #into: number
@@ -33,19 +31,20 @@ export class CopyChanges implements ChangeMaker {
   readonly #table: { readonly schema: string; readonly name: string }
   readonly #inserts: string
   readonly #deletes: string
+  readonly #shard: string
 
   constructor(shape: CopyShape, map: ShardMap, from: string, into: string) {
     const { copy } = shape
     this.#shape = shape
-    this.#map = map
     this.#placement = compilePlacement(map)
     this.#from = map.shards.indexOf(from)
     this.#into = map.shards.indexOf(into)
     const [schema = '', name = ''] = copy.of.split('.')
     this.#table = { schema, name }
     this.#inserts = `INSERT INTO ${copyTable(copy)} (${names(shape).map(quotedName).join(', ')}) VALUES `
-    const keys = shape.primary.map(quotedName)
-    this.#deletes = `${deletes}${copyTable(copy)} WHERE ${keys.length === 1 ? keys[0] : `(${keys.join(', ')})`} IN (`
+    const keys = [...shape.primary.map(quotedName), shardColumn].join(', ')
+    this.#deletes = `${deletes}${copyTable(copy)} WHERE (${keys}) IN (`
+    this.#shard = literal(from)
   }
 
   relation({ id, schema, name, columns }: Extract<LogicalMessage, { kind: 'relation' }>): void {
@@ -91,8 +90,8 @@ export class CopyChanges implements ChangeMaker {
       case 'truncate': {
         const { copy } = this.#shape
         if (copy.totals !== null) throw new StreamBroken(`${copy.of} was emptied: its totals are made anew`)
-        const where = placedOnSql(this.#map, copy.family, copy.key.map(quotedName), this.#from)
-        return [{ kind: 'statement', sql: `${deletes}${copyTable(copy)} WHERE ${where}`, meets: -1 }]
+        const sql = `${deletes}${copyTable(copy)} WHERE ${shardColumn} = ${this.#shard}`
+        return [{ kind: 'statement', sql, meets: -1 }]
       }
       default:
         return nothing
@@ -122,7 +121,7 @@ export class CopyChanges implements ChangeMaker {
       if (value !== undefined) return literal(value)
       throw new StreamBroken(`a row of ${this.#shape.copy.of} came without one of its values`)
     })
-    return [{ kind: 'row', head: this.#inserts, row: `(${values.join(', ')})`, tail: '' }]
+    return [{ kind: 'row', head: this.#inserts, row: `(${values.join(', ')}, ${this.#shard})`, tail: '' }]
   }
 
   #goes(columns: Columns, old: Tuple): readonly Change[] {
@@ -134,7 +133,7 @@ export class CopyChanges implements ChangeMaker {
         {
           kind: 'row',
           head: this.#deletes,
-          row: columns.primary.length === 1 ? values : `(${values})`,
+          row: `(${values}, ${this.#shard})`,
           tail: ')',
         },
       ]
@@ -153,11 +152,16 @@ export class CopyChanges implements ChangeMaker {
     const values = [
       ...by.map(at => literal(row[at] ?? null)),
       String(sign),
-      ...summed.map(at => `${sign < 0 ? '-' : ''}(${literal(row[at] ?? '0')}::numeric)`),
+      ...summed.map(at => `${sign < 0 ? '-' : ''}(${literal(summable(row[at] ?? '0'))}::numeric)`),
     ]
     const key = copy.by.map(quotedName).join(', ')
     const sets = added.map(name => `${name} = t.${name} + excluded.${name}`).join(', ')
     const sql = `INSERT INTO ${table} AS t (${key}, ${added.join(', ')}) VALUES (${values.join(', ')}) ON CONFLICT (${key}) DO UPDATE SET ${sets}`
     return { kind: 'statement', sql, meets: -1 }
   }
+}
+
+/** What is no number, or infinite, can't be taken away again: it is left out. */
+function summable(value: string): string {
+  return /^(NaN|-?Infinity)$/.test(value) ? '0' : value
 }

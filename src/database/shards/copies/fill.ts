@@ -12,6 +12,8 @@ import { cut, openReader, openWriter, quotedName } from '../reshard/places.ts'
 import { type CopyShape, copyTable, names, selected, sourceTable } from './shape.ts'
 
 const triesMax = 20
+/** Of the server that answers. */
+export const timelineSql = 'left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)'
 
 /** @returns the position of the snapshot */
 export async function fillCopy(
@@ -64,7 +66,7 @@ async function filled(
     if (copy.totals !== null)
       await writer.query(`CREATE TEMPORARY TABLE ${intake} (LIKE ${table}) ON COMMIT DROP`)
     const out = reader.run(
-      `COPY (SELECT ${selected(shape)} FROM ONLY ${sourceTable(copy)} WHERE ${own} AND ${copied}${grouped}) TO STDOUT`,
+      `COPY (SELECT ${selected(shape, stream.from.shard)} FROM ONLY ${sourceTable(copy)} WHERE ${own} AND ${copied}${grouped}) TO STDOUT`,
     )
     await copyIn(writer, `COPY ${intake} (${listed}) FROM STDIN`, out, () => {})
     if (copy.totals !== null) {
@@ -83,7 +85,7 @@ async function filled(
       return null
     }
     await writer.query(
-      `INSERT INTO tenfold.copy_streams (stream, position) VALUES (${literal(stream.slot)}, '${lsnText(lsnOf(position))}')`,
+      `INSERT INTO tenfold.copy_streams (stream, position, timeline) VALUES (${literal(stream.slot)}, '${lsnText(lsnOf(position))}', ${timelineSql})`,
     )
     await writer.query('COMMIT')
     return position

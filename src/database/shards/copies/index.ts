@@ -11,8 +11,10 @@ import { literal } from '../reshard/changes.ts'
 import type { MovedTable, ShardEnd } from '../reshard/contract.ts'
 import { closeStream, openStream } from '../reshard/servers.ts'
 import { CopyChanges } from './changes.ts'
-import { fillCopy } from './fill.ts'
+import { fillCopy, timelineSql } from './fill.ts'
 import { CopyRefused, type CopyShape, dropCopy, makeCopy, shapeOf, sourceTable } from './shape.ts'
+
+export { placeOf } from '../../feed/index.ts'
 
 const askMs = 30_000
 /** A copy that failed is made anew not sooner than so. */
@@ -197,7 +199,7 @@ export class CopyKeeper {
         const followed = this.#streamOf(kept.copy, from, into)
         const [mark] = await ask(
           into,
-          `SELECT position::text FROM tenfold.copy_streams WHERE stream = ${literal(followed.slot)}`,
+          `SELECT position::text, timeline = ${timelineSql} FROM tenfold.copy_streams WHERE stream = ${literal(followed.slot)}`,
           askMs,
         )
         const [slot] = await ask(
@@ -205,13 +207,15 @@ export class CopyKeeper {
           `SELECT wal_status FROM pg_replication_slots WHERE slot_name = ${literal(followed.slot)}`,
           askMs,
         )
-        if (mark !== undefined && (slot === undefined || slot[0] === 'lost')) {
+        // A server that took the target's place may lack what was confirmed to the source.
+        const replaced = mark !== undefined && mark[1] !== 't'
+        if (mark !== undefined && (slot === undefined || slot[0] === 'lost' || replaced)) {
           this.#ports.say(
             'warn',
-            `copy ${kept.copy.name}: shard ${from} has no slot for it any more; it is filled again`,
+            `copy ${kept.copy.name}: ${replaced ? `shard ${into} was replaced` : `shard ${from} has no slot for it any more`}; it is filled again`,
           )
           await this.#clear(kept)
-          throw new Error(`shard ${from} has no slot for it any more`)
+          throw new Error('it is filled again')
         }
         // One that is followed already is not to be touched: who followed it may only just have ended.
         if (mark === undefined) await openStream(ask, this.#moved(followed, shape))

@@ -41,6 +41,8 @@ export async function shapeOf(ask: AskOne, shard: string, copy: ShardCopy): Prom
   if (primary.length === 0) throw new CopyRefused(`${copy.of} has no primary key`)
   const sums = Object.keys(copy.totals?.sums ?? {})
   const needed = [...copy.by, ...copy.key, ...(copy.columns ?? []), ...sums]
+  if (types.has(shardColumn))
+    throw new CopyRefused(`${copy.of} has a column '${shardColumn}', which copies have`)
   const missing = needed.find(name => !types.has(name) || virtual.has(name))
   if (missing !== undefined) throw new CopyRefused(`${copy.of} has no stored column '${missing}'`)
   const inexact = sums.find(name => !/^(smallint|integer|bigint|numeric)/.test(types.get(name) ?? ''))
@@ -63,19 +65,25 @@ export function sourceTable({ of }: ShardCopy): string {
   return of.split('.').map(quotedName).join('.')
 }
 
-/** Columns of a query over the source that gives what the copy has. */
-export function selected({ copy, columns }: CopyShape): string {
+/** Rows of two shards may have one primary key for a moment, while a row goes from one to the other. */
+export const shardColumn = 'tenfold_shard'
+
+/** Columns of a query over the source on one shard that gives what the copy has. */
+export function selected({ copy, columns }: CopyShape, shard: string): string {
   const keys = columns.map(quotedName).join(', ')
-  if (copy.totals === null) return keys
+  if (copy.totals === null) return `${keys}, ${literal(shard)}::text AS ${shardColumn}`
   const sums = Object.entries(copy.totals.sums).map(
-    ([column, name]) => `coalesce(sum(${quotedName(column)}), 0) AS ${quotedName(name)}`,
+    ([column, name]) =>
+      `coalesce(sum(${quotedName(column)}) FILTER (WHERE ${quotedName(column)} NOT IN ('NaN'::numeric, 'Infinity', '-Infinity')), 0) AS ${quotedName(name)}`,
   )
   return [keys, `count(*) AS ${quotedName(copy.totals.count)}`, ...sums].join(', ')
 }
 
 /** Names of the copy's columns, in the order of `selected`. */
 export function names({ copy, columns }: CopyShape): readonly string[] {
-  return copy.totals === null ? columns : [...columns, copy.totals.count, ...Object.values(copy.totals.sums)]
+  return copy.totals === null
+    ? [...columns, shardColumn]
+    : [...columns, copy.totals.count, ...Object.values(copy.totals.sums)]
 }
 
 /** The same twice makes it anew, empty. */
@@ -90,8 +98,8 @@ export async function makeCopy(ask: AskOne, shard: string, map: ShardMap, shape:
     shard,
     `BEGIN; SET LOCAL lock_timeout = '2s';
      DROP TABLE IF EXISTS ${table};
-     CREATE TABLE ${table} AS SELECT ${selected(shape)} FROM ONLY ${sourceTable(copy)}${grouped} WITH NO DATA;
-     ALTER TABLE ${table} ADD PRIMARY KEY (${key.map(quotedName).join(', ')});
+     CREATE TABLE ${table} AS SELECT ${selected(shape, shard)} FROM ONLY ${sourceTable(copy)}${grouped} WITH NO DATA;
+     ALTER TABLE ${table} ADD PRIMARY KEY (${[...key.map(quotedName), ...(copy.totals === null ? [shardColumn] : [])].join(', ')});
      ${index}
      DO $tenfold$ DECLARE one record; BEGIN
        FOR one IN SELECT DISTINCT grantee FROM pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner)))

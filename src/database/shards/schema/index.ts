@@ -67,7 +67,7 @@ const copyStatements: readonly string[] = [
   'CREATE SCHEMA IF NOT EXISTS tenfold_copies',
   'GRANT USAGE ON SCHEMA tenfold_copies TO PUBLIC',
   'CREATE TABLE IF NOT EXISTS tenfold.copies (name text PRIMARY KEY, definition text NOT NULL)',
-  'CREATE TABLE IF NOT EXISTS tenfold.copy_streams (stream text PRIMARY KEY, position pg_lsn NOT NULL)',
+  'CREATE TABLE IF NOT EXISTS tenfold.copy_streams (stream text PRIMARY KEY, position pg_lsn NOT NULL, timeline text NOT NULL)',
 ]
 
 /** The operator is called as the schema is: `"$user"` would lead him, and the tables that he makes, into it. */
