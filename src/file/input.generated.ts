@@ -2004,6 +2004,27 @@ export type DatabaseInput = {
        */
       readonly assign?: 'least-full' | 'round-robin' | undefined
     } }
+    /** Copies by another key: `{ orders_by_film: { of: 'orders', by: 'film_id' }, sales: { of: 'orders', by: 'film_id', count: 'orders', sum: { total: 'revenue' } } }`. Read as `tenfold_copies.orders_by_film`. */
+    readonly copies?: { readonly [name: string]: {
+      /**
+       * A table.
+       * Allowed: a table such as 'orders' or 'shop.orders', of at most 127 characters.
+       */
+      readonly of: string
+      /** Columns of the key. */
+      readonly by: string | readonly string[]
+      /** Types of the columns. */
+      readonly type?: 'smallint' | 'integer' | 'bigint' | 'text' | 'uuid' | 'date' | 'timestamp' | 'timestamptz' | 'boolean' | readonly ('smallint' | 'integer' | 'bigint' | 'text' | 'uuid' | 'date' | 'timestamp' | 'timestamptz' | 'boolean')[] | undefined
+      /** Columns that the copy has, beside its key and the primary key: all, where none are said. */
+      readonly columns?: readonly string[] | undefined
+      /**
+       * A column.
+       * Allowed: a column such as 'customer_id', of at most 63 characters.
+       */
+      readonly count?: string | undefined
+      /** Sums, by the columns that are summed: `{ total: 'revenue' }`. */
+      readonly sum?: { readonly [name: string]: string } | undefined
+    } } | undefined
   } | undefined
   /** Tables that are partitioned on their server: `{ events: { by: 'created_at', every: 'month', keep: 24, old: 'drop' } }`. */
   readonly partitions?: { readonly [name: string]: {

@@ -291,7 +291,7 @@ export function shardedDatabase(
   { routing: { clients, ...routing }, systemId }: CompiledFront,
   map: ShardMap,
   groups: readonly RoutedDatabase[],
-  told: Pick<RoutedShards, 'moving' | 'holding'> | null,
+  told: Pick<RoutedShards, 'moving' | 'holding' | 'definitions'> | null,
 ): RoutedDatabase {
   const login = { user: operatorName, password: '' }
   return {

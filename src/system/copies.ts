@@ -20,6 +20,8 @@ export interface CopiesOf {
   readonly resharding: (database: string) => boolean
   readonly ask: (database: string) => Promise<AskOne>
   readonly routed: (database: string, shard: string) => RoutedDatabase | null
+  /** Routers read the tables anew. */
+  readonly push: () => Promise<void>
   readonly nowMs: () => number
   readonly tell: (kind: 'decision' | 'warning', database: string, text: string) => void
 }
@@ -29,12 +31,19 @@ export class Copies {
   readonly #keepers = new Map<string, CopyKeeper>()
   /** Databases that were looked through for copies of an earlier file. */
   readonly #swept = new Set<string>()
+  /** How often tables were made or dropped, by database. */
+  readonly #made = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #stopped = false
   #working: Promise<unknown> = Promise.resolve()
 
   constructor(of: CopiesOf) {
     this.#of = of
+  }
+
+  /** Counts up; routers are told. */
+  made(name: string): number {
+    return this.#made.get(name) ?? 0
   }
 
   /** What runs has changed. */
@@ -85,6 +94,10 @@ export class Copies {
       }),
       map: () => this.#of.map(name) as ShardMap,
       nowMs: this.#of.nowMs,
+      made: async () => {
+        this.#made.set(name, this.made(name) + 1)
+        await this.#of.push()
+      },
       say: (level, text) => this.#of.tell(level === 'info' ? 'decision' : 'warning', name, text),
     })
     this.#keepers.set(name, made)

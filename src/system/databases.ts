@@ -136,6 +136,7 @@ export class Databases {
         return (shard, sql, timeoutMs) => askerOf(this.mappedGroups(name))(shard, sql, timeoutMs)
       },
       routed: (name, shard) => this.#routedShard(name, shard),
+      push: () => this.#push(),
       nowMs: () => options.clock.monotonic() / 1_000,
       tell: options.tell,
     })
@@ -544,7 +545,9 @@ export class Databases {
         })
         if (map === null || groups?.length !== map.shards.length) return before === undefined ? [] : [before]
         const told = this.#reshards.told(name)
-        const holds = this.#exports.holds(name) ? { ...told, holding: true } : told
+        const definitions = this.copies.made(name)
+        const said = this.#exports.holds(name) ? { ...told, holding: true } : told
+        const holds = definitions === 0 ? said : { ...said, definitions }
         return [shardedDatabase(front, map, groups, holds)]
       }),
     ]

@@ -101,6 +101,7 @@ const ports: CopiesPorts = {
     },
   }),
   map: () => map,
+  made: async () => {},
   nowMs: () => performance.now(),
   say: (_, text) => said.push(text),
 }

@@ -82,6 +82,8 @@ export interface RoutedShards {
   readonly holding?: boolean
   /** Families whose rows may lie on two shards: statements over several shards see those that a shard holds (0044). */
   readonly moving?: readonly string[]
+  /** Another number: tables were made or dropped past the router. */
+  readonly definitions?: number
 }
 
 export interface CachedQueries {

@@ -167,7 +167,9 @@ export class ShardedRouting implements PlaceRules {
   use(spec: RoutedDatabase): void {
     const { map } = shardsOf(spec)
     const { moving } = this
+    const { definitions } = shardsOf(this.spec)
     this.spec = spec
+    if (shardsOf(spec).definitions !== definitions) void this.relearn()
     const moved = moving.join('\0') !== this.moving.join('\0')
     if (map.version > this.map.version) {
       this.map = map

@@ -24,6 +24,8 @@ export interface CopiesPorts {
   readonly ask: AskOne
   readonly end: (shard: string) => ShardEnd
   readonly map: () => ShardMap
+  /** Tables were made or dropped: routers are to know. */
+  readonly made: () => Promise<void>
   readonly nowMs: () => number
   readonly say: (level: 'info' | 'warn', text: string) => void
 }
@@ -171,13 +173,17 @@ export class CopyKeeper {
 
   async #make(copy: ShardCopy, definition: string, shape: CopyShape): Promise<void> {
     const { ask, map } = this.#ports
+    let made = false
     for (const shard of map().shards) {
       const [row] = await ask(
         shard,
         `SELECT definition FROM tenfold.copies WHERE name = ${literal(copy.name)}`,
         askMs,
       )
-      if (row?.[0] !== definition) await makeCopy(ask, shard, map(), shape)
+      if (row?.[0] !== definition) {
+        await makeCopy(ask, shard, map(), shape)
+        made = true
+      }
       const identity = `SELECT relreplident FROM pg_class WHERE oid = ${literal(sourceTable(copy))}::regclass`
       if ((await ask(shard, identity, askMs))[0]?.[0] !== 'f')
         await ask(
@@ -186,6 +192,7 @@ export class CopyKeeper {
           askMs,
         )
     }
+    if (made) await this.#ports.made()
   }
 
   /** Streams that are not there yet begin. */
@@ -330,6 +337,7 @@ export class CopyKeeper {
       if (kept !== undefined) await endStreams(kept)
       this.#kept.delete(name)
       await this.#remove(name)
+      await this.#ports.made()
       say('info', `copy ${name} is gone: the file does not say it any more`)
     }
   }
