@@ -13,6 +13,7 @@ import { systemFailures } from './failures.ts'
 
 const everyMs = 3_000
 const soonMs = 500
+const stopMs = 10_000
 
 export interface CopiesOf {
   readonly names: () => readonly string[]
@@ -112,8 +113,12 @@ export class Copies {
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
-    await Promise.all([...this.#keepers.values()].map(keeper => keeper.stop()))
-    await this.#working
+    const ended = Promise.all([...this.#keepers.values()].map(keeper => keeper.stop())).then(
+      () => this.#working,
+    )
+    // A server that is making a slot waits for its clients: its end ends that.
+    const late = new Promise(resolve => setTimeout(resolve, stopMs).unref())
+    await Promise.race([ended, late])
   }
 
   async view(name: string): Promise<CopiesView> {

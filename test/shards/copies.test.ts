@@ -225,6 +225,27 @@ test('connections that break, slots that are gone, and nothing is twice or missi
   await keeper.stop()
 })
 
+test('what can not be copied rightly waits, and says why', async () => {
+  const keeper = new CopyKeeper(ports)
+  await fresh(keeper)
+  const waits = async (sql: string, why: RegExp): Promise<void> => {
+    await client.query(sql)
+    const now = new CopyKeeper(ports)
+    await now.ensure()
+    const [status] = await now.status()
+    assert.match(status?.trouble ?? '', why)
+    await now.stop()
+  }
+  await keeper.stop()
+  await waits('ALTER TABLE orders ENABLE ROW LEVEL SECURITY', /row level security, and a copy would show all/)
+  await client.query('ALTER TABLE orders DISABLE ROW LEVEL SECURITY')
+  map = mapOf({ 'tenfold_copies.sales': copy('film', { totals: { count: 'n', sums: { note: 'x' } } }) })
+  await waits('SELECT 1', /'note' of public\.orders is text: only integers and numeric have exact sums/)
+  map = mapOf({ 'tenfold_copies.sales': copy('nothing', {}) })
+  await waits('SELECT 1', /public\.orders has no stored column 'nothing'/)
+  map = mapOf(both)
+})
+
 test('clients do not write to copies; what the file does not say any more goes, with everything on the servers', async () => {
   for (const sql of [
     'INSERT INTO tenfold_copies.sales VALUES (1, 1, 1, 1)',

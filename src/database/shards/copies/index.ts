@@ -81,7 +81,10 @@ export class CopyKeeper {
       } catch {
         // A shard that can't be asked: the next time.
       }
-      for (const copy of wanted) await this.#keep(copy)
+      for (const copy of wanted) {
+        if (this.#stopped) return
+        await this.#keep(copy)
+      }
     })
   }
 

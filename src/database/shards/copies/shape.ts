@@ -24,7 +24,7 @@ export async function shapeOf(ask: AskOne, shard: string, copy: ShardCopy): Prom
   const rows = await ask(
     shard,
     `SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated, EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary
-        AND a.attnum = ANY (i.indkey)), c.relkind, EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)), c.relpersistence
+        AND a.attnum = ANY (i.indkey)), c.relkind, EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)), c.relpersistence, c.relrowsecurity
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
       WHERE n.nspname || '.' || c.relname = ${literal(copy.of)} AND c.relkind IN ('r', 'p', 'v', 'f') ORDER BY a.attnum`,
     askMs,
@@ -35,6 +35,8 @@ export async function shapeOf(ask: AskOne, shard: string, copy: ShardCopy): Prom
     throw new CopyRefused(
       `${copy.of} is no plain table: partitions, views and unlogged tables can not be copied`,
     )
+  if (first[7] === 't')
+    throw new CopyRefused(`${copy.of} has row level security, and a copy would show all of its rows`)
   const types = new Map(rows.map(([name, type]) => [name as string, type as string]))
   const virtual = new Set(rows.filter(one => one[2] === 'v').map(([name]) => name as string))
   const primary = rows.filter(one => one[3] === 't').map(([name]) => name as string)
