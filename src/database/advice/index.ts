@@ -17,7 +17,7 @@ import type { CatalogueTable } from '../sql/shards/contract.ts'
 import { loadDeparser } from '../sql/shards/index.ts'
 import { type Ask, readFacts, sumFacts } from './facts.ts'
 import { type AskOwner, tryIndex } from './trial.ts'
-import { statementUse } from './uses.ts'
+import { isOwnCode, statementUse } from './uses.ts'
 
 export interface AdvicePorts {
   /** A group of servers for each shard, or the only one: its primary first, then its replicas. */
@@ -121,7 +121,10 @@ async function candidateAdvice(
     return without("no login of the file has the rights of the table's owner, which a copy needs")
   try {
     const shards = Math.max(1, groups.length)
-    const trial = await tryIndex(login.ask, candidate, {
+    const own = { ...candidate, statements: candidate.statements.filter(({ text }) => isOwnCode(text)) }
+    if (own.statements.length === 0)
+      return without('its statements call functions of users, which planning would run')
+    const trial = await tryIndex(login.ask, own, {
       rows: table.rows / shards,
       bytes: table.bytes / shards,
     })

@@ -3,8 +3,9 @@
 
 import { parseSync } from 'libpg-query'
 import type { StatementUse, TableUse } from '../../policy/advise/contract.ts'
+import { builtinFunctions, builtinOperators, builtinTypes } from '../sql/builtins.generated.ts'
 import { columnOf, type Level, type SurveyContext, Surveyor, type TableRef } from '../sql/shards/scope.ts'
-import { field, list, opened, type Tree, text, words } from '../sql/tree.ts'
+import { field, isTree, list, opened, type Tree, text, words } from '../sql/tree.ts'
 
 /** Longer ones are cut by PostgreSQL, or take the parser's memory. */
 const textMax = 100_000
@@ -61,6 +62,30 @@ function parsed(sql: string): Tree | null {
   } catch {
     return null
   }
+}
+
+/** It has nothing but what PostgreSQL brings along: planning it runs no code of users. */
+export function isOwnCode(sql: string): boolean {
+  const tree = parsed(sql)
+  return tree !== null && ownCode(tree)
+}
+
+function ownCode(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every(ownCode)
+  if (!isTree(value)) return true
+  return Object.entries(value).every(([key, inner]) => {
+    if (!isTree(inner)) return ownCode(inner)
+    if (key === 'FuncCall' && !known(words(inner, 'funcname'), builtinFunctions)) return false
+    if (key === 'A_Expr' && !known(words(inner, 'name'), builtinOperators)) return false
+    if (key === 'TypeName' || key === 'typeName')
+      if (!known(words(inner, 'names'), builtinTypes)) return false
+    return ownCode(inner)
+  })
+}
+
+function known(names: readonly string[], builtin: ReadonlySet<string>): boolean {
+  if (names.length === 2 && names[0] !== 'pg_catalog') return false
+  return builtin.has(names.at(-1) ?? '')
 }
 
 /** Answers the table that rows are deleted from. */

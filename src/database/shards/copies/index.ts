@@ -61,6 +61,9 @@ interface Kept {
   againAt: number
 }
 
+/** What was followed is gone, and another table has its name. */
+class SourceReplaced extends Error {}
+
 export class CopyKeeper {
   readonly #ports: CopiesPorts
   readonly #kept = new Map<string, Kept>()
@@ -150,7 +153,13 @@ export class CopyKeeper {
         kept.trouble = `${copy.of} is not there yet`
         return
       }
-      await this.#make(copy, definition, shape)
+      await this.#make(copy, definition, shape).catch(async (why: Error) => {
+        if (!(why instanceof SourceReplaced)) throw why
+        say('warn', `copy ${copy.name}: ${why.message}; it is filled again`)
+        await this.#clear(kept)
+        kept.definition = definition
+        await this.#make(copy, definition, shape)
+      })
       await this.#follow(kept, shape)
       kept.trouble = ''
     } catch (error) {
@@ -187,8 +196,15 @@ export class CopyKeeper {
         await makeCopy(ask, shard, map(), shape)
         made = true
       }
-      const identity = `SELECT relreplident FROM pg_class WHERE oid = ${literal(sourceTable(copy))}::regclass`
-      if ((await ask(shard, identity, askMs))[0]?.[0] !== 'f')
+      const [source] = await ask(
+        shard,
+        `SELECT relreplident, EXISTS (SELECT FROM pg_publication p WHERE pubname LIKE 'tenfold\\_copy\\_${copyId(copy.name)}\\_%'
+            AND NOT EXISTS (SELECT FROM pg_publication_rel WHERE prpubid = p.oid AND prrelid = c.oid))
+          FROM pg_class c WHERE oid = ${literal(sourceTable(copy))}::regclass`,
+        askMs,
+      )
+      if (source?.[1] === 't') throw new SourceReplaced(`${copy.of} was made anew`)
+      if (source?.[0] !== 'f')
         await ask(
           shard,
           `BEGIN; SET LOCAL lock_timeout = '2s'; ALTER TABLE ${sourceTable(copy)} REPLICA IDENTITY FULL; COMMIT`,
