@@ -197,7 +197,12 @@ async function changesApplied(
     ['UPDATE', base => `UPDATE public.lines SET amount = amount + 1 WHERE id > ${base}`],
     ['DELETE', base => `DELETE FROM public.lines WHERE id > ${base}`],
   ]
-  const applier = new Applier({ stream, maker: writerOf(stream), copied: { 'public.lines': position }, tell: () => {} })
+  const applier = new Applier({
+    stream,
+    maker: writerOf(stream),
+    copied: { 'public.lines': position },
+    tell: () => {},
+  })
   const reached = async (): Promise<void> => {
     await from.client.query("SELECT pg_logical_emit_message(true, 'bench', '', true)")
     const { rows: found } = await from.client.query('SELECT pg_current_wal_flush_lsn() AS at')
