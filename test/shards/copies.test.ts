@@ -24,6 +24,13 @@ const copy = (by: string, spec: object): TableSpec => ({
   rule: { by: 'hash' },
   copy: { of: 'public.orders', columns: null, totals: null, ...spec },
 })
+const pair = {
+  kind: 'sharded',
+  key: ['film', 'customer'],
+  types: ['bigint', 'bigint'],
+  with: null,
+  rule: { by: 'hash' },
+} as const
 const orders: TableSpec = {
   kind: 'sharded',
   key: ['customer'],
@@ -38,6 +45,12 @@ const both = {
   'tenfold_copies.sales': copy('film', {
     totals: { count: 'orders', sums: { total: 'revenue', seats: 'sold' } },
   }),
+  // Two columns, a word of SQL for a name, some columns only.
+  'tenfold_copies.pairs': {
+    ...pair,
+    copy: { of: 'public.orders', columns: null, totals: { count: 'order', sums: {} } },
+  },
+  'tenfold_copies.notes$by': { ...pair, copy: { of: 'public.orders', columns: ['note'], totals: null } },
 }
 let map = mapOf(both)
 
@@ -133,6 +146,16 @@ async function alike(): Promise<void> {
     await rowsOf(
       `SELECT film, count(*), coalesce(sum(total) FILTER (WHERE total <> 'NaN'), 0)::numeric(20,2), coalesce(sum(seats), 0) FROM orders WHERE film IS NOT NULL GROUP BY film`,
     ),
+  )
+  assert.deepEqual(
+    await rowsOf('SELECT film, customer, "order" FROM tenfold_copies.pairs'),
+    await rowsOf(
+      'SELECT film, customer, count(*) FROM orders WHERE film IS NOT NULL GROUP BY film, customer',
+    ),
+  )
+  assert.deepEqual(
+    await rowsOf('SELECT customer, number, film, note FROM tenfold_copies.notes$by'),
+    await rowsOf('SELECT customer, number, film, note FROM orders WHERE film IS NOT NULL'),
   )
   for (const film of ['1', '2', '3', '4']) {
     const one = `SELECT count(*) FROM tenfold_copies.orders_by_film WHERE film = ${film}`
