@@ -53,7 +53,11 @@ SELECT name, x.relname, CASE WHEN amname = 'btree' AND indexprs IS NULL AND indp
     OR EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
     OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = indexrelid AND d.deptype IN ('i', 'e')),
   indisvalid OR EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = indexrelid),
-  coalesce(pg_stat_get_numscans(indexrelid), 0), pg_relation_size(indexrelid)
+  coalesce(pg_stat_get_numscans(indexrelid), 0), pg_relation_size(indexrelid),
+  indnatts = indnkeyatts AND 0 = ALL (indoption::int2[])
+    AND NOT EXISTS (SELECT FROM unnest(indclass::oid[]) AS class JOIN pg_opclass o ON o.oid = class AND NOT opcdefault)
+    AND NOT EXISTS (SELECT FROM unnest(indkey::int2[], indcollation::oid[]) AS keys (number, rules)
+      JOIN pg_attribute ON attrelid = indrelid AND attnum = number AND attcollation <> rules)
 FROM chosen JOIN pg_index i ON indrelid = chosen.oid JOIN pg_class x ON x.oid = indexrelid JOIN pg_am m ON m.oid = x.relam
 ORDER BY 1, 2`
 
@@ -90,7 +94,8 @@ export async function readFacts(ask: Ask): Promise<ServerFacts> {
   )
   const indexes = grouped(
     await ask(indexesSql),
-    ([, name, keys, definition, unique, needed, valid, scans, bytes]): IndexFacts => ({
+    ([, name, keys, definition, unique, needed, valid, scans, bytes, plain]): IndexFacts => ({
+      plain: isTrue(plain),
       name: name as string,
       columns: names(keys),
       definition: definition ?? '',
@@ -170,7 +175,8 @@ export function sumFacts(groups: readonly (readonly ServerFacts[])[]): ServerFac
         return {
           ...index,
           scans: those.reduce((total, one) => total + one.scans, 0),
-          valid: those.every(({ valid }) => valid),
+          // Replicas do not know of one that is being built.
+          valid: all.every(one => one.indexes.find(({ name }) => name === index.name)?.valid !== false),
         }
       }),
     }

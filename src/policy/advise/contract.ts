@@ -36,6 +36,8 @@ export interface IndexFacts {
   readonly name: string
   /** Of a plain B-tree on columns; empty: it is something else (an expression, a condition, another method). */
   readonly columns: readonly string[]
+  /** Nothing but these columns: every one in its own order, by its own rules, none included beside them. */
+  readonly plain: boolean
   /** How pg_get_indexdef says it, without its name: equal for equal indexes. */
   readonly definition: string
   readonly unique: boolean

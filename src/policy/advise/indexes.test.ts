@@ -9,6 +9,7 @@ const column = (name: string, distinct: number, ordered = true) => ({ name, dist
 const index = (name: string, columns: readonly string[], more: Partial<IndexFacts> = {}): IndexFacts => ({
   name,
   columns,
+  plain: true,
   definition: `btree (${columns.join(', ')})`,
   unique: false,
   needed: false,
@@ -119,4 +120,15 @@ test('indexes for nothing: twice the same, the beginning of another, never used,
   // Of what goes, something stays that does the same.
   const gone = new Set(drops.map(one => one.index))
   assert.ok(!gone.has('c') && !gone.has('j'))
+})
+
+test('what takes the place of one that goes stays; only plain indexes stand for each other', () => {
+  const dropsOf = (...indexes: IndexFacts[]): string[] =>
+    indexDrops([{ ...orders, indexes }], true).map(one => `${one.kind} ${one.index}`)
+  assert.deepEqual(dropsOf(index('a', ['state']), index('c', ['state', 'at'], { scans: 0 })), ['duplicate a'])
+  assert.deepEqual(dropsOf(index('a', ['state'], { plain: false }), index('c', ['state', 'at'])), [])
+  assert.deepEqual(dropsOf(index('a', ['state']), index('c', ['state', 'at'], { plain: false })), [])
+  // A partitioned index that is being put together.
+  assert.deepEqual(dropsOf(index('a', ['state'], { valid: false, needed: true })), [])
+  assert.deepEqual(dropsOf(index('a', ['state'], { valid: false })), ['invalid a'])
 })

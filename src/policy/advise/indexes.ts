@@ -105,30 +105,35 @@ export function indexDrops(tables: readonly TableFacts[], counted: boolean): rea
   return tables.flatMap(({ table, indexes }) => {
     const drops: IndexDrop[] = []
     const gone = new Set<string>()
+    /** They do what others did that go. */
+    const stays = new Set<string>()
     const byName = [...indexes].sort((one, other) => (one.name < other.name ? -1 : 1))
     for (const index of byName) {
       const { name, bytes } = index
+      if (index.needed) continue
       if (!index.valid) {
         drops.push({ kind: 'invalid', table, index: name, bytes })
         continue
       }
-      if (index.needed || index.unique) continue
+      if (index.unique) continue
       const like = byName.find(
         other => other !== index && other.valid && !gone.has(other.name) && covers(other, index),
       )
       if (like !== undefined) {
         gone.add(name)
+        stays.add(like.name)
         drops.push({ kind: 'duplicate', table, index: name, like: like.name, bytes })
       } else if (counted && index.scans === 0 && bytes >= unusedBytesMin)
         drops.push({ kind: 'unused', table, index: name, bytes })
     }
-    return drops
+    return drops.filter(({ kind, index }) => kind !== 'unused' || !stays.has(index))
   })
 }
 
 /** The same, or the same columns and more behind them. */
 function covers(other: IndexFacts, index: IndexFacts): boolean {
   if (other.definition === index.definition) return true
+  if (!index.plain || !other.plain) return false
   if (index.columns.length === 0 || other.columns.length <= index.columns.length) return false
   return index.columns.every((name, at) => other.columns[at] === name)
 }

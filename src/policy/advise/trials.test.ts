@@ -27,7 +27,10 @@ test('a gain is weighed by the time that statements take', () => {
   assert.ok(verdict !== null && Math.abs(verdict.left - 0.109) < 1e-9)
   assert.ok(Math.abs((verdict?.savedMs ?? 0) - 891) < 1e-9)
   // Only the cheap one gains.
-  assert.equal(judgeIndex(candidate, trial({ text: 'b', before: 50, after: 1, used: true })), null)
+  const b = { text: 'b', before: 50, after: 1, used: true }
+  assert.equal(judgeIndex(candidate, trial({ ...a, after: 1_000, used: false }, b)), null)
+  // What was not tried says nothing.
+  assert.equal(judgeIndex(candidate, trial(b))?.left, 0.02)
   // A plan that is cheaper for another reason does not count.
   assert.equal(judgeIndex(candidate, trial({ ...a, used: false })), null)
   assert.equal(judgeIndex(candidate, trial({ ...a, after: 2_000 })), null)

@@ -19,8 +19,9 @@ export function judgeIndex({ statements }: IndexCandidate, trial: IndexTrial): I
   let after = 0
   for (const { text, totalMs } of statements) {
     const seen = tried.get(text)
-    const share =
-      seen === undefined || !seen.used || seen.before <= 0 ? 1 : Math.min(1, seen.after / seen.before)
+    // What was not tried says nothing.
+    if (seen === undefined) continue
+    const share = !seen.used || seen.before <= 0 ? 1 : Math.min(1, seen.after / seen.before)
     before += totalMs
     after += totalMs * share
   }
