@@ -3,7 +3,6 @@
 // Belongs to one exchange and is reused with it.
 
 import { MS } from '../kit/clock.ts'
-import { backoffUs } from '../policy/backoff.ts'
 import { admission, isRefusal, retryAfterSeconds } from '../policy/circuit.ts'
 import { hashText } from '../policy/hash.ts'
 import { decideHedge } from '../policy/hedge.ts'
@@ -13,7 +12,9 @@ import {
   AttemptEnd,
   type AttemptFailure,
   decideRetry,
+  isReplacement,
   retryBudgetAllows,
+  retryDelayUs,
   triesAgain,
 } from '../policy/retry.ts'
 import { Importance, type ImportanceCode, importanceNames } from '../policy/shed/index.ts'
@@ -522,13 +523,9 @@ export class Attempts {
       this.#attempt(group, connection.member, false, true)
       return
     }
-    const replaces = this.#count === 1 && (reason === Reason.retryUnsent || reason === Reason.retryReset)
-    this.#countRetry(group, reason, replaces)
+    this.#countRetry(group, reason, isReplacement(reason, this.#count))
     ;(this.#tried ??= []).push(connection.row % memberSlots)
-    const { backoffBaseMs, backoffMaxMs } = this.#retry
-    // The first retry goes elsewhere at once; further ones wait, because elsewhere fails too.
-    const elsewhere = this.retries <= 1 && group.count > 1
-    const delayUs = elsewhere ? 0 : backoffUs(this.retries, backoffBaseMs, backoffMaxMs, random)
+    const delayUs = retryDelayUs(this.retries, group.count, this.#retry, random)
     if (delayUs < MS) {
       this.#choose()
       return

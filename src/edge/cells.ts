@@ -4,7 +4,10 @@
 
 import { type Cells, type Columns, type Layout, layoutOf } from '../kit/cells.ts'
 import { attachHistograms, createHistograms, type Histograms } from '../kit/histogram.ts'
-import { type HealthCells, healthLayout } from '../policy/health.ts'
+import { healthLayout } from '../policy/health.ts'
+import { type MemberCells, memberLayout, memberWorkerLayout } from '../policy/members/index.ts'
+
+export { sumOver } from '../policy/members/index.ts'
 
 export const memberSlots = 1_024
 export const routeSlots = 512
@@ -13,40 +16,6 @@ export const canarySlots = 64
 /** Rows of a canary slot in the per-worker table. */
 export const canarySide = { others: 0, canary: 1 } as const
 const canaryRows = canarySlots * 2
-
-/** One row a member slot. Written by several threads where it says so: last writer wins, no sum depends on it. */
-const memberFields = {
-  /** Several writers, by Atomics. */
-  consecutiveFailures: 'i32',
-  ejections: 'i32',
-  /** 0 = in; set by whoever ejects (compare and exchange on `ejected`), cleared by the main thread. */
-  ejected: 'i32',
-  ejectReason: 'i32',
-  ejectedUntilUs: 'f64',
-  changedUs: 'f64',
-  ejectA: 'f64',
-  ejectB: 'f64',
-  /** Several writers: peak EWMA and when it was taken. */
-  latencyUs: 'f64',
-  latencyAtUs: 'f64',
-  /** Utilisation + 1; 0 = unknown. */
-  utilisation: 'f64',
-  /** When the member came, or came back: slow start counts from here. */
-  sinceUs: 'f64',
-} as const
-
-/** One row a worker and member slot; the worker alone writes it. */
-const memberWorkerFields = {
-  inFlight: 'i32',
-  connections: 'i32',
-  chosenBy: 'i32',
-  requests: 'f64',
-  failures: 'f64',
-  retries: 'f64',
-  latencySumUs: 'f64',
-  bytesRate: 'f64',
-  bytesRateAtUs: 'f64',
-} as const
 
 /** One row an upstream slot; the main thread alone writes it (`limiters.ts`), but for `criticalAtUs`: last writer wins. */
 const upstreamFields = {
@@ -166,8 +135,6 @@ const commonFields = {
   draining: 'i32',
 } as const
 
-const memberLayout: Layout<typeof memberFields> = layoutOf(memberFields)
-const memberWorkerLayout: Layout<typeof memberWorkerFields> = layoutOf(memberWorkerFields)
 const upstreamLayout: Layout<typeof upstreamFields> = layoutOf(upstreamFields)
 const upstreamWorkerLayout: Layout<typeof upstreamWorkerFields> = layoutOf(upstreamWorkerFields)
 const routeWorkerLayout: Layout<typeof routeWorkerFields> = layoutOf(routeWorkerFields)
@@ -176,11 +143,7 @@ const canaryWorkerLayout: Layout<typeof canaryWorkerFields> = layoutOf(canaryWor
 const workerLayout: Layout<typeof workerFields> = layoutOf(workerFields)
 const commonLayout: Layout<typeof commonFields> = layoutOf(commonFields)
 
-export interface EdgeCells {
-  readonly workers: number
-  readonly member: Columns<typeof memberFields>
-  readonly health: HealthCells
-  readonly memberWorker: Columns<typeof memberWorkerFields>
+export interface EdgeCells extends MemberCells {
   readonly upstream: Columns<typeof upstreamFields>
   readonly upstreamWorker: Columns<typeof upstreamWorkerFields>
   readonly routeWorker: Columns<typeof routeWorkerFields>
@@ -254,6 +217,7 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
   }
   return {
     workers,
+    memberSlots,
     memory,
     member: member.at,
     health,
@@ -322,16 +286,4 @@ export function attachEdgeCells(memory: EdgeMemory): EdgeCells {
 /** Row of a canary's side in the tables that each worker has of its own. */
 export function canaryRow(worker: number, slot: number, side: number): number {
   return worker * canaryRows + slot * 2 + side
-}
-
-/** Sum of a per-worker column over all workers. */
-export function sumOver(
-  column: Int32Array | Float64Array,
-  workers: number,
-  slots: number,
-  slot: number,
-): number {
-  let sum = 0
-  for (let row = slot, end = workers * slots; row < end; row += slots) sum += column[row] as number
-  return sum
 }

@@ -4,7 +4,8 @@
 import { probe } from '../io/ready-probe.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Random } from '../kit/random.ts'
-import { firstProbeAt, nextProbeAt, recordProbe } from '../policy/health.ts'
+import { firstProbeAt, nextProbeAt } from '../policy/health.ts'
+import { applyProbe } from '../policy/members/index.ts'
 import { Reason, reasonText } from '../policy/reason.ts'
 import type { EdgeCells } from './cells.ts'
 import type { MemberSpec, UpstreamSpec } from './snapshot.ts'
@@ -84,12 +85,9 @@ export class Prober {
   #record({ slot, upstream, member }: Probed, ok: boolean, text: string): void {
     const active = upstream.health.active as NonNullable<UpstreamSpec['health']['active']>
     const now = this.#clock.monotonic()
-    const { health, common, member: cells } = this.#cells
-    const reason = recordProbe(health, slot, ok, now, active)
+    const reason = applyProbe(this.#cells, slot, ok, now, active)
     if (reason === Reason.none) return
-    if (reason === Reason.probesOk) cells.sinceUs[slot] = now
-    Atomics.add(common.healthEpoch, 0, 1)
-    const why = reasonText(reason, Math.abs(health.at.streak[slot] as number))
+    const why = reasonText(reason, Math.abs(this.#cells.health.at.streak[slot] as number))
     this.#tell(`${upstream.name}/${member.id}`, ok ? `healthy: ${why}` : `unhealthy: ${why}; it ${text}`)
   }
 }

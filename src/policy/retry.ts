@@ -2,6 +2,8 @@
 // request automatically; RFC 9112 9.3.1 and 9.5: a connection may close at any moment, and what was sent on it may or
 // may not have been acted upon. What provably never left is not a repetition: any method may then be sent.
 
+import type { Random } from '../kit/random.ts'
+import { backoffUs } from './backoff.ts'
 import { Reason } from './reason.ts'
 import type { RetrySettings } from './settings.ts'
 
@@ -93,4 +95,26 @@ export function retryBudgetAllows(
   settings: RetrySettings,
 ): boolean {
   return retriesActive < Math.max(settings.budgetMin, Math.floor(settings.budgetShare * requestsActive))
+}
+
+/**
+ * Does this retry only take the place of an attempt that is over, and so stay outside the budget?
+ * @param why code of `decideRetry` @param attempts made so far
+ */
+export function isReplacement(why: number, attempts: number): boolean {
+  return attempts === 1 && (why === Reason.retryUnsent || why === Reason.retryReset)
+}
+
+/**
+ * Microseconds until the next attempt: the first retry goes elsewhere at once; further ones wait, because elsewhere fails too.
+ * @param retries this one included @param members of the group
+ */
+export function retryDelayUs(
+  retries: number,
+  members: number,
+  settings: RetrySettings,
+  random: Random,
+): number {
+  if (retries <= 1 && members > 1) return 0
+  return backoffUs(retries, settings.backoffBaseMs, settings.backoffMaxMs, random)
 }
