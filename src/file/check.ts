@@ -14,6 +14,7 @@ import { problemsOf } from './problems.ts'
 import type { CheckOptions, CheckResult, Problem } from './results.ts'
 import { type ParsedSystem, systemSchema } from './schema.ts'
 import { nearest } from './values.ts'
+import { completeWorkload } from './workload.ts'
 
 export function checkSystem(data: unknown, options: CheckOptions = {}): CheckResult {
   const plain = plainCopy(data)
@@ -113,6 +114,14 @@ function complete(
   const { tracing, ...edge } = parsed.edge
   const speaksHttp = edge.listeners.some(one => one.kind === 'http')
   const routes = edge.routes ?? (speaksHttp ? onlyRoute(Object.keys(services), found) : [])
+  const databases = Object.fromEntries(
+    Object.entries(parsed.databases).map(([name, one]) => [name, namedDatabase(name, one)]),
+  )
+  const caches = Object.fromEntries(
+    Object.entries(parsed.caches).map(([name, one]) => [name, { name, ...one }]),
+  )
+  const { cache } = cacheOf(edge.cache, routes)
+  const parts = { services, databases, caches, edgeCache: cache !== undefined }
   return {
     format: systemFormat,
     name: parsed.name,
@@ -121,15 +130,17 @@ function complete(
     edge: {
       ...edge,
       routes: withUniqueIds(routes, data, found),
-      ...cacheOf(edge.cache, routes),
+      ...(cache === undefined ? {} : { cache }),
       ...(tracing ? { tracing: { ...tracing, serviceName: tracing.serviceName ?? parsed.name } } : {}),
     },
     services,
-    databases: Object.fromEntries(
-      Object.entries(parsed.databases).map(([name, one]) => [name, namedDatabase(name, one)]),
-    ),
-    caches: Object.fromEntries(Object.entries(parsed.caches).map(([name, one]) => [name, { name, ...one }])),
+    databases,
+    caches,
     ...(parsed.guard === undefined ? {} : { guard: withHostnames(parsed.guard, routes, edge.tls) }),
+    ...(parsed.workload === undefined
+      ? {}
+      : { workload: completeWorkload(parsed.workload, parts, valueAt(data, ['workload'])) }),
+    rehearsals: {},
   }
 }
 

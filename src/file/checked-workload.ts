@@ -12,17 +12,19 @@ export interface CheckedWorkload {
   readonly growthPerYear: number
   /** How long what is stored is kept; null: for ever. */
   readonly retentionMs: number | null
-  /** By service; a service that is not named has the defaults. */
+  /** Every service of the file, also those that the workload does not name. */
   readonly services: Readonly<Record<string, CheckedServiceLoad>>
-  /** By database. */
+  /** Every database of the file. */
   readonly databases: Readonly<Record<string, CheckedDatabaseLoad>>
-  /** By cache; `edge` is the one of the edge. */
+  /** Every cache of the file; `edge` is the one of the edge, where a route has `cache`. */
   readonly caches: Readonly<Record<string, CheckedCacheLoad>>
   readonly network: CheckedNetworkLoad
   readonly machine: CheckedMachine
   readonly targets: CheckedTargets
   /** What `tenfold calibrate` measured, and where; null: nothing is measured. */
   readonly calibrated: { readonly at: string; readonly machine: string } | null
+  /** Key paths below `workload` that the file has (`peak`, `services.api`, `services.api.time`): all else is assumed. */
+  readonly said: readonly string[]
 }
 
 /** One kind of request. */

@@ -6,6 +6,8 @@
 import type { CheckedCache, CheckedEdgeCache, CheckedRouteCache } from './checked-caches.ts'
 import type { CheckedDatabase } from './checked-databases.ts'
 import type { CheckedGuard } from './checked-guard.ts'
+import type { CheckedRehearsal } from './checked-rehearsals.ts'
+import type { CheckedWorkload } from './checked-workload.ts'
 
 export const systemFormat = 1
 
@@ -24,6 +26,10 @@ export interface CheckedSystem {
   readonly caches: Readonly<Record<string, CheckedCache>>
   /** Absent: the file has no `guard`. */
   readonly guard?: CheckedGuard
+  /** Absent: the file has no `workload`. */
+  readonly workload?: CheckedWorkload
+  /** In the order of the file; none without `workload`. */
+  readonly rehearsals: Readonly<Record<string, CheckedRehearsal>>
 }
 
 export interface CheckedListen {

@@ -9,6 +9,7 @@ import { isObject, type Json, keyPath } from './plain.ts'
 import type { Change, ChangeEffect } from './results.ts'
 import { redactSystem } from './secrets.ts'
 import { defined } from './shapes.ts'
+import { spellWorkload } from './spell-workload.ts'
 import { sizeText } from './values.ts'
 
 /** What an instance was started with: when one of these changes, it is restarted. The rest of a service changes live. */
@@ -56,7 +57,29 @@ export function diffSystems(before: CheckedSystem, after: CheckedSystem): Change
     ...databaseChanges(before, after, a, b),
     ...cacheChanges(before, after, a, b),
     ...guardChanges(before, after, a, b),
+    ...plannedChanges(before, after),
   ]
+}
+
+const planned: ChangeEffect = { kind: 'live', note: 'nothing that runs reads it' }
+
+/** What a system is planned and rehearsed for: no secrets, and nothing to restart. */
+function plannedChanges(before: CheckedSystem, after: CheckedSystem): Change[] {
+  // As written: what is assumed for a new service is no change of the workload.
+  const [from, to] = [before, after].map(({ workload }) => workload && spellWorkload(workload))
+  const [had, has] = [before, after].map(({ rehearsals }) => Object.keys(rehearsals))
+  return [
+    ...(from && to
+      ? differences('workload', from, to, planned)
+      : differences('workload', workloadSummary(before), workloadSummary(after), planned)),
+    ...[...new Set([...(had ?? []), ...(has ?? [])])].flatMap(name =>
+      differences(keyPath('rehearsals', name), before.rehearsals[name], after.rehearsals[name], planned),
+    ),
+  ]
+}
+
+function workloadSummary({ workload }: CheckedSystem): string | undefined {
+  return workload && `requests: ${Object.keys(workload.actions).join(', ')}`
 }
 
 /** All of a guard changes live; these leave behind what was counted or signed. */

@@ -31,7 +31,7 @@ function parseInstantMs(value: unknown): number | undefined {
 /** The opposite. */
 export const instantText = (ms: number): string => new Date(ms).toISOString()
 
-const instant = (about: string): Schema<number> =>
+export const instant = (about: string): Schema<number> =>
   leaf({
     about,
     allowed: "a time with its offset, such as '2026-12-01T18:00:00Z' or '2026-12-01T19:00:00+01:00'",

@@ -11,13 +11,29 @@ import type { SecretReference } from './checked.ts'
 export type Duration = \`\${number}\${'ms' | 's' | 'm' | 'h' | 'd'}\`
 
 /** Bytes as a number, or with a unit (powers of 1024): \`'64KB'\`, \`'1MB'\`. */
-export type Size = number | \`\${number}\${'B' | 'KB' | 'MB' | 'GB'}\`
+export type Size = number | \`\${number}\${'B' | 'KB' | 'MB' | 'GB' | 'TB'}\`
 
 /** So many in a time: \`'50/s'\`, \`'5/min'\`, \`'100/10s'\`, \`'1000/h'\`, \`'5000/d'\`. */
 export type Rate = \`\${number}/\${string}\`
 
 /** So many bytes in a time: \`'10MB/min'\`. */
 export type ByteRate = \`\${number}\${'B' | 'KB' | 'MB' | 'GB'}/\${string}\`
+
+/** A time that may be short: \`'20us'\`, \`'0.4ms'\`, \`'2s'\`. */
+export type Time = \`\${number}\${'us' | 'ms' | 's' | 'm' | 'h'}\`
+
+/** A time, or a law of chance: always so long, exponential (\`mean\` alone), log-normal, or measured. */
+export type TimeLaw =
+  | Time
+  | { readonly fixed: Time }
+  | { readonly mean: Time; readonly p99?: Time | undefined; readonly sigma?: number | undefined }
+  | { readonly quantiles: { readonly [share: \`p\${number}\`]: Time; readonly min?: Time; readonly max: Time } }
+
+/** A duration that may have weeks and years (of 365 days): \`'6w'\`, \`'5y'\`. */
+export type LongDuration = \`\${number}\${'ms' | 's' | 'm' | 'h' | 'd' | 'w' | 'y'}\`
+
+/** Bits a second, powers of 1000: \`'100Mbit/s'\`, \`'10Gbit/s'\`. */
+export type BitRate = \`\${number}\${'Mbit' | 'Gbit' | 'Tbit'}/s\`
 
 /** Any part of T; \`null\` takes a key away; lists are replaced whole. */
 export type Overrides<T> = T extends readonly unknown[]
@@ -40,6 +56,8 @@ const named: Readonly<Record<string, string>> = {
   'guard.policies.*': 'GuardPolicyInput',
   'guard.rooms.*': 'RoomInput',
   'guard.quotas.*': 'QuotaInput',
+  workload: 'WorkloadInput',
+  'rehearsals.*': 'RehearsalInput',
 }
 
 export function inputTypes(schema: JsonSchema): string {

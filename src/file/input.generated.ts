@@ -6,13 +6,29 @@ import type { SecretReference } from './checked.ts'
 export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 /** Bytes as a number, or with a unit (powers of 1024): `'64KB'`, `'1MB'`. */
-export type Size = number | `${number}${'B' | 'KB' | 'MB' | 'GB'}`
+export type Size = number | `${number}${'B' | 'KB' | 'MB' | 'GB' | 'TB'}`
 
 /** So many in a time: `'50/s'`, `'5/min'`, `'100/10s'`, `'1000/h'`, `'5000/d'`. */
 export type Rate = `${number}/${string}`
 
 /** So many bytes in a time: `'10MB/min'`. */
 export type ByteRate = `${number}${'B' | 'KB' | 'MB' | 'GB'}/${string}`
+
+/** A time that may be short: `'20us'`, `'0.4ms'`, `'2s'`. */
+export type Time = `${number}${'us' | 'ms' | 's' | 'm' | 'h'}`
+
+/** A time, or a law of chance: always so long, exponential (`mean` alone), log-normal, or measured. */
+export type TimeLaw =
+  | Time
+  | { readonly fixed: Time }
+  | { readonly mean: Time; readonly p99?: Time | undefined; readonly sigma?: number | undefined }
+  | { readonly quantiles: { readonly [share: `p${number}`]: Time; readonly min?: Time; readonly max: Time } }
+
+/** A duration that may have weeks and years (of 365 days): `'6w'`, `'5y'`. */
+export type LongDuration = `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w' | 'y'}`
+
+/** Bits a second, powers of 1000: `'100Mbit/s'`, `'10Gbit/s'`. */
+export type BitRate = `${number}${'Mbit' | 'Gbit' | 'Tbit'}/s`
 
 /** Any part of T; `null` takes a key away; lists are replaced whole. */
 export type Overrides<T> = T extends readonly unknown[]
@@ -3041,7 +3057,524 @@ export type GuardInput = {
   readonly quotas?: { readonly [name: string]: QuotaInput } | undefined
 }
 
-/** A whole system: its front door, its services, databases, caches and guard. */
+/** What people do with the system, what that costs, and what is wanted: what `tenfold plan` and `tenfold simulate` go by. What runs never reads it. */
+export type WorkloadInput = {
+  /**
+   * People who use the system on a day. Left out: actions say their `rate`.
+   * Allowed: a number from 1 to 100000000000.
+   */
+  readonly dailyUsers?: number | undefined
+  /** What people look at: one kind of request. */
+  readonly reads?: {
+    /**
+     * What it does to the data. Left out: GET and HEAD read, other methods write.
+     * Allowed: 'read', 'write'.
+     */
+    readonly kind?: 'read' | 'write' | undefined
+    /**
+     * How many a day each of `dailyUsers` makes, on average.
+     * Allowed: a number from 0.000001 to 1000000.
+     */
+    readonly perUser?: number | undefined
+    /**
+     * How many come, as the mean of a day: instead of `perUser`.
+     * Allowed: a rate such as '50/s', '0.5/s', '5/min', '1000/h' or '2000000/d', above 0 and up to 10000000000/s.
+     */
+    readonly rate?: Rate | undefined
+    /**
+     * Its method. Left out: GET for what reads, POST for what writes.
+     * Allowed: a method such as 'GET' or 'POST'.
+     */
+    readonly method?: string | undefined
+    /**
+     * The path that is asked for; it decides the route, as for a real request.
+     * Allowed: a path such as '/films/1', without query, of at most 1024 characters.
+     * Default: "/".
+     */
+    readonly path?: string | undefined
+    /**
+     * The host that is asked for, where routes have hosts.
+     * Allowed: a host name without port, such as 'tickets.example' or '*.example', of at most 253 characters.
+     */
+    readonly host?: string | undefined
+    /**
+     * Bytes of a request, head included.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1TB.
+     * Default: "500B".
+     */
+    readonly request?: Size | undefined
+    /**
+     * Bytes of an answer, head included, without media. Left out: 10KB, of what writes 1KB.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1TB.
+     */
+    readonly response?: Size | undefined
+    /**
+     * What one adds to the database, before indexes and bloat. Left out: 1KB of what writes.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1TB.
+     */
+    readonly stored?: Size | undefined
+    /** A photo, a film, a document: carried in by what writes, and out by what reads. */
+    readonly media?: {
+      /**
+       * Share of the requests that carry one.
+       * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+       */
+      readonly share: number | `${number}%`
+      /**
+       * How large it is.
+       * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1B to 1TB.
+       */
+      readonly bytes: Size
+    } | undefined
+    /**
+     * How many different things are asked for. Left out: all are alike.
+     * Allowed: a whole number from 1 to 1000000000000.
+     */
+    readonly objects?: number | undefined
+    /**
+     * How unevenly: the exponent of Zipf's law, the n-th thing asked for n^-popularity times. 0: all alike. Left out: 1.
+     * Allowed: a number from 0 to 4.
+     */
+    readonly popularity?: number | undefined
+  } | undefined
+  /** What people add or change: one kind of request. */
+  readonly writes?: {
+    /**
+     * What it does to the data. Left out: GET and HEAD read, other methods write.
+     * Allowed: 'read', 'write'.
+     */
+    readonly kind?: 'read' | 'write' | undefined
+    /**
+     * How many a day each of `dailyUsers` makes, on average.
+     * Allowed: a number from 0.000001 to 1000000.
+     */
+    readonly perUser?: number | undefined
+    /**
+     * How many come, as the mean of a day: instead of `perUser`.
+     * Allowed: a rate such as '50/s', '0.5/s', '5/min', '1000/h' or '2000000/d', above 0 and up to 10000000000/s.
+     */
+    readonly rate?: Rate | undefined
+    /**
+     * Its method. Left out: GET for what reads, POST for what writes.
+     * Allowed: a method such as 'GET' or 'POST'.
+     */
+    readonly method?: string | undefined
+    /**
+     * The path that is asked for; it decides the route, as for a real request.
+     * Allowed: a path such as '/films/1', without query, of at most 1024 characters.
+     * Default: "/".
+     */
+    readonly path?: string | undefined
+    /**
+     * The host that is asked for, where routes have hosts.
+     * Allowed: a host name without port, such as 'tickets.example' or '*.example', of at most 253 characters.
+     */
+    readonly host?: string | undefined
+    /**
+     * Bytes of a request, head included.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1TB.
+     * Default: "500B".
+     */
+    readonly request?: Size | undefined
+    /**
+     * Bytes of an answer, head included, without media. Left out: 10KB, of what writes 1KB.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1TB.
+     */
+    readonly response?: Size | undefined
+    /**
+     * What one adds to the database, before indexes and bloat. Left out: 1KB of what writes.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1TB.
+     */
+    readonly stored?: Size | undefined
+    /** A photo, a film, a document: carried in by what writes, and out by what reads. */
+    readonly media?: {
+      /**
+       * Share of the requests that carry one.
+       * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+       */
+      readonly share: number | `${number}%`
+      /**
+       * How large it is.
+       * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1B to 1TB.
+       */
+      readonly bytes: Size
+    } | undefined
+    /**
+     * How many different things are asked for. Left out: all are alike.
+     * Allowed: a whole number from 1 to 1000000000000.
+     */
+    readonly objects?: number | undefined
+    /**
+     * How unevenly: the exponent of Zipf's law, the n-th thing asked for n^-popularity times. 0: all alike. Left out: 1.
+     * Allowed: a number from 0 to 4.
+     */
+    readonly popularity?: number | undefined
+  } | undefined
+  /** Further kinds of requests by name. */
+  readonly actions?: { readonly [name: string]: {
+    /**
+     * What it does to the data. Left out: GET and HEAD read, other methods write.
+     * Allowed: 'read', 'write'.
+     */
+    readonly kind?: 'read' | 'write' | undefined
+    /**
+     * How many a day each of `dailyUsers` makes, on average.
+     * Allowed: a number from 0.000001 to 1000000.
+     */
+    readonly perUser?: number | undefined
+    /**
+     * How many come, as the mean of a day: instead of `perUser`.
+     * Allowed: a rate such as '50/s', '0.5/s', '5/min', '1000/h' or '2000000/d', above 0 and up to 10000000000/s.
+     */
+    readonly rate?: Rate | undefined
+    /**
+     * Its method. Left out: GET for what reads, POST for what writes.
+     * Allowed: a method such as 'GET' or 'POST'.
+     */
+    readonly method?: string | undefined
+    /**
+     * The path that is asked for; it decides the route, as for a real request.
+     * Allowed: a path such as '/films/1', without query, of at most 1024 characters.
+     * Default: "/".
+     */
+    readonly path?: string | undefined
+    /**
+     * The host that is asked for, where routes have hosts.
+     * Allowed: a host name without port, such as 'tickets.example' or '*.example', of at most 253 characters.
+     */
+    readonly host?: string | undefined
+    /**
+     * Bytes of a request, head included.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1TB.
+     * Default: "500B".
+     */
+    readonly request?: Size | undefined
+    /**
+     * Bytes of an answer, head included, without media. Left out: 10KB, of what writes 1KB.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1TB.
+     */
+    readonly response?: Size | undefined
+    /**
+     * What one adds to the database, before indexes and bloat. Left out: 1KB of what writes.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 0B to 1TB.
+     */
+    readonly stored?: Size | undefined
+    /** A photo, a film, a document: carried in by what writes, and out by what reads. */
+    readonly media?: {
+      /**
+       * Share of the requests that carry one.
+       * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+       */
+      readonly share: number | `${number}%`
+      /**
+       * How large it is.
+       * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1B to 1TB.
+       */
+      readonly bytes: Size
+    } | undefined
+    /**
+     * How many different things are asked for. Left out: all are alike.
+     * Allowed: a whole number from 1 to 1000000000000.
+     */
+    readonly objects?: number | undefined
+    /**
+     * How unevenly: the exponent of Zipf's law, the n-th thing asked for n^-popularity times. 0: all alike. Left out: 1.
+     * Allowed: a number from 0 to 4.
+     */
+    readonly popularity?: number | undefined
+  } } | undefined
+  /**
+   * The rate at the busiest time of a day over the mean of the day.
+   * Allowed: a number from 1 to 1000.
+   * Default: 3.
+   */
+  readonly peak?: number | undefined
+  /**
+   * Growth a year: '50%' is half as much again each year.
+   * Allowed: a share such as '50%' or 0.5, from -0.9 to 100.
+   * Default: 0.
+   */
+  readonly growth?: number | `${number}%` | undefined
+  /**
+   * How long what is stored is kept. Left out: for ever.
+   * Allowed: a duration such as '1h', '30d', '6w' or '5y' (of 365 days), from 1s to 1000y.
+   */
+  readonly retention?: LongDuration | undefined
+  /** What a request costs, by service. */
+  readonly services?: { readonly [name: string]: {
+    /**
+     * Work on one core for a request, without what it waits for. A bare time is the mean of an exponential law (most are shorter, some much longer); or a law: fixed, log-normal, or measured.
+     * Default: "5ms".
+     */
+    readonly time?: TimeLaw | undefined
+    /**
+     * Requests that an instance works on at once: cores, workers.
+     * Allowed: a whole number from 1 to 10000.
+     * Default: 1.
+     */
+    readonly concurrency?: number | undefined
+    /**
+     * `fifo` and `lifo`: who waits is taken in that order. `shared`: none waits, all share the cores.
+     * Allowed: 'fifo', 'lifo', 'shared'.
+     * Default: "fifo".
+     */
+    readonly discipline?: 'fifo' | 'lifo' | 'shared' | undefined
+    /**
+     * Requests that may wait in an instance; more are refused. Left out: any number.
+     * Allowed: a whole number from 0 to 1000000000.
+     */
+    readonly queue?: number | undefined
+    /**
+     * From the start of an instance until it is ready.
+     * Allowed: a time such as '20us', '0.4ms' or '2s', from 0us to 24h.
+     * Default: "2s".
+     */
+    readonly boot?: Time | undefined
+    /**
+     * Share of its requests that it answers with an error by itself.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: 0.
+     */
+    readonly failures?: number | `${number}%` | undefined
+    /**
+     * Resident memory of one instance at work.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1MB to 16TB.
+     * Default: "200MB".
+     */
+    readonly memory?: Size | undefined
+    /**
+     * What a request makes it ask of others, one after another.
+     * Default: [].
+     */
+    readonly calls?: readonly ({
+      /**
+       * Another service.
+       * Allowed: a name of this file, of at most 40 characters.
+       */
+      readonly service?: string | undefined
+      /**
+       * A database.
+       * Allowed: a name of this file, of at most 40 characters.
+       */
+      readonly database?: string | undefined
+      /**
+       * A cache: asked first, and what it has makes the calls after it unnecessary.
+       * Allowed: a name of this file, of at most 40 characters.
+       */
+      readonly cache?: string | undefined
+      /**
+       * How often, as a mean: 0.3 is three times in ten. Left out: once.
+       * Allowed: a number from 0 to 10000.
+       */
+      readonly times?: number | undefined
+      /**
+       * Statements that read. Left out: one, where `writes` is left out too.
+       * Allowed: a number from 0 to 10000.
+       */
+      readonly reads?: number | undefined
+      /**
+       * Statements that write.
+       * Allowed: a number from 0 to 10000.
+       */
+      readonly writes?: number | undefined
+    })[] | undefined
+  } } | undefined
+  /** What statements cost, by database. */
+  readonly databases?: { readonly [name: string]: {
+    /**
+     * Work of a server for a statement that reads. A bare time is the mean of an exponential law (most are shorter, some much longer); or a law: fixed, log-normal, or measured.
+     * Default: "0.5ms".
+     */
+    readonly read?: TimeLaw | undefined
+    /**
+     * Work of the primary for a statement that writes. A bare time is the mean of an exponential law (most are shorter, some much longer); or a law: fixed, log-normal, or measured.
+     * Default: "1ms".
+     */
+    readonly write?: TimeLaw | undefined
+    /**
+     * What a replica spends to replay one write. A bare time is the mean of an exponential law (most are shorter, some much longer); or a law: fixed, log-normal, or measured.
+     * Default: "0.3ms".
+     */
+    readonly apply?: TimeLaw | undefined
+    /**
+     * Statements that a server works on at once.
+     * Allowed: a whole number from 1 to 10000.
+     * Default: 4.
+     */
+    readonly cores?: number | undefined
+    /**
+     * From the primary's commit to its arrival at a replica. A bare time is always the same; or a law: fixed, log-normal, or measured.
+     * Default: "0.5ms".
+     */
+    readonly shipping?: TimeLaw | undefined
+    /**
+     * Bytes of indexes, as a share of the stored bytes.
+     * Allowed: a share such as '50%' or 0.5, from 0 to 100.
+     * Default: "30%".
+     */
+    readonly indexes?: number | `${number}%` | undefined
+    /**
+     * Bytes of dead rows and free space, as a share of the stored bytes.
+     * Allowed: a share such as '50%' or 0.5, from 0 to 100.
+     * Default: "20%".
+     */
+    readonly bloat?: number | `${number}%` | undefined
+    /**
+     * Share of the data that is in use on an ordinary day, and should fit into memory.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: "20%".
+     */
+    readonly workingSet?: number | `${number}%` | undefined
+    /**
+     * What one server may hold before more of them are advised.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1MB to 1000TB.
+     * Default: "1TB".
+     */
+    readonly size?: Size | undefined
+  } } | undefined
+  /** What caches do, by cache; `edge` is the one of the edge. */
+  readonly caches?: { readonly [name: string]: {
+    /**
+     * Share of the requests that it answers, measured or wanted. Left out: computed from its size and what is asked for.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     */
+    readonly hitRatio?: number | `${number}%` | undefined
+    /**
+     * Things that it can hold. Left out: from its memory and `entry`.
+     * Allowed: a whole number from 1 to 1000000000000.
+     */
+    readonly entries?: number | undefined
+    /**
+     * Bytes of one thing, with what keeping it costs.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 1B to 1TB.
+     * Default: "10KB".
+     */
+    readonly entry?: Size | undefined
+    /**
+     * How long a thing may be kept. Left out: until it makes room.
+     * Allowed: a duration such as '1h', '30d', '6w' or '5y' (of 365 days), from 1ms to 10y.
+     */
+    readonly ttl?: LongDuration | undefined
+  } } | undefined
+  /** How long messages are under way. */
+  readonly network?: {
+    /**
+     * One way between clients and the edge. A bare time is always the same; or a law: fixed, log-normal, or measured.
+     * Default: "0ms".
+     */
+    readonly client?: TimeLaw | undefined
+    /**
+     * One way between parts that are in one zone. A bare time is always the same; or a law: fixed, log-normal, or measured.
+     * Default: "0.25ms".
+     */
+    readonly inside?: TimeLaw | undefined
+    /**
+     * One way between zones. A bare time is always the same; or a law: fixed, log-normal, or measured.
+     * Default: "0.6ms".
+     */
+    readonly zones?: TimeLaw | undefined
+    /**
+     * One way between regions. A bare time is always the same; or a law: fixed, log-normal, or measured.
+     * Default: "60ms".
+     */
+    readonly regions?: TimeLaw | undefined
+  } | undefined
+  /** One of the machines that the system runs on. */
+  readonly machine?: {
+    /**
+     * Its cores.
+     * Allowed: a whole number from 1 to 10000.
+     * Default: 4.
+     */
+    readonly cores?: number | undefined
+    /**
+     * Its memory.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 64MB to 1000TB.
+     * Default: "16GB".
+     */
+    readonly memory?: Size | undefined
+    /**
+     * Its disk.
+     * Allowed: a size such as '64KB' or '1MB' (powers of 1024), or a number of bytes, from 64MB to 1000TB.
+     * Default: "1TB".
+     */
+    readonly disk?: Size | undefined
+    /**
+     * What its network carries, each way.
+     * Allowed: a speed such as '100Mbit/s' or '10Gbit/s' (powers of 1000), from 1Mbit/s to 10Tbit/s.
+     * Default: "10Gbit/s".
+     */
+    readonly network?: BitRate | undefined
+    /**
+     * Zones that the machines are spread over.
+     * Allowed: a whole number from 1 to 20.
+     * Default: 1.
+     */
+    readonly zones?: number | undefined
+    /**
+     * Mean time between failures of one machine.
+     * Allowed: a duration such as '1h', '30d', '6w' or '5y' (of 365 days), from 1s to 1000y.
+     * Default: "1y".
+     */
+    readonly mtbf?: LongDuration | undefined
+    /**
+     * Mean time until it is repaired.
+     * Allowed: a duration such as '1h', '30d', '6w' or '5y' (of 365 days), from 1s to 1y.
+     * Default: "1h".
+     */
+    readonly mttr?: LongDuration | undefined
+    /**
+     * Work of the edge for a request that it passes on.
+     * Allowed: a time such as '20us', '0.4ms' or '2s', from 0us to 1s.
+     * Default: "20us".
+     */
+    readonly edge?: Time | undefined
+  } | undefined
+  /** What is wanted. */
+  readonly targets?: {
+    /**
+     * Half of the requests are answered within it.
+     * Allowed: a time such as '20us', '0.4ms' or '2s', from 1us to 1h.
+     */
+    readonly p50?: Time | undefined
+    /**
+     * 99 of 100 are.
+     * Allowed: a time such as '20us', '0.4ms' or '2s', from 1us to 1h.
+     */
+    readonly p99?: Time | undefined
+    /**
+     * 999 of 1000 are.
+     * Allowed: a time such as '20us', '0.4ms' or '2s', from 1us to 1h.
+     */
+    readonly p999?: Time | undefined
+    /**
+     * Share of the time, or of the requests, that is served.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     */
+    readonly availability?: number | `${number}%` | undefined
+    /**
+     * Share of the work at the peak that machines are to be filled with; the rest is room for what is not foreseen.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     * Default: "60%".
+     */
+    readonly utilisation?: number | `${number}%` | undefined
+  } | undefined
+  /** Written by `tenfold calibrate`: when and where the times were measured. */
+  readonly calibrated?: {
+    /**
+     * When it measured.
+     * Allowed: a time with its offset, such as '2026-12-01T18:00:00Z' or '2026-12-01T19:00:00+01:00'.
+     */
+    readonly at: string
+    /**
+     * The machine it measured on.
+     * Allowed: a description of the machine, of at most 200 characters.
+     */
+    readonly machine: string
+  } | undefined
+}
+
+/** A whole system: its front door, its services, databases, caches and guard, and what it is planned and rehearsed for. */
 export type SystemInput = {
   /**
    * For editors: where the JSON Schema of this file is.
@@ -3082,6 +3615,8 @@ export type SystemInput = {
   } } | undefined
   /** Who may pass: limits, firewall, bots, waiting rooms, quotas. Routes choose a policy. */
   readonly guard?: GuardInput | undefined
+  /** What people do with the system, what that costs, and what is wanted: what `tenfold plan` and `tenfold simulate` go by. What runs never reads it. */
+  readonly workload?: WorkloadInput | undefined
   /** Overrides chosen by `--env NAME` or `TENFOLD_ENV`. */
   readonly environments?: { readonly [name: string]: Overrides<SystemInput> } | undefined
 }

@@ -39,6 +39,7 @@ export function referencePage(schema: JsonSchema): string {
     'databases',
     'caches',
     'guard',
+    'workload',
     'environments',
   ].map(key => {
     const one = schema.properties?.[key]

@@ -12,6 +12,7 @@ import { listenAt } from './network.ts'
 import { services, type UnnamedService } from './services.ts'
 import { into, mapOf, strict } from './shapes.ts'
 import { leaf, type Schema, text } from './values.ts'
+import { type ParsedWorkload, workload } from './workload.ts'
 
 /** A system whose services have no names yet and whose routes may be missing: check.ts completes it. */
 export interface ParsedSystem {
@@ -22,6 +23,7 @@ export interface ParsedSystem {
   readonly databases: Readonly<Record<string, UnnamedDatabase>>
   readonly caches: Readonly<Record<string, Omit<CheckedCache, 'name'>>>
   readonly guard?: CheckedGuard
+  readonly workload?: ParsedWorkload
 }
 
 const overrides = leaf<object>({
@@ -34,7 +36,7 @@ const overrides = leaf<object>({
 })
 
 /** Parts of DESIGN that later versions bring. */
-const laterKeys = ['queues', 'buckets', 'workload']
+const laterKeys = ['queues', 'buckets']
 
 export const systemSchema: Schema<ParsedSystem> = into(
   strict(
@@ -62,6 +64,7 @@ export const systemSchema: Schema<ParsedSystem> = into(
       databases: databases.prefault({}),
       caches: caches.prefault({}),
       guard: guard.optional(),
+      workload: workload.optional(),
       environments: mapOf(overrides, {
         about: 'Overrides chosen by `--env NAME` or `TENFOLD_ENV`.',
         names: "names such as 'production': small letters, digits and -",
@@ -70,7 +73,8 @@ export const systemSchema: Schema<ParsedSystem> = into(
       }).optional(),
     },
     {
-      about: 'A whole system: its front door, its services, databases, caches and guard.',
+      about:
+        'A whole system: its front door, its services, databases, caches and guard, and what it is planned and rehearsed for.',
       later: laterKeys,
       elsewhere: {
         routes: "'routes' is a key of 'edge'.",
@@ -98,5 +102,6 @@ export const systemSchema: Schema<ParsedSystem> = into(
     databases: keys.databases,
     caches: keys.caches,
     ...(keys.guard === undefined ? {} : { guard: keys.guard }),
+    ...(keys.workload === undefined ? {} : { workload: keys.workload }),
   }),
 )

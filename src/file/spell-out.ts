@@ -16,6 +16,7 @@ import { spellDatabase } from './spell-databases.ts'
 import { spellEdge } from './spell-edge.ts'
 import { spellGuard } from './spell-guard.ts'
 import { keyText, ms, place, retry } from './spell-values.ts'
+import { spellWorkload } from './spell-workload.ts'
 
 /** The system file's data that checks to the very same system, apart from the environment's name. */
 export function spellOut(system: CheckedSystem): SystemInput {
@@ -33,6 +34,7 @@ export function spellOut(system: CheckedSystem): SystemInput {
       Object.values(system.caches).map(one => [one.name, spellCache(one)]),
     ) as NonNullable<SystemInput['caches']>,
     ...(system.guard === undefined ? {} : { guard: spellGuard(system.guard) }),
+    ...(system.workload === undefined ? {} : { workload: spellWorkload(system.workload) }),
   }
 }
 

@@ -77,8 +77,14 @@ function kindOf(allowed: string): string {
 
 const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const durationPattern = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|h|d)$/
-const unitsBytes: Readonly<Record<string, number>> = { B: 1, KB: 1024, MB: 1_048_576, GB: 1_073_741_824 }
-const sizePattern = /^(\d{1,12}(?:\.\d{1,3})?)(B|KB|MB|GB)$/
+const unitsBytes: Readonly<Record<string, number>> = {
+  B: 1,
+  KB: 1024,
+  MB: 1_048_576,
+  GB: 1_073_741_824,
+  TB: 1_099_511_627_776,
+}
+const sizePattern = /^(\d{1,12}(?:\.\d{1,3})?)(B|KB|MB|GB|TB)$/
 
 /** Milliseconds of `'250ms'`, `'2s'`, `'1.5m'`, `'1h'`, `'30d'`; undefined for anything else. */
 export function parseDurationMs(text: unknown): number | undefined {
@@ -101,7 +107,8 @@ export function durationText(ms: number): string {
 
 /** The shortest exact text: 65536 -> `64KB`. */
 export function sizeText(bytes: number): string {
-  const unit = ['GB', 'MB', 'KB'].find(name => bytes > 0 && bytes % (unitsBytes[name] as number) === 0) ?? 'B'
+  const unit =
+    ['TB', 'GB', 'MB', 'KB'].find(name => bytes > 0 && bytes % (unitsBytes[name] as number) === 0) ?? 'B'
   return `${bytes / (unitsBytes[unit] as number)}${unit}`
 }
 
