@@ -11,6 +11,7 @@ import { fileFailures } from './failures.ts'
 import { withHostnames } from './guard-hosts.ts'
 import { isObject, type Json, mergeOverrides, plainCopy, valueAt } from './plain.ts'
 import { problemsOf } from './problems.ts'
+import { completeRehearsals } from './rehearsals.ts'
 import type { CheckOptions, CheckResult, Problem } from './results.ts'
 import { type ParsedSystem, systemSchema } from './schema.ts'
 import { nearest } from './values.ts'
@@ -140,7 +141,15 @@ function complete(
     ...(parsed.workload === undefined
       ? {}
       : { workload: completeWorkload(parsed.workload, parts, valueAt(data, ['workload'])) }),
-    rehearsals: {},
+    rehearsals: completeRehearsals(
+      parsed.rehearsals,
+      {
+        ...parts,
+        actions: Object.keys(parsed.workload?.actions ?? {}),
+        zones: parsed.workload?.machine.zones ?? 1,
+      },
+      found,
+    ),
   }
 }
 

@@ -1,4 +1,5 @@
-// The checked system's rehearsals: what `tenfold simulate` plays through and what must come out. Types only.
+// The checked system's rehearsals: what `tenfold simulate` plays through and what must come out. Types, and the names
+// and units of what can be expected.
 
 export interface CheckedRehearsal {
   readonly name: string
@@ -13,7 +14,7 @@ export interface CheckedRehearsal {
   readonly edges: number
   /** 1 = every request. k = one in k of users and of instances, where that is valid. */
   readonly sample: number
-  /** What a database does while its servers can't hear each other. */
+  /** What a database does while its servers can't hear each other: every database of the file. */
   readonly databases: Readonly<Record<string, CheckedTopology>>
   readonly faults: readonly CheckedFault[]
   readonly expect: readonly CheckedExpectation[]
@@ -120,13 +121,17 @@ export type CheckedFaultTarget =
 export interface CheckedExpectation {
   /** As written, for the sentence: `p99: <200ms`. */
   readonly text: string
-  /** Null: the whole system; else an action, a service or a database. */
+  /** Null: the whole system; else the name of an action, a service, a database, a cache, or `edge`. */
   readonly of: string | null
+  /** What `of` names; null: the whole system. */
+  readonly ofKind: ExpectationKind | null
   readonly metric: CheckedMetric
   readonly compare: '<' | '<=' | '>' | '>=' | '='
   /** Milliseconds, shares, counts or per second, by the metric. */
   readonly value: number
 }
+
+export type ExpectationKind = 'action' | 'service' | 'database' | 'cache' | 'edge'
 
 export const rehearsalMetrics = [
   'mean',
@@ -149,3 +154,27 @@ export const rehearsalMetrics = [
   'unavailable',
 ] as const
 export type CheckedMetric = (typeof rehearsalMetrics)[number]
+
+export type MetricUnit = 'ms' | 'share' | 'count' | 'per second'
+
+/** Of an expectation's value, and of what came out. `unavailable`: the longest time in which no write was possible. */
+export const metricUnits: Readonly<Record<CheckedMetric, MetricUnit>> = {
+  mean: 'ms',
+  p50: 'ms',
+  p90: 'ms',
+  p95: 'ms',
+  p99: 'ms',
+  p999: 'ms',
+  max: 'ms',
+  errors: 'share',
+  refused: 'share',
+  abandoned: 'share',
+  throughput: 'per second',
+  utilisation: 'share',
+  instances: 'count',
+  hitRatio: 'share',
+  staleReads: 'count',
+  lostWrites: 'count',
+  conflicts: 'count',
+  unavailable: 'ms',
+}

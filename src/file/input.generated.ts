@@ -3574,6 +3574,273 @@ export type WorkloadInput = {
   } | undefined
 }
 
+/** One rehearsal. */
+export type RehearsalInput = {
+  /**
+   * What it is for.
+   * Allowed: a text, of at most 500 characters.
+   */
+  readonly about?: string | undefined
+  /**
+   * Of all chance: the same seed gives the same run.
+   * Allowed: a whole number from 0 to 4294967295.
+   * Default: 1.
+   */
+  readonly seed?: number | undefined
+  /**
+   * Virtual time that counts, after the warm-up.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 10ms to 366d.
+   * Default: "10m".
+   */
+  readonly duration?: Duration | undefined
+  /**
+   * Virtual time before it that does not count. Left out: a tenth of the duration, at most a minute.
+   * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 30d.
+   */
+  readonly warmup?: Duration | undefined
+  /**
+   * Requests: `'peak'`, `'mean'`, `'500/s'`, or with a rhythm: `{ level: 'peak', times: 4, shape: 'even' }`.
+   * Default: "peak".
+   */
+  readonly arrivals?: 'mean' | 'peak' | Rate | {
+    /** How many come: the `mean` or the `peak` of the workload, or a rate of all actions together, in their proportions. */
+    readonly level?: 'mean' | 'peak' | Rate | undefined
+    /**
+     * That many times as much.
+     * Allowed: a number from 0.000001 to 1000000.
+     * Default: 1.
+     */
+    readonly times?: number | undefined
+    /**
+     * In which rhythm they come. Left out: Poisson, each by itself.
+     * Default: "poisson".
+     */
+    readonly shape?: 'poisson' | 'even' | {
+      /**
+       * In bursts: the squared coefficient of variation of the gaps; 1 would be Poisson.
+       * Allowed: a number from 1.000001 to 10000.
+       */
+      readonly bursty?: number | undefined
+      /** A crowd that comes at once: it rises, stays, and fades. */
+      readonly flash?: {
+        /**
+         * When it begins, from the end of the warm-up on.
+         * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 365d.
+         */
+        readonly at: Duration
+        /**
+         * How many times the level it rises to.
+         * Allowed: a number from 1 to 100000.
+         */
+        readonly times: number
+        /**
+         * How long it rises.
+         * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 24h.
+         * Default: "10s".
+         */
+        readonly ramp?: Duration | undefined
+        /**
+         * How long it stays.
+         * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 30d.
+         * Default: "1m".
+         */
+        readonly hold?: Duration | undefined
+        /**
+         * The mean life with which it fades. 0ms: it ends at once.
+         * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 30d.
+         * Default: "1m".
+         */
+        readonly fade?: Duration | undefined
+      } | undefined
+      /** A day: one wave around the level. */
+      readonly diurnal?: {
+        /**
+         * The least of a day, of its mean; its most is as far above.
+         * Allowed: a number from 0 to 1.
+         * Default: 0.4.
+         */
+        readonly lowest?: number | undefined
+        /**
+         * The time of day of the most.
+         * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 24h.
+         * Default: "20h".
+         */
+        readonly peakAt?: Duration | undefined
+        /**
+         * The time of day at which the rehearsal begins.
+         * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 24h.
+         * Default: "0ms".
+         */
+        readonly startAt?: Duration | undefined
+      } | undefined
+      /**
+       * A file of what came once: `time,count` or one arrival a line; its mean stands for the level, relative to the system file's folder.
+       * Allowed: a path, of at most 4096 characters.
+       */
+      readonly trace?: string | undefined
+    } | undefined
+  } | undefined
+  /** What people, or their programs, do. */
+  readonly clients?: {
+    /**
+     * How long they wait for an answer. Left out: for ever.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 24h.
+     */
+    readonly patience?: Duration | undefined
+    /**
+     * How often they try again after an error, or after they gave up.
+     * Allowed: a whole number from 0 to 100.
+     * Default: 0.
+     */
+    readonly retries?: number | undefined
+    /**
+     * Before the second try; doubles with each further one.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 1h.
+     * Default: "100ms".
+     */
+    readonly backoff?: Duration | undefined
+    /**
+     * The longest wait before a try.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 24h.
+     * Default: "10s".
+     */
+    readonly backoffMax?: Duration | undefined
+    /**
+     * They wait a random part of it, as they should. false: they come back together.
+     * Allowed: true or false.
+     * Default: true.
+     */
+    readonly jitter?: boolean | undefined
+  } | undefined
+  /**
+   * Machines that run an edge, each with its own view of the load.
+   * Allowed: a whole number from 1 to 1000.
+   * Default: 1.
+   */
+  readonly edges?: number | undefined
+  /**
+   * k: one in k of the users and of the instances is played, where that is valid. 1: all.
+   * Allowed: a whole number from 1 to 1000000.
+   * Default: 1.
+   */
+  readonly sample?: number | undefined
+  /** How copies are kept, by database. Left out: as the file says. */
+  readonly databases?: { readonly [name: string]: {
+    /**
+     * `file`: what `databases` says of replicas and durability. `async`, `sync`: a primary that waits for none, or for all. `quorum`: any copies of a number. `multi-primary`: each takes writes. `ring`: each, and hands them on to the next.
+     * Allowed: 'file', 'async', 'sync', 'quorum', 'multi-primary', 'ring'.
+     * Default: "file".
+     */
+    readonly topology?: 'file' | 'async' | 'sync' | 'quorum' | 'multi-primary' | 'ring' | undefined
+    /**
+     * Of a quorum: copies that a write waits for.
+     * Allowed: a whole number from 1 to 100.
+     */
+    readonly write?: number | undefined
+    /**
+     * Of a quorum: copies that a read asks.
+     * Allowed: a whole number from 1 to 100.
+     */
+    readonly read?: number | undefined
+    /**
+     * What servers do that can not hear enough of the others: `refuse`, or `serve` what may be stale, and settle it later.
+     * Allowed: 'refuse', 'serve'.
+     * Default: "refuse".
+     */
+    readonly partition?: 'refuse' | 'serve' | undefined
+  } } | undefined
+  /**
+   * What goes wrong.
+   * Default: [].
+   */
+  readonly faults?: readonly ({
+    /**
+     * When, from the end of the warm-up on.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 365d.
+     */
+    readonly at: Duration
+    /**
+     * How long. Left out: until the end, or until it is started again by whoever does that.
+     * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1ms to 365d.
+     */
+    readonly for?: Duration | undefined
+    /**
+     * Dies: an instance, a server, an edge, or all of a service. It comes back as it would.
+     * Allowed: a part such as 'web', 'web-1', 'main-2', 'edge-1' or 'database:main', of at most 60 characters.
+     */
+    readonly kill?: string | undefined
+    /**
+     * Takes requests and answers none.
+     * Allowed: a part such as 'web', 'web-1', 'main-2', 'edge-1' or 'database:main', of at most 60 characters.
+     */
+    readonly hang?: string | undefined
+    /**
+     * Works `times` as long.
+     * Allowed: a part such as 'web', 'web-1', 'main-2', 'edge-1' or 'database:main', of at most 60 characters.
+     */
+    readonly slow?: string | undefined
+    /**
+     * Answers a `share` of its requests with errors.
+     * Allowed: a part such as 'web', 'web-1', 'main-2', 'edge-1' or 'database:main', of at most 60 characters.
+     */
+    readonly fail?: string | undefined
+    /**
+     * A server of a database whose disk takes `times` as long.
+     * Allowed: a part such as 'web', 'web-1', 'main-2', 'edge-1' or 'database:main', of at most 60 characters.
+     */
+    readonly disk?: string | undefined
+    /**
+     * A zone that is away, with all that is in it.
+     * Allowed: a whole number from 1 to 20.
+     */
+    readonly zone?: number | undefined
+    /** Parts that can not hear those of `from`, nor be heard by them. */
+    readonly cut?: readonly string[] | undefined
+    /**
+     * Messages to and from it take longer `by` so much.
+     * Allowed: a part such as 'web', 'web-1', 'main-2', 'edge-1' or 'database:main', of at most 60 characters.
+     */
+    readonly delay?: string | undefined
+    /**
+     * A replica that replays nothing newer than `by` ago.
+     * Allowed: a part such as 'web', 'web-1', 'main-2', 'edge-1' or 'database:main', of at most 60 characters.
+     */
+    readonly lag?: string | undefined
+    /**
+     * A cache that forgets everything: `edge`, or one of `caches`.
+     * Allowed: the name of a cache, of at most 40 characters.
+     */
+    readonly empty?: string | undefined
+    /**
+     * So many times the requests.
+     * Allowed: a number from 0 to 100000.
+     */
+    readonly surge?: number | undefined
+    /**
+     * Of `slow` and `disk`: how many times as long.
+     * Allowed: a number from 1 to 1000000.
+     */
+    readonly times?: number | undefined
+    /**
+     * Of `fail`: share of the requests.
+     * Allowed: a share such as '5%' (from 0% to 100%), or a number from 0 to 1.
+     */
+    readonly share?: number | `${number}%` | undefined
+    /**
+     * Of `delay` and `lag`: how much.
+     * Allowed: a time such as '20us', '0.4ms' or '2s', from 1us to 24h.
+     */
+    readonly by?: Time | undefined
+    /** Of `cut`: the other side. */
+    readonly from?: readonly string[] | undefined
+  })[] | undefined
+  /**
+   * What must come out, by figure: `{ p99: '<200ms', errors: '<0.1%', 'reads.p99': '<100ms', staleReads: 0 }`. `tenfold simulate --check` fails where it does not.
+   * Allowed: figures (mean, p50, p90, p95, p99, p999, max, errors, refused, abandoned, throughput, utilisation, instances, hitRatio, staleReads, lostWrites, conflicts, unavailable; of a part as 'reads.p99') with bounds such as '<200ms', '<0.1%', '>500/s' or 0, or lists of such.
+   */
+  readonly expect?: { readonly [figure: string]: number | string | readonly (number | string)[] } | undefined
+}
+
 /** A whole system: its front door, its services, databases, caches and guard, and what it is planned and rehearsed for. */
 export type SystemInput = {
   /**
@@ -3617,6 +3884,8 @@ export type SystemInput = {
   readonly guard?: GuardInput | undefined
   /** What people do with the system, what that costs, and what is wanted: what `tenfold plan` and `tenfold simulate` go by. What runs never reads it. */
   readonly workload?: WorkloadInput | undefined
+  /** What `tenfold simulate` plays through, by name; what runs never reads it. */
+  readonly rehearsals?: { readonly [name: string]: RehearsalInput } | undefined
   /** Overrides chosen by `--env NAME` or `TENFOLD_ENV`. */
   readonly environments?: { readonly [name: string]: Overrides<SystemInput> } | undefined
 }

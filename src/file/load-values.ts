@@ -253,7 +253,7 @@ export function longTime(about: string, min: string, max: string): Schema<number
   })
 }
 
-const ratePattern = /^(\d{1,15}(?:\.\d{1,12})?)\/(s|min|h|d)$/
+const ratePattern = /^(\d{1,15}(?:\.\d{1,6})?)\/(s|min|h|d)$/
 const rateSeconds: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 }
 const perSecondMax = 1e10
 
@@ -275,7 +275,7 @@ export function perSecond(about: string): Schema<number> {
       const parsed = parsePerSecond(value)
       if (parsed === undefined) return wrongRate(String(value))
       if (parsed === 0) return new Refused('is 0', 'Leave it out instead.')
-      return parsed > perSecondMax ? new Refused(`is above ${perSecondMax}/s`) : parsed
+      return parsed > perSecondMax ? new Refused(`is above ${perSecondMax}/s`) : nearestRate(parsed)
     },
   })
 }
@@ -287,10 +287,13 @@ function wrongRate(text: string): Refused | undefined {
     : undefined
 }
 
+/** The nearest rate that can be written. */
+export const nearestRate = (rate: number): number => parsePerSecond(perSecondText(rate)) ?? rate
+
 /** In the first unit in which it is read back as the very same number. */
 export function perSecondText(rate: number): string {
   const texts = Object.entries(rateSeconds).map(
-    ([unit, seconds]) => `${Number((rate * seconds).toPrecision(14))}/${unit}`,
+    ([unit, seconds]) => `${Number((rate * seconds).toPrecision(15))}/${unit}`,
   )
   return texts.find(text => parsePerSecond(text) === rate) ?? (texts[0] as string)
 }

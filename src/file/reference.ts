@@ -40,6 +40,7 @@ export function referencePage(schema: JsonSchema): string {
     'caches',
     'guard',
     'workload',
+    'rehearsals',
     'environments',
   ].map(key => {
     const one = schema.properties?.[key]

@@ -9,6 +9,7 @@ import { databases, type UnnamedDatabase } from './databases.ts'
 import { edge, type ParsedEdge } from './edge.ts'
 import { guard } from './guard.ts'
 import { listenAt } from './network.ts'
+import { type ParsedRehearsal, rehearsals } from './rehearsals.ts'
 import { services, type UnnamedService } from './services.ts'
 import { into, mapOf, strict } from './shapes.ts'
 import { leaf, type Schema, text } from './values.ts'
@@ -24,6 +25,7 @@ export interface ParsedSystem {
   readonly caches: Readonly<Record<string, Omit<CheckedCache, 'name'>>>
   readonly guard?: CheckedGuard
   readonly workload?: ParsedWorkload
+  readonly rehearsals: Readonly<Record<string, ParsedRehearsal>>
 }
 
 const overrides = leaf<object>({
@@ -65,6 +67,7 @@ export const systemSchema: Schema<ParsedSystem> = into(
       caches: caches.prefault({}),
       guard: guard.optional(),
       workload: workload.optional(),
+      rehearsals: rehearsals.prefault({}),
       environments: mapOf(overrides, {
         about: 'Overrides chosen by `--env NAME` or `TENFOLD_ENV`.',
         names: "names such as 'production': small letters, digits and -",
@@ -103,5 +106,6 @@ export const systemSchema: Schema<ParsedSystem> = into(
     caches: keys.caches,
     ...(keys.guard === undefined ? {} : { guard: keys.guard }),
     ...(keys.workload === undefined ? {} : { workload: keys.workload }),
+    rehearsals: keys.rehearsals,
   }),
 )

@@ -15,6 +15,7 @@ import { spellCache } from './spell-caches.ts'
 import { spellDatabase } from './spell-databases.ts'
 import { spellEdge } from './spell-edge.ts'
 import { spellGuard } from './spell-guard.ts'
+import { spellRehearsals } from './spell-rehearsals.ts'
 import { keyText, ms, place, retry } from './spell-values.ts'
 import { spellWorkload } from './spell-workload.ts'
 
@@ -35,6 +36,7 @@ export function spellOut(system: CheckedSystem): SystemInput {
     ) as NonNullable<SystemInput['caches']>,
     ...(system.guard === undefined ? {} : { guard: spellGuard(system.guard) }),
     ...(system.workload === undefined ? {} : { workload: spellWorkload(system.workload) }),
+    rehearsals: spellRehearsals(system.rehearsals),
   }
 }
 
