@@ -123,6 +123,7 @@ function complete(
   )
   const { cache } = cacheOf(edge.cache, routes)
   const parts = { services, databases, caches, edgeCache: cache !== undefined }
+  const workload = parsed.workload && completeWorkload(parsed.workload, parts, valueAt(data, ['workload']))
   return {
     format: systemFormat,
     name: parsed.name,
@@ -138,16 +139,10 @@ function complete(
     databases,
     caches,
     ...(parsed.guard === undefined ? {} : { guard: withHostnames(parsed.guard, routes, edge.tls) }),
-    ...(parsed.workload === undefined
-      ? {}
-      : { workload: completeWorkload(parsed.workload, parts, valueAt(data, ['workload'])) }),
+    ...(workload === undefined ? {} : { workload }),
     rehearsals: completeRehearsals(
       parsed.rehearsals,
-      {
-        ...parts,
-        actions: Object.keys(parsed.workload?.actions ?? {}),
-        zones: parsed.workload?.machine.zones ?? 1,
-      },
+      { ...parts, ...(workload === undefined ? {} : { workload }) },
       found,
     ),
   }

@@ -16,6 +16,7 @@ import { parametersOf, routeCovers } from './patterns.ts'
 import { keyPath } from './plain.ts'
 import type { Problem } from './results.ts'
 import { nearest } from './values.ts'
+import { checkWorkload } from './workload-checks.ts'
 
 export interface Findings {
   readonly problems: Problem[]
@@ -34,6 +35,7 @@ export function crossCheck(system: CheckedSystem): Findings {
   checkDatabases(system, takenPlaces(system), found)
   checkCaches(system, found)
   checkGuard(system, found)
+  checkWorkload(system, found)
   if (system.edge.trustedProxies.some(block => block.endsWith('/0')))
     doubt(
       found,

@@ -45,11 +45,11 @@ export function fineTime(about: string, min: string, max: string): Schema<number
   })
 }
 
-function wrongTime(value: unknown): Refused | undefined {
+function wrongTime(value: unknown, units = ['ms', 's']): Refused | undefined {
   const text = String(value)
   if (/^-\d/.test(text)) return new Refused('is below 0')
   return /^\d+(\.\d+)?$/.test(text)
-    ? new Refused('has no unit', `Write '${text}ms' or '${text}s'.`)
+    ? new Refused('has no unit', `Write ${units.map(unit => `'${text}${unit}'`).join(' or ')}.`)
     : undefined
 }
 
@@ -245,7 +245,7 @@ export function longTime(about: string, min: string, max: string): Schema<number
       const ms = parseLongMs(value)
       if (ms === undefined)
         return /^-?\d/.test(String(value))
-          ? (wrongTime(value) ?? new Refused('has no unit that is known'))
+          ? (wrongTime(value, ['d', 'y']) ?? new Refused('has no unit that is known'))
           : undefined
       if (ms < from) return new Refused(`is shorter than ${min}`)
       return ms > to ? new Refused(`is longer than ${max}`) : ms

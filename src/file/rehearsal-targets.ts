@@ -12,6 +12,7 @@ import type {
   CheckedMetric,
   ExpectationKind,
 } from './checked-rehearsals.ts'
+import type { CheckedWorkload } from './checked-workload.ts'
 import type { Findings } from './cross-checks.ts'
 import { fileFailures } from './failures.ts'
 import { keyPath } from './plain.ts'
@@ -27,10 +28,10 @@ export interface Parts {
   readonly databases: Readonly<Record<string, CheckedDatabase>>
   readonly caches: Readonly<Record<string, CheckedCache>>
   readonly edgeCache: boolean
-  /** Names of the workload's actions. */
-  readonly actions: readonly string[]
-  readonly zones: number
+  readonly workload?: CheckedWorkload
 }
+
+const actionsOf = ({ workload }: Parts): string[] => Object.keys(workload?.actions ?? {})
 
 type Extra = Pick<Problem, 'allowed' | 'remedy' | 'value'>
 
@@ -72,13 +73,17 @@ function readings(text: string, parts: Parts): CheckedFaultTarget[] {
 const targetOf = (kind: 'service' | 'database', name: string, member: number | null): CheckedFaultTarget =>
   kind === 'service' ? { kind, service: name, member } : { kind, database: name, member }
 
+/** Servers of one group. */
+export function serversOf({ servers }: CheckedDatabase): number {
+  return servers.kind === 'embedded' ? servers.members.length : servers.urls.length
+}
+
 /** How many members there can be; null: not known here. */
 function membersOf(target: CheckedFaultTarget, edges: number, parts: Parts): number | null {
   if (target.kind === 'edge') return edges
   if (target.kind === 'database') {
-    const { servers, shards } = parts.databases[target.database] as CheckedDatabase
-    const count = servers.kind === 'embedded' ? servers.members.length : servers.urls.length
-    return count * (shards?.shards.length ?? 1)
+    const database = parts.databases[target.database] as CheckedDatabase
+    return serversOf(database) * (database.shards?.shards.length ?? 1)
   }
   const service = parts.services[target.service] as CheckedService
   if (service.kind === 'command') return service.instances.max
@@ -219,11 +224,12 @@ function zoneFault(
   path: string,
   found: Findings,
 ): CheckedFault[] {
-  if (amount > parts.zones) {
+  const zones = parts.workload?.machine.zones ?? 1
+  if (amount > zones) {
     conflict(
       found,
       path,
-      `is not there: the machines are in ${parts.zones === 1 ? 'one zone' : `${parts.zones} zones`}`,
+      `is not there: the machines are in ${zones === 1 ? 'one zone' : `${zones} zones`}`,
       {
         value: `${amount}`,
         remedy: "Name one that there is, or raise 'workload.machine.zones'.",
@@ -273,7 +279,7 @@ const figures: Readonly<Record<ExpectationKind | 'system', readonly CheckedMetri
 
 function kindsNamed(name: string, parts: Parts): ExpectationKind[] {
   const named: readonly (readonly [ExpectationKind, boolean])[] = [
-    ['action', parts.actions.includes(name)],
+    ['action', actionsOf(parts).includes(name)],
     ['service', Object.hasOwn(parts.services, name)],
     ['database', Object.hasOwn(parts.databases, name)],
     ['cache', Object.hasOwn(parts.caches, name)],
@@ -292,7 +298,7 @@ export function expectationOf(
   const { metric } = told
   const key = keyPath(path, told.text.slice(0, told.text.indexOf(': ')))
   if (told.of === null) {
-    if (figures.system.includes(metric)) return [{ ...told, ofKind: null }]
+    if (figures.system.includes(metric)) return withDatabase({ ...told, ofKind: null }, parts, key, found)
     conflict(found, key, 'does not say of which part', {
       remedy: `Write '${partWith(metric, parts)}.${metric}'.`,
     })
@@ -315,6 +321,19 @@ export function expectationOf(
   return []
 }
 
+/** Figures of consistency need something that can be stale. */
+function withDatabase(
+  one: CheckedExpectation,
+  parts: Parts,
+  key: string,
+  found: Findings,
+): CheckedExpectation[] {
+  const none = Object.keys(parts.databases).length === 0
+  if (!none || !consistency.some(metric => metric === one.metric)) return [one]
+  conflict(found, key, 'has no figure: the file has no database', { remedy: 'Leave it out.' })
+  return []
+}
+
 function partWith(metric: CheckedMetric, parts: Parts): string {
   if (metric === 'hitRatio') return cacheNames(parts)[0] ?? 'edge'
   return Object.keys(parts.services)[0] ?? 'edge'
@@ -330,7 +349,7 @@ function unknownFigure(
 ): void {
   const [kind] = kinds
   if (kind !== undefined) {
-    const [action = 'reads'] = parts.actions
+    const [action = 'reads'] = actionsOf(parts)
     conflict(found, key, `is no figure of a${/^[ae]/.test(kind) ? 'n' : ''} ${kind}`, {
       allowed: figures[kind].join(', '),
       ...(figures.action.includes(metric)
@@ -339,7 +358,7 @@ function unknownFigure(
     })
     return
   }
-  const names = [...new Set([...parts.actions, ...known(parts), ...Object.keys(parts.caches), 'edge'])]
+  const names = [...new Set([...actionsOf(parts), ...known(parts), ...Object.keys(parts.caches), 'edge'])]
   const near = nearest(name, names)
   conflict(found, key, `is of '${name}', which is no action and no part of this file`, {
     allowed: names.map(one => `'${one}'`).join(', '),

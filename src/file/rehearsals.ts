@@ -4,8 +4,10 @@
 import type { CheckedDatabase } from './checked-databases.ts'
 import type { CheckedRehearsal, CheckedTopology } from './checked-rehearsals.ts'
 import type { Findings } from './cross-checks.ts'
+import { fileFailures } from './failures.ts'
 import { keyPath } from './plain.ts'
 import { arrivals, clients } from './rehearsal-arrivals.ts'
+import { checkRehearsal, type PlacedFault } from './rehearsal-checks.ts'
 import { expectations, type ParsedExpectation } from './rehearsal-expect.ts'
 import { faults, type ParsedFault } from './rehearsal-faults.ts'
 import { expectationOf, faultsOf, type Parts } from './rehearsal-targets.ts'
@@ -132,23 +134,33 @@ export function completeRehearsals(
   parts: Parts,
   found: Findings,
 ): Readonly<Record<string, CheckedRehearsal>> {
-  const made = Object.entries(parsed).map(([name, one]): readonly [string, CheckedRehearsal] => {
-    const path = keyPath('rehearsals', name)
-    const { faults: told, expect, databases, ...rest } = one
-    return [
-      name,
-      {
-        name,
-        ...rest,
-        databases: withFiles(databases, parts.databases),
-        faults: told.flatMap((fault, index) =>
-          faultsOf(fault, one.edges, parts, `${path}.faults[${index}]`, found),
-        ),
-        expect: expect.flatMap(bound => expectationOf(bound, parts, `${path}.expect`, found)),
-      },
-    ]
+  if (parts.workload === undefined && Object.keys(parsed).length > 0)
+    found.problems.push({
+      code: fileFailures.conflict.code,
+      path: 'rehearsals',
+      message: 'need a workload, and the file has none',
+      remedy: "Say what people do: workload: { actions: { home: { rate: '50/s' } } }.",
+    })
+  return Object.fromEntries(
+    Object.entries(parsed).map(([name, one]) => [name, complete(name, one, parts, found)]),
+  )
+}
+
+function complete(name: string, told: ParsedRehearsal, parts: Parts, found: Findings): CheckedRehearsal {
+  const path = keyPath('rehearsals', name)
+  const met = told.faults.map((fault, index): PlacedFault => {
+    const key = `${path}.faults[${index}]`
+    return { key, kind: fault.kind, faults: faultsOf(fault, told.edges, parts, key, found) }
   })
-  return Object.fromEntries(made)
+  const rehearsal = {
+    name,
+    ...told,
+    databases: withFiles(told.databases, parts.databases),
+    faults: met.flatMap(one => one.faults),
+    expect: told.expect.flatMap(bound => expectationOf(bound, parts, `${path}.expect`, found)),
+  }
+  checkRehearsal(rehearsal, met, parts, path, found)
+  return rehearsal
 }
 
 function withFiles(
