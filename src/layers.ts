@@ -119,6 +119,14 @@ export const layers: readonly Layer[] = [
     packages: [],
   },
   {
+    name: 'sim',
+    owns: 'the same policies in virtual time: engine, models, rehearsals, reports',
+    imports: ['kit', 'policy', 'file'],
+    pure: true,
+    builtins: [],
+    packages: [],
+  },
+  {
     name: 'app',
     owns: "libraries for inside a user's own services: cache, sessions, who is asking",
     imports: ['kit', 'wire', 'policy', 'io'],

@@ -39,6 +39,12 @@ export class Sketch {
     if (other.max > this.max) this.max = other.max
   }
 
+  clear(): void {
+    if (this.count === 0) return
+    this.counts.fill(0)
+    this.count = this.sum = this.max = 0
+  }
+
   get mean(): number {
     return this.count === 0 ? 0 : this.sum / this.count
   }
@@ -143,6 +149,8 @@ export class TimeAverage {
   readonly #batchUs: number
   #level = 0
   #since = 0
+  #total = 0
+  #totalSince = 0
   max = 0
 
   constructor(fromUs: number, toUs: number, batches: number) {
@@ -159,6 +167,8 @@ export class TimeAverage {
 
   set(now: number, level: number): void {
     if (level === this.#level) return
+    this.#total += this.#level * (now - this.#totalSince)
+    this.#totalSince = now
     if (now > this.#fromUs && this.#level !== 0) this.#fill(now)
     this.#since = now
     this.#level = level
@@ -166,6 +176,11 @@ export class TimeAverage {
   }
   add(now: number, by: number): void {
     this.set(now, this.#level + by)
+  }
+
+  /** Level times microseconds since the beginning, warm-up included. */
+  total(now: number): number {
+    return this.#total + this.#level * (now - this.#totalSince)
   }
 
   #fill(now: number): void {
