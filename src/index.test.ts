@@ -28,6 +28,22 @@ const whole = {
     },
     live: { addresses: ['10.0.0.5:3000', { address: '10.0.0.6:3000', tier: 1 }], balance: 'maglev-hash' },
   },
+  workload: {
+    dailyUsers: 100e6,
+    reads: { perUser: 1000, response: '20KB', media: { share: '10%', bytes: '2MB' } },
+    actions: { search: { rate: '50/s', path: '/search' } },
+    retention: '5y',
+    services: { web: { time: { mean: '10ms', p99: '60ms' }, calls: [{ service: 'live', times: 0.3 }] } },
+    network: { inside: '250us' },
+    machine: { network: '10Gbit/s', disk: '2TB' },
+  },
+  rehearsals: {
+    blackFriday: {
+      arrivals: { level: 'peak', times: 4, shape: { flash: { at: '2m', times: 10 } } },
+      faults: [{ at: '1m', kill: 'web-1' }],
+      expect: { p99: '<200ms', 'web.utilisation': ['>10%', '<80%'] },
+    },
+  },
   environments: {
     production: { edge: { listen: { http: 80 } }, services: { web: { instances: 8, env: null } } },
   },
@@ -48,6 +64,12 @@ test('an editor is told of unknown keys, wrong units and wrong words', () => {
     defineSystem({ name: 'x', edge: { drainTimeout: '30' } }),
     // @ts-expect-error an unknown algorithm
     defineSystem({ name: 'x', services: { web: { command: 'x', balance: 'roundrobin' } } }),
+    // @ts-expect-error a time without unit
+    defineSystem({ name: 'x', workload: { services: { web: { time: '5' } } } }),
+    // @ts-expect-error a measured law without its longest
+    defineSystem({ name: 'x', workload: { services: { web: { time: { quantiles: { p50: '1ms' } } } } } }),
+    // @ts-expect-error an unknown rhythm
+    defineSystem({ name: 'x', rehearsals: { a: { arrivals: { shape: 'wild' } } } }),
     // @ts-expect-error no name
     defineSystem({ services: { web: { command: 'x' } } }),
   ]

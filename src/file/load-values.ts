@@ -253,7 +253,7 @@ export function longTime(about: string, min: string, max: string): Schema<number
   })
 }
 
-const ratePattern = /^(\d{1,15}(?:\.\d{1,6})?)\/(s|min|h|d)$/
+const ratePattern = /^(\d{1,15}(?:\.\d{1,20})?)\/(s|min|h|d)$/
 const rateSeconds: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 }
 const perSecondMax = 1e10
 
@@ -269,7 +269,7 @@ export function perSecond(about: string): Schema<number> {
     about,
     allowed:
       "a rate such as '50/s', '0.5/s', '5/min', '1000/h' or '2000000/d', above 0 and up to 10000000000/s",
-    json: { type: 'string', minLength: 3, maxLength: 32, pattern: ratePattern.source },
+    json: { type: 'string', minLength: 3, maxLength: 40, pattern: ratePattern.source },
     type: 'Rate',
     parse: value => {
       const parsed = parsePerSecond(value)
@@ -290,12 +290,16 @@ function wrongRate(text: string): Refused | undefined {
 /** The nearest rate that can be written. */
 export const nearestRate = (rate: number): number => parsePerSecond(perSecondText(rate)) ?? rate
 
-/** In the first unit in which it is read back as the very same number. */
+/** In the first unit in which it is read back as the very same number; for want of one, a day's. */
 export function perSecondText(rate: number): string {
-  const texts = Object.entries(rateSeconds).map(
-    ([unit, seconds]) => `${Number((rate * seconds).toPrecision(15))}/${unit}`,
-  )
-  return texts.find(text => parsePerSecond(text) === rate) ?? (texts[0] as string)
+  const texts = Object.entries(rateSeconds).map(([unit, seconds]) => `${digits(rate * seconds)}/${unit}`)
+  return texts.find(text => parsePerSecond(text) === rate) ?? (texts.at(-1) as string)
+}
+
+/** Fifteen figures, which a double keeps through one multiplication, without an exponent. */
+function digits(value: number): string {
+  const text = String(Number(value.toPrecision(15)))
+  return text.includes('e') ? Number(text).toFixed(20).replace(/0+$/, '') : text
 }
 
 const bitsPattern = /^(\d{1,6}(?:\.\d{1,3})?)(Mbit|Gbit|Tbit)\/s$/

@@ -3,6 +3,7 @@
 import { loadSystem } from '../../system/index.ts'
 import type { Action } from '../command.ts'
 import { guardLines } from '../guard-summary.ts'
+import { workloadLines } from '../workload-summary.ts'
 
 export const check: Action = async ({ terminal, file, environment, json }) => {
   const loaded = await loadSystem(file, { environment: environment ?? null })
@@ -20,6 +21,6 @@ export const check: Action = async ({ terminal, file, environment, json }) => {
   terminal.print(
     `${terminal.paint('green', 'ok')}  ${system.name}: ${counted(services.length, 'service')} (${services.join(', ')}), ${counted(system.edge.routes.length, 'route')}, ${counted(system.edge.listeners.length, 'listener')}`,
   )
-  for (const line of guardLines(system)) terminal.print(`    ${line}`)
+  for (const line of [...guardLines(system), ...workloadLines(system)]) terminal.print(`    ${line}`)
   return 0
 }
