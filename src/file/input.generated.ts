@@ -3813,7 +3813,7 @@ export type RehearsalInput = {
     readonly empty?: string | undefined
     /**
      * So many times the requests.
-     * Allowed: a number from 0 to 100000.
+     * Allowed: a number from 0.001 to 100000.
      */
     readonly surge?: number | undefined
     /**

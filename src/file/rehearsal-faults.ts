@@ -60,7 +60,7 @@ const faultKeys = {
   empty: text('A cache that forgets everything: `edge`, or one of `caches`.', 'the name of a cache', {
     lengthMax: 40,
   }).optional(),
-  surge: decimal('So many times the requests.', 0, 100_000).optional(),
+  surge: decimal('So many times the requests.', 0.001, 100_000).optional(),
   times: decimal('Of `slow` and `disk`: how many times as long.', 1, 1_000_000).optional(),
   share: share('Of `fail`: share of the requests.').optional(),
   by: fineTime('Of `delay` and `lag`: how much.', '1us', '24h').optional(),

@@ -269,10 +269,11 @@ const consistency = ['staleReads', 'lostWrites', 'conflicts', 'unavailable'] as 
 
 /** Which figures there are of what. */
 const figures: Readonly<Record<ExpectationKind | 'system', readonly CheckedMetric[]>> = {
-  system: [...traffic, ...consistency],
+  // The highest utilisation of all parts, instances of all services, the hit ratio of the edge.
+  system: [...traffic, ...consistency, 'utilisation', 'instances', 'hitRatio'],
   action: traffic,
   service: ['utilisation', 'instances'],
-  database: ['utilisation', 'instances', ...consistency],
+  database: ['utilisation', 'instances', 'refused', ...consistency],
   cache: ['hitRatio'],
   edge: ['utilisation', 'hitRatio'],
 }
@@ -297,13 +298,7 @@ export function expectationOf(
 ): CheckedExpectation[] {
   const { metric } = told
   const key = keyPath(path, told.text.slice(0, told.text.indexOf(': ')))
-  if (told.of === null) {
-    if (figures.system.includes(metric)) return withDatabase({ ...told, ofKind: null }, parts, key, found)
-    conflict(found, key, 'does not say of which part', {
-      remedy: `Write '${partWith(metric, parts)}.${metric}'.`,
-    })
-    return []
-  }
+  if (told.of === null) return ofSystem({ ...told, ofKind: null }, parts, key, found)
   const [name = '', only] = told.of.split(':').toReversed()
   const kinds = kindsNamed(name, parts).filter(kind => only === undefined || kind === only)
   const able = kinds.filter(kind => figures[kind].includes(metric))
@@ -321,23 +316,18 @@ export function expectationOf(
   return []
 }
 
-/** Figures of consistency need something that can be stale. */
-function withDatabase(
-  one: CheckedExpectation,
-  parts: Parts,
-  key: string,
-  found: Findings,
-): CheckedExpectation[] {
+/** Figures of consistency need something that can be stale, and a hit ratio a cache. */
+function ofSystem(one: CheckedExpectation, parts: Parts, key: string, found: Findings): CheckedExpectation[] {
   const none = Object.keys(parts.databases).length === 0
-  if (!none || !consistency.some(metric => metric === one.metric)) return [one]
-  conflict(found, key, 'has no figure: the file has no database', { remedy: 'Leave it out.' })
+  if (none && consistency.some(metric => metric === one.metric))
+    conflict(found, key, 'has no figure: the file has no database', { remedy: 'Leave it out.' })
+  else if (one.metric === 'hitRatio' && !parts.edgeCache)
+    conflict(found, key, "has no figure: no route has 'cache'", noEdgeCache)
+  else return [one]
   return []
 }
 
-function partWith(metric: CheckedMetric, parts: Parts): string {
-  if (metric === 'hitRatio') return cacheNames(parts)[0] ?? 'edge'
-  return Object.keys(parts.services)[0] ?? 'edge'
-}
+const noEdgeCache = { remedy: "Add 'cache' to a route, or say of which cache: 'main.hitRatio'." }
 
 function unknownFigure(
   { metric }: ParsedExpectation,
