@@ -1,7 +1,7 @@
 // A ticket shop: pages by `web`; films, seats and orders by `api`, which keeps them in the database `main`; one showing that
 // everybody wants, and signing in for it, by `premiere`. `npm start` in the project's folder runs this file.
 
-import { defineSystem } from 'tenfold'
+import { defineSystem, type RehearsalInput, type WorkloadInput } from 'tenfold'
 
 const port = Number(process.env.BOXOFFICE_PORT ?? 8080)
 // 'off': nothing is kept anywhere, to see what that costs.
@@ -122,6 +122,72 @@ const spread = {
   sign_in_keys: { on: 1 },
 } as const
 
+const screening = '/films/titanic-1997/screenings/1'
+
+/** A good day of the shop: what `tenfold plan` and `tenfold simulate` go by. Times are guesses until `tenfold calibrate`. */
+const workload: WorkloadInput = {
+  dailyUsers: 400_000,
+  reads: { perUser: 12, path: '/films/titanic-1997', response: '16KB', objects: 3_200, popularity: 0.9 },
+  writes: { perUser: 0.3, path: `${screening}/orders`, response: '4KB', stored: 700 },
+  actions: {
+    list: { perUser: 4, path: '/', response: '30KB', objects: 500 },
+    seats: { perUser: 1, path: screening, response: '24KB' },
+    assets: { perUser: 2, path: '/assets/style.css', response: '8KB' },
+    // Who looks at what everybody wants.
+    premiere: { perUser: 0.1, path: '/premiere', response: '6KB' },
+  },
+  peak: 4,
+  growth: '30%',
+  retention: '3y',
+  services: {
+    web: { time: '4ms', boot: '1.5s', memory: '120MB', calls: [{ service: 'api', times: 1.1 }] },
+    api: {
+      time: '2ms',
+      boot: '2s',
+      memory: '120MB',
+      calls: [{ database: 'main', reads: 1.6, writes: 0.05 }],
+    },
+    premiere: {
+      time: '3ms',
+      boot: '2s',
+      memory: '120MB',
+      calls: [{ database: 'main', reads: 0.5, writes: 0.2 }],
+    },
+  },
+  databases: { main: { read: '0.4ms', write: '1.2ms', apply: '0.3ms', cores: 2, size: '200GB' } },
+  ...(caching && { caches: { edge: { entry: '18KB', ttl: '1h' } } }),
+  network: { client: '25ms', inside: '0.1ms' },
+  machine: { cores: 8, memory: '32GB', disk: '500GB', network: '1Gbit/s' },
+  targets: { p99: '250ms', availability: '99.9%', utilisation: '60%' },
+}
+
+const rehearsals: Record<string, RehearsalInput> = {
+  evening: {
+    about: 'The busiest quarter of an hour of a good day.',
+    duration: '5m',
+    warmup: '30s',
+    arrivals: 'peak',
+    clients: { patience: '10s', retries: 1, backoff: '1s' },
+    expect: { p99: '<250ms', errors: '<0.1%', 'web.utilisation': '<80%' },
+  },
+  failures: {
+    about: 'The same evening, on which an instance and the primary die, and a crowd reads of a film.',
+    duration: '6m',
+    warmup: '30s',
+    arrivals: {
+      level: 'peak',
+      shape: { flash: { at: '4m', times: 3, ramp: '10s', hold: '30s', fade: '30s' } },
+    },
+    clients: { patience: '10s', retries: 2, backoff: '1s' },
+    faults: [
+      { at: '1m', kill: 'api-1' },
+      { at: '2m', kill: 'main' },
+      ...(caching ? [{ at: '5m', empty: 'edge' } as const] : []),
+    ],
+    expect: { errors: '<5%', lostWrites: 0 },
+  },
+}
+
 export default defineSystem({
   name: 'boxoffice',
   control: { listen: Number(process.env.BOXOFFICE_CONTROL ?? 9900) },
@@ -227,6 +293,8 @@ export default defineSystem({
       ...(shards > 0 && { shards: { count: shards, tables: spread } }),
     },
   },
+  workload,
+  rehearsals,
   ...(guarding && { guard }),
   ...(redis && { caches: { main: { redis, access: ['web'] } } }),
 })
