@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type CheckedSystem, checkSystem, renderProblems, spellOut } from './index.ts'
@@ -201,4 +203,20 @@ test('a file with more rehearsals, faults or bounds than are allowed is refused,
     assert.ok(!result.ok)
     assert.match(renderProblems('file', result.problems), wanted)
   }
+})
+
+test('the page about workloads shows a file that checks', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/operate/workload.md'), 'utf8')
+  const [, shown = ''] = /```ts\n([^`]*)```/.exec(page) ?? []
+  const keys = new Function(`return { ${shown} }`)() as object
+  assert.deepEqual(Object.keys(keys), ['workload', 'rehearsals'])
+  const system = mustCheck({
+    name: 'shop',
+    edge: { routes: [{ path: '/*', to: 'web' }] },
+    services: { web: { command: 'node web' }, api: { command: 'node api' } },
+    databases: { main: { replicas: 2 } },
+    ...keys,
+  })
+  assert.equal(system.rehearsals.blackFriday?.faults.length, 2)
+  assert.equal(system.rehearsals.blackFriday?.expect.length, 4)
 })
