@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -48,6 +48,15 @@ test('a rollback finds the one before, or the one that is named', t => {
   assert.equal(history.find(null).number, 2)
   assert.deepEqual(history.find(1).system, systemWith(1))
   assert.throws(() => history.find(7), { code: 'SYSTEM_HISTORY_UNKNOWN', message: /it has 1, 2, 3/ })
+})
+
+test('a record of before there were databases, caches and rehearsals has none of them', t => {
+  const path = folder(t)
+  openHistory(path, assert.fail).record(systemWith(1), '')
+  const record = JSON.parse(readFileSync(join(path, '1.json'), 'utf8')) as { system: Record<string, unknown> }
+  for (const key of ['databases', 'caches', 'rehearsals']) delete record.system[key]
+  writeFileSync(join(path, '1.json'), JSON.stringify(record))
+  assert.deepEqual(openHistory(path, assert.fail).find(1).system, systemWith(1))
 })
 
 test('a file that is no record of ours is passed over', t => {

@@ -73,14 +73,14 @@ export function openHistory(folder: string, onTrouble: (cause: Error) => void): 
 
 const fileOf = (folder: string, number: number): string => join(folder, `${number}.json`)
 
-/** Those of before there were databases, or caches, have none. */
+/** Those of before there were databases, caches, or rehearsals, have none. */
 function upToDate(entry: HistoryRecord): HistoryRecord {
-  const { databases = {}, caches = {} } = entry.system
+  const { databases = {}, caches = {}, rehearsals = {} } = entry.system
   const named = Object.entries(databases).map(
     ([name, one]) =>
       [name, { ...one, invalidate: one.invalidate ?? [], cacheQueries: one.cacheQueries ?? null }] as const,
   )
-  return { ...entry, system: { ...entry.system, databases: Object.fromEntries(named), caches } }
+  return { ...entry, system: { ...entry.system, databases: Object.fromEntries(named), caches, rehearsals } }
 }
 
 /** Oldest first. What cannot be read is left out: a rollback to it would not be one. */
