@@ -127,6 +127,14 @@ export const layers: readonly Layer[] = [
     packages: [],
   },
   {
+    name: 'plan',
+    owns: 'estimates from the file: formulas, quantities with their sources, limits, costs',
+    imports: ['kit', 'policy', 'file'],
+    pure: true,
+    builtins: [],
+    packages: [],
+  },
+  {
     name: 'app',
     owns: "libraries for inside a user's own services: cache, sessions, who is asking",
     imports: ['kit', 'wire', 'policy', 'io'],
@@ -153,8 +161,9 @@ export const layers: readonly Layer[] = [
   {
     name: 'cli',
     owns: 'the command line',
-    imports: ['kit', 'file', 'system', 'io', 'edge', 'database'],
+    imports: ['kit', 'file', 'plan', 'sim', 'system', 'io', 'edge', 'database'],
     only: [
+      'sim/index.ts',
       'system/index.ts',
       'system/control/client.ts',
       'system/control/connect.ts',
