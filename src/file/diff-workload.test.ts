@@ -45,3 +45,20 @@ test('what is assumed for a new service is no change of the workload', () => {
     ['services.web'],
   )
 })
+
+test('a rehearsal that comes or goes is told in short, one that changes by its keys', () => {
+  const workload = { actions: home }
+  const [none, some, other] = [{}, { night: {} }, { night: { seed: 2, expect: { p99: '<1s' } } }].map(
+    rehearsals => planned({ workload, rehearsals }),
+  ) as [CheckedSystem, CheckedSystem, CheckedSystem]
+  assert.deepEqual(told(diffSystems(none, some)), [
+    `rehearsals.night: - -> "10m, 0 faults, 0 expectations"${calm}`,
+  ])
+  assert.deepEqual(told(diffSystems(some, none)), [
+    `rehearsals.night: "10m, 0 faults, 0 expectations" -> -${calm}`,
+  ])
+  assert.deepEqual(told(diffSystems(some, other)), [
+    `rehearsals.night.seed: 1 -> 2${calm}`,
+    `rehearsals.night.expect.p99: - -> ["<1s"]${calm}`,
+  ])
+})

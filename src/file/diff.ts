@@ -9,8 +9,9 @@ import { isObject, type Json, keyPath } from './plain.ts'
 import type { Change, ChangeEffect } from './results.ts'
 import { redactSystem } from './secrets.ts'
 import { defined } from './shapes.ts'
+import { spellRehearsals } from './spell-rehearsals.ts'
 import { spellWorkload } from './spell-workload.ts'
-import { sizeText } from './values.ts'
+import { durationText, sizeText } from './values.ts'
 
 /** What an instance was started with: when one of these changes, it is restarted. The rest of a service changes live. */
 const startKeys = ['command', 'directory', 'env', 'user'] as const
@@ -67,15 +68,25 @@ const planned: ChangeEffect = { kind: 'live', note: 'nothing that runs reads it'
 function plannedChanges(before: CheckedSystem, after: CheckedSystem): Change[] {
   // As written: what is assumed for a new service is no change of the workload.
   const [from, to] = [before, after].map(({ workload }) => workload && spellWorkload(workload))
-  const [had, has] = [before, after].map(({ rehearsals }) => Object.keys(rehearsals))
+  const [had, has] = [spellRehearsals(before.rehearsals), spellRehearsals(after.rehearsals)]
   return [
     ...(from && to
       ? differences('workload', from, to, planned)
       : differences('workload', workloadSummary(before), workloadSummary(after), planned)),
-    ...[...new Set([...(had ?? []), ...(has ?? [])])].flatMap(name =>
-      differences(keyPath('rehearsals', name), before.rehearsals[name], after.rehearsals[name], planned),
-    ),
+    ...Object.keys({ ...had, ...has }).flatMap(name => {
+      const path = keyPath('rehearsals', name)
+      return had[name] && has[name]
+        ? differences(path, had[name], has[name], planned)
+        : differences(path, rehearsalSummary(before, name), rehearsalSummary(after, name), planned)
+    }),
   ]
+}
+
+function rehearsalSummary({ rehearsals }: CheckedSystem, name: string): string | undefined {
+  const one = Object.hasOwn(rehearsals, name) ? rehearsals[name] : undefined
+  return (
+    one && `${durationText(one.durationMs)}, ${one.faults.length} faults, ${one.expect.length} expectations`
+  )
 }
 
 function workloadSummary({ workload }: CheckedSystem): string | undefined {

@@ -121,7 +121,7 @@ function checkTimes(
 function checkSides({ key, faults }: PlacedFault, found: Findings): void {
   for (const { what } of faults) {
     if (what.kind !== 'cut') continue
-    const both = what.from.find(one => what.to.some(other => overlap(one, other)))
+    const both = meeting(what.from, what.to)
     if (both)
       conflict(found, key, `has '${targetText(both)}' on both sides of the cut`, {
         remedy: 'Keep it on one.',
@@ -133,9 +133,33 @@ function checkSides({ key, faults }: PlacedFault, found: Findings): void {
 function overlap(a: CheckedFaultTarget, b: CheckedFaultTarget): boolean {
   if (a.kind === 'service' && b.kind === 'service')
     return a.service === b.service && (a.member === null || b.member === null || a.member === b.member)
-  if (a.kind === 'database' && b.kind === 'database')
-    return a.database === b.database && a.member === b.member
-  return a.kind === 'edge' && b.kind === 'edge' && a.member === b.member
+  return targetText(a) === targetText(b)
+}
+
+const sidesKnown = new WeakMap<readonly CheckedFaultTarget[], ReadonlySet<string>>()
+
+/** What a side of a cut holds, and for each instance that there is one of its service: `some service:web`. */
+function sideOf(side: readonly CheckedFaultTarget[]): ReadonlySet<string> {
+  const known = sidesKnown.get(side)
+  if (known) return known
+  const made = new Set(
+    side.flatMap(one => [targetText(one), ...(one.kind === 'service' ? [`some ${one.service}`] : [])]),
+  )
+  sidesKnown.set(side, made)
+  return made
+}
+
+/** The first of `side` that the other side has too. A side may hold a thousand edges. */
+function meeting(
+  side: readonly CheckedFaultTarget[],
+  other: readonly CheckedFaultTarget[],
+): CheckedFaultTarget | undefined {
+  const held = sideOf(other)
+  return side.find(one => {
+    if (held.has(targetText(one))) return true
+    if (one.kind !== 'service') return false
+    return held.has(one.member === null ? `some ${one.service}` : targetText({ ...one, member: null }))
+  })
 }
 
 /** What comes back by itself lasts a moment, as far as is known here; the rest until the end. */
@@ -163,8 +187,7 @@ function sameThing(a: CheckedFaultKind, b: CheckedFaultKind): boolean {
 type Cut = Extract<CheckedFaultKind, { kind: 'cut' }>
 
 function samePair(a: Cut, b: Cut): boolean {
-  const meet = (x: readonly CheckedFaultTarget[], y: readonly CheckedFaultTarget[]): boolean =>
-    x.some(one => y.some(other => overlap(one, other)))
+  const meet = (x: Cut['from'], y: Cut['to']): boolean => meeting(x, y) !== undefined
   return (meet(a.from, b.from) && meet(a.to, b.to)) || (meet(a.from, b.to) && meet(a.to, b.from))
 }
 

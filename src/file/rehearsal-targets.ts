@@ -163,7 +163,7 @@ export function faultsOf(
   if (kind === 'zone') return zoneFault(fault, parts, `${path}.zone`, found)
   if (kind === 'empty') return emptyFault(fault, parts, `${path}.empty`, found)
   const many = (texts: readonly string[], key: string): CheckedFaultTarget[] =>
-    texts.flatMap((text, index) =>
+    [...new Set(texts)].flatMap((text, index) =>
       resolve(text, edges, parts, `${path}.${key}${kind === 'cut' ? `[${index}]` : ''}`, found),
     )
   const targets = many(fault.targets, kind)
