@@ -31,6 +31,25 @@ export const commands: readonly CommandDefinition[] = [
     load: async () => (await import('./commands/check.ts')).check,
   },
   {
+    name: 'simulate',
+    summary: 'Rehearse the system in virtual time: load, faults and what they do, before they happen',
+    details:
+      'Plays `rehearsals` of the file (without a name: all of them; without any: five minutes at the peak of `workload`). The system is built from the file, and each decision is made by the function that makes it in production. Starts nothing. The same seed gives the same run. Exit code: 0; with --check 1 when an expectation fails or the system is unstable; 2 when the file is wrong; 130 after Ctrl-C.',
+    arguments: [{ name: 'rehearsal', text: 'Name of one in the file, or `peak`', optional: true }],
+    options: [
+      { flags: '--check', text: 'Exit code 1 when an expectation fails: for CI' },
+      { flags: '--seed <number>', text: 'Instead of the seed of the rehearsal' },
+      { flags: '--list', text: 'Only show which rehearsals there are' },
+    ],
+    takesEnvironment: true,
+    examples: [
+      ['simulate', 'play all rehearsals of the file'],
+      ['simulate peak', 'five minutes at the peak'],
+      ['simulate blackFriday --check', 'in CI: fail when an expectation does'],
+    ],
+    load: async () => (await import('./commands/simulate.ts')).simulate,
+  },
+  {
     name: 'up',
     summary: 'Run the system until it is stopped',
     details:

@@ -14,6 +14,9 @@ export const cliFailures: Catalogue<
   | 'programMissing'
   | 'descriptionUnreadable'
   | 'descriptionInvalid'
+  | 'workloadMissing'
+  | 'rehearsalUnknown'
+  | 'traceUnreadable'
 > = defineFailures('cli', {
   numberInvalid: {
     when: 'An argument or option that must be a whole number is none.',
@@ -28,6 +31,21 @@ export const cliFailures: Catalogue<
   folderMissing: {
     when: '`tenfold init` is told a folder that does not exist or cannot be written.',
     advice: 'Create the folder, or name another one.',
+    status: 422,
+  },
+  workloadMissing: {
+    when: '`tenfold plan`, `simulate` or `calibrate` are given a file without `workload`.',
+    advice: 'Add `workload`: which requests come, how often, and how long their work takes.',
+    status: 422,
+  },
+  rehearsalUnknown: {
+    when: '`tenfold simulate` names a rehearsal that the file does not have.',
+    advice: '`tenfold simulate --list` shows those that it has.',
+    status: 404,
+  },
+  traceUnreadable: {
+    when: 'The trace of a rehearsal does not exist, or holds what is no trace.',
+    advice: 'Write `time,count` lines, or one time a line: seconds or dates.',
     status: 422,
   },
   optionInvalid: {

@@ -81,7 +81,7 @@ export class Sketch {
 /** Exported for its test. */
 export function bucketOf(value: number): number {
   const whole = Math.floor(value)
-  if (whole < subCount) return whole > 0 ? whole : 0
+  if (whole < subCount) return Math.max(0, whole)
   const exponent = exponentOf(whole)
   if (exponent - subBits + 1 >= octaves) return bucketCount - 1
   const low = 2 ** exponent

@@ -55,7 +55,10 @@ export class Calls {
     while (at.left[attempt] === 0) {
       const index = (at.call[attempt] as number) + 1
       const call = calls[index]
-      if (call === undefined) return this.#exchanges.answer(attempt, 200)
+      if (call === undefined) {
+        this.#exchanges.answer(attempt, 200)
+        return
+      }
       at.call[attempt] = index
       at.left[attempt] = this.#draw(call.times)
     }
@@ -86,7 +89,10 @@ export class Calls {
   #ask(attempt: number, proxy: number): void {
     const { requests, attempts } = this.#exchanges
     const row = requests.take()
-    if (row < 0) return this.#exchanges.answer(attempt, 500)
+    if (row < 0) {
+      this.#exchanges.answer(attempt, 500)
+      return
+    }
     const { at } = requests
     at.action[row] = -1
     at.edge[row] = attempts.at.edge[attempt] as number
@@ -124,7 +130,10 @@ export class Calls {
     const seen = this.cacheHits.get(call.cache) ?? { hits: 0, asked: 0 }
     this.cacheHits.set(call.cache, seen)
     seen.asked++
-    if (this.#caches.float() >= call.hitRatio) return this.#next(attempt)
+    if (this.#caches.float() >= call.hitRatio) {
+      this.#next(attempt)
+      return
+    }
     seen.hits++
     this.#exchanges.answer(attempt, 200)
   }

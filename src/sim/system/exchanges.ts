@@ -147,7 +147,10 @@ export class Exchanges {
   #choose(row: number): void {
     const view = this.#viewOf(row)
     const group = view.groups[this.#workerOf(row)]
-    if (group === undefined) return this.#end(row, Outcome.failed)
+    if (group === undefined) {
+      this.#end(row, Outcome.failed)
+      return
+    }
     const member = view.waiting.length === 0 ? this.#pick(view, row) : -1
     if (member >= 0) this.#attempt(view, row, member, false)
     else if (group.anyInRotation) this.#waitForPlace(view, row)
@@ -182,7 +185,10 @@ export class Exchanges {
 
   #waitForPlace(view: EdgeView, row: number): void {
     const { limits } = view.pool.plan.upstream
-    if (isRefusal(admission(false, view.waiting.length, limits))) return this.#end(row, Outcome.refused)
+    if (isRefusal(admission(false, view.waiting.length, limits))) {
+      this.#end(row, Outcome.refused)
+      return
+    }
     view.waiting.push(row)
     const { at, lives } = this.requests
     at.waits[row] = 1
@@ -421,7 +427,10 @@ export class Exchanges {
   #atEdge(attempt: number, life: number): void {
     const { at, lives } = this.attempts
     if (lives[attempt] !== life) return
-    if (at.held[attempt] === 0) return this.#forget(attempt)
+    if (at.held[attempt] === 0) {
+      this.#forget(attempt)
+      return
+    }
     const view = (this.views[at.edge[attempt] as number] as readonly EdgeView[])[
       at.service[attempt] as number
     ] as EdgeView
@@ -460,7 +469,10 @@ export class Exchanges {
   #failedAt(attempt: number, life: number): void {
     const { at, lives } = this.attempts
     if (lives[attempt] !== life) return
-    if (at.held[attempt] === 0) return this.#forget(attempt)
+    if (at.held[attempt] === 0) {
+      this.#forget(attempt)
+      return
+    }
     this.#giveBack(attempt)
     this.#failed(attempt, at.failure[attempt] as AttemptEndCode)
     this.#forget(attempt)
@@ -576,7 +588,10 @@ export class Exchanges {
     this.#settle(row)
     const { at } = this.requests
     const parent = at.parent[row] as number
-    if (parent < 0) return this.#ports.ended(row, outcome)
+    if (parent < 0) {
+      this.#ports.ended(row, outcome)
+      return
+    }
     const life = at.parentLife[row] as number
     this.requests.end(row)
     this.#ports.answered(parent, life, outcome === Outcome.answered)

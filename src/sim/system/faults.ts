@@ -83,6 +83,8 @@ export class Faults {
     const lasting = forMs === null ? '' : ` for ${durationText(forMs)}`
     this.#world.timeline.add('fault', 'rehearsal', faultText(what), `as the rehearsal says${lasting}`)
     this.#toDatabases(what, true)
+    // Nobody holds it down: whoever runs it may start it again.
+    if (what.kind === 'kill' && forMs === null) this.#toDatabases(what, false)
     if ('target' in what && what.target.kind === 'service')
       for (const instance of this.#instances(what.target)) this.#change(instance, what, forMs, true)
     if ('target' in what && what.target.kind === 'edge') this.#changeEdge(what.target.member - 1, what, forMs)

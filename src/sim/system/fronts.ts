@@ -98,8 +98,14 @@ export class Fronts {
     const action = at.action[row] as number
     const plan = this.#world.blueprint.actions[action]
     const route = plan?.route ?? null
-    if (route === null) return this.#answer(row, Outcome.failed)
-    if (route.own !== null) return this.#answer(row, Outcome.answered)
+    if (route === null) {
+      this.#answer(row, Outcome.failed)
+      return
+    }
+    if (route.own !== null) {
+      this.#answer(row, Outcome.answered)
+      return
+    }
     if (route.timeoutMs !== null)
       this.#world.engine.after(route.timeoutMs * 1000, this.#timeoutCode, row, at.tryNumber[row])
     const front = this.#frontOf(row)
@@ -121,7 +127,10 @@ export class Fronts {
     const action = at.action[row] as number
     const object = at.object[row] as number
     const found = cache.look(action, object)
-    if (found === Look.miss) return this.#miss(front, row, life)
+    if (found === Look.miss) {
+      this.#miss(front, row, life)
+      return
+    }
     this.#answer(row, Outcome.answered)
     if (found === Look.refresh) this.#refresh(front, action, object, at.client[row] as number)
   }

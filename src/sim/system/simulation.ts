@@ -6,6 +6,7 @@ import type { CheckedRehearsal } from '../../file/checked-rehearsals.ts'
 import type { CheckedWorkload } from '../../file/checked-workload.ts'
 import { Engine, estimate, type TraceCounts, trend } from '../core/index.ts'
 import type { Estimate } from '../core/statistics.ts'
+import { createDatabase } from '../database/index.ts'
 import type { Window } from '../models/window.ts'
 import { type Instability, type PartResult, resultFormat, type SimulationResult } from '../result.ts'
 import { type Blueprint, blueprintOf } from './blueprint.ts'
@@ -32,9 +33,6 @@ export interface SimulationOptions {
   readonly trace?: TraceCounts
 }
 
-/** Makes the database of this name; whoever composes the simulation gives it. */
-export type DatabaseMaker = (world: World, name: string, events: DatabaseEvents) => DatabasePort
-
 export class Simulation {
   readonly #world: World
   readonly #exchanges: Exchanges
@@ -49,7 +47,6 @@ export class Simulation {
     system: CheckedSystem,
     workload: CheckedWorkload,
     rehearsal: CheckedRehearsal,
-    makeDatabase: DatabaseMaker,
     options: SimulationOptions = {},
   ) {
     const blueprint: Blueprint = blueprintOf(system, workload, rehearsal)
@@ -65,7 +62,7 @@ export class Simulation {
     this.#world = world
     const decide: DatabaseEvents['decide'] = (kind, part, what, why) => timeline.add(kind, part, what, why)
     this.#databases = Object.keys(system.databases).map(name =>
-      makeDatabase(world, name, { decide, done: (token, end) => this.#calls.done(token, end) }),
+      createDatabase(world, name, { decide, done: (token, end) => this.#calls.done(token, end) }),
     )
     const exchanges = new Exchanges(
       world,

@@ -1,0 +1,8 @@
+// What other layers use of the simulator.
+
+export type { Estimate, TraceCounts } from './core/index.ts'
+export { digits, grouped, shareText, timeText, timeWithin } from './report/figures.ts'
+export { decisionLine, methodText, type SummaryOptions, summaryLines } from './report/summary.ts'
+export * from './result.ts'
+export { defaultRehearsal } from './system/default-rehearsal.ts'
+export { Simulation, type SimulationOptions } from './system/simulation.ts'
