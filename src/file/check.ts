@@ -72,7 +72,9 @@ function withOverrides(data: Json, overrides: Json): Json {
 
 /** A path whose value comes from the environment's overrides is told as it stands in the file. */
 function whereWritten(path: string, overrides: Json, environment: string | null): string {
-  const keys = path.match(/[^.[\]"]+/g) ?? []
+  const keys = [...path.matchAll(/\["((?:[^"\\]|\\.)*)"\]|[^.[\]"]+/g)].map(([plain, quoted]) =>
+    quoted === undefined ? plain : (JSON.parse(`"${quoted}"`) as string),
+  )
   const written = keys.length > 0 && keys[0] !== 'environments' && valueAt(overrides, keys) !== undefined
   return written ? `environments.${environment}.${path}` : path
 }

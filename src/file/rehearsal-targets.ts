@@ -1,5 +1,5 @@
 // Whom a fault or an expectation of a rehearsal means: `web-1`, `main`, `edge-1`, `reads`. A name that could be two things
-// is refused with both spellings; `service:web`, `service:web:1` and `database:main:2` are always plain.
+// is refused with both spellings; `service:web`, `service:web:1`, `database:main:2` and `edge:1` are always plain.
 
 import type { CheckedService } from './checked.ts'
 import type { CheckedCache } from './checked-caches.ts'
@@ -42,7 +42,7 @@ function conflict(found: Findings, path: string, message: string, extra: Extra =
 
 /** The spelling that means this one and nothing else. */
 export function targetText(one: CheckedFaultTarget): string {
-  if (one.kind === 'edge') return `edge-${one.member}`
+  if (one.kind === 'edge') return `edge:${one.member}`
   const name = one.kind === 'service' ? one.service : one.database
   return `${one.kind}:${name}${one.member === null ? '' : `:${one.member}`}`
 }
@@ -53,6 +53,7 @@ const targetPattern = /^(?:(service|database):)?([a-z][a-z0-9-]*)(?::(\d+))?$/
 function readings(text: string, parts: Parts): CheckedFaultTarget[] {
   const [, only, name = '', number] = targetPattern.exec(text) ?? []
   const member = number === undefined ? null : Number(number)
+  if (only === undefined && name === 'edge' && member !== null) return [{ kind: 'edge', member }]
   const found: CheckedFaultTarget[] = []
   for (const kind of ['service', 'database'] as const) {
     if (only !== undefined && only !== kind) continue
@@ -106,6 +107,7 @@ function resolve(
   const all = readings(text, parts)
   if (all.length === 0 && text === 'edge')
     return Array.from({ length: edges }, (_, index) => ({ kind: 'edge', member: index + 1 }))
+  if (all.length > 0 && text === 'edge') all.push({ kind: 'edge', member: 1 })
   const [target] = all
   if (target === undefined) {
     const names = known(parts)
