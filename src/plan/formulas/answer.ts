@@ -45,6 +45,19 @@ export function firstWrong(...checks: readonly Check[]): Impossible | null {
   return null
 }
 
+/** The same check of each of a list, by its place from 1. */
+export function everyOne(
+  name: string,
+  values: readonly number[],
+  check: (name: string, value: number) => Check,
+): Impossible | null {
+  for (const [at, value] of values.entries()) {
+    const wrong = check(`${name} ${at + 1}`, value)
+    if (wrong !== null) return impossible(wrong)
+  }
+  return null
+}
+
 /** Above 0. */
 export function positive(name: string, value: number): Check {
   return value > 0 && value < Number.POSITIVE_INFINITY

@@ -2,7 +2,18 @@
 // leader that must be replaced; minutes of downtime; error budgets and burn rates. Shares are from 0 to 1. Both the share up
 // and the share down are given, since 1 − 10^−20 is 1 in a double. Sources: reliability texts; Google, SRE Workbook, ch. 5.
 
-import { type Answer, firstWrong, given, inside, notNegative, positive, share, whole } from './answer.ts'
+import {
+  type Answer,
+  everyOne,
+  firstWrong,
+  given,
+  type Impossible,
+  inside,
+  notNegative,
+  positive,
+  share,
+  whole,
+} from './answer.ts'
 import { logChoose } from './numerics.ts'
 
 export interface Availability {
@@ -33,10 +44,10 @@ export function parallel(parts: readonly number[]): Answer<Availability> {
   return given({ up: 1 - down, down })
 }
 
-function partsWrong(parts: readonly number[]): ReturnType<typeof firstWrong> {
-  return firstWrong(
-    whole('number of parts', parts.length, 1, 100_000),
-    ...parts.map((a, at) => share(`availability of part ${at + 1}`, a)),
+function partsWrong(parts: readonly number[]): Impossible | null {
+  return (
+    firstWrong(whole('number of parts', parts.length, 1, 100_000)) ??
+    everyOne('availability of part', parts, share)
   )
 }
 

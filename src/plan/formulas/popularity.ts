@@ -2,7 +2,7 @@
 // probability stand in one group, so that sums over all of them stay short: the first 4,096 ranks one by one, then groups
 // whose ranks differ by at most 0.2 %, which keeps hit ratios to 1e-6 (held by a test against sums over every object).
 
-import { type Answer, firstWrong, given, impossible, notNegative, whole } from './answer.ts'
+import { type Answer, everyOne, firstWrong, given, impossible, notNegative, whole } from './answer.ts'
 
 /** Groups in falling order of probability; the probabilities times the counts add up to 1. */
 export interface Popularity {
@@ -47,10 +47,9 @@ function meanWeight(from: number, to: number, alpha: number): number {
 
 /** Measured popularity: requests of each object, at most 1e6 of them. */
 export function popularityOf(requests: readonly number[]): Answer<Popularity> {
-  const wrong = firstWrong(
-    whole('objects', requests.length, 1, 1_000_000),
-    ...requests.map((count, at) => notNegative(`requests of object ${at}`, count)),
-  )
+  const wrong =
+    firstWrong(whole('objects', requests.length, 1, 1_000_000)) ??
+    everyOne('requests of object', requests, notNegative)
   if (wrong) return wrong
   const weights = requests.filter(count => count > 0).sort((a, b) => b - a)
   if (weights.length === 0) return impossible('no object is asked for; at least one must be')
