@@ -60,7 +60,8 @@ function isBad({ unstable, expectations }: SimulationResult): boolean {
 function rehearsalsOf(system: CheckedSystem, name: string | undefined): CheckedRehearsal[] {
   const all = Object.values(system.rehearsals)
   if (name === undefined) return all.length > 0 ? all : [defaultRehearsal]
-  const found = system.rehearsals[name] ?? (name === defaultRehearsal.name ? defaultRehearsal : undefined)
+  const own = Object.hasOwn(system.rehearsals, name) ? system.rehearsals[name] : undefined
+  const found = own ?? (name === defaultRehearsal.name ? defaultRehearsal : undefined)
   if (found !== undefined) return [found]
   const known = [...new Set([...Object.keys(system.rehearsals), defaultRehearsal.name])].join(', ')
   throw new Failure(

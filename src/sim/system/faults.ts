@@ -102,6 +102,8 @@ export class Faults {
       for (const instance of this.#instances(what.target)) this.#change(instance, what, 0, false)
     if (what.kind === 'kill' && what.target.kind === 'edge')
       this.#fronts.release(what.target.member - 1, edgeBootUs)
+    if (what.kind === 'slow' && what.target.kind === 'edge')
+      this.#fronts.fronts[what.target.member - 1]?.station?.setSpeed(1)
     if (what.kind === 'zone') this.#zoneBack(what.zone)
     if (what.kind === 'cut') this.#cuts.splice(this.#cuts.indexOf(what), 1)
     if (what.kind === 'surge') this.#clients.surge((this.#surge /= what.times))
