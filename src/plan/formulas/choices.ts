@@ -131,7 +131,9 @@ export function sojournQuantileByChoice(
         : tailQuantile(sojournTail(late, (mean - 1) / late), 1 - quantile, 1),
     )
   const limit = supermarketQuantile(rho, 2, quantile)
-  return limit.ok ? given(limit.value + pooledWait * -Math.log1p(-quantile)) : limit
+  if (!limit.ok) return limit
+  const factor = -Math.log1p(-quantile)
+  return given(Math.min(factor / (1 - rho), limit.value + pooledWait * factor))
 }
 
 interface Parts {
