@@ -48,6 +48,7 @@ const programs = {
     '/usr/lib/postgresql/15/bin/pgbench': 'postgresql-15',
     pgbouncer: 'pgbouncer',
     varnishd: 'varnish',
+    '/usr/lib/python3/dist-packages/simpy/__init__.py': 'python3-simpy3',
     'redis-server': 'redis-server',
     sqlmap: 'sqlmap',
     wapiti: 'wapiti',
