@@ -14,7 +14,15 @@ export interface Given<T> {
 }
 export type Answer<T> = Given<T> | Impossible
 
-export function given<T>(value: T): Given<T> {
+/** @param value a number, or figures in an object; what arguments near the ends of a double overflowed is refused */
+export function given<T>(value: T): Answer<T> {
+  const figures: readonly unknown[] =
+    typeof value === 'object' && value !== null ? Object.values(value) : [value]
+  for (const figure of figures)
+    if (typeof figure === 'number' && !Number.isFinite(figure))
+      return impossible(
+        'the result is beyond what a number can hold; the arguments must be of a sensible size',
+      )
   return { ok: true, value }
 }
 

@@ -167,6 +167,7 @@ export function halfinWhitt(beta: number): Answer<number> {
 }
 
 function halfinWhittOf(beta: number): number {
+  if (beta > 40) return 0
   const density = normalDensity(beta)
   return density / (density + beta * normalCdf(beta))
 }

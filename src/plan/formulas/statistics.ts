@@ -6,7 +6,10 @@ import { type Answer, firstWrong, given, inside, positive, unstable } from './an
 
 /** z for a two-sided interval: 1.96 for 95 %. */
 export function twoSided(confidence: number): Answer<number> {
-  const wrong = firstWrong(inside('confidence', confidence))
+  const wrong = firstWrong(
+    inside('confidence', confidence),
+    confidence > 0.999_999_999_999 ? `confidence is ${confidence}; it must be at most 1 - 1e-12` : null,
+  )
   return wrong ?? given(normalQuantile((1 + confidence) / 2))
 }
 
