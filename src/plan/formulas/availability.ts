@@ -8,13 +8,14 @@ import {
   firstWrong,
   given,
   type Impossible,
+  impossible,
   inside,
   notNegative,
   positive,
   share,
   whole,
 } from './answer.ts'
-import { logChoose } from './numerics.ts'
+import { leastWhole, logChoose } from './numerics.ts'
 
 export interface Availability {
   readonly up: number
@@ -103,15 +104,15 @@ export function serversFor(needed: number, a: number, wanted: number): Answer<nu
     share('availability', a),
   )
   if (wrong) return wrong
-  for (let n = needed; n <= 10 * needed + 100; n++) {
+  const most = 10 * needed + 100
+  const reaches = (n: number): boolean => {
     const reached = kOfN(needed, n, a)
-    if (reached.ok && reached.value.down <= 1 - wanted) return given(n)
+    return reached.ok && reached.value.down <= 1 - wanted
   }
-  return {
-    ok: false,
-    unstable: false,
-    why: `${needed} of ${10 * needed + 100} servers that are up ${a} of the time don't reach ${wanted}`,
-  }
+  const n = leastWhole(reaches, needed, most)
+  return n === null
+    ? impossible(`${needed} of ${most} servers that are up ${a} of the time don't reach ${wanted}`)
+    : given(n)
 }
 
 export interface Downtime {

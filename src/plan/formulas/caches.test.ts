@@ -46,12 +46,12 @@ test('LRU, FIFO and LFU over Zipf: the table, 100,000 objects', () => {
 })
 
 test('groups of ranks give what a sum over every object gives, to 1e-6', () => {
-  for (const alpha of [0, 0.6, 1, 1.3]) {
-    const objects = 300_000
+  for (const alpha of [0.6, 1, 1.3]) {
+    const objects = 50_000
     const each = value(popularityOf(Array.from({ length: objects }, (_, at) => (at + 1) ** -alpha)))
     const grouped = value(zipf(alpha, objects))
-    assert.ok(grouped.count.length < 8000)
-    for (const entries of [50, 5000, 250_000])
+    assert.ok(grouped.count.length < 6000)
+    for (const entries of [50, 40_000])
       for (const kind of ['lru', 'fifo', 'lfu'] as const) {
         const [one, other] = [hit(grouped, kind, entries), hit(each, kind, entries)]
         assert.ok(Math.abs(one - other) < 1e-6, `${kind} of ${entries} at ${alpha}: ${one} and ${other}`)

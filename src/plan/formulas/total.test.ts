@@ -123,7 +123,7 @@ test('numbers that nobody meant give an answer or a sentence', () => {
         if (answer.ok) sound(answer.value, where)
         else assert.match(answer.why, /^.{12,}$/, where)
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     )
   }
 })
