@@ -90,9 +90,36 @@ test('a hundred servers: within some per cent of simulations of 2e7 jobs, for ea
     for (const [at, choice] of (['random', 'round-robin', 'two-choices', 'shortest'] as const).entries()) {
       const [mean, p99] = wanted[at] as [number, number]
       near(value(sojournByChoice(choice, 100, rho)).sojournMean, mean, 0.06, `${choice} at ${rho}`)
-      near(value(sojournQuantileByChoice(choice, 100, rho, 0.99)), p99, 0.16, `p99 of ${choice} at ${rho}`)
+      near(value(sojournQuantileByChoice(choice, 100, rho, 0.99)), p99, 0.12, `p99 of ${choice} at ${rho}`)
     }
-  near(value(sojournByChoice('two-choices', 10, 0.9)).sojournMean, 3.137, 0.05)
+})
+
+test('few servers: within 6 % of simulations of the mean, 10 % of the 99 % quantile', () => {
+  // servers, load, mean and p99 of the shortest, of two choices: 2e6 jobs each, drawn job by job.
+  const rows: [number, number, number, number, number, number][] = [
+    [2, 0.5, 1.43, 6.44, 1.427, 6.43],
+    [2, 0.8, 2.958, 12.96, 2.955, 13.25],
+    [2, 0.9, 5.569, 25.13, 5.531, 25.32],
+    [5, 0.5, 1.109, 5.06, 1.31, 5.78],
+    [5, 0.8, 1.76, 7.56, 2.232, 8.74],
+    [5, 0.9, 2.815, 11.8, 3.485, 13.19],
+    [5, 0.95, 5.076, 22.38, 5.803, 22.31],
+    [10, 0.8, 1.35, 5.87, 2.072, 7.93],
+    [10, 0.9, 1.907, 7.88, 2.993, 10.46],
+    [10, 0.95, 2.913, 11.66, 4.438, 14.98],
+    [30, 0.8, 1.082, 4.94, 1.986, 7.52],
+    [30, 0.9, 1.299, 5.65, 2.74, 9.26],
+    [30, 0.95, 1.69, 6.9, 3.692, 11.37],
+  ]
+  for (const [servers, rho, ...wanted] of rows)
+    for (const [at, choice] of (['shortest', 'two-choices'] as const).entries()) {
+      const [mean, p99] = wanted.slice(2 * at) as [number, number]
+      const where = `${choice} of ${servers} at ${rho}`
+      near(value(sojournByChoice(choice, servers, rho)).sojournMean, mean, 0.06, where)
+      near(value(sojournQuantileByChoice(choice, servers, rho, 0.99)), p99, 0.1, `p99 of ${where}`)
+    }
+  // At .9 where both draws may fall on one server: 3.137 with 10 servers; two different ones, as above, 2.993. 2.618 with 1,000.
+  near(value(sojournByChoice('two-choices', 10, 0.9)).sojournMean, 3.137, 0.06)
   near(value(sojournByChoice('two-choices', 1000, 0.9)).sojournMean, 2.618, 0.005)
 })
 
