@@ -117,6 +117,20 @@ test('the ends: nothing, everything, one more than there is', () => {
   for (const kind of ['lru', 'fifo', 'lfu'] as const) near(hit(even, kind, 250), 0.25, 1e-9)
 })
 
+test('objects that nobody asks for take no place, wherever they stand', () => {
+  const asked = value(zipf(0.9, 1000))
+  const beside: Popularity = {
+    objects: 3000,
+    probability: Float64Array.from([...asked.probability, 0]),
+    count: Float64Array.from([...asked.count, 2000]),
+  }
+  for (const kind of ['lru', 'fifo', 'lfu'] as const) {
+    near(hit(beside, kind, 100), hit(asked, kind, 100), 1e-12)
+    near(hit(beside, kind, 2000), 1, 1e-9)
+    assert.equal(value(cacheEntriesFor(beside, kind, 0.5)), value(cacheEntriesFor(asked, kind, 0.5)))
+  }
+})
+
 test('time to live: one object by hand, and no bound on size reaches what the characteristic time says', () => {
   const one = value(zipf(1, 1))
   near(value(ttlCache(one, 2, 3, 'fixed')).hitRatio, 6 / 7, 1e-12)

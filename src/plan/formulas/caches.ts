@@ -68,9 +68,12 @@ function sumOf(from: Popularity, inCache: (x: number) => number, time: number, b
   return sum
 }
 
-/** Logarithm of a time in which the rarest object is asked for 10^18 times: all is in the cache. */
+/** Logarithm of a time in which the rarest object that is asked for at all comes 10^18 times: all is in the cache. */
 function longest(from: Popularity): number {
-  return Math.log(1e18) - Math.log(from.probability.at(-1) as number)
+  let rarest = 1
+  for (const probability of from.probability)
+    if (probability > 0 && probability < rarest) rarest = probability
+  return Math.log(1e18) - Math.log(rarest)
 }
 
 function bestShare(from: Popularity, entries: number): number {
