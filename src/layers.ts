@@ -163,6 +163,7 @@ export const layers: readonly Layer[] = [
     owns: 'the command line',
     imports: ['kit', 'file', 'plan', 'sim', 'system', 'io', 'edge', 'database'],
     only: [
+      'plan/index.ts',
       'sim/index.ts',
       'system/index.ts',
       'system/control/client.ts',

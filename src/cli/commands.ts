@@ -31,6 +31,34 @@ export const commands: readonly CommandDefinition[] = [
     load: async () => (await import('./commands/check.ts')).check,
   },
   {
+    name: 'plan',
+    summary:
+      'Estimate what the workload asks for, beside what the file has: where it breaks first, and what it costs',
+    details:
+      'From `workload` and the rest of the file, in closed form: load, storage, bandwidth, caches, instances, databases, availability, durability, cost. Each figure knows its formula, what went in and its source, and the range that uncertain inputs leave. Starts nothing. Exit code 2 when the file, the prices or an option is wrong.',
+    options: [
+      {
+        flags: '--explain [id]',
+        text: 'All figures in a line each; with the id of one (or a section): its formula, inputs and source',
+      },
+      { flags: '--times <number>', text: 'The load times this: 10 is ten times the workload' },
+      { flags: '--growth-years <number>', text: 'After so many years of `workload.growth`' },
+      { flags: '--prices <file>', text: 'Prices of your own: a copy of prices/2026-11.json of the package' },
+      {
+        flags: '--nines',
+        text: 'Only show how long each availability may be down in a year, month, week and day',
+      },
+    ],
+    takesEnvironment: true,
+    examples: [
+      ['plan', 'the estimate of the file here'],
+      ['plan --times 10', 'the same system with ten times its load'],
+      ['plan --explain load.peak', 'how one figure came about'],
+      ['plan --json', 'every figure, exactly'],
+    ],
+    load: async () => (await import('./commands/plan.ts')).plan,
+  },
+  {
     name: 'simulate',
     summary: 'Rehearse the system in virtual time: load, faults and what they do, before they happen',
     details:

@@ -17,6 +17,8 @@ export const cliFailures: Catalogue<
   | 'workloadMissing'
   | 'rehearsalUnknown'
   | 'traceUnreadable'
+  | 'figureUnknown'
+  | 'pricesInvalid'
 > = defineFailures('cli', {
   numberInvalid: {
     when: 'An argument or option that must be a whole number is none.',
@@ -46,6 +48,17 @@ export const cliFailures: Catalogue<
   traceUnreadable: {
     when: 'The trace of a rehearsal does not exist, or holds what is no trace.',
     advice: 'Write `time,count` lines, or one time a line: seconds or dates.',
+    status: 422,
+  },
+  figureUnknown: {
+    when: '`tenfold plan --explain` names a figure that the plan does not have.',
+    advice:
+      '`tenfold plan --explain` without a name lists all; where a file follows, put `--json` or another option between.',
+    status: 404,
+  },
+  pricesInvalid: {
+    when: "The file of `tenfold plan --prices` can't be read, or a price is missing, unknown or no number.",
+    advice: 'Begin with a copy of prices/2026-11.json of the package.',
     status: 422,
   },
   optionInvalid: {
