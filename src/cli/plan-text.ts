@@ -105,7 +105,7 @@ function unstableLines(plan: Plan, paint: Paint): string[] {
     '',
     ...plan.unstable.map(
       ({ path, message }) =>
-        `${paint('red', 'unstable:')} ${path} is ${message.replace(/^unstable /, 'too little ')}`,
+        `${paint('red', 'unstable:')}${message.slice('unstable:'.length)}  ${paint('dim', path)}`,
     ),
   ]
 }

@@ -66,6 +66,7 @@ export function createFunctions(): Functions {
     blocked: (servers = 1, offered = 0) => outcome(erlangB(servers, offered)),
     connections_for: (offered = 0, loss = 0) => outcome(blockingServers(offered, loss)),
     k_of_n_down: (k = 1, n = 1, up = 1) => {
+      if (k > n) return { why: `the peak needs ${k}, and there ${n === 1 ? 'is' : 'are'} ${n}` }
       const made = kOfN(k, n, up)
       return made.ok ? made.value.down : { why: made.why }
     },

@@ -178,9 +178,19 @@ export function addGrowth(c: Context, { tiers, databases, edge }: Parts): Step[]
       add(
         `${d.name}.machine`,
         `a bigger machine for ${d.name}, up to ${largestCores} cores`,
-        `its ${d.cores.value} cores are filled to ${percent}, also with good indexes`,
-        `target / ${busiest}`,
-        work,
+        `its ${d.cores.value} cores are filled to ${percent}, also with good indexes, or what is in use is larger than its memory`,
+        `min(target / ${busiest}, memory * shards / (bytes * working_set))`,
+        {
+          ...work,
+          memory: c.told('machine.memory', workload.machine.memoryBytes, 'bytes'),
+          shards: d.shards,
+          bytes: d.bytes,
+          working_set: c.told(
+            `databases.${d.name}.workingSet`,
+            workload.databases[d.name]!.workingSetShare,
+            'share',
+          ),
+        },
       )
     const readsMost =
       (d.reads.value ?? 0) * (d.readTime.value ?? 0) > (d.writes.value ?? 0) * (d.writeTime.value ?? 0)

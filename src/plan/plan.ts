@@ -206,7 +206,7 @@ function compute(
       .filter(one => one.at <= 1 && !/\.(?:disk|pool)$/.test(one.id))
       .map(one => ({
         path: one.key,
-        message: `unstable at this peak: it bears ${Number(one.at.toPrecision(3))} x the peak, then ${one.what}; the queue grows without end, so there is no mean`,
+        message: `unstable: at ${Number(one.at.toPrecision(3))} x this peak ${one.what}; beyond, what waits grows without end, so there is no mean`,
       })),
     breaks,
     growth,

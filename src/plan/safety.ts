@@ -37,7 +37,7 @@ export function addAvailability(
       section,
       label: `${name}: enough of ${tier.have.value} instances for the peak`,
       unit: 'availability',
-      formula: '1 - k_of_n_down(min(instances + 1, max(1, ceil(cores / slots))), instances, machine)',
+      formula: '1 - k_of_n_down(max(1, ceil(cores / slots)), instances, machine)',
       with: { cores: tier.cores, slots: tier.slots, instances: tier.have, machine: one },
       source: 'k of n, each instance on a machine of its own: sum of C(n,i) a^i (1-a)^(n-i)',
     })
