@@ -8,6 +8,7 @@ import type { CheckedDatabase } from './checked-databases.ts'
 import type { CheckedGuard } from './checked-guard.ts'
 import type { CheckedRehearsal } from './checked-rehearsals.ts'
 import type { CheckedWorkload } from './checked-workload.ts'
+import type { CheckedScale } from './scale.ts'
 
 export const systemFormat = 1
 
@@ -291,7 +292,8 @@ export interface CommandService {
   /** As written: relative to the system file's folder. */
   readonly directory: string
   readonly env: Readonly<Record<string, EnvValue>>
-  readonly instances: { readonly min: number; readonly max: number }
+  /** `scale` absent: as many as `tenfold scale` says, at first `min`. */
+  readonly instances: { readonly min: number; readonly max: number; readonly scale?: CheckedScale }
   /** By member id (`web-1`); a member that is not named weighs 1. */
   readonly weights: Readonly<Record<string, number>>
   /** How an instance is found ready: also where active probes are off. */

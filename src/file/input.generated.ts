@@ -1198,6 +1198,153 @@ export type ServiceInput = {
      * Allowed: a whole number from 1 to 1000.
      */
     readonly max?: number | undefined
+    /** How many there are follows what they do. Of several targets the one that asks for most counts. */
+    readonly scale?: {
+      /**
+       * Aim at so much of a core for each instance, on average: `60%`. An instance that works on several cores may say more.
+       * Allowed: a share such as '50%' or 0.5, from 0.01 to 64.
+       */
+      readonly cpu?: number | `${number}%` | undefined
+      /**
+       * Aim at so many requests at once for each instance.
+       * Allowed: a number from 0.01 to 100000.
+       */
+      readonly inFlight?: number | undefined
+      /**
+       * Aim at so many requests a second for each instance.
+       * Allowed: a rate such as '50/s', '0.5/s', '5/min', '1000/h' or '2000000/d', above 0 and up to 10000000000/s.
+       */
+      readonly rate?: Rate | undefined
+      /**
+       * Between two decisions.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1s to 10m.
+       * Default: "15s".
+       */
+      readonly every?: Duration | undefined
+      /**
+       * An instance younger than this has no say in `cpu`: starting is work of its own.
+       * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 30m.
+       * Default: "30s".
+       */
+      readonly warmup?: Duration | undefined
+      /** How more of them come. */
+      readonly up?: {
+        /**
+         * Of the target: nearer than this nothing is done.
+         * Allowed: a share such as '50%' or 0.5, from 0 to 10.
+         * Default: 0.1.
+         */
+        readonly tolerance?: number | `${number}%` | undefined
+        /**
+         * Only when this was wanted for so long: a short peak or gap changes nothing.
+         * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 1h.
+         * Default: "0ms".
+         */
+        readonly after?: Duration | undefined
+        /**
+         * At most so fast; none: at once.
+         * Default: [{"share":"100%","within":"15s"},{"count":4,"within":"15s"}].
+         */
+        readonly steps?: readonly ({
+          /**
+           * Of the instances at the beginning of `within`: `100%` doubles, or takes all but the least away.
+           * Allowed: a share such as '50%' or 0.5, from 0.01 to 100.
+           */
+          readonly share?: number | `${number}%` | undefined
+          /**
+           * So many instances.
+           * Allowed: a whole number from 1 to 1000.
+           */
+          readonly count?: number | undefined
+          /**
+           * In any stretch of so long.
+           * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1s to 30m.
+           */
+          readonly within: Duration
+        })[] | undefined
+        /**
+         * The step that allows most, or least; `off`: never in this direction.
+         * Allowed: 'most', 'least', 'off'.
+         * Default: "most".
+         */
+        readonly select?: 'most' | 'least' | 'off' | undefined
+      } | undefined
+      /** How they become fewer. */
+      readonly down?: {
+        /**
+         * Of the target: nearer than this nothing is done.
+         * Allowed: a share such as '50%' or 0.5, from 0 to 10.
+         * Default: 0.1.
+         */
+        readonly tolerance?: number | `${number}%` | undefined
+        /**
+         * Only when this was wanted for so long: a short peak or gap changes nothing.
+         * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 0ms to 1h.
+         * Default: "5m".
+         */
+        readonly after?: Duration | undefined
+        /**
+         * At most so fast; none: at once.
+         * Default: [{"share":"100%","within":"15s"}].
+         */
+        readonly steps?: readonly ({
+          /**
+           * Of the instances at the beginning of `within`: `100%` doubles, or takes all but the least away.
+           * Allowed: a share such as '50%' or 0.5, from 0.01 to 100.
+           */
+          readonly share?: number | `${number}%` | undefined
+          /**
+           * So many instances.
+           * Allowed: a whole number from 1 to 1000.
+           */
+          readonly count?: number | undefined
+          /**
+           * In any stretch of so long.
+           * Allowed: a duration such as '250ms', '2s', '1m' or '1h', from 1s to 30m.
+           */
+          readonly within: Duration
+        })[] | undefined
+        /**
+         * The step that allows most, or least; `off`: never in this direction.
+         * Allowed: 'most', 'least', 'off'.
+         * Default: "most".
+         */
+        readonly select?: 'most' | 'least' | 'off' | undefined
+      } | undefined
+      /**
+       * Other bounds at certain times; the first that fits counts.
+       * Default: [].
+       */
+      readonly schedule?: readonly ({
+        /** Days of the week; left out: all. */
+        readonly days?: readonly ('sun' | 'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat')[] | undefined
+        /**
+         * A time of the day, UTC.
+         * Allowed: a time such as '08:30', from '00:00' to '24:00'.
+         */
+        readonly from: string
+        /**
+         * A time of the day, UTC.
+         * Allowed: a time such as '08:30', from '00:00' to '24:00'.
+         */
+        readonly to: string
+        /**
+         * At least so many in that time.
+         * Allowed: a whole number from 1 to 1000.
+         */
+        readonly min: number
+        /**
+         * At most so many in that time.
+         * Allowed: a whole number from 1 to 1000.
+         */
+        readonly max: number
+      })[] | undefined
+      /**
+       * Ways down within an hour; left out: any number.
+       * Allowed: a whole number from 1 to 1000.
+       */
+      readonly downsPerHour?: number | undefined
+    } | undefined
   } | undefined
   /** Environment variables, added to those that Tenfold itself runs with. `secret('NAME')` keeps a value out of the file. */
   readonly env?: { readonly [name: string]: string | SecretReference } | undefined

@@ -10,6 +10,7 @@ import type {
   SecretReference,
 } from './checked.ts'
 import { memberAddress } from './network.ts'
+import { scale } from './scale.ts'
 import { defined, either, into, listOf, mapOf, strict } from './shapes.ts'
 import { type UpstreamInput, upstreamKeys, upstreamSettings } from './upstream.ts'
 import { choice, duration, leaf, Refused, type Schema, size, text, whole } from './values.ts'
@@ -77,13 +78,20 @@ const instances = either(
       {
         min: whole('Started at first, and the least that `tenfold scale` allows.', 1, countMax).prefault(1),
         max: whole('The most. Left out: 16, or `min` if that is more.', 1, countMax).optional(),
+        scale: scale.optional(),
       },
-      { about: 'Bounds.' },
+      { about: 'Bounds, and what decides within them.' },
     ),
-    ({ min, max = Math.max(16, min) }) =>
-      min <= max
-        ? { min, max }
-        : new Refused(`has 'min' ${min} above 'max' ${max}`, "Swap them, or raise 'max'."),
+    ({ min, max = Math.max(16, min), scale: by }) => {
+      if (min > max) return new Refused(`has 'min' ${min} above 'max' ${max}`, "Swap them, or raise 'max'.")
+      const beyond = by?.schedule.find(entry => entry.min < min || entry.max > max)
+      return beyond === undefined
+        ? defined({ min, max, scale: by })
+        : new Refused(
+            `has a schedule of ${beyond.min} to ${beyond.max} instances, outside of its own ${min} to ${max}`,
+            "'min' and 'max' are the least and the most there ever are: widen them.",
+          )
+    },
   ),
 )
 

@@ -10,6 +10,7 @@ import type {
   UpstreamSettings,
 } from './checked.ts'
 import type { SystemInput } from './input.generated.ts'
+import { spellScale } from './scale.ts'
 import { defined } from './shapes.ts'
 import { spellCache } from './spell-caches.ts'
 import { spellDatabase } from './spell-databases.ts'
@@ -48,7 +49,7 @@ function service(one: CheckedService): object {
       command: one.command,
       directory: one.directory,
       env: one.env,
-      instances: one.instances,
+      instances: instances(one.instances),
       weights: one.weights,
       ready: { timeout: ms(one.ready.timeoutMs) },
       restart: {
@@ -68,6 +69,10 @@ function service(one: CheckedService): object {
     }),
     ...upstream(one.upstream, one.ready),
   }
+}
+
+function instances({ min, max, scale }: CommandService['instances']): object {
+  return { min, max, ...(scale === undefined ? {} : { scale: spellScale(scale) }) }
 }
 
 function address(one: CheckedAddress): object {

@@ -324,6 +324,7 @@ export class Exchanges {
       return
     }
     instance.inside++
+    instance.taken++
     at.stage[attempt] = Stage.working
     const pool = this.pools[instance.service] as ServicePool
     const place = instance.station.submit(attempt, pool.time.draw(pool.stream))

@@ -35,8 +35,9 @@ export class Instance {
   delayUs = 0
   /** Killed for a while, or in a zone that is away: not started before that is over. */
   held = 0
-  /** Requests that it was given and has not answered. */
+  /** Requests that it was given and has not answered; all that it was ever given. */
   inside = 0
+  taken = 0
 
   constructor(id: string, service: number, index: number, zone: number, station: Station) {
     this.id = id

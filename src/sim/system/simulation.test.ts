@@ -192,6 +192,46 @@ function cheLru(things: number, alpha: number, entries: number): number {
   return shares.reduce((sum, p) => sum + p * (1 - Math.exp(-p * low)), 0)
 }
 
+test('a service that follows its load grows in a flash crowd and shrinks after it, by the policy of production', () => {
+  const result = play({
+    name: 'follows',
+    edge: { listen: { http: 8080 }, routes: [{ path: '/*', to: 'api' }] },
+    services: {
+      api: {
+        command: 'node api.mjs',
+        balance: 'least-connections',
+        instances: {
+          min: 2,
+          max: 20,
+          scale: { cpu: '60%', every: '5s', warmup: '5s', down: { after: '60s' } },
+        },
+      },
+    },
+    workload: {
+      actions: { ask: { rate: '120/s', path: '/' } },
+      services: { api: { time: '10ms', boot: '3s' } },
+    },
+    rehearsals: {
+      test: {
+        duration: '10m',
+        warmup: '1m',
+        arrivals: {
+          level: 'mean',
+          shape: { flash: { at: '1m', times: 6, ramp: '10s', hold: '2m', fade: '10s' } },
+        },
+      },
+    },
+  })
+  const scaled = result.decisions.filter(({ kind }) => kind === 'scale')
+  assert.ok(scaled.length >= 3 && scaled.length < 40, `${scaled.length} changes`)
+  assert.ok(scaled.every(({ why }) => /^cpu \d+ % of 60 %/.test(why)))
+  const api = result.parts.find(({ id }) => id === 'api')
+  // 720 a second of 10 ms at 60 % are 12 instances.
+  assert.ok((api?.membersMax ?? 0) >= 11 && (api?.membersMax ?? 0) <= 20, `${api?.membersMax}`)
+  assert.ok((api?.members ?? 0) <= 3, `${api?.members} at the end`)
+  assert.equal(all(result).failed, 0)
+})
+
 test('whatever fails when, no request is lost from the count, and the run can be repeated', () => {
   const fault = fc.oneof(
     fc.record({ at: time(), kill: fc.constantFrom('api-1', 'api-2', 'main-1', 'main-2', 'edge-1') }),

@@ -18,6 +18,7 @@ import { judge } from './expectations.ts'
 import { Faults } from './faults.ts'
 import { Fronts } from './fronts.ts'
 import { Sampler } from './sampler.ts'
+import { Scaler } from './scaler.ts'
 import { ServicePool } from './services.ts'
 import { Timeline } from './timeline.ts'
 import { Traffic } from './traffic.ts'
@@ -91,6 +92,7 @@ export class Simulation {
     this.#clients.left = row => this.#fronts.left(row)
     this.#faults = new Faults(world, exchanges, this.#fronts, this.#clients, this.#databases)
     this.#sampler = new Sampler(world, exchanges, this.#fronts, this.#databases, seriesStepsMax)
+    new Scaler(world, exchanges.pools)
     for (const pool of exchanges.pools) pool.begin()
     this.#clients.begin()
   }
