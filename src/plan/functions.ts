@@ -18,6 +18,7 @@ import {
   sojournByChoice,
   sojournQuantileByChoice,
   ttlCache,
+  utilisationFor,
   zipf,
 } from './formulas/index.ts'
 
@@ -63,6 +64,9 @@ export function createFunctions(): Functions {
     },
     p99_by_choice: (choice = 0, servers = 1, rho = 0) =>
       outcome(sojournQuantileByChoice(choiceOf[choice] as Choice, servers, rho, 0.99)),
+    p99_utilisation: keep('p99_utilisation', (choice = 0, servers = 1, most = 0, time = 0) =>
+      outcome(utilisationFor(choiceOf[choice] as Choice, servers, 0.99, most, time)),
+    ),
     blocked: (servers = 1, offered = 0) => outcome(erlangB(servers, offered)),
     connections_for: (offered = 0, loss = 0) => outcome(blockingServers(offered, loss)),
     k_of_n_down: (k = 1, n = 1, up = 1) => {

@@ -4,6 +4,7 @@
 import { lawMeanUs } from '../file/load-values.ts'
 import type { Context } from './context.ts'
 import type { DatabaseTerms } from './databases.ts'
+import { choiceNumber } from './functions.ts'
 import type { Term } from './sheet.ts'
 import type { EdgeTerms, TierTerms } from './tiers.ts'
 import type { BandwidthTerms } from './volume.ts'
@@ -55,6 +56,7 @@ export function addLimits(c: Context, { edge, tiers, databases, bandwidth }: Par
       'instances * slots / cores',
       { instances: tier.have, slots: tier.slots, cores: tier.cores },
     )
+  addP99(c, tiers, add)
   for (const d of databases) {
     const id = `databases.${d.name}`
     const work: Record<string, Term> = {
@@ -128,6 +130,26 @@ export function addLimits(c: Context, { edge, tiers, databases, bandwidth }: Par
   return breaks.sort((a, b) => a.at - b.at)
 }
 
+/** Where a tier alone takes longer than the p99 that is wanted of the whole. */
+function addP99(
+  c: Context,
+  tiers: Parts['tiers'],
+  add: (id: string, what: string, key: string, formula: string, terms: Record<string, Term>) => void,
+): void {
+  const { p99Ms } = c.workload.targets
+  if (p99Ms === null) return
+  const target = c.told('targets.p99', p99Ms / 1000, 'seconds')
+  for (const [name, { choice, have, time, cores, slots }] of tiers)
+    if (choice !== null)
+      add(
+        `${name}.p99`,
+        `p99 is missed in ${name} alone`,
+        'workload.targets.p99',
+        `p99_utilisation(${choiceNumber(choice)}, instances, target, time) * instances * slots / cores`,
+        { instances: have, target, time, slots, cores },
+      )
+}
+
 /** Cores of the largest machine that is sold everywhere. */
 const largestCores = 64
 
@@ -178,20 +200,24 @@ export function addGrowth(c: Context, { tiers, databases, edge }: Parts): Step[]
       add(
         `${d.name}.machine`,
         `a bigger machine for ${d.name}, up to ${largestCores} cores`,
-        `its ${d.cores.value} cores are filled to ${percent}, also with good indexes, or what is in use is larger than its memory`,
-        `min(target / ${busiest}, memory * shards / (bytes * working_set))`,
-        {
-          ...work,
-          memory: c.told('machine.memory', workload.machine.memoryBytes, 'bytes'),
-          shards: d.shards,
-          bytes: d.bytes,
-          working_set: c.told(
-            `databases.${d.name}.workingSet`,
-            workload.databases[d.name]!.workingSetShare,
-            'share',
-          ),
-        },
+        `its ${d.cores.value} cores are filled to ${percent}, also with good indexes`,
+        `target / ${busiest}`,
+        work,
       )
+    const memory = c.told('machine.memory', workload.machine.memoryBytes, 'bytes')
+    const share = workload.databases[d.name]!.workingSetShare
+    add(
+      `${d.name}.memory`,
+      `a machine with more memory for ${d.name}`,
+      'what is in use on an ordinary day is larger than its memory',
+      'memory * shards / (bytes * working_set)',
+      {
+        memory,
+        shards: d.shards,
+        bytes: d.bytes,
+        working_set: c.told(`databases.${d.name}.workingSet`, share, 'share'),
+      },
+    )
     const readsMost =
       (d.reads.value ?? 0) * (d.readTime.value ?? 0) > (d.writes.value ?? 0) * (d.writeTime.value ?? 0)
     if (readsMost) {
@@ -216,7 +242,7 @@ export function addGrowth(c: Context, { tiers, databases, edge }: Parts): Step[]
       'what is kept is larger than the memory of a server',
       'memory * shards / bytes',
       {
-        memory: c.told('machine.memory', workload.machine.memoryBytes, 'bytes'),
+        memory,
         shards: d.shards,
         bytes: d.bytes,
       },

@@ -217,6 +217,22 @@ test('the cost of a month depends on something, and every part of it is in the s
   )
 })
 
+test('the load at which a tier misses p99 is where its own p99 is the target', () => {
+  const system = {
+    services: { web: { command: 'node web.mjs', instances: 1 } },
+    workload: {
+      reads: { rate: '10/s' },
+      peak: 1,
+      services: { web: { time: '10ms' } },
+      targets: { p99: '100ms' },
+    },
+  }
+  // M/M/1: p99 = ln(100) S / (1 - u), here at u = 1 - ln(100) / 10.
+  const at = planned(system).breaks.find(one => one.id === 'limits.web.p99')?.at as number
+  close(at, (1 - Math.log(100) / 10) / 0.1, 1e-6)
+  close(figure(planned(system, { times: Number(at.toFixed(6)) }), 'services.web.p99'), 0.1, 1e-4)
+})
+
 test('growth and times multiply: three years of 50 % at twice the load', () => {
   const plan = planned(withDatabase, { times: 2, growthYears: 3 })
   close(figure(plan, 'load.mean'), 1100 * 2 * 1.5 ** 3)

@@ -203,7 +203,7 @@ function compute(
     run: { figures: sheet.figures, inputs: sheet.inputs },
     has,
     unstable: breaks
-      .filter(one => one.at <= 1 && !/\.(?:disk|pool)$/.test(one.id))
+      .filter(one => one.at <= 1 && !/\.(?:disk|pool|p99)$/.test(one.id))
       .map(one => ({
         path: one.key,
         message: `unstable: at ${Number(one.at.toPrecision(3))} x this peak ${one.what}; beyond, what waits grows without end, so there is no mean`,

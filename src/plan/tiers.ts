@@ -19,6 +19,8 @@ export interface TierTerms {
   readonly have: Term
   readonly slots: Term
   readonly time: Term
+  /** How one of several queues is chosen; null: instances that work on several at once. */
+  readonly choice: Choice | null
 }
 
 const kinds: Readonly<Record<string, Choice>> = {
@@ -140,7 +142,8 @@ export function addService(c: Context, name: string, flows: Flows): TierTerms {
       with: { deadline: c.told('targets.p99', p99Ms / 1000, 'seconds'), time, slots },
       source: 'K = mu (deadline - S)',
     })
-  return { rate, cores, needed, withSpare, have, slots, time }
+  const queues = load.concurrency === 1 && load.discipline !== 'shared'
+  return { rate, cores, needed, withSpare, have, slots, time, choice: queues ? choice : null }
 }
 
 export interface EdgeTerms {
