@@ -83,6 +83,7 @@ const facts: readonly (readonly [string, readonly (readonly [string, string])[]]
     [
       ['availability.whole', 'of the time'],
       ['availability.downPerMonth', 'down in a month'],
+      ['availability.allowedPerMonth', 'allowed by the target'],
     ],
   ],
 ]

@@ -98,9 +98,20 @@ export function addDatabase(c: Context, name: string, flows: Flows, storage: Sto
     section,
     label: `Replicas of ${name} that the reads ask for`,
     unit: 'count',
-    formula: 'max(0, ceil(reads * read_time / max(0, shards * cores * utilisation - writes * apply_time)))',
-    with: { reads, read_time: readTime, shards, cores, utilisation, writes, apply_time: applyTime },
-    source: 'n >= R r / (u c - W a), where replicas serve all reads',
+    formula:
+      'replicas_for(reads * read_time, writes * write_time, writes * apply_time, shards * cores * utilisation)',
+    with: {
+      reads,
+      read_time: readTime,
+      shards,
+      cores,
+      utilisation,
+      writes,
+      write_time: writeTime,
+      apply_time: applyTime,
+    },
+    source:
+      'n >= R r / (u c - W a), where replicas serve all reads; none while the primary bears all by itself',
   })
   const shardsNeeded = sheet.add({
     id: `${id}.shardsNeeded`,

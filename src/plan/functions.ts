@@ -59,11 +59,22 @@ export function createFunctions(): Functions {
     pooled_p99: (rate = 0, time = 0, servers = 1) =>
       outcome(mmcSojournQuantile({ arrivalRate: rate, serviceMean: time, servers }, 0.99)),
     mean_by_choice: (choice = 0, servers = 1, rho = 0) => {
+      if (rho === 0) return 1
       const made = sojournByChoice(choiceOf[choice] as Choice, servers, rho)
       return made.ok ? made.value.sojournMean : { why: made.why }
     },
     p99_by_choice: (choice = 0, servers = 1, rho = 0) =>
-      outcome(sojournQuantileByChoice(choiceOf[choice] as Choice, servers, rho, 0.99)),
+      rho === 0
+        ? -Math.log(0.01)
+        : outcome(sojournQuantileByChoice(choiceOf[choice] as Choice, servers, rho, 0.99)),
+    // 0 while the primary bears all reads and writes by itself.
+    replicas_for: (reads = 0, writes = 0, replays = 0, capacity = 1) => {
+      if (reads + writes <= capacity) return 0
+      const left = capacity - replays
+      return left > 0
+        ? wholeAbove(reads / left)
+        : { why: 'replaying the writes alone fills a replica to the target: more replicas do not help' }
+    },
     p99_utilisation: keep('p99_utilisation', (choice = 0, servers = 1, most = 0, time = 0) =>
       outcome(utilisationFor(choiceOf[choice] as Choice, servers, 0.99, most, time)),
     ),

@@ -115,8 +115,8 @@ export function addLimits(c: Context, { edge, tiers, databases, bandwidth }: Par
     out: bandwidth.out,
     in: bandwidth.in,
   })
-  const under = sheet.figures.find(one => one.id === 'load.concurrency')
-  if (under?.value)
+  const under = sheet.term('load.concurrency')
+  if (under !== null)
     add(
       'connections',
       "the edge's connections are used up",
@@ -124,7 +124,7 @@ export function addLimits(c: Context, { edge, tiers, databases, bandwidth }: Par
       'connections / under_way',
       {
         connections: c.has('edge.limits.connections', system.edge.limits.connectionsMax, 'count'),
-        under_way: { value: under.value, unit: 'count', from: { kind: 'figure', path: under.id }, why: null },
+        under_way: under,
       },
     )
   return breaks.sort((a, b) => a.at - b.at)
@@ -284,10 +284,40 @@ export function addGrowth(c: Context, { tiers, databases, edge }: Parts): Step[]
         client: c.told('network.client', lawMeanUs(workload.network.client) / 1e6, 'seconds'),
       },
     )
+  addRedundancy(c, add)
   // At the same load, the order of experience is kept: sort is stable. The way to a region doesn't grow with the load.
   return steps
-    .filter(step => step.id !== 'growth.regions' || step.at < 1)
+    .filter(step => !steady.includes(step.id) || step.at < 1)
     .sort((a, b) => Math.max(1, a.at) - Math.max(1, b.at))
+}
+
+/** Steps that no load asks for: needed now, or not. */
+const steady: readonly string[] = ['growth.regions', 'growth.redundancy']
+
+/** The part that is down the longest, where the target of availability is missed. */
+function addRedundancy(
+  { sheet }: Context,
+  add: (id: string, what: string, why: string, formula: string, terms: Record<string, Term>) => void,
+): void {
+  const allowed = sheet.term('availability.allowedPerMonth')
+  const down = sheet.term('availability.downPerMonth')
+  if (allowed === null || down === null) return
+  const parts = sheet.figures.filter(
+    one => one.unit === 'availability' && !['availability.whole', 'availability.machine'].includes(one.id),
+  )
+  const edge = sheet.value('availability.machine') ?? 1
+  const weakest = parts.reduce(
+    (least, one) =>
+      (one.value ?? 1) < least.up ? { name: one.id.split('.')[1] as string, up: one.value ?? 1 } : least,
+    { name: 'the edge', up: edge },
+  )
+  add(
+    'redundancy',
+    `another machine for ${weakest.name}${weakest.name === 'the edge' ? ': a redundant pair' : ''}`,
+    'the target of availability is missed, and it is down the longest',
+    'allowed / down',
+    { allowed, down },
+  )
 }
 
 /** What asks for shards at the lowest load: size, writes, or the replay, which is one process. */

@@ -168,6 +168,20 @@ test('steps of growth: indexes before a bigger machine before caches before repl
     assert.ok((quiet.growth.find(one => one.id === `growth.main.${id}`)?.at as number) > 1, id)
 })
 
+test('no replica is asked for while the primary bears all; one more machine only where availability is missed', () => {
+  const calm = {
+    ...withDatabase,
+    workload: { ...withDatabase.workload, reads: { rate: '10/s' }, writes: { rate: '1/s' } },
+  }
+  assert.equal(figure(planned(calm), 'databases.main.replicasNeeded'), 0)
+  const wanted = (availability: string): Plan =>
+    planned({ ...calm, workload: { ...calm.workload, targets: { availability } } })
+  const step = (plan: Plan): unknown => plan.growth.find(one => one.id === 'growth.redundancy')?.what
+  assert.equal(step(wanted('99%')), undefined)
+  assert.equal(step(wanted('99.999%')), 'another machine for the edge: a redundant pair')
+  close(figure(wanted('99.9%'), 'availability.allowedPerMonth'), 43.2 * 60)
+})
+
 test('a service that can not do its work is said to be unstable, and has no mean, nor has anything that waits for it', () => {
   const plan = planned({ workload: { reads: { rate: '1000/s' }, services: { web: { time: '10ms' } } } })
   const mean = plan.quantities.find(one => one.id === 'services.web.meanTime')
@@ -293,6 +307,17 @@ test('without a workload, and with loads that can not be, it says what to write'
     assert.equal(planOf(system, prices, { times }).ok, false, String(times))
   for (const growthYears of [-1, Number.NaN, 51])
     assert.equal(planOf(system, prices, { growthYears }).ok, false)
+})
+
+test('what the edge answers by itself needs no service, and a service that nobody asks is not unstable', () => {
+  const plan = planned({
+    edge: { routes: [{ path: '/*', respond: { status: 200, body: 'hi' } }] },
+    workload: { reads: { rate: '10/s' }, writes: { rate: '1/s', stored: '1KB' } },
+  })
+  assert.equal(figure(plan, 'services.web.rate'), 0)
+  assert.ok(figure(plan, 'latency.mean') < 0.001)
+  assert.deepEqual(plan.unstable, [])
+  close(figure(plan, 'storage.elsewherePerDay'), 86_400 * 1024)
 })
 
 test('the largest and the smallest of everything give finite figures or a reason', () => {

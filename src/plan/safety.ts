@@ -84,6 +84,20 @@ export function addAvailability(
     with: parts,
     source: 'series: the product over the parts that every request needs',
   })
+  const wanted = workload.targets.availability
+  if (wanted !== null)
+    sheet.add({
+      id: 'availability.allowedPerMonth',
+      section,
+      label: 'Down in a month of 30 days that the target allows',
+      unit: 'seconds',
+      formula: '(1 - wanted) * period',
+      with: {
+        wanted: c.told('targets.availability', wanted, 'availability'),
+        period: c.assume('seconds of a month of 30 days', 2_592_000, 'seconds'),
+      },
+      source: 'the error budget: (1 - SLO) x window',
+    })
   for (const [key, label, seconds] of [
     ['year', 'a year', 31_557_600],
     ['month', 'a month of 30 days', 2_592_000],

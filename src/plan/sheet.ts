@@ -75,6 +75,14 @@ export class Sheet {
     return this.add({ ...entry, formula: Object.keys(named).join(' + ') || '0', with: named })
   }
 
+  /** A figure that was entered before, to go into another one. */
+  term(id: string): Term | null {
+    const found = this.#figures.get(id)
+    return found === undefined
+      ? null
+      : { value: found.value, unit: found.unit, from: { kind: 'figure', path: id }, why: found.why }
+  }
+
   value(id: string): number | null {
     return this.#figures.get(id)?.value ?? null
   }

@@ -210,16 +210,10 @@ export function addLatency(
   const parts: string[] = []
   for (const [name, tier] of tiers) {
     const n = nameIn(name)
-    const value = sheet.value(`services.${name}.meanTime`)
-    const figure = sheet.figures.find(one => one.id === `services.${name}.meanTime`)
-    if (figure === undefined) continue
+    const stay = sheet.term(`services.${name}.meanTime`)
+    if (stay === null || tier.rate.value === 0) continue
     terms[n] = tier.rate
-    terms[`${n}_time`] = {
-      value,
-      unit: 'seconds',
-      from: { kind: 'figure', path: figure.id },
-      why: figure.why,
-    }
+    terms[`${n}_time`] = stay
     parts.push(`${n} * (${n}_time + 2 * inside)`)
   }
   for (const [at, [rate, time]] of databaseTimes.entries()) {
