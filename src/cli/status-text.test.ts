@@ -72,6 +72,7 @@ const status: StatusView = {
       balance: 'round-robin',
       mode: 'panic: 0 of 1 healthy',
       instances: { min: 1, max: 2, wanted: 2, ready: 1 },
+      scaling: null,
       pending: 3,
       places: {
         limit: 31,
@@ -91,6 +92,7 @@ const status: StatusView = {
       balance: 'random',
       mode: 'normal',
       instances: null,
+      scaling: null,
       pending: 0,
       places: null,
       trouble: '',

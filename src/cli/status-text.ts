@@ -157,14 +157,16 @@ function serviceLines(service: ServiceView, paint: Paint, columns: number): stri
   const head = `${paint('bold', service.name)}  ${short ? paint('yellow', count) : count}  ${service.balance}${mode}${pending}`
   const { places } = service
   const limited = places === null ? [] : [`  ${placesText(places)}`]
+  const scaling = service.scaling === null ? [] : [`  ${paint('dim', `scales: ${service.scaling}`)}`]
   const trouble = service.trouble === '' ? [] : [`  ${paint('yellow', service.trouble)}`]
   if (service.members.length === 0)
-    return [head, ...limited, ...trouble, `  ${paint('yellow', 'no members')}`]
+    return [head, ...limited, ...scaling, ...trouble, `  ${paint('yellow', 'no members')}`]
   const rows = service.members.map(member => memberCells(member, paint))
   const [titles, ...lines] = tableLines(memberColumns, rows)
   return [
     head,
     ...limited,
+    ...scaling,
     ...trouble,
     `  ${paint('dim', titles as string)}`,
     ...lines.map((line, index) => `  ${cutWhy(line, rows[index] ?? [], columns - 2)}`),

@@ -19,6 +19,7 @@ export { hostsServed } from './guard-hosts.ts'
 export { type GuardVariable, guardUrl, guardVariables } from './guard-variables.ts'
 export { renderProblems } from './problems.ts'
 export type * from './results.ts'
+export type { CheckedScale } from './scale.ts'
 export {
   isSecretReference,
   redactEnvValue,

@@ -43,6 +43,10 @@ export class Changes {
     this.loaded = options.loaded
   }
 
+  get isBusy(): boolean {
+    return this.#underWay !== null
+  }
+
   /** Two reloads at once, or a reload while instances are replaced, would undo each other's steps. */
   async exclusive<T>(what: string, run: (parts: ChangeParts) => Promise<T>): Promise<T> {
     const parts = this.#options.parts()

@@ -25,6 +25,8 @@ export interface HandledSystem {
   readonly redactor: Redactor
   /** Throws SYSTEM_BUSY while it is not there yet. */
   fleet(): Fleet
+  /** The number of its instances was set by hand. */
+  scaledByHand(service: string): void
   status(): Promise<StatusView>
   metrics(): Promise<string>
   hasService(name: string): boolean
@@ -62,6 +64,7 @@ export function controlHandlers(system: HandledSystem): ControlHandlers {
     scale: (service, instances) =>
       changes.exclusive(`scaling ${service}`, async () => {
         throwWhenFailed([await fleet().scale(service, instances)])
+        system.scaledByHand(service)
         return { text: `${service} has ${instances} instance${instances === 1 ? '' : 's'}` }
       }),
     restart: (service, progress) => {

@@ -16,6 +16,7 @@ import { userIds } from '../io/process.ts'
 import { systemClock } from '../kit/clock.ts'
 import { Failure } from '../kit/failure.ts'
 import { type Random, seededRandom } from '../kit/random.ts'
+import { Autoscale } from './autoscale.ts'
 import { cacheHandlers } from './cache-handlers.ts'
 import { Certificates } from './certificates.ts'
 import { type ChangeParts, type Compiled, throwWhenFailed } from './change.ts'
@@ -106,6 +107,7 @@ interface Parts {
   ports: DatabasePortKeeper
   databases: Databases
   fleet: Fleet
+  autoscale: Autoscale
   history: History
   watcher: FileWatcher
   endLogKeeping: () => void
@@ -222,6 +224,7 @@ class ComposedSystem implements RunningSystem {
         changes,
         redactor: this.#redactor,
         fleet: () => this.#need('fleet').fleet,
+        scaledByHand: service => this.#parts.autoscale?.hold(service),
         status: () => this.status(),
         renew: host => this.#need('certificates').certificates.renew(host),
         standDown: reason => this.#switchStandDown(reason),
@@ -441,6 +444,22 @@ class ComposedSystem implements RunningSystem {
     if (this.#former === null) await this.#applyFirst(current)
     else await changes.takeOver({ fleet, publisher, databases }, this.#former)
     this.#throwWhenStopping()
+    this.#startAutoscale(fleet)
+  }
+
+  #startAutoscale(fleet: Fleet): void {
+    const { changes } = this.#need('changes')
+    const autoscale = new Autoscale({
+      system: () => changes.current.system,
+      fleet: () => fleet.status(),
+      edge: () => this.#edgeStatus(),
+      isBusy: () => changes.isBusy || this.#state !== 'running',
+      scale: (service, count) => fleet.scale(service, count),
+      clock: systemClock,
+      tell: (kind, service, text) => this.#tell(kind, service, text),
+    })
+    this.#parts.autoscale = autoscale
+    autoscale.start()
   }
 
   async #applyFirst(current: Compiled): Promise<void> {
@@ -479,6 +498,7 @@ class ComposedSystem implements RunningSystem {
 
   /** Ends only what is this process's own: control API, watcher, lock. Edge and instances serve on. */
   async #leave(): Promise<void> {
+    this.#parts.autoscale?.stop()
     this.#parts.edge?.release()
     this.#parts.fleet?.release()
     this.#parts.databases?.release()
@@ -503,6 +523,7 @@ class ComposedSystem implements RunningSystem {
     const { edge, fleet, databases, changes } = this.#parts
     try {
       this.#tell('stopping', 'system', why)
+      this.#parts.autoscale?.stop()
       this.#parts.watcher?.close()
       if (now) {
         await Promise.all([edge?.kill(), fleet?.kill()])
@@ -676,7 +697,7 @@ class ComposedSystem implements RunningSystem {
       acme: this.#parts.certificates?.view ?? [],
       standDown: this.#parts.standDown?.current ?? null,
       maintenance: this.#parts.maintenance?.view ?? null,
-      services: serviceViews(current.system, fleet, edge),
+      services: serviceViews(current.system, fleet, edge, name => this.#parts.autoscale?.whyOf(name) ?? null),
       ...this.#databaseViews(current.system, router),
       decisions: events.latest(),
     }

@@ -62,10 +62,14 @@ export function serviceViews(
   system: CheckedSystem,
   fleet: readonly ServiceStatus[],
   edge: EdgeStatus | null,
+  scaling: (service: string) => string | null,
 ): ServiceView[] {
   return fleet.map(service => {
     const upstream = edge?.upstreams.find(entry => entry.name === service.name)
-    return serviceView(service, upstream, balanceOf(system, service.name))
+    return {
+      ...serviceView(service, upstream, balanceOf(system, service.name)),
+      scaling: scaling(service.name),
+    }
   })
 }
 
@@ -78,7 +82,7 @@ function serviceView(
   service: ServiceStatus,
   upstream: UpstreamStatus | undefined,
   balance: string,
-): ServiceView {
+): Omit<ServiceView, 'scaling'> {
   return {
     name: service.name,
     kind: service.kind,

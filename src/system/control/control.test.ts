@@ -134,6 +134,7 @@ const status: StatusView = {
       balance: 'round-robin',
       mode: 'normal',
       instances: { min: 1, max: 2, wanted: 1, ready: 1 },
+      scaling: null,
       pending: 0,
       places: null,
       trouble: '',

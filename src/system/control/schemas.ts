@@ -68,6 +68,7 @@ export const serviceSchema: z.ZodType<ServiceView> = z.strictObject({
   balance: z.string(),
   mode: z.string().describe('normal, or why not: "panic: 2 of 5 healthy"'),
   instances: z.strictObject({ min: z.int(), max: z.int(), wanted: z.int(), ready: z.int() }).nullable(),
+  scaling: z.string().nullable().describe('Why it has as many as it has; null: it does not follow its load'),
   pending: z.number().describe('Requests that wait for a place'),
   places: z
     .strictObject({

@@ -67,6 +67,8 @@ export interface ServiceView {
     readonly wanted: number
     readonly ready: number
   } | null
+  /** Why it has as many as it has, where that follows its load; null: it does not. */
+  readonly scaling: string | null
   /** Requests that wait for a place. */
   readonly pending: number
   /** Null: its limit is not adaptive. */
