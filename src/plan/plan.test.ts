@@ -247,6 +247,22 @@ test('the load at which a tier misses p99 is where its own p99 is the target', (
   close(figure(planned(system, { times: Number(at.toFixed(6)) }), 'services.web.p99'), 0.1, 1e-4)
 })
 
+test('shared cores, queues of one and queues of several have the means of their models', () => {
+  const mean = (service: object): number =>
+    figure(
+      planned({
+        services: { web: { command: 'node web.mjs', instances: 1 } },
+        workload: { reads: { rate: '80/s' }, peak: 1, services: { web: { time: '10ms', ...service } } },
+      }),
+      'services.web.meanTime',
+    )
+  // Utilisation .8: M/M/1 is 5 service times; M/M/2 at a = .8 is 1 / (1 - .4^2).
+  close(mean({}), 0.05)
+  close(mean({ discipline: 'shared' }), 0.05)
+  close(mean({ concurrency: 2 }), 0.01 / (1 - 0.16))
+  close(mean({ concurrency: 2, discipline: 'shared' }), 0.01 / (1 - 0.16))
+})
+
 test('growth and times multiply: three years of 50 % at twice the load', () => {
   const plan = planned(withDatabase, { times: 2, growthYears: 3 })
   close(figure(plan, 'load.mean'), 1100 * 2 * 1.5 ** 3)

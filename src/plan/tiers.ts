@@ -99,9 +99,10 @@ export function addService(c: Context, name: string, flows: Flows): TierTerms {
       section: 'latency',
       label: `Mean time in ${name}, cores shared`,
       unit: 'seconds',
-      formula: 'time * mean_by_choice(0, 1, utilisation)',
-      with: { time, utilisation },
-      source: 'M/G/1 with processor sharing: S / (1 - u), whatever the law of service',
+      formula: 'pooled_mean(rate / instances, time, slots)',
+      with: { rate, instances: have, time, slots },
+      source:
+        'processor sharing on all cores of an instance: the mean of M/M/c; on one core S / (1 - u), whatever the law',
     })
   else if (load.concurrency === 1)
     for (const [key, label, call] of [
