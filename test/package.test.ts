@@ -71,7 +71,7 @@ before(() => {
   const packed = join(place, 'packed')
   mkdirSync(packed)
   mkdirSync(consumer)
-  for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'schema']) {
+  for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'prices', 'schema']) {
     cpSync(join(root, name), join(packed, name), { recursive: true })
   }
   must('node', [join(root, 'scripts', 'build.mjs'), '--out', join(packed, 'dist')], root)
@@ -104,6 +104,7 @@ test('the tarball holds what is needed and no sources, tests or examples', () =>
     'LICENSE',
     'CHANGELOG.md',
     'schema/tenfold.schema.json',
+    'prices/2026-11.json',
   ]) {
     assert.ok(list.includes(`package/${wanted}`), `${wanted} is missing`)
   }
@@ -120,6 +121,17 @@ test('`npx tenfold --help` answers with its commands', () => {
   const output = must('npx', ['tenfold', '--help'], consumer)
   for (const command of ['up', 'check', 'status', 'reload'])
     assert.match(output, new RegExp(`^ +${command}\\b`, 'm'))
+})
+
+test('the packed estimator finds the prices that it comes with', () => {
+  writeFileSync(
+    join(consumer, 'plan.config.mjs'),
+    "export default { name: 'x', services: { web: { command: 'node w.mjs' } }, workload: { reads: { rate: '10/s' } } }\n",
+  )
+  assert.match(
+    must('npx', ['tenfold', 'plan', 'plan.config.mjs'], consumer),
+    /Cost a month .* prices of 2026-11-01/,
+  )
 })
 
 test('a system file that imports tenfold is checked, and its mistakes are named', () => {
