@@ -15,6 +15,8 @@ import {
   mmc,
   mmcSojournQuantile,
   type Popularity,
+  perNodeServers,
+  pooledServers,
   sojournByChoice,
   sojournQuantileByChoice,
   ttlCache,
@@ -23,6 +25,9 @@ import {
 } from './formulas/index.ts'
 
 const outcome = (answer: Answer<number>): Outcome => (answer.ok ? answer.value : { why: answer.why })
+
+/** Each probe of a search takes a step for each server. */
+const instancesSought = 10_000
 
 const choiceOf: readonly Choice[] = ['pooled', 'random', 'round-robin', 'two-choices', 'shortest']
 /** As a number, for formulas. */
@@ -77,6 +82,16 @@ export function createFunctions(): Functions {
     },
     p99_utilisation: keep('p99_utilisation', (choice = 0, servers = 1, most = 0, time = 0) =>
       outcome(utilisationFor(choiceOf[choice] as Choice, servers, 0.99, most, time)),
+    ),
+    pooled_for_p99: keep('pooled_for_p99', (rate = 0, time = 0, most = 0) =>
+      rate * time > instancesSought
+        ? { why: `more than ${instancesSought} instances are not sought` }
+        : outcome(pooledServers(rate, time, { kind: 'sojourn-quantile', quantile: 0.99, most })),
+    ),
+    own_queues_for_p99: keep('own_queues_for_p99', (choice = 0, rate = 0, time = 0, most = 0) =>
+      rate * time > instancesSought
+        ? { why: `more than ${instancesSought} instances are not sought` }
+        : outcome(perNodeServers(choiceOf[choice] as Choice, rate, time, 0.99, most)),
     ),
     blocked: (servers = 1, offered = 0) => outcome(erlangB(servers, offered)),
     connections_for: (offered = 0, loss = 0) => outcome(blockingServers(offered, loss)),

@@ -245,6 +245,10 @@ test('the load at which a tier misses p99 is where its own p99 is the target', (
   const at = planned(system).breaks.find(one => one.id === 'limits.web.p99')?.at as number
   close(at, (1 - Math.log(100) / 10) / 0.1, 1e-6)
   close(figure(planned(system, { times: Number(at.toFixed(6)) }), 'services.web.p99'), 0.1, 1e-4)
+  // At 1,000/s a common queue needs fewer than queues of their own, and both more than the work alone.
+  const busy = planned(system, { times: 100 })
+  const [pooled, own] = ['pooledForP99', 'ownQueuesForP99'].map(id => figure(busy, `services.web.${id}`))
+  assert.ok(10 < (pooled as number) && (pooled as number) < (own as number), `${pooled} ${own}`)
 })
 
 test('shared cores, queues of one and queues of several have the means of their models', () => {

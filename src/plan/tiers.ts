@@ -143,6 +143,27 @@ export function addService(c: Context, name: string, flows: Flows): TierTerms {
       with: { deadline: c.told('targets.p99', p99Ms / 1000, 'seconds'), time, slots },
       source: 'K = mu (deadline - S)',
     })
+  if (p99Ms !== null && load.concurrency === 1 && load.discipline !== 'shared') {
+    const most = c.told('targets.p99', p99Ms / 1000, 'seconds')
+    sheet.add({
+      id: `${id}.pooledForP99`,
+      section,
+      label: `Instances of ${name} that meet p99 from one common queue`,
+      unit: 'count',
+      formula: 'pooled_for_p99(rate, time, most)',
+      with: { rate, time, most },
+      source: 'Erlang (1917): the least c of M/M/c',
+    })
+    sheet.add({
+      id: `${id}.ownQueuesForP99`,
+      section,
+      label: `... with a queue each, balanced by ${service.upstream.balance.kind}`,
+      unit: 'count',
+      formula: `own_queues_for_p99(${choiceNumber(choice)}, rate, time, most)`,
+      with: { rate, time, most },
+      source: `${choice}: Pollaczek-Khinchine; Mitzenmacher (2001)`,
+    })
+  }
   const queues = load.concurrency === 1 && load.discipline !== 'shared'
   return { rate, cores, needed, withSpare, have, slots, time, choice: queues ? choice : null }
 }
