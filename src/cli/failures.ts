@@ -17,6 +17,7 @@ export const cliFailures: Catalogue<
   | 'workloadMissing'
   | 'rehearsalUnknown'
   | 'traceUnreadable'
+  | 'sampleInvalid'
   | 'figureUnknown'
   | 'pricesInvalid'
 > = defineFailures('cli', {
@@ -59,6 +60,11 @@ export const cliFailures: Catalogue<
   pricesInvalid: {
     when: "The file of `tenfold plan --prices` can't be read, or a price is missing, unknown or no number.",
     advice: 'Begin with a copy of prices/2026-11.json of the package.',
+    status: 422,
+  },
+  sampleInvalid: {
+    when: 'A rehearsal is to be sampled whose waits depend on how many there are: shared queues, one database, too few instances.',
+    advice: 'Play it whole, with a smaller sample, or without the part that is shared.',
     status: 422,
   },
   optionInvalid: {

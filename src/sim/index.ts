@@ -5,4 +5,7 @@ export { digits, grouped, shareText, timeText, timeWithin } from './report/figur
 export { decisionLine, methodText, type SummaryOptions, summaryLines } from './report/summary.ts'
 export * from './result.ts'
 export { defaultRehearsal } from './system/default-rehearsal.ts'
+export { faultText } from './system/faults.ts'
+export { enlarged, type SampledSystem, sampled } from './system/sampled.ts'
+export { Shrinker } from './system/shrink.ts'
 export { Simulation, type SimulationOptions } from './system/simulation.ts'

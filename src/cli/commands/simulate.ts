@@ -8,8 +8,12 @@ import { Failure } from '../../kit/failure.ts'
 import {
   defaultRehearsal,
   digits,
+  enlarged,
+  faultText,
+  Shrinker,
   Simulation,
   type SimulationResult,
+  sampled,
   summaryLines,
   type TraceCounts,
 } from '../../sim/index.ts'
@@ -37,9 +41,11 @@ export const simulate: Action = async input => {
   const seed = options.seed === undefined ? undefined : seedOf(String(options.seed))
   let failed = 0
   const results: SimulationResult[] = []
-  for (const rehearsal of chosen) {
+  for (const one of chosen) {
+    const rehearsal = { ...one, ...(seed === undefined ? {} : { seed }) }
     const trace = traceOf(rehearsal, file)
-    const result = await play(input, system, workload, rehearsal, seed, trace)
+    const given = { system, workload, rehearsal }
+    const result = await play(input, given, trace)
     if (result === null) return 130
     results.push(result)
     if (isBad(result)) failed++
@@ -48,6 +54,7 @@ export const simulate: Action = async input => {
     const width = terminal.columns || widthWithoutTerminal
     const paint = terminal.paint.bind(terminal)
     for (const line of summaryLines(result, { width, paint, decisionsMax: 20 })) terminal.print(line)
+    if (options.shrink === true && isBad(result) && !(await shrink(input, given, trace))) return 130
   }
   if (json) terminal.print(JSON.stringify({ results }))
   return options.check === true && failed > 0 ? 1 : 0
@@ -107,19 +114,45 @@ function traceOf(rehearsal: CheckedRehearsal, file: string): TraceCounts | null 
   return trace
 }
 
+interface Given {
+  readonly system: CheckedSystem
+  readonly workload: CheckedWorkload
+  readonly rehearsal: CheckedRehearsal
+}
+
 /** Null: it was interrupted. */
 async function play(
-  { terminal, json }: CommandInput,
-  system: CheckedSystem,
-  workload: CheckedWorkload,
-  rehearsal: CheckedRehearsal,
-  seed: number | undefined,
+  input: CommandInput,
+  given: Given,
   trace: TraceCounts | null,
 ): Promise<SimulationResult | null> {
-  const simulation = new Simulation(system, workload, rehearsal, {
-    ...(seed === undefined ? {} : { seed }),
-    ...(trace === null ? {} : { trace }),
-  })
+  const k =
+    input.options.sample === undefined ? given.rehearsal.sample : sampleOf(String(input.options.sample))
+  if (k <= 1) return run(input, given, trace)
+  const smaller = sampled(given.system, given.workload, given.rehearsal, k)
+  if ('refused' in smaller)
+    throw new Failure(
+      cliFailures.sampleInvalid,
+      `'${given.rehearsal.name}' can't be sampled one in ${k}: ${smaller.refused.join('; ')}.`,
+    )
+  const result = await run(input, smaller, trace)
+  return result === null ? null : enlarged(result, k, smaller.remarks)
+}
+
+function sampleOf(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new Failure(
+    cliFailures.optionInvalid,
+    `--sample ${text} is no sample: write k, to play one in k of users and instances.`,
+  )
+}
+
+async function run(
+  { terminal, json }: CommandInput,
+  { system, workload, rehearsal }: Given,
+  trace: TraceCounts | null,
+): Promise<SimulationResult | null> {
+  const simulation = new Simulation(system, workload, rehearsal, trace === null ? {} : { trace })
   const interrupted = untilInterrupted()
   const began = performance.now()
   let shown = began
@@ -135,6 +168,28 @@ async function play(
   }
   terminal.live(null)
   return simulation.result()
+}
+
+/** Leaves out faults until what went wrong needs each of them. False: it was interrupted. */
+async function shrink(input: CommandInput, given: Given, trace: TraceCounts | null): Promise<boolean> {
+  const shrinker = new Shrinker(given.rehearsal)
+  for (let next = shrinker.next(); next !== null; next = shrinker.next()) {
+    const result = await play(input, { ...given, rehearsal: next }, trace)
+    if (result === null) return false
+    shrinker.tell(isBad(result))
+  }
+  const { faults } = shrinker.smallest
+  const { print } = input.terminal
+  const tries = `${shrinker.tried} ${shrinker.tried === 1 ? 'try' : 'tries'}`
+  if (faults.length === 0) print(`\nIt goes wrong without any fault (${tries}).`)
+  else {
+    print(`\nIt takes ${faults.length} of ${given.rehearsal.faults.length} faults to go wrong (${tries}):`)
+    for (const { atMs, forMs, what } of faults)
+      print(
+        `  at ${digits(atMs / 1000)} s${forMs === null ? '' : `, for ${digits(forMs / 1000)} s`}: ${faultText(what)}`,
+      )
+  }
+  return true
 }
 
 function progressLine(name: string, { progress, events }: Simulation, seconds: number): string {
