@@ -176,7 +176,8 @@ const emptyMeta: FreshnessMeta = {
 /** What the cache makes of an answer to this action; null: it is not kept. */
 function storable({ load, route }: ActionPlan, ttlMs: number | null): FreshnessMeta | null {
   const rules = route?.route.cache
-  if (rules === undefined) return null
+  // Only these are looked up; what is asked by other methods goes to the service.
+  if (rules === undefined || (load.method !== 'GET' && load.method !== 'HEAD')) return null
   const fields = new Map<string, string>()
   if (ttlMs !== null) fields.set('cache-control', `max-age=${Math.floor(ttlMs / 1000)}`)
   const { store, ...judged } = judgeStorage({

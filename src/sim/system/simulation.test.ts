@@ -177,6 +177,21 @@ test("the edge's cache hits as often as Che's approximation says, by the policy 
   assert.ok(fifo < lru - 0.02)
 })
 
+test('a cache answers no POST', () => {
+  const result = play({
+    name: 'posts',
+    edge: { listen: { http: 8080 }, cache: {}, routes: [{ path: '/*', to: 's', cache: { ttl: '1h' } }] },
+    services: { s: { addresses: ['10.0.0.1:80'], health: false } },
+    workload: {
+      actions: { write: { rate: '50/s', path: '/', method: 'POST', kind: 'write', objects: 3 } },
+      services: { s: { time: '5ms' } },
+    },
+    rehearsals: { test: { duration: '20s', arrivals: 'mean' } },
+  })
+  assert.equal(result.parts.find(({ id }) => id === 'edge cache')?.hitRatio, null)
+  assert.ok((result.parts.find(({ id }) => id === 's')?.utilisation?.value ?? 0) > 0.15)
+})
+
 /** Che's approximation for LRU, as the textbook has it. */
 function cheLru(things: number, alpha: number, entries: number): number {
   const weights = Array.from({ length: things }, (_, at) => (at + 1) ** -alpha)

@@ -54,7 +54,10 @@ export function queues(given: {
     edge: { listen: { http: 8080 }, workers: 1, routes: [{ path: '/*', to: 's', ...edge }] },
     services: {
       s: {
-        addresses: Array.from({ length: servers }, (_, at) => `10.0.${Math.floor(at / 200)}.${(at % 200) + 1}:80`),
+        addresses: Array.from(
+          { length: servers },
+          (_, at) => `10.0.${Math.floor(at / 200)}.${(at % 200) + 1}:80`,
+        ),
         health: false,
         balance,
         retry: { attempts: 0 },
