@@ -111,7 +111,10 @@ test('a trace gives the arrivals, and one in k of a wide service stands for all 
     edge: { listen: { http: 8080 }, routes: [{ path: '/*', to: 's' }] },
     services: {
       s: {
-        addresses: Array.from({ length: 400 }, (_, at) => `10.0.${Math.floor(at / 200)}.${(at % 200) + 1}:80`),
+        addresses: Array.from(
+          { length: 400 },
+          (_, at) => `10.0.${Math.floor(at / 200)}.${(at % 200) + 1}:80`,
+        ),
         health: false,
         balance: 'two-choices',
       },
