@@ -212,6 +212,17 @@ test('a system with junk at any key gives problems with paths and known codes, o
   )
 })
 
+test('what has no text, as an object whose toString is none, is a problem at every key, never a fault', () => {
+  for (const path of keyPaths(systemJsonSchema() as Node, []))
+    for (const junk of [
+      { toString: '' },
+      [{ toString: {} }],
+      { valueOf: 1, toString: 1 },
+      { kind: { toString: '' } },
+    ])
+      assert.doesNotThrow(() => checkSystem(planted(path, junk)), path.join('.'))
+})
+
 interface Node {
   readonly properties?: Record<string, Node>
   readonly additionalProperties?: boolean | Node

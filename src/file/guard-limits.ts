@@ -5,7 +5,18 @@ import type { CheckedLimit } from './checked-guard.ts'
 import { requestSources, sourceText } from './guard-sources.ts'
 import { share } from './observe.ts'
 import { either, into, listOf, mapOf, strict } from './shapes.ts'
-import { choice, flag, leaf, parseSizeBytes, Refused, type Schema, text, token, whole } from './values.ts'
+import {
+  choice,
+  flag,
+  leaf,
+  parseSizeBytes,
+  Refused,
+  type Schema,
+  text,
+  token,
+  whole,
+  writtenText,
+} from './values.ts'
 
 const ratePattern =
   /^(\d{1,12}(?:\.\d{1,3})?)(B|KB|MB|GB)?\/(\d{1,4})?(s|sec|second|m|min|minute|h|hour|d|day)$/
@@ -45,8 +56,8 @@ export function rate(about: string, bytes: boolean): Schema<Rate> {
     parse: value => {
       const parsed = parseRate(value)
       if (parsed === undefined)
-        return typeof value === 'number' || /^\d+$/.test(String(value))
-          ? new Refused('has no time', `Write '${String(value)}/s' or '${String(value)}/min'.`)
+        return typeof value === 'number' || /^\d+$/.test(writtenText(value))
+          ? new Refused('has no time', `Write '${writtenText(value)}/s' or '${writtenText(value)}/min'.`)
           : undefined
       return wrongRate(parsed, bytes) ?? parsed
     },

@@ -3,7 +3,7 @@
 
 import type { CheckedTime } from './checked-workload.ts'
 import { either, into, mapOf, strict } from './shapes.ts'
-import { decimal, leaf, parseDurationMs, Refused, type Schema } from './values.ts'
+import { decimal, leaf, parseDurationMs, Refused, type Schema, writtenText } from './values.ts'
 
 const fineUnitsUs: Readonly<Record<string, number>> = {
   us: 1,
@@ -46,7 +46,7 @@ export function fineTime(about: string, min: string, max: string): Schema<number
 }
 
 function wrongTime(value: unknown, units = ['ms', 's']): Refused | undefined {
-  const text = String(value)
+  const text = writtenText(value)
   if (/^-\d/.test(text)) return new Refused('is below 0')
   return /^\d+(\.\d+)?$/.test(text)
     ? new Refused('has no unit', `Write ${units.map(unit => `'${text}${unit}'`).join(' or ')}.`)
@@ -273,7 +273,7 @@ export function perSecond(about: string): Schema<number> {
     type: 'Rate',
     parse: value => {
       const parsed = parsePerSecond(value)
-      if (parsed === undefined) return wrongRate(String(value))
+      if (parsed === undefined) return wrongRate(writtenText(value))
       if (parsed === 0) return new Refused('is 0', 'Leave it out instead.')
       return parsed > perSecondMax ? new Refused(`is above ${perSecondMax}/s`) : nearestRate(parsed)
     },

@@ -86,6 +86,11 @@ const unitsBytes: Readonly<Record<string, number>> = {
 }
 const sizePattern = /^(\d{1,12}(?:\.\d{1,3})?)(B|KB|MB|GB|TB)$/
 
+/** A text or a number as it was written; '' for all else, which may have no text at all (`{ toString: '' }`). */
+export function writtenText(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+}
+
 /** Milliseconds of `'250ms'`, `'2s'`, `'1.5m'`, `'1h'`, `'30d'`; undefined for anything else. */
 export function parseDurationMs(text: unknown): number | undefined {
   const match = typeof text === 'string' ? durationPattern.exec(text) : null
