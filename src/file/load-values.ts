@@ -244,7 +244,7 @@ export function longTime(about: string, min: string, max: string): Schema<number
     parse: value => {
       const ms = parseLongMs(value)
       if (ms === undefined)
-        return /^-?\d/.test(String(value))
+        return /^-?\d/.test(writtenText(value))
           ? (wrongTime(value, ['d', 'y']) ?? new Refused('has no unit that is known'))
           : undefined
       if (ms < from) return new Refused(`is shorter than ${min}`)
