@@ -55,6 +55,11 @@ export class Staleness {
     this.#sweepAt = Math.max(1_024, this.#written.size * 2)
   }
 
+  /** This very write of a key is lost, and nobody can show it. */
+  dropped(key: number, position: number): void {
+    if (this.#written.get(key)?.position === position) this.#written.delete(key)
+  }
+
   /** A failover: what lay above is lost, and nobody can show it. */
   lost(above: number): void {
     for (const [key, written] of this.#written) if (written.position > above) this.#written.delete(key)

@@ -270,6 +270,14 @@ export class Simulation {
     for (const { name, upstream } of blueprint.services)
       if (upstream.limits.adaptive !== undefined)
         remarks.push(`The adaptive limit of '${name}' is not simulated: its requests are not shed.`)
+    const guarded = blueprint.actions.filter(({ route }) => route?.route.guard !== undefined)
+    if (guarded.length > 0)
+      remarks.push(
+        `The guard of ${guarded.map(({ id }) => `'${id}'`).join(', ')} is not simulated: everybody passes.`,
+      )
+    for (const { name, shards } of Object.values(blueprint.system.databases))
+      if (shards !== null)
+        remarks.push(`The shards of '${name}' are not simulated: it is played as one group of servers.`)
     return remarks
   }
 }
