@@ -68,6 +68,7 @@ export const commands: readonly CommandDefinition[] = [
       { flags: '--check', text: 'Exit code 1 when an expectation fails: for CI' },
       { flags: '--seed <number>', text: 'Instead of the seed of the rehearsal' },
       { flags: '--sample <k>', text: 'Play one in k of users and instances, where that is valid' },
+      { flags: '--html <file>', text: 'Write a page with charts and the whole timeline' },
       { flags: '--shrink', text: 'When it goes wrong: which of its faults are needed for that' },
       { flags: '--list', text: 'Only show which rehearsals there are' },
     ],

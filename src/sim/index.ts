@@ -2,6 +2,7 @@
 
 export type { Estimate, TraceCounts } from './core/index.ts'
 export { digits, grouped, shareText, timeText, timeWithin } from './report/figures.ts'
+export { htmlReport } from './report/html.ts'
 export { decisionLine, methodText, type SummaryOptions, summaryLines } from './report/summary.ts'
 export * from './result.ts'
 export { defaultRehearsal } from './system/default-rehearsal.ts'

@@ -1,6 +1,6 @@
 // `tenfold simulate`: plays rehearsals of the file in virtual time and shows what came out. Starts nothing of the system.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { CheckedRehearsal, CheckedSystem, CheckedWorkload } from '../../file/index.ts'
@@ -10,6 +10,7 @@ import {
   digits,
   enlarged,
   faultText,
+  htmlReport,
   Shrinker,
   Simulation,
   type SimulationResult,
@@ -57,7 +58,30 @@ export const simulate: Action = async input => {
     if (options.shrink === true && isBad(result) && !(await shrink(input, given, trace))) return 130
   }
   if (json) terminal.print(JSON.stringify({ results }))
+  if (options.html !== undefined) writePage(input, results, String(options.html))
   return options.check === true && failed > 0 ? 1 : 0
+}
+
+function writePage(
+  { terminal, json }: CommandInput,
+  results: readonly SimulationResult[],
+  path: string,
+): void {
+  const page = htmlReport(
+    results,
+    ({ rehearsal, seed, method }) =>
+      `tenfold simulate ${rehearsal} --seed ${seed}${method.kind === 'sampled' ? ` --sample ${method.k}` : ''}`,
+  )
+  try {
+    writeFileSync(path, page)
+  } catch (cause) {
+    throw new Failure(
+      cliFailures.optionInvalid,
+      `--html ${path} can't be written: ${(cause as Error).message}.`,
+      { cause },
+    )
+  }
+  if (!json) terminal.print(`\nwritten: ${path}`)
 }
 
 function isBad({ unstable, expectations }: SimulationResult): boolean {
