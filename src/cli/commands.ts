@@ -68,6 +68,10 @@ export const commands: readonly CommandDefinition[] = [
       { flags: '--check', text: 'Exit code 1 when an expectation fails: for CI' },
       { flags: '--seed <number>', text: 'Instead of the seed of the rehearsal' },
       { flags: '--sample <k>', text: 'Play one in k of users and instances, where that is valid' },
+      {
+        flags: '--compare <other>',
+        text: 'Play it by another system file too, or with another seed (`seed:7`), and show what differs',
+      },
       { flags: '--html <file>', text: 'Write a page with charts and the whole timeline' },
       { flags: '--shrink', text: 'When it goes wrong: which of its faults are needed for that' },
       { flags: '--list', text: 'Only show which rehearsals there are' },
@@ -77,6 +81,7 @@ export const commands: readonly CommandDefinition[] = [
       ['simulate', 'play all rehearsals of the file'],
       ['simulate peak', 'five minutes at the peak'],
       ['simulate blackFriday --check', 'in CI: fail when an expectation does'],
+      ['simulate peak --compare proposal.config.ts', 'what a changed file would do to the same requests'],
     ],
     load: async () => (await import('./commands/simulate.ts')).simulate,
   },

@@ -105,6 +105,25 @@ test("what can't be is told in a sentence: no workload, unknown names, bad seeds
   assert.match(few.error, /'api' has 2 instances/)
 })
 
+test('--compare plays the same requests by another file: one more instance is better, another seed is chance', async t => {
+  const busy = (instances: number): object => ({
+    name: 'busy',
+    edge: { listen: { http: 8080 }, routes: [{ path: '/*', to: 'api' }] },
+    services: { api: { command: 'node api.mjs', instances } },
+    workload: { actions: { ask: { rate: '140/s', path: '/' } }, services: { api: { time: '10ms' } } },
+    rehearsals: { usual: { duration: '60s', arrivals: 'mean' } },
+  })
+  const directory = folder(t, busy(2), { 'more.config.ts': `export default ${JSON.stringify(busy(3))}` })
+  const more = await simulate(directory, 'usual', '--compare', 'more.config.ts')
+  assert.equal(more.code, 0, more.error)
+  assert.match(more.out, /all +mean .* better\n/)
+  assert.match(more.out, /all +throughput .*no difference/)
+  const chance = await simulate(directory, 'usual', '--compare', 'seed:7')
+  assert.match(chance.out, /all +mean .*no difference that chance does not explain/)
+  const gone = await simulate(directory, 'usual', '--compare', 'nowhere.config.ts')
+  assert.equal(gone.code, 2)
+})
+
 test('a trace gives the arrivals, and one in k of a wide service stands for all of it', async t => {
   const wide = {
     name: 'wide',

@@ -1,6 +1,7 @@
 // What other layers use of the simulator.
 
 export type { Estimate, TraceCounts } from './core/index.ts'
+export { compareLines, compareResults, type Difference } from './report/compare.ts'
 export { digits, grouped, shareText, timeText, timeWithin } from './report/figures.ts'
 export { htmlReport } from './report/html.ts'
 export { decisionLine, methodText, type SummaryOptions, summaryLines } from './report/summary.ts'

@@ -73,6 +73,16 @@ export interface TrafficResult {
   /** Of answered requests; null: none, or the system is unstable. */
   readonly latency: LatencyResult | null
   readonly errorShare: Estimate
+  /** Figures of each batch, for comparisons batch by batch; null: nothing was seen in it, or the system is unstable. */
+  readonly batches: readonly BatchResult[]
+}
+
+export interface BatchResult {
+  readonly meanUs: number | null
+  readonly p50Us: number | null
+  readonly p99Us: number | null
+  readonly errorShare: number
+  readonly throughput: number
 }
 
 export interface LatencyResult {

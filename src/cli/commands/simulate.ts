@@ -6,6 +6,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { CheckedRehearsal, CheckedSystem, CheckedWorkload } from '../../file/index.ts'
 import { Failure } from '../../kit/failure.ts'
 import {
+  compareLines,
+  compareResults,
   defaultRehearsal,
   digits,
   enlarged,
@@ -55,6 +57,7 @@ export const simulate: Action = async input => {
     const width = terminal.columns || widthWithoutTerminal
     const paint = terminal.paint.bind(terminal)
     for (const line of summaryLines(result, { width, paint, decisionsMax: 20 })) terminal.print(line)
+    if (options.compare !== undefined && !(await compare(input, given, result, trace))) return 130
     if (options.shrink === true && isBad(result) && !(await shrink(input, given, trace))) return 130
   }
   if (json) terminal.print(JSON.stringify({ results }))
@@ -192,6 +195,48 @@ async function run(
   }
   terminal.live(null)
   return simulation.result()
+}
+
+/** The same rehearsal by another file, or with another seed. False: it was interrupted. */
+async function compare(
+  input: CommandInput,
+  given: Given,
+  before: SimulationResult,
+  trace: TraceCounts | null,
+): Promise<boolean> {
+  const wish = String(input.options.compare)
+  const seed = /^seed:(\d{1,10})$/.exec(wish)
+  const other = seed === null ? await otherFile(input, given, wish) : withSeed(given, seedOf(seed[1] ?? ''))
+  const after = await play(input, other, trace)
+  if (after === null) return false
+  const { terminal, json } = input
+  const differences = compareResults(before, after)
+  if (json) terminal.print(JSON.stringify({ compared: wish, after, differences }))
+  else {
+    terminal.print('')
+    const paint = terminal.paint.bind(terminal)
+    for (const line of compareLines(differences, ['here', wish], paint)) terminal.print(line)
+  }
+  return true
+}
+
+function withSeed(given: Given, seed: number): Given {
+  return { ...given, rehearsal: { ...given.rehearsal, seed } }
+}
+
+async function otherFile(input: CommandInput, { rehearsal }: Given, path: string): Promise<Given> {
+  const { system } = await loadSystem(path, { environment: input.environment ?? null })
+  const { workload } = system
+  if (workload === undefined)
+    throw new Failure(cliFailures.workloadMissing, `${path} has no 'workload': it can't be compared.`)
+  const own = Object.hasOwn(system.rehearsals, rehearsal.name) ? system.rehearsals[rehearsal.name] : undefined
+  if (own === undefined && rehearsal.name !== defaultRehearsal.name)
+    throw new Failure(
+      cliFailures.rehearsalUnknown,
+      `${path} has no rehearsal '${rehearsal.name}' to compare with.`,
+    )
+  // The same chance for both.
+  return { system, workload, rehearsal: { ...(own ?? defaultRehearsal), seed: rehearsal.seed } }
 }
 
 /** Leaves out faults until what went wrong needs each of them. False: it was interrupted. */

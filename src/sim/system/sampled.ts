@@ -156,6 +156,7 @@ function moreTraffic(row: TrafficResult, k: number): TrafficResult {
     edgeRetries: row.edgeRetries * k,
     hedges: row.hedges * k,
     throughput: times(row.throughput, k),
+    batches: row.batches.map(batch => ({ ...batch, throughput: batch.throughput * k })),
     latency,
   }
 }

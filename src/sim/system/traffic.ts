@@ -3,7 +3,7 @@
 
 import { BatchedValues, type Estimate, estimate, Sketch } from '../core/statistics.ts'
 import type { Window } from '../models/window.ts'
-import type { LatencyResult, TrafficResult } from '../result.ts'
+import type { BatchResult, LatencyResult, TrafficResult } from '../result.ts'
 
 export const Outcome = { answered: 0, failed: 1, refused: 2, abandoned: 3 } as const
 export type OutcomeCode = (typeof Outcome)[keyof typeof Outcome]
@@ -71,6 +71,16 @@ class Row {
       throughput: estimate(this.done.reduce((a, b) => a + b, 0) / seconds, answers),
       latency: unstable || this.ends[0] === 0 ? null : latencyOf(this.latency),
       errorShare: estimate(arrived === 0 ? 0 : bad / arrived, errors),
+      batches: this.latency.batches.map((batch, at): BatchResult => {
+        const isSeen = !unstable && batch.count > 0
+        return {
+          meanUs: isSeen ? batch.mean : null,
+          p50Us: isSeen ? batch.quantile(0.5) : null,
+          p99Us: isSeen ? batch.quantile(0.99) : null,
+          errorShare: errors[at] as number,
+          throughput: answers[at] as number,
+        }
+      }),
     }
   }
 }
