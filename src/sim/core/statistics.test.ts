@@ -72,6 +72,20 @@ test('a level over time is its integral, batch by batch, whatever steps it takes
   )
 })
 
+test('a level that never changes is the same in every batch, whatever the window', () => {
+  for (const [from, to, batches] of [
+    [500_000, 5_500_000, 30],
+    [0, 7, 3],
+    [6_000_000, 66_000_001, 30],
+    [1, 1_000_003, 29],
+  ] as const) {
+    const average = new TimeAverage(from, to, batches)
+    average.set(0, 4)
+    for (const mean of average.means(to))
+      assert.ok(Math.abs(mean - 4) < 1e-6, `${from} to ${to}: ${average.means(to)}`)
+  }
+})
+
 test('95 % intervals of a queue hold its mean in about 95 of 100 runs', () => {
   const runs = 200
   let held = 0

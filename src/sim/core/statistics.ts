@@ -184,15 +184,15 @@ export class TimeAverage {
   }
 
   #fill(now: number): void {
+    const last = this.#sums.length - 1
     let at = Math.max(this.#since, this.#fromUs)
     const end = Math.min(now, this.#toUs)
-    while (at < end) {
-      const batch = Math.min(this.#sums.length - 1, Math.floor((at - this.#fromUs) / this.#batchUs))
-      const edge = batch === this.#sums.length - 1 ? this.#toUs : this.#fromUs + (batch + 1) * this.#batchUs
-      // A boundary that rounding puts at or before the moment would never be passed.
-      const until = edge > at ? Math.min(edge, end) : end
-      this.#sums[batch]! += this.#level * (until - at)
-      at = until
+    let batch = Math.min(last, Math.floor((at - this.#fromUs) / this.#batchUs))
+    // Counted on, not computed anew: a boundary's quotient may fall on either side of it.
+    for (; at < end; batch++) {
+      const until = batch >= last ? end : Math.min(end, this.#fromUs + (batch + 1) * this.#batchUs)
+      this.#sums[Math.min(batch, last)]! += this.#level * Math.max(0, until - at)
+      at = Math.max(at, until)
     }
   }
 

@@ -65,6 +65,8 @@ test('more work than can be done is said to be unstable, and has no mean; a boun
   assert.equal(unbounded.unstable[0]?.part, 's')
   assert.match(unbounded.unstable[0]?.why ?? '', /more work comes than can be done/)
   assert.equal(all(unbounded).latency, null)
+  for (const load of [3, 30])
+    assert.equal(play(queues({ servers: 2, load, seconds: 37 })).unstable.length, 1, `${load}`)
   const bounded = play(queues({ servers: 1, load: 1.2, seconds: 2_000, service: { queue: 9 } }))
   assert.deepEqual(bounded.unstable, [])
   // M/M/1/K with K = 10 at 1.2: 19.26 % are lost.
