@@ -196,10 +196,11 @@ test('the slow-request log has a line for each slow request, with the phases tha
   const body = await lineOf('/1/250')
   assert.ok((body.bodyMs as number) >= 249 && (body.bodyMs as number) <= (body.ms as number))
   // The second of two waits for the only place.
-  const both = Promise.all([ask(edge, '/200/0/a'), ask(edge, '/200/0/b')])
+  const both = Promise.all([ask(edge, '/1500/0/a'), ask(edge, '/1500/0/b')])
   for (const { status } of await both) assert.equal(status, 200)
-  const queued = [await lineOf('/200/0/a'), await lineOf('/200/0/b')].map(line => line.queueMs as number)
-  assert.ok(Math.max(...queued) >= 150, `${queued}`)
+  const queued = [await lineOf('/1500/0/a'), await lineOf('/1500/0/b')].map(line => line.queueMs as number)
+  // However late the second one comes, it comes within the first one's time.
+  assert.ok(Math.max(...queued) > 0 && Math.min(...queued) < Math.max(...queued), `${queued}`)
   for (const line of lines()) {
     const parts = ['gatesMs', 'queueMs', 'retryMs', 'connectMs', 'firstByteMs', 'bodyMs']
     const sum = parts.reduce((total, part) => total + (line[part] as number), 0)
