@@ -32,7 +32,8 @@ interface Seen {
   inFlight: number
   looks: number
   edgeLooks: number
-  /** Of the first look and of the last one. */
+  /** Of the last look of the interval before (else the first of this one), and of the last one. */
+  counted: boolean
   requestsFirst: number
   requestsLast: number
   firstUs: number
@@ -147,12 +148,28 @@ export class Autoscale {
       const traffic = upstream?.members.find(({ id, epoch }) => id === member.id && epoch === member.epoch)
       if (traffic === undefined) continue
       seen.inFlight += traffic.inFlight
-      if (seen.edgeLooks++ === 0) {
+      seen.edgeLooks++
+      if (!seen.counted) {
+        seen.counted = true
         seen.requestsFirst = traffic.requests
         seen.firstUs = now
       }
       seen.requestsLast = traffic.requests
       seen.lastUs = now
+    }
+  }
+
+  /** Counts go on from where they stood; lives that are gone are forgotten. */
+  #beginInterval(service: ServiceStatus, { seen }: Scaled): void {
+    const live = new Set(service.members.map(({ id, epoch }) => `${id} ${epoch}`))
+    for (const [key, one] of seen) {
+      if (!live.has(key)) seen.delete(key)
+      one.cpu = 0
+      one.inFlight = 0
+      one.looks = 0
+      one.edgeLooks = 0
+      one.requestsFirst = one.requestsLast
+      one.firstUs = one.lastUs
     }
   }
 
@@ -171,7 +188,7 @@ export class Autoscale {
     })
     scaled.state = state
     scaled.decidedUs = now
-    scaled.seen.clear()
+    this.#beginInterval(service, scaled)
     scaled.why = plan.kind === 'hold' ? plan.why : `${plan.why}: from ${service.wanted} to ${plan.to}`
     if (plan.kind === 'hold') return
     this.#options.tell(
@@ -192,6 +209,7 @@ function newSeen(now: number): Seen {
     inFlight: 0,
     looks: 0,
     edgeLooks: 0,
+    counted: false,
     requestsFirst: 0,
     requestsLast: 0,
     firstUs: now,
